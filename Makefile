@@ -1,0 +1,53 @@
+# Needs python3 (3.11 or newer), make and git; everything else goes into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check format openapi lock clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+$(READY): requirements-dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; name one with PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $(READY)
+
+install: $(READY) ## Make .venv with hash-locked dependencies
+
+demo: $(READY) ## Walk the whole journey against a simulated Meta, then keep serving (ARGS=--once ends)
+	@$(BIN)/partner-connector demo $(ARGS)
+
+test: $(READY) ## Run every test, on SQLite and on a real PostgreSQL (ARGS="-k name" selects)
+	$(BIN)/pytest $(ARGS)
+
+check: $(READY) ## Lint, types, import contracts, migration drift, OpenAPI drift
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q tests/migrations
+	$(BIN)/partner-connector openapi --check openapi/openapi.json
+
+format: $(READY) ## Format and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+openapi: $(READY) ## Write openapi/openapi.json anew
+	$(BIN)/partner-connector openapi --out openapi/openapi.json
+
+lock: $(READY) ## Lock the dependencies anew, with hashes and without index addresses
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url \
+		--no-header --python-version 3.11 --quiet -o requirements.txt
+	$(BIN)/uv pip compile pyproject.toml --extra dev -c requirements.txt --universal \
+		--generate-hashes --no-emit-index-url --no-header --python-version 3.11 --quiet \
+		-o requirements-dev.txt
+
+clean: ## Remove .venv and caches
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist

@@ -1,0 +1,34 @@
+"""The ASGI application: the Graph surface, and the control surface beside it."""
+
+from collections.abc import MutableMapping
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.routing import Mount, Route
+from starlette.types import Receive, Scope, Send
+
+from graph_simulator.control import control_routes
+from graph_simulator.graph_endpoint import METHODS, SERVER_SEND, graph
+from graph_simulator.registry import World
+from graph_simulator.simulator import Simulator
+
+
+class GraphSimulator(Starlette):
+    """Keeps the server's own `send` at hand, so that a fault can reset the connection."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        kept: MutableMapping[str, Any] = scope
+        kept[SERVER_SEND] = send
+        await super().__call__(scope, receive, send)
+
+
+def create_app(world: World) -> Starlette:
+    """An application around this world; `app.state.simulator` is its whole state."""
+    app = GraphSimulator(
+        routes=[
+            Mount("/__simulator__", routes=control_routes()),
+            Route("/{path:path}", graph, methods=METHODS),
+        ]
+    )
+    app.state.simulator = Simulator(world)
+    return app

@@ -1,0 +1,174 @@
+"""The world as JSON: what a test needs to compute the answer it should see."""
+
+from typing import Any
+
+from graph_simulator.records import Asset, Business, Member, Person
+from graph_simulator.registry import Partner, World
+from graph_simulator.tokens import Token
+
+
+def tell(world: World) -> dict[str, Any]:
+    return {
+        "app": {"id": world.app.id, "name": world.app.name, "secret": world.app.secret},
+        "graph_version": "v26.0",
+        "seed": world.seed,
+        "host": _host(world),
+        "partners": [_partner(world, partner) for partner in world.partners.values()],
+    }
+
+
+def _host(world: World) -> dict[str, Any]:
+    host = world.host
+    admin, *_ = host.system_users.values()
+    return {
+        "id": host.id,
+        "name": host.name,
+        "token": world.host_tokens["good"].text,
+        "tokens": _texts(world.host_tokens),
+        "token_details": _details(world.host_tokens),
+        "system_user": {"id": admin.id, "name": admin.name, "role": admin.role},
+        "unshared_assets": [_brief(asset) for asset in _owned(host) if not _is_shared(asset)],
+    }
+
+
+def _partner(world: World, partner: Partner) -> dict[str, Any]:
+    business = world.businesses[partner.business_id]
+    shared = world.shared_with(business)
+    people = [_person(world, person, shared) for person in business.people.values()]
+    system_user = world.members.get(partner.system_user_id)
+    employee = world.members.get(partner.employee_system_user_id)
+    return {
+        "id": business.id,
+        "name": business.name,
+        "verification_status": business.verification_status,
+        "relationship": _relationship(world, business),
+        "tokens": _texts(partner.tokens),
+        "token_details": _details(partner.tokens),
+        "system_user": _system_user(system_user),
+        "employee_system_user": _system_user(employee),
+        "app_approved": world.app.id in business.client_app_ids,
+        "shared_assets": [_shared_asset(world, business, asset) for asset in shared],
+        "pending_assets": [
+            _brief(asset) for offered in business.offered.values() for asset in offered.values()
+        ],
+        "unshared_assets": [
+            _brief(asset) for asset in _owned(business) if world.host_id not in asset.shares
+        ],
+        "people": people,
+        "people_without_access": sum(not person["has_access"] for person in people),
+        "pending_users": [
+            {"id": invite.id, "email": invite.email, "role": invite.role, "status": invite.status}
+            for invite in business.invites.values()
+        ],
+    }
+
+
+def _relationship(world: World, business: Business) -> str:
+    """As things stand now; mutations may have turned it round or ended it."""
+    agency, client = business.id in world.host.agencies, business.id in world.host.clients
+    if agency and client:
+        return "both"
+    return "agency" if agency else "client" if client else "none"
+
+
+def _shared_asset(world: World, business: Business, asset: Asset) -> dict[str, Any]:
+    ours = asset.owner_id == world.host_id
+    share = asset.shares[business.id if ours else world.host_id]
+    direct = asset.assigned.get(business.id, {})
+    return {
+        **_brief(asset),
+        "direction": "ours_shared_to_partner" if ours else "theirs_shared_to_us",
+        "owner": asset.owner_id,
+        "permitted_tasks": list(share.permitted_tasks),
+        "people": [
+            {"id": member_id, "tasks": list(tasks), "via": "direct"}
+            for member_id, tasks in direct.items()
+            if member_id in business.people
+        ]
+        + [
+            {"id": member_id, "tasks": list(tasks), "via": "group"}
+            for member_id, tasks in _through_groups(world, business, asset).items()
+            if member_id not in direct
+        ],
+        "system_users": [
+            {"id": member_id, "tasks": list(tasks)}
+            for member_id, tasks in direct.items()
+            if member_id in business.system_users
+        ],
+    }
+
+
+def _through_groups(world: World, business: Business, asset: Asset) -> dict[str, tuple[str, ...]]:
+    groups = (world.groups[group_id] for group_id in asset.group_ids)
+    return {
+        member_id: tasks[asset.kind]
+        for group in groups
+        if group.owner_id == business.id
+        for member_id, tasks in group.members.items()
+        if asset.kind in tasks and member_id in business.people
+    }
+
+
+def _person(world: World, person: Person, shared: list[Asset]) -> dict[str, Any]:
+    """Every way to a shared asset counts as access: assigned directly, or through a group."""
+    reached = [asset for asset in shared if world.tasks_of(person, asset)]
+    return {
+        "id": person.id,
+        "name": person.name,
+        "first_name": person.first_name,
+        "last_name": person.last_name,
+        "email": person.email,
+        "role": person.role,
+        "two_fac_status": person.two_fac_status,
+        "title": person.title,
+        "finance_permission": person.finance_permission,
+        "has_access": bool(reached),
+        "assets": [
+            {
+                "id": asset.id,
+                "type": asset.kind,
+                "tasks": list(world.tasks_of(person, asset)),
+                "via": "direct" if asset.id in person.assigned else "group",
+            }
+            for asset in reached
+        ],
+    }
+
+
+def _system_user(member: Member | None) -> dict[str, str] | None:
+    if member is None:
+        return None
+    return {"id": member.id, "name": member.name, "role": member.role}
+
+
+def _owned(business: Business) -> list[Asset]:
+    return [asset for assets in business.owned.values() for asset in assets.values()]
+
+
+def _is_shared(asset: Asset) -> bool:
+    return any(share.confirmed for share in asset.shares.values())
+
+
+def _brief(asset: Asset) -> dict[str, str]:
+    return {"id": asset.id, "type": asset.kind, "name": asset.name}
+
+
+def _texts(tokens: dict[str, Token]) -> dict[str, str]:
+    return {name: token.text for name, token in tokens.items()}
+
+
+def _details(tokens: dict[str, Token]) -> dict[str, dict[str, Any]]:
+    return {
+        name: {
+            "label": token.label,
+            "type": token.type,
+            "app_id": token.app_id,
+            "owner_id": token.owner_id,
+            "scopes": list(token.scopes),
+            "targets": {scope: list(ids) for scope, ids in token.targets.items()},
+            "expires_at": token.expires_at,
+            "data_access_expires_at": token.data_access_expires_at,
+            "revoked": token.revoked,
+        }
+        for name, token in tokens.items()
+    }

@@ -1,0 +1,5 @@
+"""`python -m partner_connector`."""
+
+from partner_connector.cli import main
+
+main()

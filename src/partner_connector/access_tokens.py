@@ -1,0 +1,41 @@
+"""The shape of an access token as people paste it.
+
+Both the API (for a token that arrives in clear) and the worker (for one that the client sealed)
+read it through this one function, so that both refuse the same things.
+"""
+
+import re
+
+_TOKEN = re.compile(r"^[A-Za-z0-9_\-.|]{20,2048}$")
+
+
+class MalformedToken(ValueError):
+    """What was pasted cannot be an access token. Carries a stable code, never the text."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+
+
+def canonical(pasted: str) -> str:
+    """Trim what comes along when people copy: white space at the edges, quotes, `Bearer `.
+
+    Raises `MalformedToken` for anything that then still is not one unbroken token.
+    """
+    token = pasted.strip().strip("\"'`\u201c\u201d\u2018\u2019").strip()
+    if token[:7].lower() == "bearer ":
+        token = token[7:].strip()
+    if not token:
+        raise MalformedToken("token_empty", "The token is empty.")
+    if re.search(r"\s", token):
+        raise MalformedToken(
+            "token_has_white_space",
+            "The token has white space inside: it was probably cut or joined while copying.",
+        )
+    if not _TOKEN.match(token):
+        raise MalformedToken(
+            "token_malformed",
+            "This is not an access token: 20 to 2048 letters, digits and _ - . | are expected.",
+        )
+    return token

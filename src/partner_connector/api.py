@@ -1,0 +1,35 @@
+"""The one list of routers."""
+
+from fastapi import APIRouter
+
+from partner_connector.api_keys.router import router as api_keys
+from partner_connector.health.router import router as health
+from partner_connector.integrations.router import router as integrations
+from partner_connector.partner_users.router import router as partner_users
+from partner_connector.partners.router import router as partners
+from partner_connector.problems.router import router as problems
+from partner_connector.sync_jobs.router import router as sync_jobs
+from partner_connector.tokens.router import router as tokens
+
+ROUTERS: tuple[APIRouter, ...] = (
+    integrations,
+    partners,
+    tokens,
+    sync_jobs,
+    partner_users,
+    api_keys,
+    problems,
+    health,
+)
+
+TAGS = [
+    {"name": "Integrations", "description": "Our own Meta business."},
+    {"name": "Partners", "description": "Businesses that share assets with ours."},
+    {"name": "Tokens", "description": "Proving, connecting and disconnecting. Write-only."},
+    {"name": "Sealing", "description": "Public keys to seal a token for."},
+    {"name": "Sync jobs", "description": "Checks for updates and their progress."},
+    {"name": "Partner users", "description": "Who at our partners can touch our assets."},
+    {"name": "API keys", "description": "Keys of this workspace."},
+    {"name": "Problems", "description": "Everything that can go wrong."},
+    {"name": "Health", "description": "For load balancers."},
+]

@@ -1,0 +1,36 @@
+"""API keys of one workspace in the database."""
+
+import uuid
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from partner_connector.models import ApiKey
+from partner_connector.pagination import KeysetOrder, PageRequest
+
+
+class ApiKeyRepository:
+    """Bound to its workspace when it is made."""
+
+    def __init__(self, session: AsyncSession, workspace_id: uuid.UUID) -> None:
+        self.session = session
+        self.workspace_id = workspace_id
+
+    async def add(self, key: ApiKey) -> None:
+        """Store a new key."""
+        self.session.add(key)
+        await self.session.flush()
+
+    async def get(self, api_key_id: uuid.UUID) -> ApiKey | None:
+        """One key."""
+        query = select(ApiKey).where(
+            ApiKey.workspace_id == self.workspace_id, ApiKey.id == api_key_id
+        )
+        return await self.session.scalar(query)
+
+    async def page(self, page: PageRequest) -> tuple[list[ApiKey], str | None]:
+        """Newest first."""
+        query = select(ApiKey).where(ApiKey.workspace_id == self.workspace_id)
+        order = KeysetOrder([ApiKey.__table__.c.id], descending=True)
+        rows, cursor = await page.fetch(self.session, self.workspace_id, query, order)
+        return [row[0] for row in rows], cursor

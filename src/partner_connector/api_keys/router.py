@@ -1,0 +1,53 @@
+"""`/v1/api-keys`."""
+
+from fastapi import APIRouter, Response
+
+from partner_connector.api_keys import service
+from partner_connector.api_keys.repository import ApiKeyRepository
+from partner_connector.api_keys.schemas import ApiKeyCreate, ApiKeyCreated, ApiKeyPage, ApiKeyView
+from partner_connector.dependencies import (
+    ContextDep,
+    KeysAdmin,
+    PageDep,
+    ReadSession,
+    WriteSession,
+)
+from partner_connector.ids import ApiKeyId
+
+router = APIRouter(prefix="/v1/api-keys", tags=["API keys"])
+
+
+@router.get("", operation_id="listApiKeys", summary="List API keys")
+async def list_api_keys(caller: KeysAdmin, session: ReadSession, page: PageDep) -> ApiKeyPage:
+    """Newest first, revoked and expired ones included. Secrets are never shown."""
+    rows, cursor = await ApiKeyRepository(session, caller.workspace_id).page(page)
+    return ApiKeyPage(items=[ApiKeyView.model_validate(row) for row in rows], next_cursor=cursor)
+
+
+@router.post("", operation_id="createApiKey", summary="Create an API key", status_code=201)
+async def create_api_key(
+    body: ApiKeyCreate, caller: KeysAdmin, session: WriteSession, context: ContextDep
+) -> ApiKeyCreated:
+    """The answer shows the key once. A key can grant only scopes that it holds itself."""
+    service.require_held(caller, body.scopes)
+    key, secret = await service.create(
+        session,
+        caller.workspace_id,
+        name=body.name,
+        scopes=body.scopes,
+        expires_at=body.expires_at,
+        pepper=context.api_key_pepper,
+    )
+    view = ApiKeyView.model_validate(key)
+    return ApiKeyCreated(**view.model_dump(), api_key=secret)
+
+
+@router.delete(
+    "/{api_key_id}", operation_id="revokeApiKey", summary="Revoke an API key", status_code=204
+)
+async def revoke_api_key(
+    api_key_id: ApiKeyId, caller: KeysAdmin, session: WriteSession
+) -> Response:
+    """Takes effect with the next request."""
+    await service.revoke(ApiKeyRepository(session, caller.workspace_id), api_key_id)
+    return Response(status_code=204)

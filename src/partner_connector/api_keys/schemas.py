@@ -1,0 +1,51 @@
+"""API keys on the wire."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from partner_connector.auth import Scope
+from partner_connector.ids import ApiKeyId
+from partner_connector.pagination import Page
+from partner_connector.schemas import Answer, Body, Instant
+
+KeyName = Annotated[
+    str,
+    Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$", examples=["ci-contract-tests"]),
+]
+
+
+class ApiKeyCreate(Body):
+    """A new key, with the scopes it needs and no more."""
+
+    name: KeyName
+    scopes: list[Scope] = Field(min_length=1, max_length=len(Scope))
+    expires_at: Instant | None = Field(default=None, description="Leave out for a lasting key.")
+
+
+class ApiKeyView(Answer):
+    """A key without its secret."""
+
+    id: ApiKeyId
+    name: KeyName
+    scopes: list[Scope] = Field(max_length=len(Scope))
+    created_at: Instant
+    expires_at: Instant | None
+    revoked_at: Instant | None
+
+
+class ApiKeyCreated(ApiKeyView):
+    """The only answer that ever shows the key."""
+
+    api_key: str = Field(
+        max_length=100,
+        pattern=r"^pck_[0-9A-Za-z]+_[0-9A-Za-z]+$",
+        description="Shown once. Keep it like a password.",
+        json_schema_extra={"readOnly": True},
+    )
+
+
+class ApiKeyPage(Page):
+    """A page of keys."""
+
+    items: list[ApiKeyView] = Field(max_length=100)

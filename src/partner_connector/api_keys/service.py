@@ -1,0 +1,69 @@
+"""Making and revoking keys."""
+
+import uuid
+from collections.abc import Collection
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from partner_connector import auth
+from partner_connector.api_keys.repository import ApiKeyRepository
+from partner_connector.auth import Caller
+from partner_connector.clock import now
+from partner_connector.errors import NotFound, ScopeMissing, Unprocessable
+from partner_connector.models import ApiKey
+
+
+class ExpiryInThePast(Unprocessable):
+    """A key that could never be used."""
+
+    code = "expiry_in_the_past"
+    title = "The expiry lies in the past"
+    description = "`expires_at` must be a time to come, or be left out for a lasting key."
+
+
+class ScopeNotHeld(ScopeMissing):
+    """A key may hand on what it holds and no more."""
+
+    code = "scope_not_held"
+    title = "A key cannot grant more than it holds"
+    description = "Ask for scopes that the calling key has itself."
+
+
+async def create(
+    session: AsyncSession,
+    workspace_id: uuid.UUID,
+    *,
+    name: str,
+    scopes: Collection[str],
+    expires_at: datetime | None,
+    pepper: bytes,
+) -> tuple[ApiKey, str]:
+    """A new key and its secret, which is nowhere afterwards. Raises `ExpiryInThePast`."""
+    if expires_at is not None and expires_at <= now():
+        raise ExpiryInThePast
+    minted = auth.mint(pepper)
+    key = ApiKey(
+        workspace_id=workspace_id,
+        name=name,
+        key_id=minted.key_id,
+        digest=minted.digest,
+        scopes=sorted(set(scopes)),
+        expires_at=expires_at,
+    )
+    await ApiKeyRepository(session, workspace_id).add(key)
+    return key, minted.secret
+
+
+def require_held(caller: Caller, scopes: Collection[str]) -> None:
+    """Raise `ScopeNotHeld` where a key would be given more than its maker has."""
+    if not caller.scopes.issuperset(scopes):
+        raise ScopeNotHeld
+
+
+async def revoke(repository: ApiKeyRepository, api_key_id: uuid.UUID) -> None:
+    """From the next request on the key is refused. Revoking twice is fine."""
+    key = await repository.get(api_key_id)
+    if key is None:
+        raise NotFound
+    key.revoked_at = key.revoked_at or now()

@@ -1,0 +1,305 @@
+"""The command line: `partner-connector …`.
+
+Answers of `--json` go to standard output and nothing else does; what a person should know goes to
+standard error. A wrong setting, a missing key or a busy port ends with exit code 1 and one line.
+"""
+
+import asyncio
+import json
+import re
+import sys
+import uuid
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from sqlalchemy.exc import OperationalError
+
+from partner_connector import __version__, diagnose, migrate, provision, serving
+from partner_connector.api_keys import service as api_keys
+from partner_connector.app import create_app
+from partner_connector.auth import Scope
+from partner_connector.clock import now
+from partner_connector.database import open_database
+from partner_connector.demo import DemoFailed, run_demo
+from partner_connector.ids import decode, encode
+from partner_connector.logging import configure_logging
+from partner_connector.sealing import keyring as keyring_file
+from partner_connector.sealing.keyring import KeyringError, KeyringFile
+from partner_connector.sealing.public import PublicKeyring
+from partner_connector.settings import SettingsError, load_settings, without_environment
+from partner_connector.workspaces import repository as workspaces
+
+cli = typer.Typer(
+    name="partner-connector",
+    help="See which people at your Meta business partners can touch your assets.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+keys_cli = typer.Typer(help="The keyring that seals tokens.", no_args_is_help=True)
+workspace_cli = typer.Typer(help="Tenants.", no_args_is_help=True)
+api_key_cli = typer.Typer(help="Keys for the API.", no_args_is_help=True)
+cli.add_typer(keys_cli, name="keys")
+cli.add_typer(workspace_cli, name="workspace")
+cli.add_typer(api_key_cli, name="api-key")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Answer one JSON object.")]
+_DURATION = re.compile(r"^([1-9][0-9]{0,4})([smhd])$")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def main() -> None:
+    """Run the command line; expected failures end in one line, not in a traceback."""
+    try:
+        cli()
+    except SettingsError as error:
+        _give_up(f"wrong configuration:\n{error}")
+    except (
+        provision.NotProvisioned,
+        migrate.DatabaseNotReady,
+        serving.PortTaken,
+        KeyringError,
+        DemoFailed,
+    ) as error:
+        _give_up(str(error))
+    except OperationalError:
+        _give_up("PARTNER_CONNECTOR_DATABASE_URL: the database cannot be reached")
+
+
+def _give_up(message: str) -> NoReturn:
+    print(message, file=sys.stderr)
+    sys.exit(1)
+
+
+def _tell(message: str) -> None:
+    print(message, file=sys.stderr)
+
+
+def _answer(as_json: bool, document: dict[str, Any], sentence: str) -> None:
+    print(json.dumps(document) if as_json else sentence)
+
+
+@cli.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0 takes any free one.")] = 8000,
+    with_worker: Annotated[
+        bool, typer.Option("--with-worker", help="Run the worker in this process too.")
+    ] = False,
+) -> None:
+    """Serve the API."""
+    settings = load_settings()
+    configure_logging(settings)
+    listener = serving.listen(host, port)
+    provision.prepare_database(settings, _tell)
+    if with_worker:
+        ring = provision.private_keyring(settings, _tell)
+        asyncio.run(serving.serve_embedded(settings, ring, listener))
+    else:
+        keyring = provision.public_keyring(settings, _tell)
+        asyncio.run(serving.serve_api(settings, keyring, listener))
+
+
+@cli.command()
+def worker() -> None:
+    """Run a worker: it talks to Meta and holds the private keys."""
+    settings = load_settings()
+    configure_logging(settings)
+    provision.prepare_database(settings, _tell)
+    ring = provision.private_keyring(settings, _tell)
+    asyncio.run(serving.run_worker(settings, ring))
+
+
+@cli.command()
+def demo(
+    port: Annotated[int, typer.Option(help="The API's port; 0 takes any free one.")] = 8000,
+    graph_port: Annotated[int, typer.Option(help="The simulator's port; 0 likewise.")] = 8001,
+    once: Annotated[bool, typer.Option("--once", help="End after the table of users.")] = False,
+) -> None:
+    """Walk the whole journey against a simulated Meta, then keep serving."""
+    asyncio.run(run_demo(port=port, graph_port=graph_port, once=once))
+
+
+@cli.command("migrate")
+def migrate_command() -> None:
+    """Bring the database to the newest revision, the engine's tables included."""
+    settings = load_settings()
+    if settings.uses_sqlite:
+        provision.prepare_database(settings, _tell)
+    else:
+        migrate.upgrade(settings)
+    _tell("the database is at the newest revision")
+
+
+@cli.command()
+def openapi(
+    out: Annotated[Path | None, typer.Option(help="A file instead of standard output.")] = None,
+    check: Annotated[
+        Path | None, typer.Option(help="Compare with this file; exit 1 where it differs.")
+    ] = None,
+) -> None:
+    """Print the OpenAPI document."""
+    app = create_app(without_environment(), PublicKeyring(keyring_file.generate()))
+    text = json.dumps(app.openapi(), indent=2, ensure_ascii=False) + "\n"
+    if check is not None:
+        if check.read_text(encoding="utf-8") != text:
+            _give_up(f"{check} is not what the code generates: run `make openapi`")
+        _tell(f"{check} is up to date")
+    elif out is not None:
+        out.write_text(text, encoding="utf-8")
+    else:
+        print(text, end="")
+
+
+@cli.command()
+def check(as_json: AsJson = False) -> None:
+    """Diagnose a deployment: database, migrations, keys, Meta, clock."""
+    findings = asyncio.run(diagnose.run(load_settings()))
+    if as_json:
+        print(json.dumps({"ok": diagnose.all_well(findings), "checks": findings}))
+    else:
+        for finding in findings:
+            print(f"{finding['status']:<8} {finding['name']:<12} {finding['detail']}")
+    if not diagnose.all_well(findings):
+        sys.exit(1)
+
+
+@cli.command()
+def version() -> None:
+    """Print the version."""
+    print(__version__)
+
+
+@keys_cli.command("generate")
+def keys_generate(as_json: AsJson = False) -> None:
+    """Make a new keyring; never replaces one."""
+    settings = load_settings()
+    path = settings.private_keyring_file
+    ring = provision.generate_keyring(path)
+    document = {"keyring_file": str(path), "key_id": ring.current.key_id}
+    _answer(as_json, document, f"wrote {path}: back it up, without it no stored token opens again")
+
+
+@keys_cli.command("list")
+def keys_list(as_json: AsJson = False) -> None:
+    """Show the keys by id; never a key itself."""
+    settings = load_settings()
+    path = settings.private_keyring_file
+    ring = keyring_file.read(path if path.exists() else settings.public_keyring_file)
+    listed = [
+        {"key_id": key.key_id, "state": key.state, "created_at": key.created_at}
+        for key in ring.keys
+    ]
+    lines = [f"{key['key_id']}  {key['state']:<9} {key['created_at']}" for key in listed]
+    _answer(as_json, {"keys": listed}, "\n".join(lines))
+
+
+@keys_cli.command("rotate")
+def keys_rotate(as_json: AsJson = False) -> None:
+    """Add a new current key; those before it stay able to open what they sealed."""
+    path = load_settings().private_keyring_file
+    ring = provision.rotate_keyring(path)
+    document = {"keyring_file": str(path), "key_id": ring.current.key_id}
+    _answer(as_json, document, f"{ring.current.key_id} is current; restart API and worker")
+
+
+@keys_cli.command("public")
+def keys_public(
+    out: Annotated[Path, typer.Option(help="Where to write it.")], as_json: AsJson = False
+) -> None:
+    """Write the half of the keyring that an API process may have."""
+    ring: KeyringFile = keyring_file.read(load_settings().private_keyring_file)
+    provision.export_public(ring, out)
+    _answer(as_json, {"keyring_file": str(out)}, f"wrote {out}: it opens no token")
+
+
+@workspace_cli.command("create")
+def workspace_create(name: str, as_json: AsJson = False) -> None:
+    """Make a tenant."""
+    if not name.strip() or len(name) > 200:  # noqa: PLR2004 - the column's length
+        raise typer.BadParameter("a name has 1 to 200 characters")
+    settings = load_settings()
+    provision.prepare_database(settings, _tell)
+
+    async def create() -> dict[str, str]:
+        database = open_database(settings)
+        async with database.writing() as session:
+            workspace = await workspaces.create(session, name.strip())
+        await database.close()
+        return {"id": encode("wsp", workspace.id), "name": workspace.name}
+
+    document = asyncio.run(create())
+    _answer(as_json, document, document["id"])
+
+
+@api_key_cli.command("create")
+def api_key_create(
+    workspace: Annotated[str, typer.Option(help="The workspace's id.")],
+    scope: Annotated[
+        list[str] | None, typer.Option(help="Repeat for several; `all` grants every scope.")
+    ] = None,
+    expires_in: Annotated[
+        str | None, typer.Option(help="As 90d, 12h, 30m; without it the key lasts.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="What it is for.")] = "command line",
+    as_json: AsJson = False,
+) -> None:
+    """Make an API key. It is printed once and stored nowhere."""
+    scopes = _scopes(scope or [])
+    expires_at = _expiry(expires_in)
+    workspace_id = _workspace_id(workspace)
+    settings = load_settings()
+    provision.prepare_database(settings, _tell)
+    keyring = provision.any_keyring(settings, _tell)
+
+    async def create() -> dict[str, str] | None:
+        database = open_database(settings)
+        try:
+            async with database.writing() as session:
+                if await workspaces.get(session, workspace_id) is None:
+                    return None
+                key, secret = await api_keys.create(
+                    session,
+                    workspace_id,
+                    name=name,
+                    scopes=scopes,
+                    expires_at=expires_at,
+                    pepper=keyring.derive(b"pc-api-keys"),
+                )
+            return {"id": encode("key", key.id), "api_key": secret}
+        finally:
+            await database.close()
+
+    document = asyncio.run(create())
+    if document is None:
+        _give_up("there is no such workspace")
+    _answer(as_json, document, document["api_key"])
+
+
+def _scopes(asked: list[str]) -> list[str]:
+    known = [str(scope) for scope in Scope]
+    if not asked:
+        raise typer.BadParameter(f"name at least one --scope: all, {', '.join(known)}")
+    if "all" in asked:
+        return known
+    if unknown := sorted(set(asked) - set(known)):
+        raise typer.BadParameter(f"no such scope: {', '.join(unknown)}; known: {', '.join(known)}")
+    return asked
+
+
+def _expiry(expires_in: str | None) -> datetime | None:
+    if expires_in is None:
+        return None
+    match = _DURATION.match(expires_in)
+    if match is None:
+        raise typer.BadParameter("--expires-in is a number and s, m, h or d, as in 90d")
+    return now() + timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+
+
+def _workspace_id(text: str) -> uuid.UUID:
+    try:
+        return decode("wsp", text)
+    except ValueError:
+        raise typer.BadParameter("--workspace is not a workspace id") from None

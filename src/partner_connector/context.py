@@ -1,0 +1,36 @@
+"""What the API is made of: built once at the edge, handed to every request."""
+
+from dataclasses import dataclass
+
+from partner_connector.database import Database
+from partner_connector.engine import WorkQueue
+from partner_connector.pagination import CursorCodec
+from partner_connector.rate_limits import RateLimiter
+from partner_connector.sealing.public import PublicKeyring
+from partner_connector.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class ApiContext:
+    """No member of this can open a token."""
+
+    settings: Settings
+    database: Database
+    keyring: PublicKeyring
+    queue: WorkQueue
+    cursors: CursorCodec
+    rate_limiter: RateLimiter
+    api_key_pepper: bytes
+
+    @classmethod
+    def build(cls, settings: Settings, database: Database, keyring: PublicKeyring) -> "ApiContext":
+        """Derive the rest from settings, database and the public half of the keyring."""
+        return cls(
+            settings=settings,
+            database=database,
+            keyring=keyring,
+            queue=WorkQueue(settings),
+            cursors=CursorCodec(keyring.derive(b"pc-cursors")),
+            rate_limiter=RateLimiter(settings.rate_limit),
+            api_key_pepper=keyring.derive(b"pc-api-keys"),
+        )

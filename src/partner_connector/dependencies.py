@@ -1,0 +1,151 @@
+"""What an operation can ask for in its signature."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+import structlog
+from fastapi import Depends, Header, Request, Response, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from partner_connector import auth
+from partner_connector.auth import Caller, Scope
+from partner_connector.clock import now
+from partner_connector.context import ApiContext
+from partner_connector.errors import NotAuthenticated, ScopeMissing
+from partner_connector.models import ApiKey
+from partner_connector.pagination import CursorText, PageRequest, PageSize
+
+MAX_WAIT_SECONDS = 30
+
+bearer = HTTPBearer(
+    auto_error=False,
+    scheme_name="apiKey",
+    bearerFormat="pck_…",
+    description="An API key of this workspace. The workspace comes from the key, never from "
+    "the request.",
+)
+
+
+def api_context(request: Request) -> ApiContext:
+    """The parts that were built when the process started."""
+    context = request.app.state.context
+    assert isinstance(context, ApiContext)
+    return context
+
+
+ContextDep = Annotated[ApiContext, Depends(api_context)]
+
+
+async def writing_session(context: ContextDep) -> AsyncIterator[AsyncSession]:
+    """One transaction for the request. It commits before the answer leaves."""
+    async with context.database.writing() as session:
+        yield session
+
+
+async def reading_session(context: ContextDep) -> AsyncIterator[AsyncSession]:
+    """A read-only transaction for the request."""
+    async with context.database.reading() as session:
+        yield session
+
+
+# Function scope: with the default the commit would come after the client has its answer.
+WriteSession = Annotated[AsyncSession, Depends(writing_session, scope="function")]
+ReadSession = Annotated[AsyncSession, Depends(reading_session, scope="function")]
+
+
+async def authenticate(
+    request: Request,
+    response: Response,
+    context: ContextDep,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
+) -> Caller:
+    """Who is asking. Raises `NotAuthenticated`, alike for every way a key can be wrong."""
+    key = credentials.credentials if credentials else ""
+    caller = await _caller_of(key, context)
+    structlog.contextvars.bind_contextvars(
+        workspace_id=str(caller.workspace_id), api_key_id=str(caller.api_key_id)
+    )
+    for name, value in (await context.rate_limiter.spend(str(caller.api_key_id))).items():
+        response.headers[name] = value
+    request.state.caller = caller
+    return caller
+
+
+async def _caller_of(key: str, context: ApiContext) -> Caller:
+    key_id = auth.key_id_of(key)
+    if key_id is None:
+        raise NotAuthenticated
+    async with context.database.reading() as session:
+        row = await session.scalar(select(ApiKey).where(ApiKey.key_id == key_id))
+    stored = row.digest if row is not None else auth.digest("", context.api_key_pepper)
+    # Compared even when there is no such row, so that both cases take as long.
+    genuine = auth.matches(key, stored, context.api_key_pepper)
+    if row is None or not genuine or row.revoked_at is not None:
+        raise NotAuthenticated
+    if row.expires_at is not None and row.expires_at <= now():
+        raise NotAuthenticated
+    return Caller(row.workspace_id, row.id, frozenset(row.scopes), row.expires_at)
+
+
+async def authorize(
+    needed: SecurityScopes, caller: Annotated[Caller, Depends(authenticate)]
+) -> Caller:
+    """The caller, if its key has the scopes of the operation. Raises `ScopeMissing`."""
+    if not caller.scopes.issuperset(needed.scopes):
+        raise ScopeMissing(f"This operation needs the scope `{' '.join(needed.scopes)}`.")
+    return caller
+
+
+# Every operation under /v1 names one of these, and OpenAPI shows which; a test holds that.
+AnyCaller = Annotated[Caller, Security(authorize, scopes=[])]
+IntegrationsReader = Annotated[Caller, Security(authorize, scopes=[Scope.INTEGRATIONS_READ])]
+IntegrationsWriter = Annotated[Caller, Security(authorize, scopes=[Scope.INTEGRATIONS_WRITE])]
+PartnersReader = Annotated[Caller, Security(authorize, scopes=[Scope.PARTNERS_READ])]
+TokensWriter = Annotated[Caller, Security(authorize, scopes=[Scope.TOKENS_WRITE])]
+SyncsReader = Annotated[Caller, Security(authorize, scopes=[Scope.SYNCS_READ])]
+SyncsRunner = Annotated[Caller, Security(authorize, scopes=[Scope.SYNCS_RUN])]
+UsersReader = Annotated[Caller, Security(authorize, scopes=[Scope.USERS_READ])]
+KeysAdmin = Annotated[Caller, Security(authorize, scopes=[Scope.KEYS_ADMIN])]
+
+
+async def page_request(
+    request: Request,
+    context: ContextDep,
+    page_size: PageSize = 25,
+    cursor: CursorText = None,
+) -> PageRequest:
+    """The page that was asked for, bound to every other parameter of the request."""
+    shape = {
+        name: ",".join(sorted(request.query_params.getlist(name)))
+        for name in request.query_params
+        if name not in {"page_size", "cursor", "expand"}
+    }
+    return PageRequest(page_size, cursor, context.cursors, request.url.path, shape)
+
+
+PageDep = Annotated[PageRequest, Depends(page_request)]
+
+
+def wait_seconds(
+    prefer: Annotated[
+        str | None,
+        Header(
+            max_length=100,
+            pattern=r"^[A-Za-z0-9=;, _-]*$",
+            description="`wait=N` holds the answer for up to N seconds (at most 30) until the "
+            "work is done (RFC 7240).",
+            examples=["wait=10"],
+        ),
+    ] = None,
+) -> int:
+    """Seconds that the client prefers to wait; 0 when it did not say."""
+    for preference in (prefer or "").split(","):
+        name, _, value = preference.strip().partition("=")
+        if name.strip().lower() == "wait" and value.strip().isdigit():
+            return min(int(value), MAX_WAIT_SECONDS)
+    return 0
+
+
+WaitSeconds = Annotated[int, Depends(wait_seconds)]

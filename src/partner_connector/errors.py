@@ -1,0 +1,166 @@
+"""Problems: every failure a caller can meet, as RFC 9457 describes them.
+
+    Problem
+    ├── NotAuthenticated      401
+    ├── ScopeMissing          403
+    ├── NotFound              404   also for what belongs to another workspace
+    ├── Conflict              409
+    ├── Unprocessable         422
+    ├── RateLimited           429
+    └── ServiceUnavailable    503
+
+A feature subclasses one of these beside its service and gives it a `code`. The class fixes the
+status and the words; an instance may add a detail that never repeats what the caller sent.
+`GET /v1/problems` lists the whole tree.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+
+class Problem(Exception):
+    """One kind of failure. `code` is stable and what programs should act on."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+    title: ClassVar[str] = "Something went wrong on our side"
+    description: ClassVar[str] = (
+        "An unexpected failure. It is logged under the request id; retrying may help."
+    )
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        retry_after: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        errors: list[dict[str, Any]] | None = None,
+    ) -> None:
+        super().__init__(detail or self.title)
+        self.detail = detail or self.description
+        self.retry_after = retry_after
+        self.headers = dict(headers or {})
+        self.errors = errors
+
+
+class BadRequest(Problem):
+    """The request could not be read as JSON or as HTTP."""
+
+    status = 400
+    code = "malformed_request"
+    title = "The request could not be read"
+    description = "The body is not valid JSON in UTF-8."
+
+
+class NotAuthenticated(Problem):
+    """No API key, or one that is unknown, expired or revoked. All four look alike on purpose."""
+
+    status = 401
+    code = "not_authenticated"
+    title = "A valid API key is required"
+    description = (
+        "Send `Authorization: Bearer pck_…` with a key that is neither expired nor revoked."
+    )
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail, headers={"WWW-Authenticate": 'Bearer realm="partner-connector"'})
+
+
+class ScopeMissing(Problem):
+    """The key is good, but may not do this."""
+
+    status = 403
+    code = "scope_missing"
+    title = "The API key lacks a scope"
+    description = "The operation's documentation names the scope that the key needs."
+
+
+class NotFound(Problem):
+    """There is no such thing in this workspace."""
+
+    status = 404
+    code = "not_found"
+    title = "Not found"
+    description = "There is no such thing in this workspace."
+
+
+class MethodNotAllowed(Problem):
+    """The path exists, the method does not."""
+
+    status = 405
+    code = "method_not_allowed"
+    title = "Method not allowed"
+    description = "The `Allow` header lists the methods of this path."
+
+
+class Conflict(Problem):
+    """The request is sound, but the present state forbids it."""
+
+    status = 409
+    code = "conflict"
+    title = "The present state forbids this"
+    description = "Read the resource again and decide anew."
+
+
+class BodyTooLarge(Problem):
+    """More than 64 KiB."""
+
+    status = 413
+    code = "body_too_large"
+    title = "The body is too large"
+    description = "A request body holds at most 64 KiB."
+
+
+class UnsupportedMediaType(Problem):
+    """Bodies are JSON."""
+
+    status = 415
+    code = "unsupported_media_type"
+    title = "Send JSON"
+    description = "Send the body as `Content-Type: application/json`."
+
+
+class Unprocessable(Problem):
+    """The request was read, and something in it cannot be right."""
+
+    status = 422
+    code = "validation_failed"
+    title = "The request is not valid"
+    description = "`errors` points at each member that is wrong. Values are never repeated."
+
+
+class CursorInvalid(Unprocessable):
+    """A cursor of another list, workspace or set of filters, or one that was tampered with."""
+
+    code = "cursor_invalid"
+    title = "The cursor does not belong to this list"
+    description = "Use `next_cursor` unchanged, with the same filters and sort, or start anew."
+
+
+class RateLimited(Problem):
+    """The key spent its allowance."""
+
+    status = 429
+    code = "rate_limited"
+    title = "Too many requests"
+    description = "Wait for as long as `Retry-After` says."
+
+
+class ServiceUnavailable(Problem):
+    """The database is busy or away; nothing was changed."""
+
+    status = 503
+    code = "database_busy"
+    title = "Try again shortly"
+    description = "The database is busy or unreachable. Nothing was changed; retry after a moment."
+
+
+def catalogue() -> list[type[Problem]]:
+    """Every kind of problem, ordered by status and code."""
+
+    def tree(kind: type[Problem]) -> Iterator[type[Problem]]:
+        yield kind
+        for child in kind.__subclasses__():
+            yield from tree(child)
+
+    return sorted(tree(Problem), key=lambda kind: (kind.status, kind.code))

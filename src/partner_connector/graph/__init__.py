@@ -1,0 +1,70 @@
+"""A read-only, asynchronous client for Meta's Graph API."""
+
+from partner_connector.graph import edges
+from partner_connector.graph.classify import classify
+from partner_connector.graph.client import GraphClient, GraphReader
+from partner_connector.graph.credentials import ProofMode
+from partner_connector.graph.edges import ad_account_path
+from partner_connector.graph.error_table import ERROR_TABLE
+from partner_connector.graph.errors import (
+    Blocked,
+    CursorExpired,
+    ErrorClass,
+    GraphError,
+    InvalidRequest,
+    NotFoundOrForbidden,
+    PermissionMissing,
+    RetryRule,
+    Temporary,
+    Throttled,
+    TokenDead,
+    TooMuchData,
+    UnknownGraphError,
+    Unreachable,
+)
+from partner_connector.graph.reads import Page, Read, nested_page, page_from
+from partner_connector.graph.retry import decide
+from partner_connector.graph.tasks import REQUIRED_SCOPES, RoleClass, full_control, role_class
+from partner_connector.graph.tokens import TokenInspection
+from partner_connector.graph.transport import ReadOnlyTransport, WriteRefused, open_http_client
+from partner_connector.graph.usage import Usage, UsageObserver, parse_usage
+
+__all__ = [
+    "ERROR_TABLE",
+    "REQUIRED_SCOPES",
+    "Blocked",
+    "CursorExpired",
+    "ErrorClass",
+    "GraphClient",
+    "GraphError",
+    "GraphReader",
+    "InvalidRequest",
+    "NotFoundOrForbidden",
+    "Page",
+    "PermissionMissing",
+    "ProofMode",
+    "Read",
+    "ReadOnlyTransport",
+    "RetryRule",
+    "RoleClass",
+    "Temporary",
+    "Throttled",
+    "TokenDead",
+    "TokenInspection",
+    "TooMuchData",
+    "UnknownGraphError",
+    "Unreachable",
+    "Usage",
+    "UsageObserver",
+    "WriteRefused",
+    "ad_account_path",
+    "classify",
+    "decide",
+    "edges",
+    "full_control",
+    "nested_page",
+    "open_http_client",
+    "page_from",
+    "parse_usage",
+    "role_class",
+]

@@ -1,0 +1,271 @@
+"""Every edge and node we read, each declared in one place.
+
+Marks name where the fact comes from: [S] Meta's machine-readable spec, [D] its documentation,
+[O] observed in real traffic, [3] a third party's code, [?] inferred. Fields added by an edge
+stand in the documentation only, and one refused field fails the whole read (8.2 [O]).
+"""
+
+import re
+
+from partner_connector.graph.reads import Read
+
+PAGE_SIZE = 100  # used on business edges in the wild; Meta does not publish the maximum (7 [3])
+
+_COUNT = {"summary": "total_count"}
+_ACCOUNT_NUMBER = re.compile(r"(?:act_)?(\d+)", re.ASCII)
+_PARTNER_FIELDS = (
+    "id",
+    "name",
+    "verification_status",
+    "created_time",
+    "link",
+    "primary_page{id,name}",
+    "adaccount_permissions",
+    "page_permissions",
+    "productcatalog_permissions",
+    "application_permissions",
+    "shared_ca_count",
+)
+_ACCESS_FIELDS = (
+    "access_status",
+    "permitted_tasks",
+    "access_requested_time",
+    "access_updated_time",
+)
+_AGENCIES_WITH_ACCESS = f"agencies.limit(100){{id,name,{','.join(_ACCESS_FIELDS)}}}"
+_AGENCIES = "agencies.limit(100){id,name}"
+
+
+def ad_account_path(number: str) -> str:
+    """`act_` and the number; Meta gives both forms (11.14)."""
+    match = _ACCOUNT_NUMBER.fullmatch(number)
+    if match is None:
+        raise ValueError("an ad account number is digits")
+    return f"act_{match[1]}"
+
+
+# Businesses and who shares with whom.
+
+
+def business(business_id: str) -> Read:
+    """The business itself. [S] Business.json."""
+    return Read(business_id, ("id", "name", "verification_status", "link", "created_time"))
+
+
+def agencies(business_id: str, *, limit: int = PAGE_SIZE) -> Read:
+    """Businesses that may use our assets. [S] Business.json, [D] ref/business/agencies.
+
+    The permission fields are asked for without sub-fields: their inner shape is not documented.
+    """
+    return Read(f"{business_id}/agencies", _PARTNER_FIELDS, _COUNT, limit)
+
+
+def clients(business_id: str, *, limit: int = PAGE_SIZE) -> Read:
+    """Businesses whose assets we may use; rows as in `agencies`. [S], [D] ref/business/clients."""
+    return Read(f"{business_id}/clients", _PARTNER_FIELDS, _COUNT, limit)
+
+
+def plain(read: Read) -> Read:
+    """The same read for `id` and `name` only, for when Meta refuses one of its fields (plan a1)."""
+    return Read(read.path, ("id", "name"), read.params, read.limit)
+
+
+def partner_apps(business_id: str) -> Read:
+    """A partner's business with the apps it uses or owns. [S] Business.json; grammar 8.2 [D].
+
+    An expanded edge without rows is left out of the answer: read it with `nested_page`.
+    """
+    return Read(
+        business_id,
+        (
+            "id",
+            "name",
+            "verification_status",
+            "client_apps.limit(100){id}",
+            "owned_apps.limit(100){id}",
+        ),
+    )
+
+
+# Assets that others shared with a business.
+
+
+def client_ad_accounts(business_id: str, *, limit: int = PAGE_SIZE) -> Read:
+    """Ad accounts shared with the business. [S], tasks [D] ref/business/client_ad_accounts.
+
+    An app that does not call it for 30 days loses it, which shows as an empty list ([3]).
+    """
+    fields = ("id", "account_id", "name", "business{id,name}", "permitted_tasks")
+    return Read(f"{business_id}/client_ad_accounts", fields, limit=limit)
+
+
+def client_pages(business_id: str, *, limit: int = PAGE_SIZE) -> Read:
+    """Pages shared with the business. [S], tasks [D] ref/business/client_pages."""
+    fields = ("id", "name", "business{id,name}", "permitted_tasks")
+    return Read(f"{business_id}/client_pages", fields, limit=limit)
+
+
+def client_product_catalogs(business_id: str, *, limit: int = PAGE_SIZE) -> Read:
+    """Catalogs shared with the business, with roles instead of tasks.
+
+    [S], roles [D] ref/business/client_product_catalogs.
+    """
+    fields = ("id", "name", "business{id,name}", "permitted_roles")
+    return Read(f"{business_id}/client_product_catalogs", fields, limit=limit)
+
+
+def client_pixels(business_id: str, *, limit: int = PAGE_SIZE) -> Read:
+    """Pixels shared with the business; a pixel has `owner_business` only. [S] AdsPixel.json."""
+    fields = ("id", "name", "owner_business{id,name}", "permitted_tasks")
+    return Read(f"{business_id}/client_pixels", fields, limit=limit)
+
+
+# Assets that a business owns; `with_agencies` also asks whom each is shared with (plan a2).
+
+
+def owned_ad_accounts(
+    business_id: str, *, with_agencies: bool = False, limit: int = PAGE_SIZE
+) -> Read:
+    """Ad accounts of the business. [S]; agencies' row fields [D] ref/ad-account/agencies."""
+    fields = ("id", "account_id", "name", *([_AGENCIES_WITH_ACCESS] if with_agencies else []))
+    return Read(f"{business_id}/owned_ad_accounts", fields, limit=limit)
+
+
+def owned_pages(business_id: str, *, limit: int = PAGE_SIZE) -> Read:
+    """Pages of the business; who has access needs each Page's own token. [S], 3.1 [D]."""
+    return Read(f"{business_id}/owned_pages", ("id", "name"), limit=limit)
+
+
+def owned_product_catalogs(
+    business_id: str, *, with_agencies: bool = False, limit: int = PAGE_SIZE
+) -> Read:
+    """Catalogs of the business. [S] Business.json, ProductCatalog.json."""
+    fields = ("id", "name", "vertical", *([_AGENCIES] if with_agencies else []))
+    return Read(f"{business_id}/owned_product_catalogs", fields, limit=limit)
+
+
+def owned_pixels(business_id: str, *, with_agencies: bool = False, limit: int = PAGE_SIZE) -> Read:
+    """Pixels of the business. [S] Business.json, AdsPixel.json."""
+    fields = ("id", "name", *([_AGENCIES] if with_agencies else []))
+    return Read(f"{business_id}/owned_pixels", fields, limit=limit)
+
+
+# Who may do what on one asset.
+
+
+def asset_agencies(
+    asset_path: str, *, fields: tuple[str, ...] = (), limit: int = PAGE_SIZE
+) -> Read:
+    """Partners with access to one asset. [S]; rows [D] ref/ad-account/agencies, [3] for Pages.
+
+    Without `fields` Meta answers with the default ones of each kind of asset, which for ad
+    accounts and Pages include `access_status` and `permitted_tasks`; asking a catalog or a pixel
+    for those by name may be refused. A Page wants its own Page token (3.1 [D]).
+    """
+    return Read(f"{asset_path}/agencies", fields, limit=limit)
+
+
+def assigned_users(asset_path: str, business_id: str, *, limit: int = PAGE_SIZE) -> Read:
+    """People of one business on one asset. [S], [D] ref/ad-account/assigned_users.
+
+    `business` is required. System users are among the rows, and the rows of a partner's business
+    are complete where its `business_users` is not (3.4 [O]). A Page wants its own Page token.
+    """
+    fields = ("id", "name", "user_type", "business{id,name}", "tasks")
+    params = {"business": business_id, **_COUNT}
+    return Read(f"{asset_path}/assigned_users", fields, params, limit)
+
+
+# The people of a business.
+
+
+def business_users(business_id: str, *, limit: int = PAGE_SIZE) -> Read:
+    """People of the business, with e-mail and role. [S] BusinessUser.json, [D] ref/business-user.
+
+    May be refused or incomplete for a business that has not claimed our app (3.4 [D], [O]).
+    """
+    fields = (
+        "id",
+        "name",
+        "first_name",
+        "last_name",
+        "email",
+        "pending_email",
+        "title",
+        "role",
+        "two_fac_status",
+        "finance_permission",
+    )
+    return Read(f"{business_id}/business_users", fields, _COUNT, limit)
+
+
+def system_users(business_id: str, *, limit: int = PAGE_SIZE) -> Read:
+    """System users; no other edge tells their role. [S], [D] ref/business/system_users."""
+    return Read(f"{business_id}/system_users", ("id", "name", "role"), _COUNT, limit)
+
+
+def pending_users(business_id: str, *, limit: int = PAGE_SIZE) -> Read:
+    """Invitations not yet accepted. [S] BusinessRoleRequest.json."""
+    fields = ("id", "email", "role", "status", "expiration_time")
+    return Read(f"{business_id}/pending_users", fields, _COUNT, limit)
+
+
+# The assets of one person or system user.
+
+
+def assigned_ad_accounts(user_id: str, *, limit: int = PAGE_SIZE) -> Read:
+    """Ad accounts assigned to a user. [S] SystemUser.json, tasks [D] ref/business-user."""
+    fields = ("id", "account_id", "name", "tasks", "permitted_tasks")
+    return Read(f"{user_id}/assigned_ad_accounts", fields, limit=limit)
+
+
+def assigned_pages(user_id: str, *, limit: int = PAGE_SIZE) -> Read:
+    """Pages assigned to a user. [S] SystemUser.json, tasks [D] ref/business-user."""
+    fields = ("id", "name", "tasks", "permitted_tasks")
+    return Read(f"{user_id}/assigned_pages", fields, limit=limit)
+
+
+def assigned_product_catalogs(user_id: str, *, limit: int = PAGE_SIZE) -> Read:
+    """Catalogs assigned to a user; their tasks come from `assigned_users`. [S], 3.4 [D]."""
+    fields = ("id", "name", "vertical")
+    return Read(f"{user_id}/assigned_product_catalogs", fields, limit=limit)
+
+
+def assigned_business_asset_groups(
+    user_id: str, contained_asset_id: str, *, limit: int = PAGE_SIZE
+) -> Read:
+    """Groups by which a user reaches an asset without being assigned to it.
+
+    [S], tasks [D] ref/business-user/assigned_business_asset_groups.
+    """
+    fields = ("id", "name", "adaccount_tasks", "page_tasks", "pixel_tasks")
+    params = {"contained_asset_id": contained_asset_id}
+    return Read(f"{user_id}/assigned_business_asset_groups", fields, params, limit)
+
+
+# The token's own view.
+
+
+def me() -> Read:
+    """Who the token is. [S] User.json; for system users [?] 4.2."""
+    return Read("me", ("id", "name"))
+
+
+def my_businesses(*, limit: int = PAGE_SIZE) -> Read:
+    """Businesses of the token's user. [S] User.json."""
+    return Read("me/businesses", ("id", "name"), limit=limit)
+
+
+def my_permissions() -> Read:
+    """Scopes the token's user granted, each with a status. [S] Permission.json."""
+    return Read("me/permissions")
+
+
+def my_accounts(*, limit: int = PAGE_SIZE) -> Read:
+    """Pages with their Page tokens: each row's `access_token` is a secret. [D] pages-api."""
+    return Read("me/accounts", ("id", "access_token", "tasks"), limit=limit)
+
+
+def token_app() -> Read:
+    """The app that issued the token, for when its secret is not known. [3] 4.2."""
+    return Read("app", ("id", "name"))

@@ -1,0 +1,127 @@
+"""What can go wrong between us and Meta, named for what the caller should know.
+
+GraphError
+├── TokenDead            the token will never work again: a person must give a new one
+├── PermissionMissing    the token lives, but may not read this
+├── Blocked              Meta restricts the account or the app; only a person can lift it
+├── Throttled            over a limit: park the work for `resume_after` seconds
+├── Unreachable          no answer, or one that did not come from the API
+├── Temporary            Meta says it is its own fault and will pass
+├── NotFoundOrForbidden  gone, or hidden from this token: Meta does not say which
+├── InvalidRequest       we asked wrongly; repeating the question cannot help
+├── CursorExpired        the place in a list is lost: read the edge again from page one
+├── TooMuchData          the answer would be too big: ask for fewer rows
+└── UnknownGraphError    not in our table: the raw code is kept for whoever looks into it
+"""
+
+from enum import StrEnum
+
+
+class ErrorClass(StrEnum):
+    """The five words by which people and programs sort a failure."""
+
+    CONFIGURATION = "configuration"
+    PERMISSION = "permission"
+    RATE_LIMIT = "rate_limit"
+    TRANSIENT = "transient"
+    INTERNAL = "internal"
+
+
+class RetryRule(StrEnum):
+    """What may be tried again, and by whom."""
+
+    NEVER = "never"
+    ONCE = "once"  # one quick repeat, here
+    QUICK = "quick"  # a few quick repeats, here
+    SHRINK = "shrink"  # one quick repeat here, then the caller asks for less
+    RESTART = "restart"  # the caller reads the edge again from page one
+    PARK = "park"  # never here: waiting is minutes, and that is for a job queue
+
+
+class GraphError(Exception):
+    """Anything that kept us from reading; `message` and `str()` never hold a token or a URL."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: int | None = None,
+        subcode: int | None = None,
+        fbtrace_id: str | None = None,
+        http_status: int | None = None,
+        error_class: ErrorClass = ErrorClass.INTERNAL,
+        user_action: str = "contact_support",
+        retry: RetryRule = RetryRule.NEVER,
+        resume_after: float | None = None,
+    ) -> None:
+        # Every argument but the text has a default, so that an error survives pickling:
+        # a workflow engine that stores the outcome of a step rebuilds it from `args`.
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.subcode = subcode
+        self.fbtrace_id = fbtrace_id
+        self.http_status = http_status
+        self.error_class = error_class
+        self.user_action = user_action
+        self.retry = retry
+        self.resume_after = resume_after
+
+    @property
+    def transient(self) -> bool:
+        """True when the same read may succeed later with nobody changing anything."""
+        return self.error_class in {ErrorClass.TRANSIENT, ErrorClass.RATE_LIMIT}
+
+    def __str__(self) -> str:
+        facts = []
+        if self.code is not None:
+            facts.append(f"code {self.code}" + (f"/{self.subcode}" if self.subcode else ""))
+        if self.http_status is not None:
+            facts.append(f"HTTP {self.http_status}")
+        if self.fbtrace_id is not None:
+            facts.append(f"trace {self.fbtrace_id}")
+        return f"{self.message} [{', '.join(facts)}]" if facts else self.message
+
+
+class TokenDead(GraphError):
+    """The token is invalid, expired or revoked; no call with it will ever work again."""
+
+
+class PermissionMissing(GraphError):
+    """The token lives but lacks a scope, a role or an app capability for this read."""
+
+
+class Blocked(GraphError):
+    """Meta restricts the account, the business or the app until a person resolves it."""
+
+
+class Throttled(GraphError):
+    """A limit is used up; `resume_after` is in seconds, None when Meta did not say."""
+
+
+class Unreachable(GraphError):
+    """No answer came, or what came was not written by the API."""
+
+
+class Temporary(GraphError):
+    """Meta could not answer this time and expects to, soon."""
+
+
+class NotFoundOrForbidden(GraphError):
+    """The object is gone or hidden from this token; never read it as "deleted"."""
+
+
+class InvalidRequest(GraphError):
+    """The question itself is wrong."""
+
+
+class CursorExpired(GraphError):
+    """The paging cursor no longer points anywhere."""
+
+
+class TooMuchData(GraphError):
+    """Meta wants a smaller question."""
+
+
+class UnknownGraphError(GraphError):
+    """An answer that our table does not know; `code` and `subcode` are as received."""

@@ -1,0 +1,20 @@
+"""What must work for this process to serve."""
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from partner_connector.database import Database
+from partner_connector.migrate import is_at_head
+
+log = structlog.get_logger()
+
+
+async def failing_checks(database: Database) -> list[str]:
+    """Names of what does not work now; the sealing key was loaded at the start."""
+    try:
+        async with database.engine.connect() as connection:
+            at_head = await connection.run_sync(is_at_head)
+    except (SQLAlchemyError, OSError) as error:
+        log.warning("readiness_failed", error=type(error).__name__)
+        return ["database"]
+    return [] if at_head else ["migrations"]

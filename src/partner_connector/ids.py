@@ -1,0 +1,91 @@
+"""Identifiers: a UUIDv7 in the database, a prefixed base32 string for people and programs.
+
+The prefix tells in a log or a support mail which kind of thing an id names, and the version 7
+UUID makes ids sort by the time they were made. An id is never a credential.
+"""
+
+import uuid
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+from uuid_utils.compat import uuid7
+
+_CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+_BODY_LENGTH = 26
+_PATTERN_BODY = "[0-7][0-9a-hjkmnp-tv-z]{25}"
+
+
+def new_id() -> uuid.UUID:
+    """A fresh, time-sorted id."""
+    return uuid7()
+
+
+def encode(prefix: str, value: uuid.UUID) -> str:
+    """`ptn` and a UUID become `ptn_01k…`, 26 characters of Crockford base32."""
+    number = value.int
+    digits = []
+    for _ in range(_BODY_LENGTH):
+        number, digit = divmod(number, 32)
+        digits.append(_CROCKFORD[digit])
+    return f"{prefix}_{''.join(reversed(digits))}"
+
+
+def decode(prefix: str, text: str) -> uuid.UUID:
+    """The inverse of `encode`. Raises `ValueError` for any other prefix, length or alphabet."""
+    body = text.removeprefix(f"{prefix}_")
+    if len(body) != _BODY_LENGTH or len(text) != len(prefix) + 1 + _BODY_LENGTH:
+        raise ValueError("not an id of this kind")
+    number = 0
+    for character in body:
+        number = number * 32 + _CROCKFORD.index(character)
+    if number >> 128:
+        raise ValueError("not an id of this kind")
+    return uuid.UUID(int=number)
+
+
+@dataclass(frozen=True)
+class IdPrefix:
+    """Makes a `UUID` field travel as a prefixed string, in both directions and in OpenAPI."""
+
+    prefix: str
+
+    def __get_pydantic_core_schema__(
+        self, _source: object, _handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        def parse(text: str) -> uuid.UUID:
+            return decode(self.prefix, text)
+
+        wire_form = core_schema.str_schema(pattern=f"^{self.prefix}_{_PATTERN_BODY}$")
+        from_text = core_schema.no_info_after_validator_function(parse, wire_form)
+        return core_schema.json_or_python_schema(
+            json_schema=from_text,
+            python_schema=core_schema.union_schema(
+                [core_schema.is_instance_schema(uuid.UUID), from_text], mode="left_to_right"
+            ),
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda value: encode(self.prefix, value),
+                return_schema=core_schema.str_schema(),
+            ),
+        )
+
+    def __get_pydantic_json_schema__(self, _schema: CoreSchema, _handler: Any) -> dict[str, Any]:
+        return {
+            "type": "string",
+            "pattern": f"^{self.prefix}_{_PATTERN_BODY}$",
+            "minLength": len(self.prefix) + 1 + _BODY_LENGTH,
+            "maxLength": len(self.prefix) + 1 + _BODY_LENGTH,
+            "examples": [f"{self.prefix}_01k9z3v0e8fjt9m2c4r6w8xabc"],
+        }
+
+
+WorkspaceId = Annotated[uuid.UUID, IdPrefix("wsp")]
+ApiKeyId = Annotated[uuid.UUID, IdPrefix("key")]
+IntegrationId = Annotated[uuid.UUID, IdPrefix("int")]
+PartnerId = Annotated[uuid.UUID, IdPrefix("ptn")]
+TokenId = Annotated[uuid.UUID, IdPrefix("tok")]
+ValidationId = Annotated[uuid.UUID, IdPrefix("val")]
+SyncJobId = Annotated[uuid.UUID, IdPrefix("job")]
+PartnerUserId = Annotated[uuid.UUID, IdPrefix("usr")]
+AssetId = Annotated[uuid.UUID, IdPrefix("ast")]

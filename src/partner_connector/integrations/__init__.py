@@ -1,0 +1,1 @@
+"""Integrations: our own Meta business, connected with its own token."""

@@ -1,0 +1,187 @@
+"""`/v1/integrations`: our own Meta business, and the check for updates of all its partners."""
+
+from fastapi import APIRouter, Response
+
+from partner_connector.dependencies import (
+    ContextDep,
+    IntegrationsReader,
+    IntegrationsWriter,
+    PageDep,
+    ReadSession,
+    SyncsRunner,
+    WaitSeconds,
+    WriteSession,
+)
+from partner_connector.errors import NotFound
+from partner_connector.ids import IntegrationId, encode
+from partner_connector.integrations.repository import IntegrationRepository
+from partner_connector.integrations.schemas import (
+    IntegrationCreate,
+    IntegrationPage,
+    IntegrationTokenReplace,
+    IntegrationUpdate,
+    IntegrationView,
+)
+from partner_connector.models import Integration
+from partner_connector.sync_jobs import service as sync_jobs
+from partner_connector.sync_jobs.router import FINISHED_WHILE_WAITING, answer_with_job
+from partner_connector.sync_jobs.schemas import SyncJobCreate, SyncJobView
+from partner_connector.tokens import intake
+from partner_connector.tokens import service as tokens
+from partner_connector.tokens.schemas import TokenValidationView
+
+router = APIRouter(prefix="/v1/integrations", tags=["Integrations"])
+
+
+@router.get("", operation_id="listIntegrations", summary="List integrations")
+async def list_integrations(
+    caller: IntegrationsReader, session: ReadSession, page: PageDep
+) -> IntegrationPage:
+    """Oldest first."""
+    rows, cursor = await IntegrationRepository(session, caller.workspace_id).page(page)
+    items = [IntegrationView.model_validate(row) for row in rows]
+    return IntegrationPage(items=items, next_cursor=cursor)
+
+
+@router.post("", operation_id="createIntegration", summary="Create an integration", status_code=201)
+async def create_integration(
+    body: IntegrationCreate,
+    caller: IntegrationsWriter,
+    session: WriteSession,
+    context: ContextDep,
+    response: Response,
+) -> IntegrationView:
+    """The token is proven by the worker right after; `health` tells what it found."""
+    settings = context.settings
+    sealed = intake.sealed(body, context.keyring, require_sealed=settings.require_sealed_tokens)
+    integration = Integration(
+        workspace_id=caller.workspace_id,
+        name=body.name,
+        meta_business_id=body.meta_business_id,
+        app_id=settings.meta_app_id,
+        safeguard_percent=body.safeguard_percent,
+        schedule=body.schedule.model_dump(),
+        graph_version=settings.graph_version,
+    )
+    await IntegrationRepository(session, caller.workspace_id).add(integration)
+    await tokens.submit(
+        session,
+        context.queue,
+        workspace_id=caller.workspace_id,
+        integration_id=integration.id,
+        partner_id=None,
+        sealed=sealed,
+        purpose="integration",
+    )
+    response.headers["Location"] = f"/v1/integrations/{encode('int', integration.id)}"
+    return IntegrationView.model_validate(integration)
+
+
+@router.get("/{integration_id}", operation_id="getIntegration", summary="Get an integration")
+async def get_integration(
+    integration_id: IntegrationId, caller: IntegrationsReader, session: ReadSession
+) -> IntegrationView:
+    """One integration and its health."""
+    integration = await IntegrationRepository(session, caller.workspace_id).get(integration_id)
+    if integration is None:
+        raise NotFound
+    return IntegrationView.model_validate(integration)
+
+
+@router.patch(
+    "/{integration_id}", operation_id="updateIntegration", summary="Update an integration"
+)
+async def update_integration(
+    integration_id: IntegrationId,
+    body: IntegrationUpdate,
+    caller: IntegrationsWriter,
+    session: WriteSession,
+) -> IntegrationView:
+    """Name, safeguard and schedule."""
+    integrations = IntegrationRepository(session, caller.workspace_id)
+    integration = await integrations.get(integration_id, lock=True)
+    if integration is None:
+        raise NotFound
+    for name, value in body.model_dump(exclude_none=True).items():
+        setattr(integration, name, value)
+    await session.flush()
+    return IntegrationView.model_validate(integration)
+
+
+@router.delete(
+    "/{integration_id}",
+    operation_id="deleteIntegration",
+    summary="Delete an integration",
+    status_code=204,
+)
+async def delete_integration(
+    integration_id: IntegrationId, caller: IntegrationsWriter, session: WriteSession
+) -> Response:
+    """Removes its partners, users and sealed tokens from here. Changes nothing in Meta."""
+    integrations = IntegrationRepository(session, caller.workspace_id)
+    integration = await integrations.get(integration_id, lock=True)
+    if integration is None:
+        raise NotFound
+    await integrations.remove(integration)
+    return Response(status_code=204)
+
+
+@router.put(
+    "/{integration_id}/token",
+    operation_id="replaceIntegrationToken",
+    summary="Replace the token of our own business",
+    status_code=202,
+)
+async def replace_integration_token(
+    integration_id: IntegrationId,
+    body: IntegrationTokenReplace,
+    caller: IntegrationsWriter,
+    session: WriteSession,
+    context: ContextDep,
+) -> TokenValidationView:
+    """The new token is proven first; the old one stays active until then."""
+    settings = context.settings
+    sealed = intake.sealed(body, context.keyring, require_sealed=settings.require_sealed_tokens)
+    integrations = IntegrationRepository(session, caller.workspace_id)
+    integration = await integrations.get(integration_id, lock=True)
+    if integration is None:
+        raise NotFound
+    validation = await tokens.submit(
+        session,
+        context.queue,
+        workspace_id=caller.workspace_id,
+        integration_id=integration.id,
+        partner_id=None,
+        sealed=sealed,
+        purpose="integration",
+    )
+    return TokenValidationView.model_validate(validation)
+
+
+@router.post(
+    "/{integration_id}/sync-jobs",
+    operation_id="checkIntegrationForUpdates",
+    summary="Check for updates",
+    status_code=202,
+    tags=["Sync jobs"],
+    responses=FINISHED_WHILE_WAITING,
+)
+async def check_integration_for_updates(
+    integration_id: IntegrationId,
+    caller: SyncsRunner,
+    context: ContextDep,
+    response: Response,
+    wait: WaitSeconds,
+    _body: SyncJobCreate | None = None,
+) -> SyncJobView:
+    """Lists the partners from Meta and checks each connected one. While such a check is
+    unfinished, asking again answers that one.
+    """
+    async with context.database.writing() as session:
+        integration = await IntegrationRepository(session, caller.workspace_id).get(integration_id)
+        if integration is None:
+            raise NotFound
+        job = await sync_jobs.request_integration_sync(
+            session, context.queue, integration, trigger="api"
+        )
+    return await answer_with_job(context, response, job, wait)

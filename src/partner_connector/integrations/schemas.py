@@ -1,0 +1,94 @@
+"""Integrations on the wire."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from partner_connector.ids import IntegrationId
+from partner_connector.pagination import Page
+from partner_connector.schemas import Answer, Body, Instant, MetaId, open_enum
+from partner_connector.tokens.intake import TokenIntake
+
+IntegrationName = Annotated[
+    str,
+    Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$", examples=["Acme ad accounts"]),
+]
+SafeguardPercent = Annotated[
+    int,
+    Field(
+        ge=0,
+        le=100,
+        description="A check that would remove more than this share of a partner's users halts.",
+        examples=[20],
+    ),
+]
+
+
+class Schedule(Body):
+    """When checks for updates run by themselves."""
+
+    frequency: str = Field(
+        default="daily",
+        max_length=16,
+        pattern=r"^daily$",
+        description="Only `daily` today.",
+        examples=["daily"],
+    )
+    paused: bool = Field(default=False, description="True: only when asked for.")
+
+
+class IntegrationCreate(TokenIntake):
+    """Our own business and its own system-user token."""
+
+    name: IntegrationName
+    meta_business_id: MetaId
+    safeguard_percent: SafeguardPercent = 20
+    schedule: Schedule = Field(default_factory=Schedule)
+
+
+class IntegrationUpdate(Body):
+    """What is left out stays as it is."""
+
+    name: IntegrationName | None = None
+    safeguard_percent: SafeguardPercent | None = None
+    schedule: Schedule | None = None
+
+
+class IntegrationTokenReplace(TokenIntake):
+    """A new token of our own business."""
+
+
+class HealthReason(Answer):
+    """One reason why an integration needs attention."""
+
+    code: str = Field(max_length=64, examples=["token_expired"])
+    detail: str = Field(max_length=1000)
+    remedy: str | None = Field(max_length=1000)
+
+
+class IntegrationView(Answer):
+    """Our own Meta business."""
+
+    id: IntegrationId
+    name: IntegrationName
+    meta_business_id: MetaId
+    app_id: str = Field(max_length=32, pattern=r"^[0-9]+$", examples=["2965389650414399"])
+    health: str = open_enum(
+        "pending_validation",
+        "healthy",
+        "attention_required",
+        description="What the last proof of our token said.",
+    )
+    health_reasons: list[HealthReason] = Field(max_length=100)
+    safeguard_percent: SafeguardPercent
+    schedule: Schedule
+    graph_version: str = Field(max_length=8, pattern=r"^v[0-9]+\.[0-9]+$", examples=["v26.0"])
+    last_sync_at: Instant | None
+    created_at: Instant
+    updated_at: Instant
+
+
+class IntegrationPage(Page):
+    """A page of integrations."""
+
+    items: list[IntegrationView] = Field(max_length=100)

@@ -1,0 +1,113 @@
+"""What happens around every request: its id, its log line, its size limit, its headers.
+
+Plain ASGI, so that streams and context variables pass through untouched.
+"""
+
+import re
+import time
+import traceback
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from partner_connector.error_handlers import problem_response
+from partner_connector.errors import BodyTooLarge, Problem
+from partner_connector.ids import encode, new_id
+
+MAX_BODY_BYTES = 64 * 1024
+_GIVEN_REQUEST_ID = re.compile(r"^[A-Za-z0-9_-]{8,64}$")
+_SECURITY_HEADERS = {
+    "Cache-Control": "no-store",
+    "Strict-Transport-Security": "max-age=31536000; includeSubDomains",
+    "X-Content-Type-Options": "nosniff",
+}
+
+log = structlog.get_logger()
+
+
+class RequestContextMiddleware:
+    """Gives each request an id, logs one line without its query, and answers what nobody caught."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request_id = _request_id(Headers(scope=scope))
+        scope.setdefault("state", {})["request_id"] = request_id
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        began = time.perf_counter()
+        status = 0
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = request_id
+                for name, value in _SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_with_headers)
+        except Exception as error:
+            # The text of an unknown exception may hold anything; its kind and place do not.
+            frames = traceback.format_tb(error.__traceback__)
+            log.error(  # noqa: TRY400 - its traceback would carry the text
+                "request_crashed", error=type(error).__name__, frames=frames
+            )
+            if status:
+                raise
+            await problem_response(Problem(), request_id)(scope, receive, send_with_headers)
+        finally:
+            route = scope.get("route")
+            log.info(
+                "request",
+                method=scope["method"],
+                # The template, since a path that we do not know may hold anything.
+                path=getattr(route, "path", "(unknown)"),
+                status=status,
+                milliseconds=round((time.perf_counter() - began) * 1000, 1),
+            )
+
+
+def _request_id(headers: Headers) -> str:
+    given = headers.get("x-request-id", "")
+    return given if _GIVEN_REQUEST_ID.match(given) else encode("req", new_id())
+
+
+class BodyLimitMiddleware:
+    """Refuses bodies over 64 KiB, announced or streamed, before anything parses them."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        announced = Headers(scope=scope).get("content-length", "0")
+        refusal = problem_response(BodyTooLarge(), scope["state"]["request_id"])
+        if announced.isdigit() and int(announced) > MAX_BODY_BYTES:
+            await refusal(scope, receive, send)
+            return
+        received = 0
+
+        async def counted_receive() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > MAX_BODY_BYTES:
+                # Starlette's own kind: the framework passes it through while parsing a body.
+                raise HTTPException(BodyTooLarge.status)
+            return message
+
+        await self.app(scope, counted_receive, send)

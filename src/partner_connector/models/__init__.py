@@ -1,0 +1,34 @@
+"""Every table of the product, one file each. Importing this package registers them all."""
+
+from partner_connector.models.api_key import ApiKey
+from partner_connector.models.asset import Asset, AssetShare
+from partner_connector.models.base import Base
+from partner_connector.models.executor import Executor
+from partner_connector.models.integration import Integration
+from partner_connector.models.partner import Partner
+from partner_connector.models.partner_user import Grant, PartnerUser
+from partner_connector.models.staging import StagedAsset, StagedGrant, StagedPartner, StagedUser
+from partner_connector.models.sync_job import SyncJob
+from partner_connector.models.token import Token
+from partner_connector.models.token_validation import TokenValidation
+from partner_connector.models.workspace import Workspace
+
+__all__ = [
+    "ApiKey",
+    "Asset",
+    "AssetShare",
+    "Base",
+    "Executor",
+    "Grant",
+    "Integration",
+    "Partner",
+    "PartnerUser",
+    "StagedAsset",
+    "StagedGrant",
+    "StagedPartner",
+    "StagedUser",
+    "SyncJob",
+    "Token",
+    "TokenValidation",
+    "Workspace",
+]

@@ -1,0 +1,74 @@
+"""System-user tokens, sealed. Our own business's (`partner_id` is null) and the partners'."""
+
+import uuid
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, Index, Integer, LargeBinary, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from partner_connector.models.base import Base, WorkspaceOwned
+
+_ACTIVE = text("state = 'active'")
+
+
+class Token(WorkspaceOwned, Base):
+    """One version of one owner's token: `candidate → active → superseded | revoked → wiped`.
+
+    `sealed` holds ciphertext only: a libsodium sealed box while the token is a candidate
+    (`sealed_as = 'sealed_box'`), authenticated encryption bound to this row once it is active
+    (`sealed_as = 'at_rest'`), null once wiped. `key_id` names the key that opens it.
+    """
+
+    __tablename__ = "tokens"
+    __table_args__ = (
+        Index(
+            "uq_tokens_active_partner",
+            "partner_id",
+            unique=True,
+            sqlite_where=text("state = 'active' AND partner_id IS NOT NULL"),
+            postgresql_where=text("state = 'active' AND partner_id IS NOT NULL"),
+        ),
+        Index(
+            "uq_tokens_active_integration",
+            "integration_id",
+            unique=True,
+            sqlite_where=text("state = 'active' AND partner_id IS NULL"),
+            postgresql_where=text("state = 'active' AND partner_id IS NULL"),
+        ),
+        # Finds a token that is already active elsewhere in the workspace by its keyed hash.
+        Index(
+            "ix_tokens_active_fingerprint",
+            "workspace_id",
+            "fingerprint",
+            sqlite_where=_ACTIVE,
+            postgresql_where=_ACTIVE,
+        ),
+        Index("ix_tokens_owner", "integration_id", "partner_id", "version"),
+    )
+
+    integration_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("integrations.id", ondelete="CASCADE")
+    )
+    partner_id: Mapped[uuid.UUID | None] = mapped_column(
+        ForeignKey("partners.id", ondelete="CASCADE")
+    )
+    version: Mapped[int] = mapped_column(Integer)
+    state: Mapped[str] = mapped_column(String(16), default="candidate")
+    sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
+    sealed_as: Mapped[str] = mapped_column(String(16), default="sealed_box")
+    key_id: Mapped[str] = mapped_column(String(32))
+    fingerprint: Mapped[str | None] = mapped_column(String(64))
+    app_id: Mapped[str | None] = mapped_column(String(32))
+    type: Mapped[str | None] = mapped_column(String(32))
+    system_user_id: Mapped[str | None] = mapped_column(String(32))
+    system_user_name: Mapped[str | None] = mapped_column(String(500))
+    system_user_role: Mapped[str | None] = mapped_column(String(64))
+    scopes: Mapped[list[str] | None]
+    missing_scopes: Mapped[list[str] | None]
+    excess_scopes: Mapped[list[str] | None]
+    expires_at: Mapped[datetime | None]
+    data_access_expires_at: Mapped[datetime | None]
+    health: Mapped[str] = mapped_column(String(16), default="unknown")
+    last_checked_at: Mapped[datetime | None]
+    activated_at: Mapped[datetime | None]
+    retired_at: Mapped[datetime | None]

@@ -1,0 +1,147 @@
+"""The OpenAPI document: what FastAPI generates, completed with what every operation shares."""
+
+import copy
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from partner_connector import __version__
+from partner_connector.api import TAGS
+from partner_connector.error_handlers import MEDIA_TYPE, ProblemDocument
+
+DESCRIPTION = """
+See which people at your Meta business partners can touch the assets you share with them.
+
+Times are RFC 3339 in UTC, ids are opaque strings with a prefix, and every failure is an
+`application/problem+json` whose `code` is stable. A token is sealed on arrival and no operation
+returns one.
+"""
+
+_METHODS = ("get", "post", "put", "patch", "delete")
+_PROBLEMS: dict[int, str] = {
+    400: "The body is not JSON.",
+    401: "No valid API key.",
+    403: "The key lacks the scope.",
+    404: "No such thing in this workspace.",
+    409: "The present state forbids it.",
+    413: "The body is larger than 64 KiB.",
+    415: "The body is not sent as JSON.",
+    422: "Something in the request is not valid.",
+    429: "The key spent its allowance.",
+    500: "Our fault.",
+    503: "Busy; retry after a moment.",
+}
+_HEADERS: dict[str, dict[str, Any]] = {
+    "X-Request-Id": {
+        "description": "The request's id, in logs and problems too.",
+        "schema": {"type": "string", "maxLength": 64},
+    },
+    "RateLimit": {
+        "description": "What remains of the allowance (draft-ietf-httpapi-ratelimit-headers).",
+        "schema": {"type": "string", "maxLength": 200},
+    },
+    "RateLimit-Policy": {
+        "description": "The allowance of this key.",
+        "schema": {"type": "string", "maxLength": 200},
+    },
+    "Retry-After": {
+        "description": "Seconds to wait.",
+        "schema": {"type": "integer", "minimum": 0, "maximum": 86400},
+    },
+}
+
+
+def build_document(app: FastAPI) -> dict[str, Any]:
+    """Generate and complete the document."""
+    document = get_openapi(
+        title="Partner Connector",
+        version=__version__,
+        openapi_version="3.1.0",
+        summary="Sight of the people behind Meta business partners.",
+        description=DESCRIPTION.strip(),
+        routes=app.routes,
+        tags=TAGS,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        servers=[{"url": "/", "description": "This deployment."}],
+        separate_input_output_schemas=False,
+    )
+    schemas = document["components"]["schemas"]
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    _add_problem_schemas(schemas)
+    document["components"]["headers"] = _HEADERS
+    document["components"]["responses"] = _problem_responses()
+    for path in document["paths"].values():
+        for method in _METHODS:
+            if method in path:
+                _complete(path[method])
+    return document
+
+
+def _add_problem_schemas(schemas: dict[str, Any]) -> None:
+    problem = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas.update(problem.pop("$defs", {}))
+    schemas["Problem"] = problem
+
+
+def _problem_responses() -> dict[str, Any]:
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    answers: dict[str, Any] = {}
+    for status, description in _PROBLEMS.items():
+        headers = {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}
+        if status in {429, 503}:
+            headers["Retry-After"] = {"$ref": "#/components/headers/Retry-After"}
+        answers[f"Problem{status}"] = {
+            "description": description,
+            "headers": headers,
+            "content": copy.deepcopy(content),
+        }
+    return answers
+
+
+def _complete(operation: dict[str, Any]) -> None:
+    secured = bool(operation.get("security"))
+    scopes = [name for need in operation.get("security", []) for name in need["apiKey"]]
+    if scopes:
+        operation["description"] += f"\n\nNeeds the scope `{scopes[0]}`."
+    responses = operation["responses"]
+    responses.pop("422", None)
+    for status in _statuses(operation, secured=secured, scoped=bool(scopes)):
+        reference = {"$ref": f"#/components/responses/Problem{status}"}
+        responses.setdefault(str(status), reference)
+    for status, answer in responses.items():
+        if status.startswith("2"):
+            names = ["X-Request-Id"] + (["RateLimit", "RateLimit-Policy"] if secured else [])
+            headers = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+            answer.setdefault("headers", {}).update(headers)
+    for parameter in operation.get("parameters", []):
+        parameter["schema"] = _without_null(parameter["schema"])
+    if not secured:
+        operation["security"] = []
+
+
+def _statuses(operation: dict[str, Any], *, secured: bool, scoped: bool) -> list[int]:
+    statuses = [500]
+    if secured:
+        statuses += [401, 429, 503]
+    if scoped:
+        statuses.append(403)
+    if "requestBody" in operation:
+        statuses += [400, 413, 415]
+    if "requestBody" in operation or operation.get("parameters"):
+        statuses.append(422)
+    if any(parameter["in"] == "path" for parameter in operation.get("parameters", [])):
+        statuses.append(404)
+    if "requestBody" in operation and secured:
+        statuses.append(409)
+    return sorted(statuses)
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """A query or header parameter can be absent, but not null: clients would send the word."""
+    kinds = [kind for kind in schema.get("anyOf", []) if kind.get("type") != "null"]
+    if len(kinds) == 1:
+        rest = {key: value for key, value in schema.items() if key != "anyOf"}
+        return {**kinds[0], **rest}
+    return schema

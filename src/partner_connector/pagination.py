@@ -1,0 +1,143 @@
+"""Keyset pages: the next page starts where the last one ended, however deep the list is.
+
+A cursor is sealed, so that it can neither be read nor edited, and bound to the workspace, the
+filters and the sort that it was made for.
+"""
+
+import base64
+import hashlib
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import Query
+from nacl.exceptions import CryptoError
+from nacl.secret import SecretBox
+from pydantic import BaseModel, Field
+from sqlalchemy import ColumnElement, Select, literal, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from partner_connector.errors import CursorInvalid
+
+PageSize = Annotated[
+    int,
+    Query(ge=1, le=100, description="How many items a page holds at most.", examples=[25]),
+]
+CursorText = Annotated[
+    str | None,
+    Query(
+        min_length=1,
+        max_length=1024,
+        pattern=r"^[A-Za-z0-9_\-]+$",
+        description="`next_cursor` of the page before; leave it out for the first page.",
+    ),
+]
+NextCursor = Annotated[
+    str | None,
+    Field(
+        max_length=1024,
+        pattern=r"^[A-Za-z0-9_\-]+$",
+        description="Send it as `cursor` for the next page; null on the last one.",
+        examples=[None],
+    ),
+]
+
+
+class Page(BaseModel):
+    """What every list answers beside its `items`."""
+
+    next_cursor: NextCursor
+
+
+@dataclass(frozen=True, slots=True)
+class KeysetOrder:
+    """A total order: columns that are never null, the last of them unique. All one direction."""
+
+    columns: Sequence[ColumnElement[Any]]
+    descending: bool = False
+
+
+class CursorCodec:
+    """Seals positions in a list with a key of the service's own."""
+
+    def __init__(self, key: bytes) -> None:
+        self._box = SecretBox(key)
+
+    def encode(self, position: Sequence[Any], binding: str) -> str:
+        """The cursor of a position; only `decode` with the same binding reads it."""
+        values = [_to_json(value) for value in position]
+        sealed = self._box.encrypt(json.dumps([binding, values]).encode())
+        return base64.urlsafe_b64encode(bytes(sealed)).rstrip(b"=").decode()
+
+    def decode(self, cursor: str, binding: str) -> list[Any]:
+        """Raises `CursorInvalid` for anything that this list did not hand out itself."""
+        try:
+            sealed = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+            made_for, values = json.loads(self._box.decrypt(sealed))
+        except (CryptoError, ValueError, TypeError):
+            raise CursorInvalid from None
+        if made_for != binding:
+            raise CursorInvalid
+        return [_from_json(value) for value in values]
+
+
+def _to_json(value: Any) -> Any:
+    if isinstance(value, uuid.UUID):
+        return {"uuid": value.hex}
+    if isinstance(value, datetime):
+        return {"time": value.isoformat()}
+    return value
+
+
+def _from_json(value: Any) -> Any:
+    if isinstance(value, dict):
+        if "uuid" in value:
+            return uuid.UUID(value["uuid"])
+        return datetime.fromisoformat(value["time"])
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """One call of a list: how much, from where, and what the cursor must have been made for."""
+
+    size: int
+    cursor: str | None
+    codec: CursorCodec
+    path: str
+    filters: Mapping[str, str]
+
+    async def fetch(
+        self,
+        session: AsyncSession,
+        workspace_id: uuid.UUID,
+        query: Select[*tuple[Any, ...]],
+        order: KeysetOrder,
+    ) -> tuple[list[Any], str | None]:
+        """The rows of this page and the cursor of the next. One statement, one row too many.
+
+        The order's columns come last in every row. Raises `CursorInvalid`.
+        """
+        binding = self._binding(workspace_id)
+        if self.cursor is not None:
+            after = self.codec.decode(self.cursor, binding)
+            if len(after) != len(order.columns):
+                raise CursorInvalid
+            here = tuple_(*order.columns)
+            start = tuple_(*(literal(v, c.type) for v, c in zip(after, order.columns, strict=True)))
+            query = query.where(here < start if order.descending else here > start)
+        direction = [c.desc() if order.descending else c.asc() for c in order.columns]
+        keyed = query.add_columns(*order.columns).order_by(*direction).limit(self.size + 1)
+        rows = list((await session.execute(keyed)).all())
+        if len(rows) <= self.size:
+            return rows, None
+        position = rows[self.size - 1][-len(order.columns) :]
+        return rows[: self.size], self.codec.encode(position, binding)
+
+    def _binding(self, workspace_id: uuid.UUID) -> str:
+        """A short hash of all that shapes the list but position and size."""
+        shape = json.dumps([workspace_id.hex, self.path, sorted(self.filters.items())])
+        return hashlib.blake2b(shape.encode(), digest_size=12).hexdigest()

@@ -1,0 +1,106 @@
+"""Partner users of one workspace in the database."""
+
+import uuid
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select, exists, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from partner_connector.models import Asset, Grant, PartnerUser
+from partner_connector.pagination import KeysetOrder, PageRequest
+
+SORTS = {
+    "name": (PartnerUser.__table__.c.name, False),
+    "-name": (PartnerUser.__table__.c.name, True),
+    "first_seen_at": (PartnerUser.__table__.c.first_seen_at, False),
+    "-first_seen_at": (PartnerUser.__table__.c.first_seen_at, True),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerUserFilter:
+    """What a list of partner users is narrowed to. Several values of one filter mean “or”."""
+
+    partner_id: uuid.UUID | None = None
+    integration_id: uuid.UUID | None = None
+    asset_id: uuid.UUID | None = None
+    kind: Sequence[str] = ()
+    state: Sequence[str] = ()
+    role_class: Sequence[str] = ()
+    two_factor: Sequence[str] = ()
+    email: str | None = None
+    q: str | None = None
+
+    def apply(self, query: Select[Any]) -> Select[Any]:
+        """Narrow the query."""
+        for column, value in (
+            (PartnerUser.partner_id, self.partner_id),
+            (PartnerUser.integration_id, self.integration_id),
+        ):
+            if value is not None:
+                query = query.where(column == value)
+        for text_column, values in (
+            (PartnerUser.kind, self.kind),
+            (PartnerUser.state, self.state),
+            (PartnerUser.role_class, self.role_class),
+            (PartnerUser.two_factor, self.two_factor),
+        ):
+            if values:
+                query = query.where(text_column.in_(values))
+        if self.asset_id is not None:
+            on_asset = exists().where(
+                Grant.partner_user_id == PartnerUser.id, Grant.asset_id == self.asset_id
+            )
+            query = query.where(on_asset)
+        if self.email:
+            query = query.where(PartnerUser.email == self.email.strip().lower())
+        if self.q:
+            anywhere = or_(
+                PartnerUser.name.icontains(self.q, autoescape=True),
+                PartnerUser.email.icontains(self.q, autoescape=True),
+            )
+            query = query.where(anywhere)
+        return query
+
+
+class PartnerUserRepository:
+    """Bound to its workspace when it is made."""
+
+    def __init__(self, session: AsyncSession, workspace_id: uuid.UUID) -> None:
+        self.session = session
+        self.workspace_id = workspace_id
+
+    async def get(self, user_id: uuid.UUID) -> PartnerUser | None:
+        """One partner user."""
+        query = select(PartnerUser).where(
+            PartnerUser.workspace_id == self.workspace_id, PartnerUser.id == user_id
+        )
+        return await self.session.scalar(query)
+
+    async def page(
+        self, page: PageRequest, only: PartnerUserFilter, sort: str
+    ) -> tuple[list[PartnerUser], str | None]:
+        """Partner users in the asked-for order."""
+        query = only.apply(select(PartnerUser).where(PartnerUser.workspace_id == self.workspace_id))
+        column, descending = SORTS[sort]
+        order = KeysetOrder([column, PartnerUser.__table__.c.id], descending)
+        rows, cursor = await page.fetch(self.session, self.workspace_id, query, order)
+        return [row[0] for row in rows], cursor
+
+    async def grants_of(
+        self, user_ids: Sequence[uuid.UUID]
+    ) -> dict[uuid.UUID, list[tuple[Grant, Asset]]]:
+        """The grants of a page of users, in one statement."""
+        query = (
+            select(Grant, Asset)
+            .join(Asset, Asset.id == Grant.asset_id)
+            .where(Grant.workspace_id == self.workspace_id, Grant.partner_user_id.in_(user_ids))
+            .order_by(Asset.type, Asset.name, Asset.id, Grant.via)
+        )
+        by_user: dict[uuid.UUID, list[tuple[Grant, Asset]]] = defaultdict(list)
+        for grant, asset in (await self.session.execute(query)).all():
+            by_user[grant.partner_user_id].append((grant, asset))
+        return by_user

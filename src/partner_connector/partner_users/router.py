@@ -1,0 +1,105 @@
+"""`/v1/partner-users`: which people at our partners can touch our assets."""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+
+from partner_connector.dependencies import PageDep, ReadSession, UsersReader
+from partner_connector.errors import NotFound
+from partner_connector.ids import AssetId, IntegrationId, PartnerId, PartnerUserId
+from partner_connector.models import Asset, Grant, PartnerUser
+from partner_connector.partner_users.repository import PartnerUserFilter, PartnerUserRepository
+from partner_connector.partner_users.schemas import (
+    GrantedAsset,
+    GrantView,
+    PartnerUserPage,
+    PartnerUserView,
+)
+
+router = APIRouter(prefix="/v1/partner-users", tags=["Partner users"])
+
+Kind = Literal["person", "system_user", "pending_invite"]
+State = Literal["active", "removed"]
+RoleClass = Literal["admin", "employee", "other", "unknown"]
+TwoFactor = Literal["on", "off", "unknown"]
+PartnerUserSort = Literal["name", "-name", "first_seen_at", "-first_seen_at"]
+FilterText = Annotated[str | None, Query(min_length=1, max_length=320, pattern=r"^[^\x00]*$")]
+
+
+@router.get("", operation_id="listPartnerUsers", summary="List partner users")
+async def list_partner_users(
+    caller: UsersReader,
+    session: ReadSession,
+    page: PageDep,
+    partner_id: Annotated[PartnerId | None, Query(description="Users of this partner.")] = None,
+    integration_id: Annotated[
+        IntegrationId | None, Query(description="Users of this integration's partners.")
+    ] = None,
+    asset_id: Annotated[AssetId | None, Query(description="Users with access to it.")] = None,
+    kind: Annotated[list[Kind] | None, Query(max_length=3)] = None,
+    state: Annotated[
+        list[State] | None, Query(max_length=2, description="Without it: active and removed.")
+    ] = None,
+    role_class: Annotated[list[RoleClass] | None, Query(max_length=4)] = None,
+    two_factor: Annotated[list[TwoFactor] | None, Query(max_length=3)] = None,
+    email: Annotated[FilterText, Query(description="The whole address, in any case.")] = None,
+    q: Annotated[FilterText, Query(description="Part of the name or address.")] = None,
+    sort: Annotated[PartnerUserSort, Query(description="`-` means descending.")] = "name",
+    expand: Annotated[
+        Literal["grants"] | None, Query(description="`grants` adds each user's assets and tasks.")
+    ] = None,
+) -> PartnerUserPage:
+    """People and system users of partners who have access to an asset shared with us."""
+    only = PartnerUserFilter(
+        partner_id=partner_id,
+        integration_id=integration_id,
+        asset_id=asset_id,
+        kind=kind or (),
+        state=state or (),
+        role_class=role_class or (),
+        two_factor=two_factor or (),
+        email=email,
+        q=q,
+    )
+    users = PartnerUserRepository(session, caller.workspace_id)
+    rows, cursor = await users.page(page, only, sort)
+    if expand is None:
+        items = [partner_user_view(row, None) for row in rows]
+    else:
+        grants = await users.grants_of([row.id for row in rows])
+        items = [partner_user_view(row, grants.get(row.id, [])) for row in rows]
+    return PartnerUserPage(items=items, next_cursor=cursor)
+
+
+@router.get("/{partner_user_id}", operation_id="getPartnerUser", summary="Get a partner user")
+async def get_partner_user(
+    partner_user_id: PartnerUserId, caller: UsersReader, session: ReadSession
+) -> PartnerUserView:
+    """One partner user with every grant."""
+    users = PartnerUserRepository(session, caller.workspace_id)
+    row = await users.get(partner_user_id)
+    if row is None:
+        raise NotFound
+    grants = await users.grants_of([row.id])
+    return partner_user_view(row, grants.get(row.id, []))
+
+
+def partner_user_view(
+    row: PartnerUser, grants: Sequence[tuple[Grant, Asset]] | None
+) -> PartnerUserView:
+    """A user row and, where asked for, its grants, as the wire shows them."""
+    views = None
+    if grants is not None:
+        views = [
+            GrantView(
+                asset=GrantedAsset.model_validate(asset),
+                tasks=grant.tasks,
+                full_control=grant.full_control,
+                via=grant.via,
+                granted_at=grant.granted_at,
+            )
+            for grant, asset in grants
+        ]
+    names = set(PartnerUserView.model_fields) - {"grants"}
+    return PartnerUserView(grants=views, **{name: getattr(row, name) for name in names})

@@ -1,0 +1,63 @@
+"""Partner users on the wire."""
+
+from pydantic import Field
+
+from partner_connector.ids import AssetId, IntegrationId, PartnerId, PartnerUserId
+from partner_connector.pagination import Page
+from partner_connector.schemas import Answer, Instant, MetaId, open_enum
+
+
+class GrantedAsset(Answer):
+    """The asset of a grant."""
+
+    id: AssetId
+    type: str = open_enum(
+        "ad_account", "page", "product_catalog", "pixel", description="Its kind in Meta."
+    )
+    meta_id: MetaId
+    name: str = Field(max_length=500, examples=["Spring campaign"])
+
+
+class GrantView(Answer):
+    """What a partner user may do on one asset."""
+
+    asset: GrantedAsset
+    tasks: list[str] = Field(
+        max_length=100, description="As Meta says them.", examples=[["ADVERTISE", "ANALYZE"]]
+    )
+    full_control: bool
+    via: str = open_enum("direct", "asset_group", description="How the access was given.")
+    granted_at: Instant = Field(description="When we first saw it.")
+
+
+class PartnerUserView(Answer):
+    """A person or system user of a partner, with access to an asset shared with us."""
+
+    id: PartnerUserId
+    integration_id: IntegrationId
+    partner_id: PartnerId
+    meta_user_id: MetaId
+    kind: str = open_enum("person", "system_user", "pending_invite", description="Who it is.")
+    state: str = open_enum("active", "removed", description="Whether access was still seen.")
+    name: str = Field(max_length=500, examples=["Ada Example"])
+    email: str | None = Field(max_length=320, examples=["ada@example.com"])
+    title: str | None = Field(max_length=500, examples=["Account manager"])
+    role: str | None = Field(max_length=64, description="As Meta says it.", examples=["ADMIN"])
+    role_class: str = open_enum(
+        "admin", "employee", "other", "unknown", description="The role, classed."
+    )
+    two_factor: str = open_enum("on", "off", "unknown", description="Two-factor authentication.")
+    finance_permission: str | None = Field(max_length=64, examples=[None])
+    asset_count: int = Field(ge=0, le=2147483647, examples=[3])
+    first_seen_at: Instant
+    last_seen_at: Instant
+    removed_at: Instant | None
+    grants: list[GrantView] | None = Field(
+        max_length=10000, description="With `expand=grants`; null otherwise."
+    )
+
+
+class PartnerUserPage(Page):
+    """A page of partner users."""
+
+    items: list[PartnerUserView] = Field(max_length=100)

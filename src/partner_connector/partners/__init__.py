@@ -1,0 +1,1 @@
+"""Partners: businesses that share assets with ours, as Meta lists them."""

@@ -1,0 +1,122 @@
+"""Partners of one workspace in the database."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from partner_connector.models import Asset, AssetShare, Grant, Partner, TokenValidation
+from partner_connector.pagination import KeysetOrder, PageRequest
+from partner_connector.partners.status import ActiveToken, join_condition, onboarding_status
+
+SORTS = {
+    "name": (Partner.__table__.c.name, False),
+    "-name": (Partner.__table__.c.name, True),
+    "created_at": (Partner.__table__.c.created_at, False),
+    "-created_at": (Partner.__table__.c.created_at, True),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerFilter:
+    """What a list of partners is narrowed to. Several values of one filter mean “or”."""
+
+    integration_id: uuid.UUID | None = None
+    onboarding_status: Sequence[str] = ()
+    presence: Sequence[str] = ()
+    relationship: Sequence[str] = ()
+    q: str | None = None
+
+    def apply(self, query: Select[Partner, str]) -> Select[Partner, str]:
+        """Narrow the query."""
+        if self.integration_id is not None:
+            query = query.where(Partner.integration_id == self.integration_id)
+        if self.onboarding_status:
+            query = query.where(onboarding_status.in_(self.onboarding_status))
+        if self.presence:
+            query = query.where(Partner.presence.in_(self.presence))
+        if self.relationship:
+            query = query.where(Partner.relationship.in_(self.relationship))
+        if self.q:
+            query = query.where(Partner.name.icontains(self.q, autoescape=True))
+        return query
+
+
+class PartnerRepository:
+    """Bound to its workspace when it is made."""
+
+    def __init__(self, session: AsyncSession, workspace_id: uuid.UUID) -> None:
+        self.session = session
+        self.workspace_id = workspace_id
+
+    async def get(self, partner_id: uuid.UUID) -> Partner | None:
+        """One partner."""
+        return await self.session.scalar(self._one(partner_id))
+
+    async def get_for_update(self, partner_id: uuid.UUID) -> Partner | None:
+        """One partner, its row locked until the transaction ends."""
+        return await self.session.scalar(self._one(partner_id).with_for_update())
+
+    async def get_with_status(self, partner_id: uuid.UUID) -> tuple[Partner, str] | None:
+        """One partner and its onboarding status."""
+        query = (
+            select(Partner, onboarding_status)
+            .outerjoin(ActiveToken, join_condition)
+            .where(Partner.workspace_id == self.workspace_id, Partner.id == partner_id)
+        )
+        row = (await self.session.execute(query)).one_or_none()
+        return None if row is None else (row[0], row[1])
+
+    async def page(
+        self, page: PageRequest, only: PartnerFilter, sort: str
+    ) -> tuple[list[tuple[Partner, str]], str | None]:
+        """Partners with their onboarding status."""
+        query = only.apply(
+            select(Partner, onboarding_status)
+            .outerjoin(ActiveToken, join_condition)
+            .where(Partner.workspace_id == self.workspace_id)
+        )
+        column, descending = SORTS[sort]
+        order = KeysetOrder([column, Partner.__table__.c.id], descending)
+        rows, cursor = await page.fetch(self.session, self.workspace_id, query, order)
+        return [(row[0], row[1]) for row in rows], cursor
+
+    async def assets_page(
+        self, page: PageRequest, partner_id: uuid.UUID
+    ) -> tuple[list[Any], str | None]:
+        """Rows of asset, share and the number of this partner's users on it."""
+        users = (
+            select(func.count(Grant.partner_user_id.distinct()))
+            .where(Grant.asset_id == Asset.id, Grant.partner_id == partner_id)
+            .correlate(Asset)
+            .scalar_subquery()
+        )
+        query = (
+            select(Asset, AssetShare, users)
+            .join(AssetShare, AssetShare.asset_id == Asset.id)
+            .where(AssetShare.workspace_id == self.workspace_id)
+            .where(AssetShare.partner_id == partner_id)
+        )
+        return await page.fetch(
+            self.session, self.workspace_id, query, KeysetOrder([Asset.__table__.c.id])
+        )
+
+    async def newest_validation(self, partner_id: uuid.UUID) -> TokenValidation | None:
+        """The latest completed proof of a token of this partner, dry runs included."""
+        query = (
+            select(TokenValidation)
+            .where(TokenValidation.workspace_id == self.workspace_id)
+            .where(TokenValidation.partner_id == partner_id)
+            .where(TokenValidation.status == "completed")
+            .order_by(TokenValidation.id.desc())
+            .limit(1)
+        )
+        return await self.session.scalar(query)
+
+    def _one(self, partner_id: uuid.UUID) -> Select[Partner]:
+        return select(Partner).where(
+            Partner.workspace_id == self.workspace_id, Partner.id == partner_id
+        )

@@ -1,0 +1,55 @@
+"""How long work waits before it asks Meta again. Pure but for the clock.
+
+Waiting work is enqueued anew with a delay, so that it holds no worker meanwhile.
+"""
+
+import random
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from partner_connector.clock import now
+from partner_connector.graph import GraphError, Throttled
+
+_FIRST_WAIT_SECONDS = 5.0
+_LONGEST_WAIT_SECONDS = 900.0
+# Meta's windows are rolling hours; without a word from Meta a minute is the least that helps.
+_LEAST_THROTTLED_SECONDS = 60.0
+_LONGEST_THROTTLED_SECONDS = 3600.0
+# With the waits below: about a day of an unreachable Meta.
+MOST_ATTEMPTS = 100
+# A fault of our own is tried again in case it passes, but not for a day.
+MOST_CRASHES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Why and until when work rests."""
+
+    reason: str
+    resume_at: datetime
+
+
+def pause_for(error: GraphError, attempt: int) -> Pause | None:
+    """When to go on after this failure; None when waiting cannot help."""
+    if not error.transient:
+        return None
+    doubled = _doubled(attempt)
+    if isinstance(error, Throttled):
+        told = error.resume_after or max(_LEAST_THROTTLED_SECONDS, doubled)
+        return _pause("rate_limited", min(told, _LONGEST_THROTTLED_SECONDS))
+    return _pause("retrying", min(doubled, _LONGEST_WAIT_SECONDS))
+
+
+def pause_after_crash(attempt: int) -> Pause | None:
+    """When to try again after a fault of our own; None when it was tried often enough."""
+    return None if attempt >= MOST_CRASHES else _pause("retrying", _doubled(attempt))
+
+
+def _doubled(attempt: int) -> float:
+    return _FIRST_WAIT_SECONDS * 2.0 ** min(attempt - 1, 16)
+
+
+def _pause(reason: str, seconds: float) -> Pause:
+    # A tenth more at most, so that work that stopped together does not start together.
+    jittered = seconds * (1 + random.random() / 10)  # noqa: S311 - spreads load, guards nothing
+    return Pause(reason, now() + timedelta(seconds=jittered))

@@ -1,0 +1,105 @@
+"""What must exist before a process starts: the data directory, a migrated database, keys.
+
+On SQLite it is made when it is missing, so that one command is enough. On PostgreSQL nothing is
+ever made by itself: a key that appears by accident is a key whose loss nobody notices.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from partner_connector import migrate
+from partner_connector.sealing import keyring as keyring_file
+from partner_connector.sealing.keyring import KeyringError, KeyringFile
+from partner_connector.sealing.public import PublicKeyring
+from partner_connector.settings import ENV_PREFIX, Settings
+
+Tell = Callable[[str], None]
+
+
+class NotProvisioned(Exception):
+    """Something that must exist does not, or is of the wrong kind. Names the setting."""
+
+
+def public_sibling(path: Path) -> Path:
+    """Where the public half of `keyring.json` is written: `keyring.public.json`."""
+    return path.with_suffix(f".public{path.suffix}")
+
+
+def prepare_database(settings: Settings, tell: Tell) -> None:
+    """Make and migrate a SQLite database; demand that a PostgreSQL one is at head."""
+    if not settings.uses_sqlite:
+        migrate.require_head(settings)
+        return
+    path = Path(settings.sqlalchemy_url().database or "")
+    is_new = not path.exists()
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if is_new:
+        path.touch(mode=0o600)
+        tell(f"created the database {path}")
+    migrate.upgrade(settings)
+
+
+def private_keyring(settings: Settings, tell: Tell) -> KeyringFile:
+    """The full keyring, for worker hosts. Raises `NotProvisioned`."""
+    path = settings.private_keyring_file
+    if settings.uses_sqlite and not path.exists() and settings.keyring_file is None:
+        generate_keyring(path)
+        tell(f"created the keyring {path}: back it up, without it no stored token opens again")
+    ring = _read(path)
+    if not ring.holds_private_keys:
+        raise NotProvisioned(
+            f"{ENV_PREFIX}KEYRING_FILE: the worker needs the full keyring, this is a public one"
+        )
+    return ring
+
+
+def public_keyring(settings: Settings, tell: Tell) -> PublicKeyring:
+    """What an API process without a worker may have. Raises `NotProvisioned`."""
+    if settings.uses_sqlite and settings.keyring_file is None:
+        private_keyring(settings, tell)
+    ring = _read(settings.public_keyring_file)
+    if ring.holds_private_keys:
+        raise NotProvisioned(
+            f"{ENV_PREFIX}KEYRING_FILE: an API process must not be able to open tokens; give it "
+            "the public half (`partner-connector keys public --out FILE`) or run it "
+            "`--with-worker`"
+        )
+    return PublicKeyring(ring)
+
+
+def any_keyring(settings: Settings, tell: Tell) -> PublicKeyring:
+    """Whichever half is there: enough for hashing API keys on the command line."""
+    if settings.uses_sqlite and settings.keyring_file is None:
+        private_keyring(settings, tell)
+    path = settings.private_keyring_file
+    return PublicKeyring(_read(path if path.exists() else settings.public_keyring_file))
+
+
+def generate_keyring(path: Path) -> KeyringFile:
+    """A new keyring and, beside it, its public half. Raises `KeyringError` where one exists."""
+    ring = keyring_file.generate()
+    keyring_file.write_new(path, ring)
+    export_public(ring, public_sibling(path))
+    return ring
+
+
+def rotate_keyring(path: Path) -> KeyringFile:
+    """A new current key in the file, and in its public half."""
+    ring = keyring_file.rotated(_read(path))
+    keyring_file.replace_atomically(path, ring)
+    export_public(ring, public_sibling(path))
+    return ring
+
+
+def export_public(ring: KeyringFile, path: Path) -> None:
+    """Write the public half, over an older one if there is."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    keyring_file.replace_atomically(path, keyring_file.public_half(ring))
+
+
+def _read(path: Path) -> KeyringFile:
+    try:
+        return keyring_file.read(path)
+    except KeyringError as error:
+        hint = "; make one with `partner-connector keys generate`" if not path.exists() else ""
+        raise NotProvisioned(f"{ENV_PREFIX}KEYRING_FILE: {error}{hint}") from None

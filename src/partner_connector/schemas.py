@@ -1,0 +1,53 @@
+"""The few shapes that several features share on the wire."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+
+
+class Answer(BaseModel):
+    """A response. Every member is always present; what is not known is null."""
+
+    model_config = ConfigDict(from_attributes=True, use_attribute_docstrings=True)
+
+
+class Body(BaseModel):
+    """A request body. A member that is not documented is refused, not ignored."""
+
+    model_config = ConfigDict(
+        extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True
+    )
+
+
+def _rfc3339(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+Instant = Annotated[
+    datetime,
+    PlainSerializer(_rfc3339, return_type=str),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "date-time",
+            "maxLength": 30,
+            "examples": ["2026-11-24T09:30:00.000Z"],
+        }
+    ),
+]
+
+MetaId = Annotated[
+    str, Field(pattern=r"^[0-9]{1,32}$", max_length=32, examples=["1029384756102938"])
+]
+
+
+def open_enum(*values: str, description: str) -> Any:
+    """A string that has known values today; clients must expect others tomorrow."""
+    return Field(
+        max_length=64,
+        pattern=r"^[a-z][a-z0-9_]*$",
+        description=f"{description} Treat an unknown value as “something new”, not as an error.",
+        examples=[values[0]],
+        json_schema_extra={"x-extensible-enum": list(values)},
+    )

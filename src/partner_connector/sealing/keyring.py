@@ -1,0 +1,155 @@
+"""The keyring file: which keys exist, and how the file is made, rotated and split.
+
+The full file holds private keys and stays on worker hosts. `export_public` writes what the API
+needs: the public keys and the service secret, which keys hashes and cursors but opens no token.
+"""
+
+import base64
+import json
+import os
+import secrets
+import tempfile
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from nacl.public import PrivateKey
+
+from partner_connector.clock import now
+
+ALGORITHM = "libsodium_sealed_box_x25519"
+_FORMAT = 1
+_KEY_BYTES = 32
+
+
+class KeyringError(Exception):
+    """The keyring file is missing, malformed or of the wrong kind. Never says what is in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyEntry:
+    """One sealing key pair. Keys are standard base64; `private_key` is absent in a public file."""
+
+    key_id: str
+    created_at: str
+    state: str
+    public_key: str
+    private_key: str | None = None
+
+    def __repr__(self) -> str:
+        return f"KeyEntry({self.key_id}, {self.state})"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyringFile:
+    """The file's content. Exactly one key is `current`; the others are `retiring`."""
+
+    service_secret: str
+    keys: tuple[KeyEntry, ...]
+
+    def __repr__(self) -> str:
+        return f"KeyringFile({list(self.keys)})"
+
+    @property
+    def current(self) -> KeyEntry:
+        """The key that new tokens are sealed with."""
+        return next(key for key in self.keys if key.state == "current")
+
+    @property
+    def holds_private_keys(self) -> bool:
+        """True for a file that may only be on a worker host."""
+        return any(key.private_key is not None for key in self.keys)
+
+
+def _new_key() -> KeyEntry:
+    private = PrivateKey.generate()
+    public = private.public_key.encode()
+    return KeyEntry(
+        key_id="sk_" + secrets.token_hex(8),
+        created_at=now().isoformat(timespec="seconds"),
+        state="current",
+        public_key=base64.b64encode(public).decode(),
+        private_key=base64.b64encode(private.encode()).decode(),
+    )
+
+
+def generate() -> KeyringFile:
+    """A fresh keyring with one key."""
+    service_secret = base64.b64encode(secrets.token_bytes(32)).decode()
+    return KeyringFile(service_secret=service_secret, keys=(_new_key(),))
+
+
+def rotated(ring: KeyringFile) -> KeyringFile:
+    """A new current key; those before it can still open what they sealed."""
+    if not ring.holds_private_keys:
+        raise KeyringError("this is a public keyring: rotate the full one and export it again")
+    retiring = tuple(replace(key, state="retiring") for key in ring.keys)
+    return replace(ring, keys=(_new_key(), *retiring))
+
+
+def public_half(ring: KeyringFile) -> KeyringFile:
+    """The same keyring without anything that opens a token."""
+    return replace(ring, keys=tuple(replace(key, private_key=None) for key in ring.keys))
+
+
+def read(path: Path) -> KeyringFile:
+    """Parse a keyring file. Raises `KeyringError`."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise KeyringError(f"there is no keyring at {path}") from None
+    except OSError as error:
+        raise KeyringError(f"the keyring at {path} cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise KeyringError(f"the keyring at {path} is not JSON") from None
+    try:
+        if document["format"] != _FORMAT:
+            raise KeyringError(f"the keyring at {path} has a format this version does not know")
+        keys = tuple(KeyEntry(**entry) for entry in document["keys"])
+        ring = KeyringFile(service_secret=document["service_secret"], keys=keys)
+        well_formed = _is_well_formed(ring)
+    except (KeyError, TypeError, ValueError):
+        well_formed = False
+    if not well_formed:
+        raise KeyringError(f"the keyring at {path} is damaged; restore it from a backup")
+    return ring
+
+
+def _is_well_formed(ring: KeyringFile) -> bool:
+    secrets_ = [ring.service_secret]
+    for key in ring.keys:
+        secrets_ += [key.public_key] + ([key.private_key] if key.private_key else [])
+    one_current = sum(key.state == "current" for key in ring.keys) == 1
+    return one_current and all(
+        len(base64.b64decode(s, validate=True)) == _KEY_BYTES for s in secrets_
+    )
+
+
+def write_new(path: Path, ring: KeyringFile) -> None:
+    """Create the file, readable by its owner only. Never replaces one: a lost key loses tokens."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise KeyringError(f"{path} exists already and is not overwritten") from None
+    except OSError as error:
+        raise KeyringError(f"{path} cannot be written: {error.strerror}") from None
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(_document(ring))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def replace_atomically(path: Path, ring: KeyringFile) -> None:
+    """Replace the file in one step: a crash leaves the old keyring or the new one, never half."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".keyring-")
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(_document(ring))
+        file.flush()
+        os.fsync(file.fileno())
+    Path(name).replace(path)
+
+
+def _document(ring: KeyringFile) -> str:
+    keys = [{k: v for k, v in asdict(key).items() if v is not None} for key in ring.keys]
+    document = {"format": _FORMAT, "service_secret": ring.service_secret, "keys": keys}
+    return json.dumps(document, indent=2) + "\n"

@@ -1,0 +1,83 @@
+"""Running the API and the worker: one port, one loop, and an orderly end."""
+
+import asyncio
+import signal
+import socket
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from partner_connector.app import create_app
+from partner_connector.sealing.keyring import KeyringFile
+from partner_connector.sealing.public import PublicKeyring
+from partner_connector.settings import Settings
+from partner_connector.worker import worker_running
+
+_BACKLOG = 2048
+_DRAIN_SECONDS = 20
+
+log = structlog.get_logger()
+
+
+class PortTaken(Exception):
+    """Nothing can be served there."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Take the port before anything else starts. 0 is any free one. Raises `PortTaken`."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        reason = getattr(error, "strerror", None) or str(error)
+        raise PortTaken(
+            f"cannot listen on {host}:{port}: {reason}; choose another port, or 0 for any free one"
+        ) from None
+    return listener
+
+
+def address(listener: socket.socket) -> str:
+    """The URL of a listening socket."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def api_server(app: FastAPI) -> uvicorn.Server:
+    """uvicorn without its own logs and banner: ours have no query strings."""
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_DRAIN_SECONDS,
+        h11_max_incomplete_event_size=32 * 1024,
+    )
+    return uvicorn.Server(config)
+
+
+async def serve_api(settings: Settings, keyring: PublicKeyring, listener: socket.socket) -> None:
+    """The API alone, until a signal."""
+    server = api_server(create_app(settings, keyring))
+    log.info("api_listens", url=address(listener))
+    await server.serve(sockets=[listener])
+
+
+async def serve_embedded(settings: Settings, ring: KeyringFile, listener: socket.socket) -> None:
+    """API and worker in one process, until a signal."""
+    async with worker_running(settings, ring):
+        await serve_api(settings, PublicKeyring(ring), listener)
+
+
+async def run_worker(settings: Settings, ring: KeyringFile) -> None:
+    """The worker alone, until a signal."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stopped.set)
+    async with worker_running(settings, ring):
+        await stopped.wait()

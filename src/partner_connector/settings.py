@@ -1,0 +1,146 @@
+"""Everything that can be configured, read once and passed down.
+
+Each setting is the environment variable `PARTNER_CONNECTOR_<NAME>` or a line of `.env`. A wrong
+one stops the program with the *name* of the setting and what is expected, never with its value.
+"""
+
+import re
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+ENV_PREFIX = "PARTNER_CONNECTOR_"
+RATE_LIMIT_FORM = re.compile(r"^[1-9][0-9]{0,8}/(second|minute|hour)$|^off$")
+
+
+class SettingsError(Exception):
+    """The configuration is wrong; each line names one setting and what it must be."""
+
+
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+def _database_url(value: SecretStr | None) -> SecretStr | None:
+    if value is None:
+        return None
+    try:
+        drivername = make_url(value.get_secret_value()).drivername
+    except ArgumentError:
+        raise ValueError("must be a sqlite:/// or postgresql:// URL") from None
+    if drivername.split("+")[0] not in {"sqlite", "postgresql"}:
+        raise ValueError("must be a sqlite:/// or postgresql:// URL")
+    return value
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _graph_base_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"https", "http"} or not parts.hostname:
+        raise ValueError("must be an absolute https:// URL")
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        raise ValueError("must be https:// (plain http is accepted for this machine only)")
+    if parts.username or parts.query or parts.fragment or parts.path not in {"", "/"}:
+        raise ValueError("must be an origin: no user, path, query or fragment")
+    return value.rstrip("/")
+
+
+def _rate_limit(value: str) -> str:
+    if not RATE_LIMIT_FORM.match(value):
+        raise ValueError("must be N/second, N/minute, N/hour or off")
+    return value
+
+
+class Settings(BaseSettings):
+    """See `docs/settings.md` for what each one does."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX,
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    data_dir: Path = Path("./var")
+    database_url: Annotated[SecretStr | None, AfterValidator(_database_url)] = None
+    graph_base_url: Annotated[str, AfterValidator(_graph_base_url)] = "https://graph.facebook.com"
+    graph_version: Annotated[str, Field(pattern=r"^v[0-9]{1,3}\.[0-9]$")] = "v26.0"
+    graph_concurrency: Annotated[int, Field(ge=1, le=64)] = 8
+    meta_app_id: Annotated[str, Field(pattern=r"^[0-9]{5,25}$")] = "2965389650414399"
+    meta_app_secret: SecretStr | None = None
+    appsecret_proof: Literal["off", "plain", "timed"] = "off"
+    keyring_file: Path | None = None
+    product_name: Annotated[str, Field(max_length=60, pattern=r"^[^\x00-\x1f<>]*$")] = ""
+    rate_limit: Annotated[str, AfterValidator(_rate_limit)] = "600/minute"
+    require_sealed_tokens: bool = False
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)
+    ] = "INFO"
+    log_format: Literal["console", "json"] = "json"
+
+    @property
+    def uses_sqlite(self) -> bool:
+        """SQLite in the data directory: one process, which provisions itself."""
+        return self.sqlalchemy_url().get_backend_name() == "sqlite"
+
+    def sqlalchemy_url(self) -> URL:
+        """The database as SQLAlchemy knows it, without a driver."""
+        if self.database_url is None:
+            return URL.create("sqlite", database=str(self.data_dir / "partner-connector.db"))
+        url = make_url(self.database_url.get_secret_value())
+        return url.set(drivername=url.get_backend_name())
+
+    @property
+    def private_keyring_file(self) -> Path:
+        """The keyring that opens tokens: worker hosts only."""
+        return self.keyring_file or self.data_dir / "keyring.json"
+
+    @property
+    def public_keyring_file(self) -> Path:
+        """The keyring that can only seal: what the API needs."""
+        return self.keyring_file or self.data_dir / "keyring.public.json"
+
+    def onboarding_label(self, status: str) -> str:
+        """The words a person reads for an onboarding status, with the product's name in them."""
+        product = f" {self.product_name}" if self.product_name else ""
+        words = {
+            "pending_onboarding": f"Pending{product} onboarding",
+            "onboarded": f"{self.product_name} onboarded" if product else "Onboarded",
+            "needs_attention": "Needs attention",
+        }
+        return words[status]
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the environment. Raises `SettingsError` naming every setting that is wrong."""
+    try:
+        settings = Settings(**overrides)
+    except ValidationError as error:
+        problems = error.errors(include_input=False, include_context=False, include_url=False)
+        lines = [f"{ENV_PREFIX}{str(p['loc'][0]).upper()}: {p['msg']}" for p in problems]
+        raise SettingsError("\n".join(lines)) from None
+    if settings.appsecret_proof != "off" and settings.meta_app_secret is None:
+        raise SettingsError(
+            f"{ENV_PREFIX}META_APP_SECRET: is required when {ENV_PREFIX}APPSECRET_PROOF is on"
+        )
+    return settings
+
+
+def without_environment(**values: Any) -> Settings:
+    """The defaults and these values alone, whatever this machine's environment says."""
+    unset = {name: field.get_default() for name, field in Settings.model_fields.items()}
+    return Settings(**(unset | values))

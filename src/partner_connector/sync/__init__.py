@@ -1,0 +1,1 @@
+"""The worker's side of a check for updates: read from Meta into staging, then apply at once."""

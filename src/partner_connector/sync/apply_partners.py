@@ -1,0 +1,128 @@
+"""From staged businesses to partners, in one transaction, and on to the check of each one."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from partner_connector.clock import now
+from partner_connector.engine import WorkQueue
+from partner_connector.models import Integration, Partner, StagedPartner, SyncJob, Token
+from partner_connector.sync import progress
+from partner_connector.sync_jobs import service as sync_jobs
+from partner_connector.sync_jobs.roll_up import roll_up
+
+
+@dataclass(slots=True)
+class ListedPartner:
+    """One business as Meta lists it, on one side or on both."""
+
+    name: str
+    sides: set[str] = field(default_factory=set)
+    counts: dict[str, int] | None = None
+
+
+async def apply_partners(
+    session: AsyncSession, job: SyncJob, *, unknown_sides: Collection[str]
+) -> None:
+    """Add, change and retire partners. Whoever vanished is retired only if both sides were read."""
+    listed = await _listed(session, job)
+    known = {
+        partner.meta_business_id: partner
+        for partner in await session.scalars(
+            select(Partner).where(Partner.integration_id == job.integration_id)
+        )
+    }
+    for business_id, seen in listed.items():
+        partner = known.get(business_id)
+        if partner is None:
+            session.add(_new_partner(job, business_id, seen))
+            job.added += 1
+        elif _update(partner, seen, unknown_sides):
+            job.changed += 1
+        else:
+            job.unchanged += 1
+    if not unknown_sides:
+        for business_id, partner in known.items():
+            if business_id not in listed and partner.presence == "listed":
+                partner.presence = "no_longer_shared"
+                job.removed += 1
+    job.seen = len(listed)
+    integration = await session.get_one(Integration, job.integration_id)
+    integration.last_sync_at = now()
+    await session.flush()
+
+
+async def check_connected_partners(session: AsyncSession, queue: WorkQueue, job: SyncJob) -> None:
+    """Start a check of each connected partner, and show them as this job's children."""
+    connected = await session.scalars(
+        select(Partner)
+        .join(Token, (Token.partner_id == Partner.id) & (Token.state == "active"))
+        .where(Partner.integration_id == job.integration_id, Partner.presence == "listed")
+        .order_by(Partner.id)
+    )
+    for partner in connected.all():
+        child = await sync_jobs.request_partner_sync(
+            session, queue, partner, trigger=job.trigger, parent_id=job.id
+        )
+        # A check that was already under way counts as ours, unless it is another parent's.
+        child.parent_id = child.parent_id or job.id
+    job.own_work_done = True
+    await progress.clear_staging(session, job.id)
+    await session.flush()
+    await roll_up(session, job.id)
+
+
+async def _listed(session: AsyncSession, job: SyncJob) -> dict[str, ListedPartner]:
+    listed: dict[str, ListedPartner] = {}
+    staged = await session.scalars(select(StagedPartner).where(StagedPartner.job_id == job.id))
+    for row in staged:
+        seen = listed.setdefault(row.meta_business_id, ListedPartner(row.name))
+        seen.sides.add(row.side)
+        if row.shared_asset_counts is not None:
+            seen.counts = _sum(seen.counts, row.shared_asset_counts)
+    return listed
+
+
+def _sum(one: Mapping[str, int] | None, other: Mapping[str, int]) -> dict[str, int]:
+    base = one or {}
+    return {key: base.get(key, 0) + value for key, value in other.items()}
+
+
+def _relationship(sides: set[str]) -> str:
+    return "both" if len(sides) > 1 else next(iter(sides))
+
+
+def _new_partner(job: SyncJob, business_id: str, seen: ListedPartner) -> Partner:
+    return Partner(
+        workspace_id=job.workspace_id,
+        integration_id=job.integration_id,
+        meta_business_id=business_id,
+        name=seen.name,
+        relationship=_relationship(seen.sides),
+        shared_asset_counts=seen.counts or {},
+    )
+
+
+def _update(partner: Partner, seen: ListedPartner, unknown_sides: Collection[str]) -> bool:
+    """Bring a known partner up to date; True if anything about it changed."""
+    before_sides = (
+        {"agency", "client"} if partner.relationship == "both" else {partner.relationship}
+    )
+    sides = seen.sides | before_sides.intersection(unknown_sides)
+    values: dict[str, Any] = {
+        "name": seen.name,
+        "relationship": _relationship(sides),
+        "presence": "listed",
+    }
+    if partner.last_synced_at is None and seen.counts is not None:
+        # Once a partner is synced, its own token has counted better than the listing can.
+        values["shared_asset_counts"] = seen.counts
+    changed = False
+    for name, value in values.items():
+        if getattr(partner, name) != value:
+            setattr(partner, name, value)
+            changed = True
+    return changed

@@ -1,0 +1,97 @@
+"""The steps of `sync_integration`: list the partners, apply, go on to each connected one."""
+
+from datetime import timedelta
+
+from sqlalchemy import exists, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from partner_connector.clock import now
+from partner_connector.graph import GraphReader
+from partner_connector.models import TokenValidation
+from partner_connector.patience import Pause
+from partner_connector.sync import progress
+from partner_connector.sync.apply_partners import apply_partners, check_connected_partners
+from partner_connector.sync.discover import (
+    SIDES,
+    SideIncomplete,
+    SideRefused,
+    read_side,
+    stage_side,
+)
+from partner_connector.sync.steps import GO_ON, STOP, TokenMissing, reader_for
+from partner_connector.sync.target import Target
+from partner_connector.workshop import Workshop
+
+_SECONDS_FOR_A_PROOF = 2
+
+
+async def read_partners(shop: Workshop, target: Target, attempt: int) -> str:
+    """Agencies and clients into staging. A side that Meta refuses is unknown, not empty."""
+    reader = await _host_reader(shop, target)
+    for side in SIDES:
+        try:
+            rows = await read_side(reader, side, target.host_business_id)
+        except SideRefused as refused:
+            detail = f"Meta refused to list {refused.edge}: {refused.error}"
+            await _warn(shop, target, attempt, "edge_refused", refused.edge, detail)
+            continue
+        except SideIncomplete as short:
+            detail = f"Meta counts {short.total} rows of {short.edge} and showed {len(short.rows)}."
+            await _warn(shop, target, attempt, "edge_incomplete", short.edge, detail)
+            rows = short.rows
+        async with shop.database.writing() as session:
+            if await progress.running_job(session, target.job_id, attempt) is None:
+                return STOP
+            await stage_side(session, target.job_id, side, rows)
+    await _count_calls(shop, target, attempt, reader)
+    return GO_ON
+
+
+async def apply(shop: Workshop, target: Target, attempt: int) -> str:
+    """Partners and their checks, in one transaction."""
+    async with shop.database.writing() as session:
+        job = await progress.running_job(session, target.job_id, attempt)
+        if job is None:
+            return STOP
+        edges_not_read = {warning["edge"] for warning in job.warnings}
+        unknown_sides = {side for side, edge in SIDES.items() if edge.__name__ in edges_not_read}
+        progress.move_on(job, "applying")
+        await apply_partners(session, job, unknown_sides=unknown_sides)
+        await check_connected_partners(session, shop.queue, job)
+    return GO_ON
+
+
+async def _host_reader(shop: Workshop, target: Target) -> GraphReader:
+    if target.host_token is not None:
+        return reader_for(shop, target.host_token)
+    async with shop.database.reading() as session:
+        if await _is_being_proven(session, target):
+            in_a_moment = now() + timedelta(seconds=_SECONDS_FOR_A_PROOF)
+            raise TokenMissing(Pause("retrying", in_a_moment))
+    raise TokenMissing
+
+
+async def _is_being_proven(session: AsyncSession, target: Target) -> bool:
+    unfinished = exists().where(
+        TokenValidation.integration_id == target.integration_id,
+        TokenValidation.partner_id.is_(None),
+        TokenValidation.status != "completed",
+    )
+    return bool(await session.scalar(select(unfinished)))
+
+
+async def _warn(
+    shop: Workshop, target: Target, attempt: int, code: str, edge: str, detail: str
+) -> None:
+    async with shop.database.writing() as session:
+        job = await progress.running_job(session, target.job_id, attempt)
+        if job is not None:
+            progress.warn(job, code, edge, detail)
+
+
+async def _count_calls(shop: Workshop, target: Target, attempt: int, reader: GraphReader) -> None:
+    async with shop.database.writing() as session:
+        job = await progress.running_job(session, target.job_id, attempt)
+        if job is not None:
+            progress.move_on(job, "listing_partners")
+            job.graph_calls += reader.counted_calls

@@ -1,0 +1,173 @@
+"""The steps of `sync_partner`: assets, people, access, and then everything at once."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from partner_connector.graph import GraphReader, TokenDead, edges
+from partner_connector.models import SyncJob
+from partner_connector.sealing.private import UnreadableToken
+from partner_connector.sync import progress
+from partner_connector.sync.apply_users import apply_users
+from partner_connector.sync.read import (
+    REFUSALS,
+    AccessRead,
+    next_assets,
+    read_page_access,
+    stage_access,
+    stage_assets,
+    stage_people,
+)
+from partner_connector.sync.read import (
+    read_access as read_assigned_users,
+)
+from partner_connector.sync.shared_assets import OURS_TO_PARTNER, THEIRS_TO_US, shared_assets
+from partner_connector.sync.steps import AGAIN, GO_ON, STOP, TokenMissing, reader_for
+from partner_connector.sync.target import Target
+from partner_connector.workshop import Workshop
+
+Row = Mapping[str, Any]
+
+
+async def read_assets(shop: Workshop, target: Target, attempt: int) -> str:
+    """Shared assets, both directions, page by page into staging."""
+    partner = reader_for(shop, target.partner_token)
+    if await _stage_direction(shop, target, attempt, partner, OURS_TO_PARTNER) == STOP:
+        return STOP
+    if target.relationship == "agency":
+        return GO_ON
+    try:
+        host = reader_for(shop, target.host_token)
+        return await _stage_direction(shop, target, attempt, host, THEIRS_TO_US)
+    except (TokenDead, TokenMissing, UnreadableToken):
+        # Our own token's trouble is told by the integration; here it only hides a direction.
+        detail = "Our own business's token does not work: what they share to us was not read."
+        return await _note(shop, target, attempt, ("host_token_unusable", None, detail))
+
+
+async def _stage_direction(
+    shop: Workshop, target: Target, attempt: int, reader: GraphReader, direction: str
+) -> str:
+    ours = direction == OURS_TO_PARTNER
+    found = shared_assets(
+        reader,
+        shared_to=target.partner_business_id if ours else target.host_business_id,
+        owned_by=target.host_business_id if ours else target.partner_business_id,
+        direction=direction,
+    )
+    counted = 0
+    async for some in found:
+        async with shop.database.writing() as session:
+            job = await progress.running_job(session, target.job_id, attempt)
+            if job is None:
+                return STOP
+            await stage_assets(session, job.id, attempt, some.assets)
+            if some.refusal is not None:
+                detail = f"Meta refused to list {some.edge}: {some.refusal}"
+                progress.warn(job, "edge_refused", some.edge, detail)
+            progress.move_on(job, "listing_assets")
+            job.graph_calls += reader.counted_calls - counted
+            counted = reader.counted_calls
+    return GO_ON
+
+
+async def read_people(shop: Workshop, target: Target, attempt: int) -> str:
+    """Names, mail addresses and roles. Where Meta refuses them, access is still read."""
+    reader = reader_for(shop, target.partner_token)
+    business = target.partner_business_id
+    for kind, read in (
+        ("person", edges.business_users(business)),
+        ("system_user", edges.system_users(business)),
+    ):
+        counted = reader.counted_calls
+        seen: set[str] = set()
+        total = None
+        try:
+            async for page in reader.pages(read):
+                seen.update(str(row["id"]) for row in page.rows)
+                total = page.total_count if page.total_count is not None else total
+                calls, counted = reader.counted_calls - counted, reader.counted_calls
+                if await _stage_people(shop, target, attempt, kind, page.rows, calls) == STOP:
+                    return STOP
+        except REFUSALS as error:
+            detail = f"Meta refused to list {read.edge}: names, roles and mail may be missing."
+            warning = ("edge_refused", read.edge, f"{detail} {error}")
+            if await _note(shop, target, attempt, warning) == STOP:
+                return STOP
+        if total is not None and len(seen) < total:
+            detail = f"Meta counts {total} rows of {read.edge} and showed {len(seen)}."
+            warning = ("edge_incomplete", read.edge, detail)
+            if await _note(shop, target, attempt, warning) == STOP:
+                return STOP
+    return GO_ON
+
+
+async def read_access(shop: Workshop, target: Target, attempt: int) -> str:
+    """Who is assigned to the next assets. One step is one Graph batch, or some Pages."""
+    async with shop.database.reading() as session:
+        assets, are_pages = await next_assets(session, target.job_id, attempt)
+    if not assets:
+        return GO_ON
+    reader = reader_for(shop, target.partner_token)
+    business = target.partner_business_id
+    if are_pages:
+        found, counted = await read_page_access(shop.graph, reader, assets, business)
+    else:
+        found = await read_assigned_users(reader, assets, business)
+        counted = reader.counted_calls
+    async with shop.database.writing() as session:
+        job = await progress.running_job(session, target.job_id, attempt)
+        if job is None:
+            return STOP
+        await stage_access(session, job.id, found)
+        for read in found:
+            _warn_of(job, read)
+        done, total = await progress.staged_assets_left(session, job)
+        progress.move_on(job, "reading_access", done=done, total=total)
+        job.graph_calls += counted
+    return AGAIN
+
+
+def _warn_of(job: SyncJob, read: AccessRead) -> None:
+    asset = f"{read.asset.type} {read.asset.name} ({read.asset.meta_id})"
+    if read.refusal is not None:
+        detail = f"Meta refused to list who is assigned to the {asset}: {read.refusal}"
+        progress.warn(job, "asset_refused", "assigned_users", detail)
+    elif read.short_by:
+        detail = f"Meta counts {read.short_by} more assigned to the {asset} than it showed."
+        progress.warn(job, "edge_incomplete", "assigned_users", detail)
+
+
+async def apply(shop: Workshop, target: Target, attempt: int) -> str:
+    """Staging becomes partner users, and the job is finished, in one transaction."""
+    async with shop.database.writing() as session:
+        job = await progress.running_job(session, target.job_id, attempt)
+        if job is None:
+            return STOP
+        progress.move_on(job, "applying")
+        await apply_users(session, job)
+        await progress.finish(session, job)
+    return GO_ON
+
+
+async def _stage_people(
+    shop: Workshop, target: Target, attempt: int, kind: str, rows: Sequence[Row], calls: int
+) -> str:
+    async with shop.database.writing() as session:
+        job = await progress.running_job(session, target.job_id, attempt)
+        if job is None:
+            return STOP
+        await stage_people(session, job.id, kind, rows)
+        progress.move_on(job, "listing_people")
+        job.graph_calls += calls
+    return GO_ON
+
+
+async def _note(
+    shop: Workshop, target: Target, attempt: int, warning: tuple[str, str | None, str]
+) -> str:
+    async with shop.database.writing() as session:
+        job = await progress.running_job(session, target.job_id, attempt)
+        if job is None:
+            return STOP
+        progress.warn(job, *warning)
+    return GO_ON

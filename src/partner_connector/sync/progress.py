@@ -1,0 +1,147 @@
+"""A job's own row while it runs: begun, moved on, parked, failed, finished.
+
+Every function takes part in the caller's transaction and does nothing to a job that is no longer
+this attempt's: a worker that was thought dead and comes back cannot move it.
+"""
+
+import uuid
+from typing import Any
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from partner_connector import work
+from partner_connector.clock import now
+from partner_connector.engine import WorkQueue
+from partner_connector.graph import GraphError, TokenDead
+from partner_connector.models import StagedAsset, StagedGrant, StagedPartner, StagedUser, SyncJob
+from partner_connector.patience import Pause
+from partner_connector.sync_jobs.roll_up import roll_up
+
+_MOST_WARNINGS = 100
+
+
+async def running_job(session: AsyncSession, job_id: uuid.UUID, attempt: int) -> SyncJob | None:
+    """The job's row, locked, if this attempt may still work on it."""
+    job = await session.get(SyncJob, job_id, with_for_update=True)
+    if job is None or job.attempt != attempt or job.status != "running":
+        return None
+    return job
+
+
+async def begin(session: AsyncSession, job_id: uuid.UUID, attempt: int) -> SyncJob | None:
+    """Start this attempt, or go on with it after a crash. None if it is not its turn."""
+    job = await session.get(SyncJob, job_id, with_for_update=True)
+    if job is None or job.attempt != attempt or job.status not in {"queued", "waiting", "running"}:
+        return None
+    job.status = "running"
+    job.waiting_reason = None
+    job.resume_at = None
+    job.started_at = job.started_at or now()
+    # What an earlier attempt could not read, this one may.
+    job.warnings = []
+    job.partial = False
+    await _tell_parent(session, job)
+    return job
+
+
+def move_on(job: SyncJob, phase: str, *, done: int = 0, total: int | None = None) -> None:
+    """Show how far the job is."""
+    job.phase, job.done, job.total = phase, done, total
+
+
+def warn(job: SyncJob, code: str, edge: str | None, detail: str) -> None:
+    """Something could not be read: the job is partial, and says why."""
+    job.partial = True
+    warning = {"code": code, "edge": edge, "detail": detail}
+    if warning not in job.warnings and len(job.warnings) < _MOST_WARNINGS:
+        # A new list: a change inside the old one would not be seen and stored.
+        job.warnings = [*job.warnings, warning]
+
+
+async def park(session: AsyncSession, queue: WorkQueue, job: SyncJob, pause: Pause) -> None:
+    """Rest until `resume_at` and hold no worker: the next attempt is enqueued with a delay."""
+    job.status = "waiting"
+    job.waiting_reason = pause.reason
+    job.resume_at = pause.resume_at
+    job.attempt += 1
+    target = job.partner_id or job.integration_id
+    await queue.enqueue(
+        session,
+        work.sync(job.task, job.id, target, attempt=job.attempt, not_before=pause.resume_at),
+    )
+    await _tell_parent(session, job)
+
+
+async def fail(session: AsyncSession, job: SyncJob, error: dict[str, Any]) -> None:
+    """End without applying anything."""
+    job.status = "failed"
+    job.error = error
+    job.finished_at = now()
+    await clear_staging(session, job.id)
+    await _tell_parent(session, job)
+
+
+async def finish(session: AsyncSession, job: SyncJob) -> None:
+    """End after applying, in the transaction that applied."""
+    job.status = "completed"
+    job.phase = "finished"
+    job.finished_at = now()
+    await clear_staging(session, job.id)
+    await _tell_parent(session, job)
+
+
+async def clear_staging(session: AsyncSession, job_id: uuid.UUID) -> None:
+    """What was read has been applied, or never will be."""
+    for table in (StagedGrant, StagedUser, StagedAsset, StagedPartner):
+        await session.execute(delete(table).where(table.job_id == job_id))
+
+
+async def _tell_parent(session: AsyncSession, job: SyncJob) -> None:
+    if job.parent_id is not None:
+        await session.flush()
+        await roll_up(session, job.parent_id)
+
+
+def graph_failure(error: GraphError) -> dict[str, Any]:
+    """What the job tells about a failure of Meta's."""
+    code = "token_dead" if isinstance(error, TokenDead) else f"meta_{error.error_class}"
+    return {
+        "code": code,
+        "class": str(error.error_class),
+        "user_action": error.user_action,
+        "detail": error.message[:1000],
+        "meta": {
+            "code": error.code,
+            "subcode": error.subcode,
+            "fbtrace_id": error.fbtrace_id,
+        },
+    }
+
+
+def own_failure(code: str, *, error_class: str, user_action: str, detail: str) -> dict[str, Any]:
+    """What the job tells about a failure that is not Meta's."""
+    return {
+        "code": code,
+        "class": error_class,
+        "user_action": user_action,
+        "detail": detail,
+        "meta": {"code": None, "subcode": None, "fbtrace_id": None},
+    }
+
+
+async def staged_assets_left(session: AsyncSession, job: SyncJob) -> tuple[int, int]:
+    """How many of this attempt's assets are dealt with, and how many there are."""
+    total = await session.scalar(
+        select(func.count()).where(
+            StagedAsset.job_id == job.id, StagedAsset.listed_in == job.attempt
+        )
+    )
+    unread = await session.scalar(
+        select(func.count()).where(
+            StagedAsset.job_id == job.id,
+            StagedAsset.listed_in == job.attempt,
+            StagedAsset.state == "unread",
+        )
+    )
+    return (total or 0) - (unread or 0), total or 0

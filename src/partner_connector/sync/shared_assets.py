@@ -1,0 +1,109 @@
+"""Which assets are shared between us and a partner, in both directions.
+
+Assets of ours that the partner may use are listed by the partner (`client_*` of the partner,
+rows that we own); assets of theirs that we may use are listed by us (`client_*` of our business,
+rows that they own). CALL_PLANS a3: authoritative, and four reads in one batch.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from partner_connector.graph import (
+    GraphError,
+    GraphReader,
+    NotFoundOrForbidden,
+    PermissionMissing,
+    Read,
+    ad_account_path,
+    edges,
+    page_from,
+)
+
+OURS_TO_PARTNER = "ours_shared_to_partner"
+THEIRS_TO_US = "theirs_shared_to_us"
+
+
+@dataclass(frozen=True, slots=True)
+class SharedAsset:
+    """One asset. An ad account's `meta_id` is its number without `act_`."""
+
+    type: str
+    meta_id: str
+    name: str
+    direction: str
+    permitted_tasks: tuple[str, ...] | None
+
+    @property
+    def path(self) -> str:
+        """Where Meta keeps it."""
+        return asset_path(self.type, self.meta_id)
+
+
+@dataclass(frozen=True, slots=True)
+class SharedAssets:
+    """Some assets of one edge, or the reason why Meta did not show it."""
+
+    edge: str
+    assets: Sequence[SharedAsset]
+    refusal: GraphError | None = None
+
+
+_EDGES: tuple[tuple[str, Callable[[str], Read]], ...] = (
+    ("ad_account", edges.client_ad_accounts),
+    ("page", edges.client_pages),
+    ("product_catalog", edges.client_product_catalogs),
+    ("pixel", edges.client_pixels),
+)
+
+
+def asset_path(asset_type: str, meta_id: str) -> str:
+    """The node of an asset: only ad accounts have a prefix."""
+    return ad_account_path(meta_id) if asset_type == "ad_account" else meta_id
+
+
+async def shared_assets(
+    reader: GraphReader, *, shared_to: str, owned_by: str, direction: str
+) -> AsyncIterator[SharedAssets]:
+    """Page by page, what `owned_by` shares to `shared_to`, whose token the reader holds.
+
+    An edge that Meta refuses is told as such: it is unknown, not empty. Any other failure is
+    raised, since it would hit the rest too.
+    """
+    reads = [edge(shared_to) for _, edge in _EDGES]
+    first_pages = await reader.batch(reads)
+    for (asset_type, _), read, answer in zip(_EDGES, reads, first_pages, strict=True):
+        if isinstance(answer, (PermissionMissing, NotFoundOrForbidden)):
+            yield SharedAssets(read.edge, (), answer)
+            continue
+        if isinstance(answer, GraphError):
+            raise answer
+        page = page_from(answer)
+        yield SharedAssets(read.edge, _owned(page.rows, asset_type, owned_by, direction))
+        if page.next_cursor is not None:
+            async for later in reader.pages(read.after(page.next_cursor)):
+                found = _owned(later.rows, asset_type, owned_by, direction)
+                yield SharedAssets(read.edge, found)
+
+
+def _owned(
+    rows: Sequence[dict[str, Any]], asset_type: str, owner: str, direction: str
+) -> list[SharedAsset]:
+    return [
+        _asset(row, asset_type, direction)
+        for row in rows
+        if (row.get("business") or row.get("owner_business") or {}).get("id") == owner
+    ]
+
+
+def _asset(row: dict[str, Any], asset_type: str, direction: str) -> SharedAsset:
+    meta_id = str(row.get("account_id") or row["id"]).removeprefix("act_")
+    # Catalogs tell roles where the others tell tasks (REFERENCE 2.3 [D]).
+    tasks = row.get("permitted_tasks", row.get("permitted_roles"))
+    return SharedAsset(
+        type=asset_type,
+        meta_id=meta_id,
+        name=str(row.get("name") or meta_id),
+        direction=direction,
+        permitted_tasks=None if tasks is None else tuple(sorted(str(task) for task in tasks)),
+    )

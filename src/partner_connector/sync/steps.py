@@ -1,0 +1,127 @@
+"""What every step of a check has in common: whose job it is, and what a failure means."""
+
+import uuid
+from collections.abc import Awaitable, Callable
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from partner_connector.graph import GraphError, GraphReader, TokenDead
+from partner_connector.models import Integration, SyncJob, Token
+from partner_connector.patience import MOST_ATTEMPTS, Pause, pause_for
+from partner_connector.sealing.private import UnreadableToken
+from partner_connector.sync import progress
+from partner_connector.sync.target import Target, load_target
+from partner_connector.tokens import custody
+from partner_connector.workshop import Workshop
+
+GO_ON = "go_on"
+AGAIN = "again"
+STOP = "stop"
+
+log = structlog.get_logger()
+
+Step = Callable[[Workshop, Target, int], Awaitable[str]]
+
+
+class TokenMissing(Exception):
+    """There is no active token to read with. `pause` where one is just being proven."""
+
+    def __init__(self, pause: Pause | None = None) -> None:
+        super().__init__()
+        self.pause = pause
+
+
+async def run_step(shop: Workshop, step: Step, job_id: str, attempt: int) -> str:
+    """The step's answer, or `stop` once what went wrong has been written down."""
+    with structlog.contextvars.bound_contextvars(job_id=job_id, attempt=attempt):
+        async with shop.database.reading() as session:
+            job = await session.get(SyncJob, uuid.UUID(job_id))
+            if job is None or job.attempt != attempt or job.status != "running":
+                return STOP
+            target = await load_target(session, job)
+        try:
+            return await step(shop, target, attempt)
+        except (GraphError, UnreadableToken, TokenMissing) as error:
+            async with shop.database.writing() as session:
+                mine = await progress.running_job(session, target.job_id, attempt)
+                if mine is not None:
+                    await _settle(shop, session, mine, target, error)
+        return STOP
+
+
+def reader_for(shop: Workshop, token: Token | None) -> GraphReader:
+    """A reader for a stored token, which is in clear in this function only.
+
+    Raises `TokenMissing` and `UnreadableToken`.
+    """
+    if token is None:
+        raise TokenMissing
+    return shop.graph.reader(custody.open_token(token, shop.keyring))
+
+
+async def _settle(
+    shop: Workshop,
+    session: AsyncSession,
+    job: SyncJob,
+    target: Target,
+    error: GraphError | UnreadableToken | TokenMissing,
+) -> None:
+    pause = _pause(error, job.attempt)
+    if pause is not None:
+        log.info("sync_job_waits", reason=pause.reason, error=type(error).__name__)
+        await progress.park(session, shop.queue, job, pause)
+        return
+    log.warning("sync_job_failed", error=type(error).__name__)
+    await progress.fail(session, job, _failure(error, job))
+    if isinstance(error, TokenDead):
+        await _note_token_health(session, target, job, "invalid")
+    if isinstance(error, UnreadableToken):
+        await _note_token_health(session, target, job, "unreadable")
+
+
+def _pause(error: GraphError | UnreadableToken | TokenMissing, attempt: int) -> Pause | None:
+    if attempt >= MOST_ATTEMPTS:
+        return None
+    if isinstance(error, GraphError):
+        return pause_for(error, attempt)
+    return error.pause if isinstance(error, TokenMissing) else None
+
+
+def _failure(error: GraphError | UnreadableToken | TokenMissing, job: SyncJob) -> dict[str, object]:
+    if isinstance(error, GraphError):
+        return progress.graph_failure(error)
+    whose = "partner" if job.partner_id else "integration"
+    if isinstance(error, UnreadableToken):
+        return progress.own_failure(
+            "token_unreadable",
+            error_class="configuration",
+            user_action="reconnect_token",
+            detail=f"The {whose}'s stored token cannot be opened with the keys of this deployment.",
+        )
+    return progress.own_failure(
+        "token_missing",
+        error_class="configuration",
+        user_action="reconnect_token",
+        detail=f"The {whose} has no active token.",
+    )
+
+
+async def _note_token_health(
+    session: AsyncSession, target: Target, job: SyncJob, health: str
+) -> None:
+    """Meta's word on a token counts at once (REFERENCE 4.2): the status follows from it."""
+    sealed = target.partner_token if job.partner_id else target.host_token
+    token = await session.get(Token, sealed.id) if sealed is not None else None
+    if token is not None and token.state == "active":
+        token.health = health
+    if job.partner_id is None:
+        integration = await session.get_one(Integration, job.integration_id)
+        integration.health = "attention_required"
+        integration.health_reasons = [
+            {
+                "code": f"token_{health}",
+                "detail": "The token of our own business no longer works.",
+                "remedy": "Generate a new token in our business and replace this one.",
+            }
+        ]

@@ -1,0 +1,113 @@
+"""A check for updates, as durable work.
+
+Each step is one or a few Graph batches and one transaction; what a step has written to staging is
+not read again after a crash. A step answers `go_on`, `again` (there is more of the same) or `stop`
+(the job was parked, failed, or is no longer this attempt's).
+"""
+
+import uuid
+from collections.abc import Awaitable, Callable
+
+import structlog
+from dbos import DBOS, DBOSConfiguredInstance
+
+from partner_connector import work
+from partner_connector.engine import INSTANCE
+from partner_connector.patience import pause_after_crash
+from partner_connector.sync import integration_steps, partner_steps, progress
+from partner_connector.sync.steps import AGAIN, GO_ON, STOP, run_step
+from partner_connector.workshop import Workshop
+
+log = structlog.get_logger()
+
+
+@DBOS.dbos_class(work.SYNC_CLASS)
+class SyncWorkflows(DBOSConfiguredInstance):
+    """The workflows of this room, bound to one worker's doers."""
+
+    def __init__(self, shop: Workshop) -> None:
+        self.shop = shop
+        super().__init__(INSTANCE)
+
+    @DBOS.workflow(name=work.SYNC_INTEGRATION)
+    async def sync_integration(self, job_id: str, attempt: int) -> None:
+        """List the partners, then start a check of each connected one."""
+        steps = (self.begin, self.read_partners, self.apply_partners)
+        await self._run(job_id, attempt, steps)
+
+    @DBOS.workflow(name=work.SYNC_PARTNER)
+    async def sync_partner(self, job_id: str, attempt: int) -> None:
+        """Read one partner's assets, people and access, then apply them at once."""
+        steps = (self.begin, self.read_assets, self.read_people, self.read_access, self.apply_users)
+        await self._run(job_id, attempt, steps)
+
+    async def _run(
+        self, job_id: str, attempt: int, steps: tuple[Callable[[str, int], Awaitable[str]], ...]
+    ) -> None:
+        try:
+            for step in steps:
+                answer = await step(job_id, attempt)
+                while answer == AGAIN:
+                    answer = await step(job_id, attempt)
+                if answer == STOP:
+                    return
+        except Exception as error:
+            await self.recover(job_id, attempt, type(error).__name__)
+
+    @DBOS.step(name="begin")
+    async def begin(self, job_id: str, attempt: int) -> str:
+        """Take the job, if it is this attempt's turn."""
+        async with self.shop.database.writing() as session:
+            job = await progress.begin(session, uuid.UUID(job_id), attempt)
+        return STOP if job is None else GO_ON
+
+    @DBOS.step(name="read_partners")
+    async def read_partners(self, job_id: str, attempt: int) -> str:
+        """Agencies and clients into staging."""
+        return await run_step(self.shop, integration_steps.read_partners, job_id, attempt)
+
+    @DBOS.step(name="apply_partners")
+    async def apply_partners(self, job_id: str, attempt: int) -> str:
+        """Staged businesses become partners; the connected ones are checked."""
+        return await run_step(self.shop, integration_steps.apply, job_id, attempt)
+
+    @DBOS.step(name="read_assets")
+    async def read_assets(self, job_id: str, attempt: int) -> str:
+        """Shared assets, both directions, into staging."""
+        return await run_step(self.shop, partner_steps.read_assets, job_id, attempt)
+
+    @DBOS.step(name="read_people")
+    async def read_people(self, job_id: str, attempt: int) -> str:
+        """What the partner's business says of its people, into staging."""
+        return await run_step(self.shop, partner_steps.read_people, job_id, attempt)
+
+    @DBOS.step(name="read_access")
+    async def read_access(self, job_id: str, attempt: int) -> str:
+        """Who is assigned to the next assets, into staging."""
+        return await run_step(self.shop, partner_steps.read_access, job_id, attempt)
+
+    @DBOS.step(name="apply_users")
+    async def apply_users(self, job_id: str, attempt: int) -> str:
+        """Staging becomes partner users, in one transaction."""
+        return await run_step(self.shop, partner_steps.apply, job_id, attempt)
+
+    @DBOS.step(name="recover_job")
+    async def recover(self, job_id: str, attempt: int, error: str) -> str:
+        """After a fault of our own: try again some times, then fail."""
+        log.error("sync_job_crashed", job_id=job_id, attempt=attempt, error=error)
+        async with self.shop.database.writing() as session:
+            job = await progress.running_job(session, uuid.UUID(job_id), attempt)
+            if job is None:
+                return STOP
+            pause = pause_after_crash(attempt)
+            if pause is not None:
+                await progress.park(session, self.shop.queue, job, pause)
+            else:
+                failure = progress.own_failure(
+                    "internal_error",
+                    error_class="internal",
+                    user_action="contact_support",
+                    detail="A fault of ours kept the check from completing; it is logged.",
+                )
+                await progress.fail(session, job, failure)
+        return STOP

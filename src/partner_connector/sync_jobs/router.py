@@ -1,0 +1,134 @@
+"""`/v1/sync-jobs`, and the check for updates of one partner."""
+
+import uuid
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Response
+
+from partner_connector import waiting
+from partner_connector.context import ApiContext
+from partner_connector.dependencies import (
+    ContextDep,
+    PageDep,
+    ReadSession,
+    SyncsReader,
+    SyncsRunner,
+    WaitSeconds,
+)
+from partner_connector.errors import NotFound
+from partner_connector.ids import PartnerId, SyncJobId, encode
+from partner_connector.models import SyncJob
+from partner_connector.models.sync_job import UNFINISHED
+from partner_connector.partners.repository import PartnerRepository
+from partner_connector.schemas import Instant
+from partner_connector.sync_jobs import service
+from partner_connector.sync_jobs.repository import SyncJobFilter, SyncJobRepository
+from partner_connector.sync_jobs.schemas import (
+    SyncJobCreate,
+    SyncJobPage,
+    SyncJobView,
+    sync_job_view,
+)
+
+router = APIRouter(prefix="/v1", tags=["Sync jobs"])
+
+Status = Literal["queued", "running", "waiting", "halted", "completed", "failed", "cancelled"]
+Task = Literal["sync_integration", "sync_partner"]
+Trigger = Literal["api", "schedule", "connect"]
+
+FINISHED_WHILE_WAITING: dict[int | str, dict[str, Any]] = {
+    200: {"model": SyncJobView, "description": "Finished while waiting."}
+}
+
+
+@router.post(
+    "/partners/{partner_id}/sync-jobs",
+    operation_id="checkPartnerForUpdates",
+    summary="Check a partner for updates",
+    status_code=202,
+    responses=FINISHED_WHILE_WAITING,
+)
+async def check_partner_for_updates(
+    partner_id: PartnerId,
+    caller: SyncsRunner,
+    context: ContextDep,
+    response: Response,
+    wait: WaitSeconds,
+    _body: SyncJobCreate | None = None,
+) -> SyncJobView:
+    """Imports the partner's users with access to shared assets. While a check of this partner is
+    unfinished, asking again answers that one.
+    """
+    async with context.database.writing() as session:
+        partners = PartnerRepository(session, caller.workspace_id)
+        found = await partners.get_with_status(partner_id)
+        if found is None:
+            raise NotFound
+        partner, status = found
+        if status == "pending_onboarding":
+            raise service.PartnerNotConnected
+        job = await service.request_partner_sync(session, context.queue, partner, trigger="api")
+    return await answer_with_job(context, response, job, wait)
+
+
+async def answer_with_job(
+    context: ApiContext, response: Response, job: SyncJob, wait: int
+) -> SyncJobView:
+    """The job as it is now, or once it is finished where the client prefers to wait."""
+
+    async def read() -> SyncJob:
+        async with context.database.reading() as session:
+            row = await SyncJobRepository(session, job.workspace_id).get(job.id)
+        if row is None:
+            raise NotFound
+        return row
+
+    def is_final(row: SyncJob) -> bool:
+        return row.status not in UNFINISHED
+
+    current = await waiting.until(is_final, read, wait)
+    waiting.accepted(
+        response, location=job_location(current.id), is_final=is_final(current), waited=wait
+    )
+    return sync_job_view(current)
+
+
+def job_location(job_id: uuid.UUID) -> str:
+    """Where a job can be watched."""
+    return f"/v1/sync-jobs/{encode('job', job_id)}"
+
+
+@router.get("/sync-jobs", operation_id="listSyncJobs", summary="List sync jobs")
+async def list_sync_jobs(
+    caller: SyncsReader,
+    session: ReadSession,
+    page: PageDep,
+    status: Annotated[
+        list[Status] | None, Query(max_length=7, description="Repeat for “or”.")
+    ] = None,
+    task: Annotated[list[Task] | None, Query(max_length=2)] = None,
+    trigger: Annotated[list[Trigger] | None, Query(max_length=3)] = None,
+    partner_id: Annotated[PartnerId | None, Query(description="Jobs of this partner.")] = None,
+    created_after: Annotated[
+        Instant | None, Query(description="Jobs made later than this.")
+    ] = None,
+) -> SyncJobPage:
+    """Newest first, parents and children alike."""
+    only = SyncJobFilter(
+        status=status or (),
+        task=task or (),
+        trigger=trigger or (),
+        partner_id=partner_id,
+        created_after=created_after,
+    )
+    rows, cursor = await SyncJobRepository(session, caller.workspace_id).page(page, only)
+    return SyncJobPage(items=[sync_job_view(row) for row in rows], next_cursor=cursor)
+
+
+@router.get("/sync-jobs/{job_id}", operation_id="getSyncJob", summary="Get a sync job")
+async def get_sync_job(job_id: SyncJobId, caller: SyncsReader, session: ReadSession) -> SyncJobView:
+    """Status, progress, counts and, where it did not complete, why."""
+    job = await SyncJobRepository(session, caller.workspace_id).get(job_id)
+    if job is None:
+        raise NotFound
+    return sync_job_view(job)

@@ -1,0 +1,144 @@
+"""Sync jobs on the wire."""
+
+from typing import Any
+
+from pydantic import Field
+
+from partner_connector.ids import IntegrationId, PartnerId, SyncJobId
+from partner_connector.models import SyncJob
+from partner_connector.pagination import Page
+from partner_connector.schemas import Answer, Body, Instant, open_enum
+
+STATUS_LABELS = {
+    "queued": "Queued",
+    "running": "Running",
+    "waiting": "Retrying",
+    "halted": "Halted",
+    "completed": "Complete",
+    "failed": "Not completed",
+    "cancelled": "Cancelled",
+}
+
+
+class SyncJobCreate(Body):
+    """A check for updates takes no options yet: send `{}` or nothing."""
+
+
+class SyncProgress(Answer):
+    """How far the job is. `done` and `total` count the units of this phase."""
+
+    phase: str = open_enum(
+        "queued",
+        "listing_partners",
+        "checking_partners",
+        "listing_assets",
+        "listing_people",
+        "reading_access",
+        "applying",
+        "finished",
+        description="What the job is at.",
+    )
+    done: int = Field(ge=0, le=2147483647, examples=[12])
+    total: int | None = Field(ge=0, le=2147483647, description="Null while unknown.")
+
+
+class SyncCounts(Answer):
+    """What was found: partners in `sync_integration`, partner users in `sync_partner`."""
+
+    seen: int = Field(ge=0, le=2147483647, examples=[25])
+    added: int = Field(ge=0, le=2147483647, examples=[2])
+    changed: int = Field(ge=0, le=2147483647, examples=[1])
+    removed: int = Field(ge=0, le=2147483647, examples=[0])
+    unchanged: int = Field(ge=0, le=2147483647, examples=[22])
+
+
+class SyncWarning(Answer):
+    """Something that could not be read, and what follows."""
+
+    code: str = Field(max_length=64, examples=["edge_refused"])
+    edge: str | None = Field(max_length=100, examples=["business_users"])
+    detail: str = Field(max_length=1000)
+
+
+class MetaError(Answer):
+    """What Meta said, for a support case there."""
+
+    code: int | None
+    subcode: int | None
+    fbtrace_id: str | None = Field(max_length=100)
+
+
+class SyncError(Answer):
+    """Why the job did not complete."""
+
+    code: str = Field(max_length=64, examples=["token_dead"])
+    error_class: str = Field(
+        max_length=32,
+        serialization_alias="class",
+        description="`configuration`, `permission`, `rate_limit`, `transient` or `internal`; "
+        "expect others.",
+        examples=["configuration"],
+    )
+    user_action: str = Field(max_length=64, examples=["reconnect_token"])
+    detail: str = Field(max_length=1000)
+    meta: MetaError
+
+
+class SyncJobView(Answer):
+    """One check for updates."""
+
+    id: SyncJobId
+    integration_id: IntegrationId
+    partner_id: PartnerId | None
+    parent_id: SyncJobId | None
+    task: str = open_enum("sync_integration", "sync_partner", description="What is checked.")
+    trigger: str = open_enum("api", "schedule", "connect", description="Who asked.")
+    status: str = open_enum(*STATUS_LABELS, description="Where the job is.")
+    status_label: str = Field(max_length=100, examples=["Complete"])
+    waiting_reason: str | None = Field(
+        max_length=64,
+        description="`rate_limited` or `retrying` while `waiting`; expect others.",
+        examples=[None],
+    )
+    resume_at: Instant | None = Field(description="When a waiting job goes on.")
+    progress: SyncProgress
+    counts: SyncCounts
+    graph_calls: int = Field(ge=0, le=2147483647, description="Calls to Meta, as Meta counts.")
+    attempt: int = Field(ge=1, le=2147483647)
+    partial: bool = Field(description="True where something could not be read; see `warnings`.")
+    warnings: list[SyncWarning] = Field(max_length=1000)
+    error: SyncError | None
+    created_at: Instant
+    started_at: Instant | None
+    finished_at: Instant | None
+    updated_at: Instant
+
+
+class SyncJobPage(Page):
+    """A page of jobs."""
+
+    items: list[SyncJobView] = Field(max_length=100)
+
+
+def sync_job_view(job: SyncJob) -> SyncJobView:
+    """A job row as the wire shows it."""
+    derived: dict[str, Any] = {
+        "status_label": STATUS_LABELS[job.status],
+        "progress": SyncProgress.model_validate(job),
+        "counts": SyncCounts.model_validate(job),
+        "error": _error_view(job.error),
+    }
+    stored = {name: getattr(job, name) for name in set(SyncJobView.model_fields) - set(derived)}
+    return SyncJobView(**stored, **derived)
+
+
+def _error_view(error: dict[str, Any] | None) -> SyncError | None:
+    if error is None:
+        return None
+    return SyncError(
+        code=error["code"],
+        error_class=error["class"],
+        user_action=error["user_action"],
+        detail=error["detail"],
+        meta=MetaError(**error["meta"]),
+    )

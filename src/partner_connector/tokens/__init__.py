@@ -1,0 +1,1 @@
+"""Tokens: handed in, sealed, proven, connected, replaced, disconnected. Never given out."""

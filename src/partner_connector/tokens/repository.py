@@ -1,0 +1,98 @@
+"""Tokens and validations of one workspace in the database."""
+
+import uuid
+
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from partner_connector.models import Partner, Token, TokenValidation
+from partner_connector.sealing.public import SealedToken
+
+
+class TokenRepository:
+    """Bound to its workspace when it is made."""
+
+    def __init__(self, session: AsyncSession, workspace_id: uuid.UUID) -> None:
+        self.session = session
+        self.workspace_id = workspace_id
+
+    async def add_candidate(
+        self, *, integration_id: uuid.UUID, partner_id: uuid.UUID | None, sealed: SealedToken
+    ) -> Token:
+        """The owner's next version. The caller holds the owner's row locked."""
+        newest = await self.session.scalar(
+            select(func.max(Token.version)).where(*self._of(integration_id, partner_id))
+        )
+        token = Token(
+            workspace_id=self.workspace_id,
+            integration_id=integration_id,
+            partner_id=partner_id,
+            version=(newest or 0) + 1,
+            sealed=sealed.box,
+            key_id=sealed.key_id,
+        )
+        self.session.add(token)
+        await self.session.flush()
+        return token
+
+    async def add_validation(self, token: Token, purpose: str) -> TokenValidation:
+        """A proof that is asked for."""
+        validation = TokenValidation(
+            workspace_id=self.workspace_id,
+            integration_id=token.integration_id,
+            partner_id=token.partner_id,
+            token_id=token.id,
+            purpose=purpose,
+        )
+        self.session.add(validation)
+        await self.session.flush()
+        return validation
+
+    async def get(self, token_id: uuid.UUID) -> Token | None:
+        """One token."""
+        query = select(Token).where(Token.workspace_id == self.workspace_id, Token.id == token_id)
+        return await self.session.scalar(query)
+
+    async def active(self, integration_id: uuid.UUID, partner_id: uuid.UUID | None) -> Token | None:
+        """The owner's active token. `partner_id` None: our own business's."""
+        query = select(Token).where(*self._of(integration_id, partner_id), Token.state == "active")
+        return await self.session.scalar(query)
+
+    async def active_elsewhere(
+        self, *, fingerprint: str, system_user_id: str | None, other_than: Token
+    ) -> list[tuple[Token, str | None]]:
+        """Active tokens of other owners that are the same token or of the same system user.
+
+        Each comes with its partner's name, or None for our own business's.
+        """
+        same = Token.fingerprint == fingerprint
+        if system_user_id is not None:
+            same = same | (Token.system_user_id == system_user_id)
+        owner_differs = (
+            Token.integration_id != other_than.integration_id
+        ) | Token.partner_id.is_distinct_from(other_than.partner_id)
+        query = (
+            select(Token, Partner.name)
+            .outerjoin(Partner, Partner.id == Token.partner_id)
+            .where(Token.workspace_id == self.workspace_id, Token.state == "active")
+            .where(same, owner_differs)
+            .limit(10)
+        )
+        return [(token, name) for token, name in (await self.session.execute(query)).all()]
+
+    async def get_validation(self, validation_id: uuid.UUID) -> TokenValidation | None:
+        """One proof."""
+        query = select(TokenValidation).where(
+            TokenValidation.workspace_id == self.workspace_id, TokenValidation.id == validation_id
+        )
+        return await self.session.scalar(query)
+
+    def _of(
+        self, integration_id: uuid.UUID, partner_id: uuid.UUID | None
+    ) -> tuple[ColumnElement[bool], ...]:
+        owner = Token.partner_id.is_(None) if partner_id is None else Token.partner_id == partner_id
+        return (
+            Token.workspace_id == self.workspace_id,
+            Token.integration_id == integration_id,
+            owner,
+        )

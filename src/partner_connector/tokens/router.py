@@ -1,0 +1,242 @@
+"""Connecting a partner: dry runs, the token itself, and the keys to seal it for."""
+
+import uuid
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from partner_connector import waiting
+from partner_connector.context import ApiContext
+from partner_connector.dependencies import (
+    AnyCaller,
+    ContextDep,
+    PartnersReader,
+    ReadSession,
+    TokensWriter,
+    WaitSeconds,
+    WriteSession,
+)
+from partner_connector.errors import NotFound
+from partner_connector.ids import PartnerId, ValidationId, encode
+from partner_connector.models import Token, TokenValidation
+from partner_connector.partners.repository import PartnerRepository
+from partner_connector.sealing.keyring import ALGORITHM
+from partner_connector.sealing.public import SealingKey
+from partner_connector.tokens import intake, service
+from partner_connector.tokens.repository import TokenRepository
+from partner_connector.tokens.schemas import (
+    PartnerDisconnected,
+    PartnerTokenView,
+    ResidualAccess,
+    SealingKeyList,
+    SealingKeyView,
+    SystemUserView,
+    TokenConnect,
+    TokenValidationView,
+)
+
+router = APIRouter(prefix="/v1", tags=["Tokens"])
+
+COMPLETED_WHILE_WAITING: dict[int | str, dict[str, Any]] = {
+    200: {"model": TokenValidationView, "description": "Completed while waiting."}
+}
+
+
+@router.post(
+    "/partners/{partner_id}/token-validations",
+    operation_id="validatePartnerToken",
+    summary="Dry-run a partner's token",
+    status_code=202,
+    responses=COMPLETED_WHILE_WAITING,
+)
+async def validate_partner_token(
+    partner_id: PartnerId,
+    body: TokenConnect,
+    caller: TokensWriter,
+    context: ContextDep,
+    response: Response,
+    wait: WaitSeconds,
+) -> TokenValidationView:
+    """Every check that connecting would make, and nothing is connected."""
+    return await _submit(partner_id, body, caller.workspace_id, context, response, wait, "dry_run")
+
+
+@router.put(
+    "/partners/{partner_id}/token",
+    operation_id="connectPartner",
+    summary="Connect a partner, or replace its token",
+    status_code=202,
+    responses=COMPLETED_WHILE_WAITING,
+)
+async def connect_partner(
+    partner_id: PartnerId,
+    body: TokenConnect,
+    caller: TokensWriter,
+    context: ContextDep,
+    response: Response,
+    wait: WaitSeconds,
+) -> TokenValidationView:
+    """The token is proven first. It is active once the validation is `completed` with a
+    connectable verdict; a token that it replaces stays active until then. The first check for
+    updates starts by itself.
+    """
+    return await _submit(partner_id, body, caller.workspace_id, context, response, wait, "connect")
+
+
+async def _submit(
+    partner_id: uuid.UUID,
+    body: TokenConnect,
+    workspace_id: uuid.UUID,
+    context: ApiContext,
+    response: Response,
+    wait: int,
+    purpose: str,
+) -> TokenValidationView:
+    settings = context.settings
+    sealed = intake.sealed(body, context.keyring, require_sealed=settings.require_sealed_tokens)
+    async with context.database.writing() as session:
+        partner = await PartnerRepository(session, workspace_id).get_for_update(partner_id)
+        if partner is None:
+            raise NotFound
+        submitted = await service.submit(
+            session,
+            context.queue,
+            workspace_id=workspace_id,
+            integration_id=partner.integration_id,
+            partner_id=partner.id,
+            sealed=sealed,
+            purpose=purpose,
+        )
+
+    async def read() -> TokenValidation:
+        async with context.database.reading() as session:
+            row = await TokenRepository(session, workspace_id).get_validation(submitted.id)
+        if row is None:
+            raise NotFound
+        return row
+
+    validation = await waiting.until(lambda row: row.status == "completed", read, wait)
+    waiting.accepted(
+        response,
+        location=f"/v1/token-validations/{encode('val', validation.id)}",
+        is_final=validation.status == "completed",
+        waited=wait,
+    )
+    return TokenValidationView.model_validate(validation)
+
+
+@router.get(
+    "/token-validations/{validation_id}",
+    operation_id="getTokenValidation",
+    summary="Get a token validation",
+)
+async def get_token_validation(
+    validation_id: ValidationId, caller: TokensWriter, session: ReadSession
+) -> TokenValidationView:
+    """The verdict, and each check with what to do about it."""
+    validation = await TokenRepository(session, caller.workspace_id).get_validation(validation_id)
+    if validation is None:
+        raise NotFound
+    return TokenValidationView.model_validate(validation)
+
+
+@router.get(
+    "/partners/{partner_id}/token",
+    operation_id="getPartnerToken",
+    summary="Get facts about a partner's token",
+)
+async def get_partner_token(
+    partner_id: PartnerId, caller: PartnersReader, session: ReadSession
+) -> PartnerTokenView:
+    """Facts only. No operation returns a token or a part of one."""
+    partner = await PartnerRepository(session, caller.workspace_id).get(partner_id)
+    if partner is None:
+        raise NotFound
+    tokens = TokenRepository(session, caller.workspace_id)
+    token = await tokens.active(partner.integration_id, partner.id)
+    if token is None:
+        raise service.TokenNotConnected
+    return token_view(token)
+
+
+def token_view(token: Token) -> PartnerTokenView:
+    """A token row without its ciphertext."""
+    system_user = SystemUserView(
+        id=token.system_user_id, name=token.system_user_name, role=token.system_user_role
+    )
+    names = set(PartnerTokenView.model_fields) - {"system_user"}
+    return PartnerTokenView(
+        system_user=system_user, **{name: getattr(token, name) for name in names}
+    )
+
+
+@router.delete(
+    "/partners/{partner_id}/token",
+    operation_id="disconnectPartner",
+    summary="Disconnect a partner",
+)
+async def disconnect_partner(
+    partner_id: PartnerId, caller: TokensWriter, session: WriteSession, context: ContextDep
+) -> PartnerDisconnected:
+    """Wipes the sealed token at once and keeps the history. Nothing changes in Meta: the answer
+    says what still works there and how to revoke it.
+    """
+    partner = await PartnerRepository(session, caller.workspace_id).get_for_update(partner_id)
+    if partner is None:
+        raise NotFound
+    await service.disconnect(TokenRepository(session, caller.workspace_id), partner)
+    return PartnerDisconnected(
+        onboarding_status="pending_onboarding",
+        onboarding_status_label=context.settings.onboarding_label("pending_onboarding"),
+        residual_access=residual_access(partner.name),
+    )
+
+
+def residual_access(partner_name: str) -> list[ResidualAccess]:
+    """What disconnecting here leaves in Meta."""
+    return [
+        ResidualAccess(
+            what="The system user's access token is still valid in Meta.",
+            where=f"Meta Business Manager of {partner_name}: Settings > Users > System users",
+            how_to_revoke="The partner's admin selects the system user and clicks Revoke tokens.",
+        ),
+        ResidualAccess(
+            what="The app is still listed in the partner's business.",
+            where=f"Meta Business Manager of {partner_name}: Settings > Accounts > Apps",
+            how_to_revoke="The partner's admin selects the app and clicks Remove.",
+        ),
+        ResidualAccess(
+            what="The assets are still shared, and the partner's people still have access.",
+            where="Your Meta Business Manager: Settings > Users > Partners",
+            how_to_revoke="Select the partner and remove the assets that it no longer needs.",
+        ),
+    ]
+
+
+@router.get(
+    "/sealing-keys", operation_id="listSealingKeys", summary="List sealing keys", tags=["Sealing"]
+)
+async def list_sealing_keys(_caller: AnyCaller, context: ContextDep) -> SealingKeyList:
+    """Every key that a token may be sealed for: the current one and those that are retiring."""
+    return SealingKeyList(items=[_key_view(key) for key in context.keyring.keys], next_cursor=None)
+
+
+@router.get(
+    "/sealing-keys/current",
+    operation_id="getCurrentSealingKey",
+    summary="Get the current sealing key",
+    tags=["Sealing"],
+)
+async def get_current_sealing_key(_caller: AnyCaller, context: ContextDep) -> SealingKeyView:
+    """Seal for this one, with `crypto_box_seal` of any libsodium."""
+    return _key_view(context.keyring.current)
+
+
+def _key_view(key: SealingKey) -> SealingKeyView:
+    return SealingKeyView(
+        key_id=key.key_id,
+        algorithm=ALGORITHM,
+        public_key=key.public_key,
+        state=key.state,
+        created_at=key.created_at,
+    )

@@ -1,0 +1,54 @@
+"""What happens to a token on the API's side: it is sealed, kept and sent to be proven."""
+
+import uuid
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from partner_connector import work
+from partner_connector.clock import now
+from partner_connector.engine import WorkQueue
+from partner_connector.errors import NotFound
+from partner_connector.models import Partner, TokenValidation
+from partner_connector.sealing.public import SealedToken
+from partner_connector.tokens.repository import TokenRepository
+
+
+class TokenNotConnected(NotFound):
+    """The partner exists, but has no active token."""
+
+    code = "token_not_connected"
+    title = "The partner is not connected"
+    description = "Connect the partner first: PUT a token that its admin generated."
+
+
+async def submit(
+    session: AsyncSession,
+    queue: WorkQueue,
+    *,
+    workspace_id: uuid.UUID,
+    integration_id: uuid.UUID,
+    partner_id: uuid.UUID | None,
+    sealed: SealedToken,
+    purpose: str,
+) -> TokenValidation:
+    """Keep the sealed token as a candidate and have it proven, in one transaction."""
+    tokens = TokenRepository(session, workspace_id)
+    candidate = await tokens.add_candidate(
+        integration_id=integration_id, partner_id=partner_id, sealed=sealed
+    )
+    validation = await tokens.add_validation(candidate, purpose)
+    await queue.enqueue(session, work.validate_token(validation.id, partner_id or integration_id))
+    return validation
+
+
+async def disconnect(tokens: TokenRepository, partner: Partner) -> None:
+    """Forget the token. Touches nothing in Meta and does not need the token to be alive.
+
+    Raises `TokenNotConnected`.
+    """
+    token = await tokens.active(partner.integration_id, partner.id)
+    if token is None:
+        raise TokenNotConnected
+    token.state = "revoked"
+    token.sealed = None
+    token.retired_at = now()

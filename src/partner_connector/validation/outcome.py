@@ -1,0 +1,120 @@
+"""What follows from a verdict, in one transaction: the token's facts and state, and what next."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from partner_connector.clock import now
+from partner_connector.engine import WorkQueue
+from partner_connector.graph import REQUIRED_SCOPES
+from partner_connector.models import Integration, Partner, Token, TokenValidation
+from partner_connector.sealing.private import PrivateKeyring
+from partner_connector.sync_jobs import service as sync_jobs
+from partner_connector.tokens import custody
+from partner_connector.tokens.repository import TokenRepository
+from partner_connector.validation.checks import Check, granted_scopes, verdict
+from partner_connector.validation.evidence import Evidence
+
+
+async def conclude(
+    session: AsyncSession,
+    queue: WorkQueue,
+    keyring: PrivateKeyring,
+    *,
+    validation: TokenValidation,
+    token: Token,
+    checks: Sequence[Check],
+    evidence: Evidence | None,
+    plaintext: str | None,
+    fingerprint: str | None,
+) -> None:
+    """Store the verdict; activate the token, or forget it."""
+    validation.status = "completed"
+    validation.verdict = verdict(checks)
+    validation.checks = [check.as_json() for check in checks]
+    validation.completed_at = now()
+    validation.resume_at = None
+    token.fingerprint = fingerprint
+    token.last_checked_at = validation.completed_at
+    if evidence is not None:
+        _store_facts(token, evidence)
+    connectable = validation.verdict != "not_connectable"
+    token.health = "healthy" if connectable else "insufficient"
+    if validation.purpose == "integration":
+        await _tell_integration(session, validation, token, checks)
+    if connectable and validation.purpose != "dry_run" and plaintext is not None:
+        await _activate(session, token, plaintext, keyring)
+        await _start_first_sync(session, queue, token)
+    else:
+        custody.wipe(token)
+
+
+def _store_facts(token: Token, evidence: Evidence) -> None:
+    inspection = evidence.inspection
+    token.app_id = (inspection.app_id if inspection else None) or evidence.app_id
+    token.type = inspection.type if inspection else None
+    token.system_user_id = evidence.system_user_id
+    row: dict[str, Any] = dict(evidence.system_user or {})
+    token.system_user_name = row.get("name")
+    token.system_user_role = row.get("role")
+    if inspection is not None:
+        token.expires_at = inspection.expires_at
+        token.data_access_expires_at = inspection.data_access_expires_at
+    scopes = granted_scopes(evidence)
+    if scopes is not None:
+        token.scopes = sorted(scopes)
+        token.missing_scopes = sorted(REQUIRED_SCOPES - scopes)
+        token.excess_scopes = sorted(scopes - REQUIRED_SCOPES)
+
+
+async def _activate(
+    session: AsyncSession, token: Token, plaintext: str, keyring: PrivateKeyring
+) -> None:
+    """The new token takes the old one's place; the old one is forgotten in the same breath."""
+    tokens = TokenRepository(session, token.workspace_id)
+    before = await tokens.active(token.integration_id, token.partner_id)
+    if before is not None and before.id != token.id:
+        before.sealed = None
+        before.state = "superseded"
+        before.retired_at = now()
+        # The unique index allows one active token an owner: the old one has to go first.
+        await session.flush()
+    custody.keep_at_rest(token, plaintext, keyring)
+    token.state = "active"
+    token.activated_at = now()
+    await session.flush()
+
+
+async def _start_first_sync(session: AsyncSession, queue: WorkQueue, token: Token) -> None:
+    if token.partner_id is None:
+        return
+    partner = await session.scalar(select(Partner).where(Partner.id == token.partner_id))
+    assert partner is not None
+    await sync_jobs.request_partner_sync(session, queue, partner, trigger="connect")
+
+
+async def _another_is_active(session: AsyncSession, token: Token) -> bool:
+    tokens = TokenRepository(session, token.workspace_id)
+    return await tokens.active(token.integration_id, token.partner_id) is not None
+
+
+async def _tell_integration(
+    session: AsyncSession, validation: TokenValidation, token: Token, checks: Sequence[Check]
+) -> None:
+    integration = await session.scalar(
+        select(Integration).where(Integration.id == validation.integration_id)
+    )
+    assert integration is not None
+    if validation.verdict != "not_connectable":
+        integration.app_id = token.app_id or integration.app_id
+    elif await _another_is_active(session, token):
+        # The refused token never took over: the integration is as healthy as it was.
+        return
+    troubles = [check for check in checks if check.status in {"fail", "warn"}]
+    refused = [check for check in troubles if check.status == "fail"]
+    integration.health = "attention_required" if refused else "healthy"
+    integration.health_reasons = [
+        {"code": check.code, "detail": check.detail, "remedy": check.remedy} for check in troubles
+    ]

@@ -1,0 +1,199 @@
+"""Proving a token, as durable work: one workflow, one step.
+
+A step that is cut off by a crash is run again from its start: all of its reads are repeatable and
+its one transaction happens at its end.
+"""
+
+import uuid
+
+import structlog
+from dbos import DBOS, DBOSConfiguredInstance
+
+from partner_connector import work
+from partner_connector.access_tokens import MalformedToken, canonical
+from partner_connector.clock import now
+from partner_connector.engine import INSTANCE
+from partner_connector.graph import GraphError, GraphReader
+from partner_connector.models import Integration, Partner, Token, TokenValidation
+from partner_connector.patience import Pause, pause_after_crash, pause_for
+from partner_connector.sealing.private import UnreadableToken
+from partner_connector.tokens import custody
+from partner_connector.tokens.repository import TokenRepository
+from partner_connector.validation import checks as checking
+from partner_connector.validation.checks import Check, Reuse
+from partner_connector.validation.evidence import Evidence, Subject, gather
+from partner_connector.validation.outcome import conclude
+from partner_connector.workshop import Workshop
+
+log = structlog.get_logger()
+
+
+@DBOS.dbos_class(work.VALIDATION_CLASS)
+class ValidationWorkflows(DBOSConfiguredInstance):
+    """The workflows of this room, bound to one worker's doers."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        self.shop = workshop
+        super().__init__(INSTANCE)
+
+    @DBOS.workflow(name=work.VALIDATE_TOKEN)
+    async def validate_token(self, validation_id: str, attempt: int) -> str:
+        """Prove one token; while Meta cannot be reached, wait without a verdict."""
+        try:
+            return await self.prove(validation_id, attempt)
+        except Exception as error:
+            return await self.recover(validation_id, attempt, type(error).__name__)
+
+    @DBOS.step(name="prove_token")
+    async def prove(self, validation_id: str, attempt: int) -> str:
+        """Open, ask Meta, check, conclude. Answers what happened, for the engine's record."""
+        with structlog.contextvars.bound_contextvars(validation_id=validation_id):
+            begun = await self._begin(uuid.UUID(validation_id), attempt)
+            if begun is None:
+                return "nothing_to_do"
+            token, subject, host_token = begun
+            try:
+                return await self._prove(uuid.UUID(validation_id), token, subject, host_token)
+            except GraphError as error:
+                pause = pause_for(error, attempt)
+                if pause is not None:
+                    return await self._park(uuid.UUID(validation_id), attempt, pause)
+                return await self._refuse(
+                    uuid.UUID(validation_id), subject, "meta_refused", f"Meta answered: {error}"
+                )
+
+    @DBOS.step(name="recover_validation")
+    async def recover(self, validation_id: str, attempt: int, error: str) -> str:
+        """After a fault of our own: try again some times, then say that it failed."""
+        log.error("token_validation_crashed", validation_id=validation_id, error=error)
+        pause = pause_after_crash(attempt)
+        if pause is not None:
+            return await self._park(uuid.UUID(validation_id), attempt, pause)
+        async with self.shop.database.reading() as session:
+            validation = await session.get(TokenValidation, uuid.UUID(validation_id))
+        if validation is None:
+            return "nothing_to_do"
+        names = checking.PARTNER_CHECKS if validation.partner_id else checking.HOST_CHECKS
+        checks = checking.given_up(
+            names, "internal_error", "A fault of ours kept us from checking."
+        )
+        return await self._conclude(validation.id, checks, None, None, None)
+
+    async def _begin(
+        self, validation_id: uuid.UUID, attempt: int
+    ) -> tuple[Token, Subject, Token | None] | None:
+        async with self.shop.database.writing() as session:
+            validation = await session.get(TokenValidation, validation_id)
+            if validation is None or validation.status == "completed":
+                return None
+            if validation.attempt != attempt:
+                return None
+            validation.status = "running"
+            validation.resume_at = None
+            validation.started_at = validation.started_at or now()
+            token = await session.get_one(Token, validation.token_id)
+            integration = await session.get_one(Integration, validation.integration_id)
+            partner = (
+                await session.get_one(Partner, validation.partner_id)
+                if validation.partner_id
+                else None
+            )
+            tokens = TokenRepository(session, validation.workspace_id)
+            host_token = await tokens.active(integration.id, None) if partner else None
+            subject = Subject(
+                host_business_id=integration.meta_business_id,
+                partner_business_id=partner.meta_business_id if partner else None,
+                partner_is_listed=partner is None or partner.presence == "listed",
+                app_id=self.shop.settings.meta_app_id,
+            )
+        return token, subject, host_token
+
+    async def _prove(
+        self, validation_id: uuid.UUID, token: Token, subject: Subject, host_token: Token | None
+    ) -> str:
+        """The one function in which the token is in clear."""
+        names = _names(subject)
+        try:
+            plaintext = canonical(custody.open_token(token, self.shop.keyring))
+        except UnreadableToken as error:
+            detail = "The sealed box does not open with the key that it names."
+            refused = checking.malformed(names, error.code, detail)
+            return await self._conclude(validation_id, refused, None, None, None)
+        except MalformedToken as error:
+            refused = checking.malformed(names, error.code, error.detail)
+            return await self._conclude(validation_id, refused, None, None, None)
+        evidence = await gather(self.shop.graph, plaintext, subject, self._reader(host_token))
+        fingerprint = self.shop.public_keyring.fingerprint(plaintext)
+        reuse = await self._reuse(token, fingerprint, evidence.system_user_id)
+        found = checking.evaluate(evidence, subject, reuse, names)
+        return await self._conclude(validation_id, found, evidence, plaintext, fingerprint)
+
+    def _reader(self, host_token: Token | None) -> GraphReader | None:
+        if host_token is None:
+            return None
+        try:
+            return self.shop.graph.reader(custody.open_token(host_token, self.shop.keyring))
+        except UnreadableToken:
+            return None
+
+    async def _reuse(self, token: Token, fingerprint: str, system_user_id: str | None) -> Reuse:
+        async with self.shop.database.reading() as session:
+            tokens = TokenRepository(session, token.workspace_id)
+            others = await tokens.active_elsewhere(
+                fingerprint=fingerprint, system_user_id=system_user_id, other_than=token
+            )
+        names = [name for _, name in others if name is not None]
+        return Reuse(is_host_token=any(name is None for _, name in others), active_at=names)
+
+    async def _conclude(
+        self,
+        validation_id: uuid.UUID,
+        checks: list[Check],
+        evidence: Evidence | None,
+        plaintext: str | None,
+        fingerprint: str | None,
+    ) -> str:
+        async with self.shop.database.writing() as session:
+            validation = await session.get(TokenValidation, validation_id, with_for_update=True)
+            if validation is None or validation.status == "completed":
+                return "nothing_to_do"
+            token = await session.get_one(Token, validation.token_id)
+            await conclude(
+                session,
+                self.shop.queue,
+                self.shop.keyring,
+                validation=validation,
+                token=token,
+                checks=checks,
+                evidence=evidence,
+                plaintext=plaintext,
+                fingerprint=fingerprint,
+            )
+            log.info("token_validated", verdict=validation.verdict, purpose=validation.purpose)
+            return str(validation.verdict)
+
+    async def _refuse(
+        self, validation_id: uuid.UUID, subject: Subject, code: str, detail: str
+    ) -> str:
+        checks = checking.given_up(_names(subject), code, detail)
+        return await self._conclude(validation_id, checks, None, None, None)
+
+    async def _park(self, validation_id: uuid.UUID, attempt: int, pause: Pause) -> str:
+        async with self.shop.database.writing() as session:
+            validation = await session.get(TokenValidation, validation_id, with_for_update=True)
+            if validation is None or validation.attempt != attempt:
+                return "nothing_to_do"
+            validation.attempt = attempt + 1
+            validation.resume_at = pause.resume_at
+            owner = validation.partner_id or validation.integration_id
+            again = work.validate_token(
+                validation_id, owner, attempt=attempt + 1, not_before=pause.resume_at
+            )
+            await self.shop.queue.enqueue(session, again)
+        log.info("token_validation_waits", reason=pause.reason, attempt=attempt)
+        return pause.reason
+
+
+def _names(subject: Subject) -> tuple[str, ...]:
+    is_partner = subject.partner_business_id is not None
+    return checking.PARTNER_CHECKS if is_partner else checking.HOST_CHECKS

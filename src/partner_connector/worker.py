@@ -1,0 +1,91 @@
+"""The worker: the composition root of the process that talks to Meta and holds the private keys."""
+
+import asyncio
+import contextlib
+import resource
+import uuid
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+
+import structlog
+from dbos import DBOS
+
+from partner_connector.database import open_database
+from partner_connector.engine import WorkQueue, engine_config, launch_executor
+from partner_connector.graph import GraphClient, ProofMode, open_http_client
+from partner_connector.liveness import Liveness
+from partner_connector.sealing.keyring import KeyringFile
+from partner_connector.sealing.private import PrivateKeyring
+from partner_connector.sealing.public import PublicKeyring
+from partner_connector.settings import Settings
+from partner_connector.sync.workflow import SyncWorkflows
+from partner_connector.validation.workflow import ValidationWorkflows
+from partner_connector.workshop import Workshop
+
+# About 6 ms of CPU per engine step: more than this at once only makes each one slower.
+WORKER_CONCURRENCY = 8
+# SQLite has one process: after a restart it goes on with what it left behind itself.
+_ONLY_EXECUTOR = "embedded"
+
+log = structlog.get_logger()
+
+
+@contextlib.asynccontextmanager
+async def worker_running(settings: Settings, ring: KeyringFile) -> AsyncIterator[None]:
+    """Work off the queues for as long as the block lasts."""
+    # A core dump would hold every token that is in use.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    executor_id = _ONLY_EXECUTOR if settings.uses_sqlite else f"worker-{uuid.uuid4().hex}"
+    async with contextlib.AsyncExitStack() as stack:
+        shop = await _open_workshop(settings, ring, stack)
+        DBOS(config=engine_config(settings, executor_id))
+        SyncWorkflows(shop)
+        ValidationWorkflows(shop)
+        liveness = None if settings.uses_sqlite else Liveness(shop.database, executor_id)
+        if liveness is not None:
+            await liveness.beat()
+        await launch_executor(WORKER_CONCURRENCY)
+        stack.push_async_callback(_stop_executor)
+        if liveness is not None:
+            stack.push_async_callback(liveness.resign)
+            watch = asyncio.create_task(liveness.watch())
+            stack.callback(watch.cancel)
+        log.info("worker_started", executor=executor_id)
+        yield
+        log.info("worker_stops", executor=executor_id)
+
+
+async def _stop_executor() -> None:
+    """Leave running work where it is: it is taken up again, here or on another host."""
+    # Not on the loop's default threads: the engine has put its own in their place, and ends them.
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(thread, lambda: DBOS.destroy(workflow_completion_timeout_sec=0))
+
+
+async def _open_workshop(
+    settings: Settings, ring: KeyringFile, stack: contextlib.AsyncExitStack
+) -> Workshop:
+    database = open_database(settings)
+    stack.push_async_callback(database.close)
+    http = open_http_client(settings.graph_base_url, max_connections=settings.graph_concurrency * 2)
+    stack.push_async_callback(http.aclose)
+    queue = WorkQueue(settings)
+    stack.callback(queue.close)
+    secret = settings.meta_app_secret
+    graph = GraphClient(
+        http,
+        version=settings.graph_version,
+        app_id=settings.meta_app_id,
+        app_secret=secret.get_secret_value() if secret else None,
+        appsecret_proof=ProofMode(settings.appsecret_proof),
+        concurrency=settings.graph_concurrency,
+    )
+    return Workshop(
+        settings=settings,
+        database=database,
+        graph=graph,
+        keyring=PrivateKeyring(ring),
+        public_keyring=PublicKeyring(ring),
+        queue=queue,
+    )

@@ -1,0 +1,1 @@
+"""Tenants. Made on the command line only."""

@@ -1,0 +1,247 @@
+"""Batches: their form, their splitting, and what becomes of each item."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from partner_connector.graph import (
+    GraphError,
+    InvalidRequest,
+    Read,
+    Temporary,
+    Throttled,
+    TokenDead,
+    UnknownGraphError,
+    edges,
+    page_from,
+)
+
+from .meta import TOKEN, Meta, error, reply
+
+ME, APP = edges.me(), edges.token_app()
+
+
+def item(content: Any, code: int = 200, **headers: str) -> dict[str, Any]:
+    """One item as Meta writes it: JSON text in JSON."""
+    named = [{"name": name.replace("_", "-"), "value": text} for name, text in headers.items()]
+    return {"code": code, "headers": named, "body": json.dumps(content)}
+
+
+def failed(code: int, message: str = "Trouble", **more: Any) -> dict[str, Any]:
+    return item({"error": {"code": code, "message": message, **more}}, 400)
+
+
+def echo(request: httpx.Request) -> httpx.Response:
+    """Answer each operation with its own relative_url."""
+    operations = json.loads(httpx.QueryParams(request.content.decode())["batch"])
+    return reply([item({"path": each["relative_url"]}) for each in operations])
+
+
+async def test_a_batch_is_one_form_with_the_token_as_its_field() -> None:
+    """The token is a field of the form: not in the URL, not in an operation, not in a header."""
+    meta = Meta(echo)
+
+    await meta.reader().batch([edges.assigned_users("act_1", "2"), edges.my_permissions()])
+
+    (request,) = meta.requests
+    assert (request.method, str(request.url)) == ("POST", "https://graph.facebook.com/v26.0/")
+    assert meta.form() == {
+        "batch": meta.form()["batch"],
+        "include_headers": "true",
+        "access_token": TOKEN,
+    }
+    assert "authorization" not in request.headers
+    assert meta.operations() == [
+        {
+            "method": "GET",
+            "relative_url": "act_1/assigned_users?business=2&summary=total_count"
+            "&fields=id%2Cname%2Cuser_type%2Cbusiness%7Bid%2Cname%7D%2Ctasks&limit=100",
+        },
+        {"method": "GET", "relative_url": "me/permissions"},
+    ]
+
+
+async def test_items_come_back_in_order_with_errors_as_values() -> None:
+    """One refused read leaves the others as they are."""
+    meta = Meta(reply([item({"data": [{"id": "1"}]}), failed(200), item({"id": "3"})]))
+
+    edge, refused, node = await meta.reader().batch([ME, ME, ME])
+
+    assert isinstance(edge, dict)
+    assert page_from(edge).rows == [{"id": "1"}]
+    assert isinstance(refused, GraphError)
+    assert refused.code == 200
+    assert node == {"id": "3"}
+
+
+async def test_more_than_fifty_reads_are_split() -> None:
+    """120 reads are three batches, in order, and 120 calls as Meta counts."""
+    meta = Meta(echo)
+    reader = meta.reader()
+    reads = [Read(str(number)) for number in range(120)]
+
+    outcomes = await reader.batch(reads)
+
+    assert outcomes == [{"path": str(number)} for number in range(120)]
+    assert [len(meta.operations(n)) for n in range(3)] == [50, 50, 20]
+    assert (reader.calls, reader.counted_calls) == (3, 120)
+
+
+async def test_no_reads_are_no_request() -> None:
+    """An empty batch costs nothing."""
+    meta = Meta(echo)
+
+    assert await meta.reader().batch([]) == []
+    assert meta.requests == []
+
+
+async def test_only_what_was_not_run_or_may_pass_is_repeated() -> None:
+    """`null` and temporary items are asked again alone; good and refused ones are left."""
+    meta = Meta(
+        reply([item({"n": 0}), None, failed(2, is_transient=True), failed(200)]),
+        reply([None, item({"n": 2})]),
+        reply([item({"n": 1})]),
+    )
+    reader = meta.reader()
+
+    outcomes = await reader.batch([Read(str(n)) for n in range(4)])
+
+    assert outcomes[:3] == [{"n": 0}, {"n": 1}, {"n": 2}]
+    assert isinstance(outcomes[3], GraphError)
+    assert [[op["relative_url"] for op in meta.operations(n)] for n in range(3)] == [
+        ["0", "1", "2", "3"],
+        ["1", "2"],
+        ["1"],
+    ]
+    assert meta.sleeps == [0.5, 1.5]
+    assert (reader.calls, reader.counted_calls) == (3, 7)
+
+
+@pytest.mark.parametrize("odd", [None, {}, {"code": "200"}, "text", 7])
+async def test_an_item_that_is_never_run_becomes_an_error(odd: object) -> None:
+    """After three attempts a missing item is a temporary error in its place."""
+    meta = Meta(reply([odd]))
+
+    (outcome,) = await meta.reader().batch([ME])
+
+    assert isinstance(outcome, Temporary)
+    assert len(meta.requests) == 3
+
+
+async def test_an_error_inside_a_200_item_is_an_error() -> None:
+    """An item's own code is no more reliable than an HTTP status."""
+    meta = Meta(reply([item({"error": {"code": 190, "error_subcode": 463, "message": "m"}})]))
+
+    (outcome,) = await meta.reader().batch([ME])
+
+    assert isinstance(outcome, TokenDead)
+
+
+@pytest.mark.parametrize("content", [None, "", "not json", "[]"])
+async def test_an_item_with_an_odd_body_is_an_error(content: str | None) -> None:
+    """A body that is no JSON object is never taken for data."""
+    meta = Meta(reply([{"code": 200, "headers": None, "body": content}]))
+
+    (outcome,) = await meta.reader().batch([ME])
+
+    assert isinstance(outcome, GraphError)
+
+
+async def test_a_throttled_item_is_not_repeated_and_has_its_own_time() -> None:
+    """The wait is read from the item's headers, before the outer ones."""
+    usage = json.dumps({"1": [{"type": "ads_management", "estimated_time_to_regain_access": 7}]})
+    throttled = failed(80004)
+    throttled["headers"] = [{"name": "X-Business-Use-Case-Usage", "value": usage}]
+    meta = Meta(reply([throttled], x_ad_account_usage=json.dumps({"reset_time_duration": 5})))
+    client = meta.client()
+
+    (outcome,) = await client.reader("T").batch([ME])
+
+    assert isinstance(outcome, Throttled)
+    assert outcome.resume_after == 420.0
+    assert len(meta.requests) == 1
+    assert client.usage["1/ads_management"].regain_seconds == 420.0
+
+
+async def test_a_throttled_item_without_headers_uses_the_outer_ones() -> None:
+    """With include_headers answered or not, a known time is not lost."""
+    meta = Meta(reply([failed(4)], x_ad_account_usage=json.dumps({"reset_time_duration": 5})))
+
+    (outcome,) = await meta.reader().batch([ME])
+
+    assert isinstance(outcome, Throttled)
+    assert outcome.resume_after == 5.0
+
+
+@pytest.mark.parametrize(
+    "headers", [None, {}, [None], [{"name": 1, "value": 2}], [{"name": "é", "value": "a\nb"}]]
+)
+async def test_odd_item_headers_do_no_harm(headers: object) -> None:
+    """Headers are for limits only; the data counts."""
+    meta = Meta(reply([{"code": 200, "headers": headers, "body": '{"id":"1"}'}]))
+
+    assert await meta.reader().batch([ME]) == [{"id": "1"}]
+
+
+async def test_a_failure_of_the_whole_batch_is_raised() -> None:
+    """A dead token is one error object instead of a list."""
+    with pytest.raises(TokenDead):
+        await Meta(error(190)).reader().batch([ME, APP])
+
+
+async def test_too_many_operations_would_be_our_mistake() -> None:
+    """Meta's refusal of an oversized batch has no code and is still known."""
+    message = "Too many requests in batch message. Maximum batch size is 50"
+    meta = Meta(reply({"error": {"message": message, "type": "GraphBatchException"}}, 400))
+
+    with pytest.raises(InvalidRequest):
+        await meta.reader().batch([ME])
+
+
+@pytest.mark.parametrize("content", [{}, {"data": []}, [], [item({}), item({}), item({})]])
+async def test_an_answer_that_does_not_match_the_reads_is_raised(content: object) -> None:
+    """Items are known by their place only, so a wrong number of them is worth nothing."""
+    with pytest.raises(UnknownGraphError):
+        await Meta(reply(content)).reader().batch([ME, APP])
+
+
+async def test_a_batch_that_timed_out_is_halved() -> None:
+    """960 is repeated once and then the reads go in smaller batches, in order."""
+    meta = Meta(error(960), error(960), echo)
+
+    outcomes = await meta.reader().batch([Read(str(n)) for n in range(5)])
+
+    assert outcomes == [{"path": str(n)} for n in range(5)]
+    assert [len(meta.operations(n)) for n in range(4)] == [5, 5, 2, 3]
+
+
+async def test_one_read_that_times_out_in_a_batch_is_raised() -> None:
+    """Halving ends at one read."""
+    with pytest.raises(Temporary, match="960"):
+        await Meta(error(960)).reader().batch([ME])
+
+
+async def test_links_in_items_are_blanked() -> None:
+    """A batch item never holds a URL with the token."""
+    link = f"https://graph.facebook.com/?access_token={TOKEN}"
+    edge = {"data": [], "paging": {"cursors": {"after": "A"}, "next": link}}
+    meta = Meta(reply([item(edge)]))
+
+    (outcome,) = await meta.reader().batch([ME])
+
+    assert TOKEN not in repr(outcome)
+    assert isinstance(outcome, dict)
+    assert page_from(outcome).next_cursor == "A"
+
+
+async def test_a_repeat_that_fails_does_not_spoil_what_was_read() -> None:
+    """A whole failure of a repeat is the error of the repeated reads only."""
+    meta = Meta(reply([item({"id": "1"}), None]), error(190))
+
+    read, failure = await meta.reader().batch([ME, APP])
+
+    assert read == {"id": "1"}
+    assert isinstance(failure, TokenDead)
+    assert len(meta.requests) == 2

@@ -1,0 +1,217 @@
+"""One request: where the token goes, what is repeated, what is raised."""
+
+import asyncio
+
+import httpx
+import pytest
+
+from partner_connector.graph import (
+    GraphClient,
+    InvalidRequest,
+    ProofMode,
+    Read,
+    Temporary,
+    Throttled,
+    TokenDead,
+    TooMuchData,
+    UnknownGraphError,
+    Unreachable,
+    edges,
+)
+
+from .meta import BASE_URL, TOKEN, Meta, error, reply
+
+
+async def test_a_read_carries_the_token_in_the_header_only() -> None:
+    """The token is in the Authorization header and nothing of it is in the URL."""
+    meta = Meta(reply({"id": "1", "name": "Us"}))
+
+    body = await meta.reader().get(edges.me())
+
+    assert body == {"id": "1", "name": "Us"}
+    assert meta.urls == ["https://graph.facebook.com/v26.0/me?fields=id%2Cname"]
+    assert meta.requests[0].headers["authorization"] == f"Bearer {TOKEN}"
+
+
+async def test_two_readers_do_not_mix_their_tokens() -> None:
+    """Interleaved reads of two readers each carry their own token."""
+    meta = Meta(reply({}))
+    client = meta.client()
+    ours, theirs = client.reader("OURS"), client.reader("THEIRS")
+
+    await asyncio.gather(*(reader.get(edges.me()) for reader in (ours, theirs) * 5))
+
+    sent = [request.headers["authorization"] for request in meta.requests]
+    assert sorted(sent) == ["Bearer OURS"] * 5 + ["Bearer THEIRS"] * 5
+    assert (ours.calls, theirs.calls) == (5, 5)
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        httpx.ConnectError("no route"),
+        httpx.ConnectTimeout("slow"),
+        httpx.ReadTimeout("slow"),
+        httpx.WriteTimeout("slow"),
+        httpx.PoolTimeout("busy"),
+        httpx.ReadError("reset"),
+        httpx.RemoteProtocolError("garbage"),
+        httpx.DecodingError("bad gzip"),
+        httpx.Response(503, content=b""),
+        httpx.Response(502, content=b"<html>Bad gateway</html>"),
+        httpx.Response(200, content=b"Service Unavailable"),
+    ],
+    ids=repr,
+)
+async def test_no_usable_answer_is_tried_three_times(failure: Exception | httpx.Response) -> None:
+    """What never reached the API is repeated twice with short waits and then raised."""
+    meta = Meta(failure)
+    reader = meta.reader()
+
+    with pytest.raises(Unreachable) as caught:
+        await reader.get(edges.me())
+
+    assert meta.sleeps == [0.5, 1.5]
+    assert reader.calls == 3
+    assert caught.value.transient
+
+
+async def test_a_hiccup_is_not_noticed_by_the_caller() -> None:
+    """A good answer after a temporary error is simply the answer."""
+    meta = Meta(error(2, is_transient=True, status=503), reply({"id": "1"}))
+    reader = meta.reader()
+
+    assert await reader.get(edges.me()) == {"id": "1"}
+    assert (reader.calls, reader.counted_calls) == (2, 2)
+
+
+async def test_a_temporary_error_that_stays_is_raised() -> None:
+    """Meta's own trouble is raised after three attempts."""
+    meta = Meta(error(2, status=500))
+
+    with pytest.raises(Temporary):
+        await meta.reader().get(edges.me())
+
+    assert len(meta.requests) == 3
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (error(190, error_subcode=463), TokenDead),
+        (error(4, "(#4) Application request limit reached", 403, is_transient=True), Throttled),
+        (error(100, "The ids query parameter is deprecated in v26.0+.", 500), InvalidRequest),
+        (error(123456), UnknownGraphError),
+        (
+            httpx.Response(302, headers={"location": "https://elsewhere.example/"}),
+            UnknownGraphError,
+        ),
+    ],
+)
+async def test_what_cannot_pass_soon_is_raised_at_once(
+    answer: httpx.Response, kind: type[Exception]
+) -> None:
+    """Dead tokens, throttling, our mistakes and redirects cost one request and no wait."""
+    meta = Meta(answer)
+
+    with pytest.raises(kind):
+        await meta.reader().get(edges.me())
+
+    assert len(meta.requests) == 1
+    assert meta.sleeps == []
+
+
+async def test_a_read_that_is_too_big_is_repeated_once_as_it_is() -> None:
+    """`reduce the amount of data` often works the second time (7 [O])."""
+    meta = Meta(error(1, "Please reduce the amount of data you're asking for", 500))
+
+    with pytest.raises(TooMuchData):
+        await meta.reader().get(edges.me())
+
+    assert len(meta.requests) == 2
+
+
+async def test_an_attempt_has_a_deadline_of_its_own() -> None:
+    """An answer that drips in for ever is given up, though no single read times out."""
+
+    class Dripping(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            await asyncio.sleep(60)
+            raise AssertionError
+
+    async def no_sleep(seconds: float) -> None:
+        """Stand in for the waits between attempts."""
+
+    async with httpx.AsyncClient(base_url=BASE_URL, transport=Dripping()) as http:
+        client = GraphClient(http, app_id="1", deadline=0.01, sleep=no_sleep)
+        with pytest.raises(Unreachable, match="TimeoutError"):
+            await client.reader("T").get(edges.me())
+
+
+async def test_no_more_requests_at_once_than_allowed() -> None:
+    """`concurrency` bounds the requests under way over all readers."""
+    under_way, most = 0, 0
+
+    class Counting(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            nonlocal under_way, most
+            under_way += 1
+            most = max(most, under_way)
+            await asyncio.sleep(0.001)
+            under_way -= 1
+            return reply({})
+
+    async with httpx.AsyncClient(base_url=BASE_URL, transport=Counting()) as http:
+        client = GraphClient(http, app_id="1", concurrency=3)
+        await asyncio.gather(*(client.reader(f"T{n}").get(edges.me()) for n in range(12)))
+
+    assert most == 3
+
+
+@pytest.mark.parametrize("token", ["", "two words", "line\nbreak", "EAA\u00e9", "tab\t"])
+async def test_a_token_that_no_header_can_carry_never_leaves(token: str) -> None:
+    """A malformed token is a dead token, and its text is not repeated."""
+    with pytest.raises(TokenDead) as caught:
+        Meta(reply({})).reader(token)
+
+    assert not token or token not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [["a", "list"], [], [{}]])
+async def test_a_list_is_no_answer_to_a_read(content: object) -> None:
+    """Only a JSON object answers a read."""
+    with pytest.raises(UnknownGraphError):
+        await Meta(reply(content)).reader().get(edges.me())
+
+
+async def test_the_served_version_is_kept_and_a_difference_is_logged_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """An expired version is served silently by another one; that must be seen (1 [D])."""
+    meta = Meta(reply({}, facebook_api_version="v27.0"))
+    client = meta.client()
+    before = client.served_version
+
+    for _ in range(3):
+        await client.reader(TOKEN).get(edges.me())
+
+    assert (before, client.served_version) == (None, "v27.0")
+    assert [record.message for record in caplog.records] == ["graph_version_differs"]
+
+
+def test_a_proof_needs_the_secret() -> None:
+    """A client that could not make the wanted proof does not start."""
+    with pytest.raises(ValueError, match="secret"):
+        Meta(reply({})).client(appsecret_proof=ProofMode.TIMED)
+
+
+async def test_nested_links_are_blanked_but_their_presence_is_kept() -> None:
+    """The body of a read never holds a server-given URL, however deep it stood."""
+    link = f"https://graph.facebook.com/v26.0/1/agencies?access_token={TOKEN}"
+    paging = {"cursors": {"after": "A"}, "next": link, "previous": link}
+    body = {"data": [{"id": "1", "agencies": {"data": [{}], "paging": paging}}], "paging": paging}
+
+    answer = await Meta(reply(body)).reader().get(Read("1/owned_pixels"))
+
+    assert TOKEN not in repr(answer)
+    assert answer["data"][0]["agencies"]["paging"]["next"] == "hidden"

@@ -1,0 +1,197 @@
+"""Faults, throttling and being down (REFERENCE 11, items 10 and 13)."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from .surface import Surface, first, graph_id
+
+
+async def test_a_graph_error_hits_as_often_as_asked(surface: Surface) -> None:
+    """`after` lets calls through, `times` ends the rule, everything of the envelope can be set."""
+    error = {"code": 2, "subcode": 99, "http_status": 503, "message": "busy", "error_user_msg": "x"}
+    rule = await surface.fault({"error": error}, match={"edge": "me"}, after=1, times=2)
+    statuses = [(await surface.get("me")).status_code for _ in range(5)]
+    assert statuses == [200, 503, 503, 200, 200]
+    known = (await surface.http.get(f"/__simulator__/faults/{rule}")).json()
+    assert (known["seen"], known["hits"]) == (5, 2)
+    await surface.http.delete(f"/__simulator__/faults/{rule}")
+    await surface.fault({"error": error})
+    body = await surface.error("me")
+    assert (body["code"], body["error_subcode"], body["is_transient"]) == (2, 99, True)
+    assert body["error_user_msg"] == "x"
+    await surface.http.delete("/__simulator__/faults")
+    assert (await surface.get("me")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "text"),
+    [
+        ({"http": 502, "body": "<html>bad gateway</html>"}, 502, "<html>bad gateway</html>"),
+        ({"empty_body": True}, 200, ""),
+        ({"service_unavailable_200": True}, 200, "Service Unavailable"),
+        ({"ok_with_error_body": {"code": 2}}, 200, None),
+    ],
+)
+async def test_answers_that_are_no_answers(
+    surface: Surface, fault: dict[str, Any], status: int, text: str | None
+) -> None:
+    """Item 13: HTML, nothing, and errors that pretend to be fine; plain and inside a batch."""
+    await surface.fault(fault, match={"edge": "me"})
+    answer = await surface.get("me")
+    (inner,) = await surface.batch(surface.host["token"], "me")
+    assert answer.status_code == inner["code"] == status
+    if text is None:
+        assert answer.json()["error"]["code"] == json.loads(inner["body"])["error"]["code"] == 2
+    else:
+        assert answer.text == inner["body"] == text
+
+
+async def test_null_items_are_for_batches_only(surface: Surface) -> None:
+    """Item 9: an operation that was not carried out is null, and plain calls do not notice."""
+    await surface.fault({"null_batch_item": True}, match={"edge": "me"}, times=1)
+    assert (await surface.get("me")).status_code == 200
+    answers = await surface.batch(surface.host["token"], "app", "me", "me")
+    assert [answer and answer["code"] for answer in answers] == [200, None, 200]
+
+
+async def test_rules_match_by_token_path_expansion_and_whole_batch(surface: Surface) -> None:
+    """A fault can be for one partner's token, one asset, one expanded edge, or the batch itself."""
+    one, other = surface.partner("agency"), surface.partner("client")
+    token = one["tokens"]["good"]
+    await surface.fault({"http": 500}, match={"token": token})
+    assert (await surface.get("me", token)).status_code == 500
+    assert (await surface.get("me", other["tokens"]["good"])).status_code == 200
+    listed = (await surface.http.get("/__simulator__/faults")).text
+    assert token not in listed
+    await surface.http.delete("/__simulator__/faults")
+    account = graph_id(first(one, "ad_account"))
+    await surface.fault({"http": 500}, match={"path_prefix": account})
+    assert (await surface.get(account, token)).status_code == 500
+    await surface.http.delete("/__simulator__/faults")
+    await surface.fault({"http": 500}, match={"expands": "agencies"})
+    path = f"{surface.host['id']}/owned_ad_accounts"
+    assert (await surface.get(path, fields="id,agencies{id}")).status_code == 500
+    assert (await surface.get(path, fields="id")).status_code == 200
+    await surface.http.delete("/__simulator__/faults")
+    await surface.fault({"error": {"code": 960}}, match={"edge": "batch"})
+    form = {"access_token": token, "batch": '[{"method":"GET","relative_url":"me"}]'}
+    whole = await surface.http.post("/v26.0/", data=form)
+    assert whole.json()["error"]["code"] == 960
+
+
+async def test_chance_is_repeatable(surface: Surface) -> None:
+    """The same seed hits the same calls."""
+    patterns = []
+    for _ in range(2):
+        await surface.http.post("/__simulator__/reset")
+        await surface.fault({"http": 500}, probability=0.5)
+        patterns.append([(await surface.get("me")).status_code for _ in range(20)])
+    assert patterns[0] == patterns[1]
+    assert set(patterns[0]) == {200, 500}
+
+
+async def test_delay_and_latency_take_time(surface: Surface) -> None:
+    """Item 13: slow answers, by rule and for everything."""
+    await surface.fault({"delay_seconds": 0.05}, match={"edge": "me"}, times=1)
+    await surface.switch(latency_seconds=0.05)
+    began = time.perf_counter()
+    assert (await surface.get("me")).status_code == 200
+    assert time.perf_counter() - began >= 0.1
+
+
+async def test_down_is_503_html_for_everything(surface: Surface) -> None:
+    """The simple switch: Meta is not there, the control surface still is."""
+    await surface.http.post("/__simulator__/down", json={"down": True})
+    answer = await surface.get("me")
+    assert answer.status_code == 503
+    assert answer.headers["content-type"].startswith("text/html")
+    await surface.http.post("/__simulator__/down", json={"down": False})
+    assert (await surface.get("me")).status_code == 200
+
+
+async def test_rules_that_make_no_sense_are_refused(surface: Surface) -> None:
+    """A typo in a rule must not silently do nothing."""
+    for rule in (
+        {},
+        {"fault": {"htpp": 5}},
+        {"fault": {"http": 5}, "match": {"egde": "me"}},
+        {"fault": {"http": "5"}},
+    ):
+        assert (await surface.http.post("/__simulator__/faults", json=rule)).status_code == 422
+
+
+async def test_usage_can_be_said_by_a_rule(surface: Surface) -> None:
+    """Item 10: any header, added to a true answer or to a failure."""
+    shown = {"x-business-use-case-usage": {"1": [{"type": "pages", "call_count": 97}]}}
+    await surface.fault({"usage": shown}, times=1)
+    answer = await surface.get("me")
+    assert answer.status_code == 200
+    assert json.loads(answer.headers["x-business-use-case-usage"]) == {
+        "1": [{"type": "pages", "call_count": 97}]
+    }
+    await surface.fault({"usage": shown, "error": {"code": 4}}, times=1)
+    assert "x-business-use-case-usage" in (await surface.get("me")).headers
+
+
+@pytest.mark.parametrize(
+    ("switch", "kind", "code", "status", "subcode"),
+    [
+        ("app_call_limit", None, 4, 403, None),
+        ("token_call_limit", None, 17, 400, None),
+        ("ad_account_call_limit", "ad_account", 80004, 400, 2446079),
+        ("page_call_limit", "page", 80001, 400, None),
+        ("catalog_call_limit", "product_catalog", 80009, 400, None),
+    ],
+)
+async def test_limits_grow_in_headers_then_refuse(
+    surface: Surface, switch: str, kind: str | None, code: int, status: int, subcode: int | None
+) -> None:
+    """Item 10: usage grows, the call over the limit is refused and still carries the headers."""
+    partner = surface.partner()
+    path = "me" if kind is None else graph_id(first(partner, kind))
+    await surface.switch(**{switch: 2})
+    token = partner["tokens"]["good"]
+    answers = [await surface.get(path, token) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, status]
+    error = answers[2].json()["error"]
+    assert (error["code"], error.get("error_subcode")) == (code, subcode)
+    if kind is None:
+        assert "x-app-usage" in answers[2].headers
+        return
+    usage = [json.loads(a.headers["x-business-use-case-usage"]) for a in answers]
+    counts = [next(iter(one.values()))[0]["call_count"] for one in usage]
+    assert counts == [50, 100, 150]
+    (last,) = next(iter(usage[2].values()))
+    assert last["estimated_time_to_regain_access"] == 60
+
+
+async def test_window_ends_and_refused_calls_lengthen_it(surface: Surface) -> None:
+    """Item 10: the block ends by itself; the regain time can be set or be the true one."""
+    await surface.switch(
+        token_call_limit=1, throttle_window_seconds=0.15, business_usage_header=True
+    )
+    assert (await surface.get("me")).status_code == 200
+    refused = await surface.get("me")
+    assert refused.json()["error"]["code"] == 17
+    usage = json.loads(refused.headers["x-business-use-case-usage"])
+    assert usage[surface.host["id"]][0]["estimated_time_to_regain_access"] == 1
+    time.sleep(0.2)  # noqa: ASYNC251 - the clock has to move, nothing else runs
+    assert (await surface.get("me")).status_code == 200
+    await surface.switch(throttle_extension_seconds=3600.0, regain_minutes=7)
+    refused = await surface.get("me")
+    usage = json.loads(refused.headers["x-business-use-case-usage"])
+    assert usage[surface.host["id"]][0]["estimated_time_to_regain_access"] == 7
+    time.sleep(0.2)  # noqa: ASYNC251
+    assert (await surface.get("me")).json()["error"]["code"] == 17
+
+
+async def test_status_of_a_code_is_a_switch(surface: Surface) -> None:
+    """Open question 11: dispatch on the code, not on the status."""
+    token = surface.partner()["tokens"]["expired"]
+    await surface.switch(http_status_190=401, http_status_2=200)
+    assert (await surface.get("me", token)).status_code == 401
+    await surface.fault({"error": {"code": 2}}, times=1)
+    assert (await surface.get("me")).status_code == 200

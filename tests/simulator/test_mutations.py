@@ -1,0 +1,155 @@
+"""The world changes, and the Graph surface with it."""
+
+from typing import Any
+
+import pytest
+
+from .surface import Surface, first, graph_id
+
+
+async def people_on(surface: Surface, partner: dict[str, Any], asset: dict[str, Any]) -> set[str]:
+    rows = await surface.rows(
+        f"{graph_id(asset)}/assigned_users",
+        partner["tokens"]["good"],
+        business=partner["id"],
+        limit=200,
+    )
+    return {row["id"] for row in rows}
+
+
+async def test_people_join_leave_and_change(surface: Surface) -> None:
+    """join, leave, rename, change_email, change_role, change_two_factor, change_tasks."""
+    partner = surface.partner()
+    account, token = first(partner, "ad_account"), partner["tokens"]["good"]
+    joined = (
+        await surface.mutate(
+            "join", partner=partner["id"], assets=[account["id"]], name="New Comer", role="ADMIN"
+        )
+    )["person"]
+    assert joined in await people_on(surface, partner, account)
+    await surface.mutate("rename", id=joined, name="Old Hand")
+    await surface.mutate("change_email", person=joined, email="old.hand@example.com")
+    await surface.mutate("change_role", person=joined, role="EMPLOYEE")
+    await surface.mutate("change_two_factor", person=joined, two_fac_status="enabled")
+    fields = "id,name,email,role,two_fac_status"
+    assert await surface.read(joined, token, fields=fields) == {
+        "id": joined,
+        "name": "Old Hand",
+        "email": "old.hand@example.com",
+        "role": "EMPLOYEE",
+        "two_fac_status": "enabled",
+    }
+    await surface.mutate("change_tasks", person=joined, asset=account["id"], tasks=["ANALYZE"])
+    truth = next(p for p in surface.partner()["people"] if p["id"] == joined)
+    assert truth["assets"][0]["tasks"] == ["ANALYZE"]
+    await surface.mutate("change_tasks", person=joined, asset=account["id"], tasks=[])
+    assert joined not in await people_on(surface, partner, account)
+    await surface.mutate("leave", person=joined)
+    assert (await surface.error(joined, token))["error_subcode"] == 33
+
+
+async def test_a_person_moves_behind_a_group(surface: Surface) -> None:
+    """move_to_group: still has access, no longer directly."""
+    partner = surface.partner()
+    account = first(partner, "ad_account")
+    person = next(p["id"] for p in account["people"] if p["via"] == "direct")
+    await surface.mutate("move_to_group", person=person, asset=account["id"])
+    assert person not in await people_on(surface, partner, account)
+    known = next(p for p in surface.partner()["people"] if p["id"] == person)
+    assert {"group"} == {a["via"] for a in known["assets"] if a["id"] == account["id"]}
+
+
+async def test_assets_are_shared_and_closed(surface: Surface) -> None:
+    """share (new and existing), change_permitted_tasks, unshare."""
+    partner = surface.partner()
+    token = partner["tokens"]["good"]
+    made = await surface.mutate("share", partner=partner["id"], type="product_catalog")
+    rows = await surface.rows(
+        f"{partner['id']}/client_product_catalogs", token, fields="id,permitted_roles"
+    )
+    assert {"id": made["asset"], "permitted_roles": ["ADMIN"]} in rows
+    await surface.mutate(
+        "change_permitted_tasks", partner=partner["id"], asset=made["asset"], tasks=["ADVERTISE"]
+    )
+    await surface.mutate("unshare", partner=partner["id"], asset=made["asset"])
+    assert made["asset"] not in {a["id"] for a in surface.partner()["shared_assets"]}
+    assert (await surface.error(made["asset"], token))["error_subcode"] == 33
+    await surface.mutate("share", partner=partner["id"], asset=partner["pending_assets"][0]["id"])
+    assert surface.partner()["pending_assets"] == []
+    theirs = await surface.mutate(
+        "share", partner=partner["id"], type="pixel", direction="theirs_shared_to_us"
+    )
+    received = await surface.rows(f"{surface.host['id']}/client_pixels")
+    assert theirs["asset"] in {row["id"] for row in received}
+
+
+async def test_partnerships_end_and_begin(surface: Surface) -> None:
+    """end_partnership takes the partner off both lists; new_partner adds a complete one."""
+    partner = surface.partner("both")
+    await surface.mutate("end_partnership", partner=partner["id"])
+    for edge in ("agencies", "clients"):
+        rows = await surface.rows(f"{surface.host['id']}/{edge}", limit=100)
+        assert partner["id"] not in {row["id"] for row in rows}
+    ended = next(p for p in surface.truth["partners"] if p["id"] == partner["id"])
+    assert (ended["relationship"], ended["shared_assets"]) == ("none", [])
+    assert not any(person["has_access"] for person in ended["people"])
+    made = (await surface.mutate("new_partner", relationship="client", assets=2, users=3))[
+        "partner"
+    ]
+    assert made in {row["id"] for row in await surface.rows(f"{surface.host['id']}/clients")}
+
+
+@pytest.mark.parametrize(
+    ("op", "arguments", "subcode"),
+    [
+        ("revoke_token", {"subcode": 459}, 459),
+        ("expire_token", {}, 463),
+        ("remove_app", {}, 458),
+        ("remove_system_user", {}, 460),
+    ],
+)
+async def test_tokens_die_in_every_way(
+    surface: Surface, op: str, arguments: dict[str, Any], subcode: int
+) -> None:
+    """A good token goes bad, and its Page tokens with it."""
+    partner = surface.partner()
+    token = partner["tokens"]["good"]
+    page = (await surface.rows("me/accounts", token))[0]["access_token"]
+    await surface.mutate(op, partner=partner["id"], **arguments)
+    for dead in (token, page):
+        error = await surface.error("me", dead)
+        assert (error["code"], error["error_subcode"]) == (190, subcode)
+
+
+async def test_tokens_are_narrowed_restored_and_replaced(surface: Surface) -> None:
+    """narrow_scopes, restore_token, new_token; by token or by partner and kind."""
+    partner = surface.partner()
+    token, path = partner["tokens"]["good"], f"{partner['id']}/client_ad_accounts"
+    whole = await surface.rows(path, token)
+    await surface.mutate("narrow_scopes", token=token)
+    assert len(await surface.rows(path, token)) < len(whole)
+    await surface.mutate("restore_token", partner=partner["id"])
+    assert await surface.rows(path, token) == whole
+    fresh = (await surface.mutate("new_token", partner=partner["id"]))["token"]
+    assert fresh != token
+    assert await surface.rows(path, fresh) == whole
+    assert await surface.rows(path, token) == whole
+
+
+async def test_admin_system_user_is_downgraded(surface: Surface) -> None:
+    """The role changes where clients look for it."""
+    partner = surface.partner()
+    await surface.mutate("downgrade_system_user", partner=partner["id"])
+    rows = await surface.rows(f"{partner['id']}/system_users", partner["tokens"]["good"])
+    assert {row["role"] for row in rows} == {"EMPLOYEE"}
+    await surface.mutate("upgrade_system_user", partner=partner["id"])
+    rows = await surface.rows(f"{partner['id']}/system_users", partner["tokens"]["good"])
+    assert {row["role"] for row in rows} == {"ADMIN", "EMPLOYEE"}
+
+
+async def test_mutations_that_make_no_sense_are_refused(surface: Surface) -> None:
+    """An unknown op, a missing argument, an id of nothing."""
+    for body in ({}, {"op": "dance"}, {"op": "leave"}, {"op": "leave", "person": "1"}):
+        answer = await surface.http.post("/__simulator__/mutations", json=body)
+        assert answer.status_code == 422
+    assert len((await surface.http.get("/__simulator__/mutations")).json()["mutations"]) > 20
