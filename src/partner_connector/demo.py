@@ -37,7 +37,7 @@ from partner_connector.workspaces import repository as workspaces
 _FINAL = {"completed", "failed", "cancelled", "halted"}
 _LOOK_EVERY_SECONDS = 0.2
 _PATIENCE_SECONDS = 120
-_WIDTH_WITHOUT_TERMINAL = 160
+_WIDTH_WITHOUT_TERMINAL = 190
 
 
 class DemoFailed(Exception):
@@ -243,16 +243,18 @@ async def _check_for_updates(api: httpx.AsyncClient, integration: str, console: 
 
 async def _show_users(api: httpx.AsyncClient, partner: dict[str, Any], console: Console) -> None:
     _headline(console, 6, f"The users of {partner['name']}")
-    table = _table("Name", "Email", "Role", "2FA", "Assets and tasks")
+    table = _table("Name", "Email", "Role", "2FA", "Asset", "Tasks")
     query: dict[str, str] = {"partner_id": partner["id"], "expand": "grants", "state": "active"}
     count = 0
     while True:
         page = _json(await api.get("/v1/partner-users", params=query), 200)
         for user in page["items"]:
             count += 1
-            grants = [f"{g['asset']['name']}: {', '.join(g['tasks'])}" for g in user["grants"]]
-            row = (user["name"], user["email"] or "-", user["role"] or "-", user["two_factor"])
-            table.add_row(*map(escape, row), escape("\n".join(grants)))
+            who = (user["name"], user["email"] or "-", user["role"] or "-", user["two_factor"])
+            for grant in user["grants"]:
+                what = (grant["asset"]["name"], ", ".join(grant["tasks"]))
+                table.add_row(*map(escape, (*who, *what)))
+                who = ("", "", "", "")
         if page["next_cursor"] is None:
             break
         query["cursor"] = page["next_cursor"]
