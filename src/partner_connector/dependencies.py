@@ -132,6 +132,7 @@ def wait_seconds(
     prefer: Annotated[
         str | None,
         Header(
+            alias="Prefer",
             max_length=100,
             pattern=r"^[A-Za-z0-9=;, _-]*$",
             description="`wait=N` holds the answer for up to N seconds (at most 30) until the "

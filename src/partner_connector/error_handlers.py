@@ -1,5 +1,6 @@
 """Every failure becomes one shape: `application/problem+json`, without a word of the input."""
 
+import re
 from http import HTTPStatus
 from typing import Any
 
@@ -156,7 +157,19 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     kind = kinds.get(error.status_code, Problem)
     if kind is NotFound:
         return _answer(request, NotFound("There is nothing at this path."))
+    if kind is MethodNotAllowed:
+        return _answer(request, MethodNotAllowed(headers={"Allow": _allowed_methods(request)}))
     return _answer(request, kind(headers=error.headers))
+
+
+def _allowed_methods(request: Request) -> str:
+    """Every method of the path: the framework names only those of the first route it met."""
+    paths: dict[str, dict[str, Any]] = request.app.openapi()["paths"]
+    for template, operations in paths.items():
+        pattern = re.sub(r"\\\{[a-z_]+\\\}", "[^/]+", re.escape(template))
+        if re.fullmatch(pattern, request.url.path):
+            return ", ".join(sorted(method.upper() for method in operations))
+    return "GET, HEAD"
 
 
 async def _on_database_error(request: Request, error: Exception) -> Response:

@@ -37,6 +37,10 @@ _HEADERS: dict[str, dict[str, Any]] = {
         "description": "The request's id, in logs and problems too.",
         "schema": {"type": "string", "maxLength": 64},
     },
+    "Location": {
+        "description": "Where the new or pending resource is.",
+        "schema": {"type": "string", "format": "uri-reference", "maxLength": 200},
+    },
     "RateLimit": {
         "description": "What remains of the allowance (draft-ietf-httpapi-ratelimit-headers).",
         "schema": {"type": "string", "maxLength": 200},
@@ -67,11 +71,12 @@ def build_document(app: FastAPI) -> dict[str, Any]:
         separate_input_output_schemas=False,
     )
     schemas = document["components"]["schemas"]
-    for unused in ("HTTPValidationError", "ValidationError"):
+    for unused in ("HTTPValidationError", "ValidationError", "Scope"):
         schemas.pop(unused, None)
     _add_problem_schemas(schemas)
     document["components"]["headers"] = _HEADERS
     document["components"]["responses"] = _problem_responses()
+    _give_integers_a_format(document)
     for path in document["paths"].values():
         for method in _METHODS:
             if method in path:
@@ -100,6 +105,18 @@ def _problem_responses() -> dict[str, Any]:
     return answers
 
 
+def _give_integers_a_format(node: Any) -> None:
+    """All of ours fit into 32 bits; generated clients in typed languages want to know."""
+    if isinstance(node, dict):
+        if node.get("type") == "integer":
+            node.setdefault("format", "int32")
+        for child in node.values():
+            _give_integers_a_format(child)
+    elif isinstance(node, list):
+        for child in node:
+            _give_integers_a_format(child)
+
+
 def _complete(operation: dict[str, Any]) -> None:
     secured = bool(operation.get("security"))
     scopes = [name for need in operation.get("security", []) for name in need["apiKey"]]
@@ -113,18 +130,21 @@ def _complete(operation: dict[str, Any]) -> None:
     for status, answer in responses.items():
         if status.startswith("2"):
             names = ["X-Request-Id"] + (["RateLimit", "RateLimit-Policy"] if secured else [])
+            names += {"201": ["Location"], "202": ["Location", "Retry-After"]}.get(status, [])
             headers = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
             answer.setdefault("headers", {}).update(headers)
     for parameter in operation.get("parameters", []):
         parameter["schema"] = _without_null(parameter["schema"])
+    for content in operation.get("requestBody", {}).get("content", {}).values():
+        content["schema"] = _without_null(content["schema"])
     if not secured:
         operation["security"] = []
 
 
 def _statuses(operation: dict[str, Any], *, secured: bool, scoped: bool) -> list[int]:
-    statuses = [500]
+    statuses = [500, 503]
     if secured:
-        statuses += [401, 429, 503]
+        statuses += [401, 429]
     if scoped:
         statuses.append(403)
     if "requestBody" in operation:

@@ -12,7 +12,7 @@ from partner_connector.dependencies import (
     ReadSession,
     WriteSession,
 )
-from partner_connector.ids import ApiKeyId
+from partner_connector.ids import ApiKeyId, encode
 
 router = APIRouter(prefix="/v1/api-keys", tags=["API keys"])
 
@@ -26,7 +26,11 @@ async def list_api_keys(caller: KeysAdmin, session: ReadSession, page: PageDep) 
 
 @router.post("", operation_id="createApiKey", summary="Create an API key", status_code=201)
 async def create_api_key(
-    body: ApiKeyCreate, caller: KeysAdmin, session: WriteSession, context: ContextDep
+    body: ApiKeyCreate,
+    caller: KeysAdmin,
+    session: WriteSession,
+    context: ContextDep,
+    response: Response,
 ) -> ApiKeyCreated:
     """The answer shows the key once. A key can grant only scopes that it holds itself."""
     service.require_held(caller, body.scopes)
@@ -38,6 +42,7 @@ async def create_api_key(
         expires_at=body.expires_at,
         pepper=context.api_key_pepper,
     )
+    response.headers["Location"] = f"/v1/api-keys/{encode('key', key.id)}"
     view = ApiKeyView.model_validate(key)
     return ApiKeyCreated(**view.model_dump(), api_key=secret)
 

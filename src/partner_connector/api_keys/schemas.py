@@ -2,13 +2,25 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from partner_connector.auth import Scope
 from partner_connector.ids import ApiKeyId
 from partner_connector.pagination import Page
 from partner_connector.schemas import Answer, Body, Instant
 
+ScopeName = Annotated[
+    Scope,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "maxLength": 32,
+            "pattern": "^[a-z]+:[a-z]+$",
+            "examples": ["partners:read"],
+            "x-extensible-enum": [str(scope) for scope in Scope],
+        }
+    ),
+]
 KeyName = Annotated[
     str,
     Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$", examples=["ci-contract-tests"]),
@@ -19,7 +31,7 @@ class ApiKeyCreate(Body):
     """A new key, with the scopes it needs and no more."""
 
     name: KeyName
-    scopes: list[Scope] = Field(min_length=1, max_length=len(Scope))
+    scopes: list[ScopeName] = Field(min_length=1, max_length=len(Scope))
     expires_at: Instant | None = Field(default=None, description="Leave out for a lasting key.")
 
 
@@ -28,7 +40,7 @@ class ApiKeyView(Answer):
 
     id: ApiKeyId
     name: KeyName
-    scopes: list[Scope] = Field(max_length=len(Scope))
+    scopes: list[ScopeName] = Field(max_length=len(Scope))
     created_at: Instant
     expires_at: Instant | None
     revoked_at: Instant | None

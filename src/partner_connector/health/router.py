@@ -1,39 +1,30 @@
 """`/livez` and `/readyz`, for load balancers: no key, no version, no host names."""
 
-from fastapi import APIRouter, Response
-from pydantic import Field
+from fastapi import APIRouter
 
 from partner_connector.dependencies import ContextDep
-from partner_connector.health.service import failing_checks
-from partner_connector.schemas import Answer
+from partner_connector.health.service import NotReady, failing_checks
+from partner_connector.schemas import Answer, open_enum
 
 router = APIRouter(tags=["Health"])
 
 
 class Health(Answer):
-    """Whether this process can serve."""
+    """That this process is well; when it is not, the answer is a problem."""
 
-    status: str = Field(max_length=16, examples=["ok"])
-    failing: list[str] = Field(
-        max_length=10, description="Names of the checks that fail.", examples=[[]]
-    )
+    status: str = open_enum("ok", description="Whether it is well.")
 
 
 @router.get("/livez", operation_id="getLiveness", summary="Is the process alive?")
 async def get_liveness() -> Health:
     """Depends on nothing: restart the process when this does not answer."""
-    return Health(status="ok", failing=[])
+    return Health(status="ok")
 
 
-@router.get(
-    "/readyz",
-    operation_id="getReadiness",
-    summary="Can the process serve?",
-    responses={503: {"model": Health, "description": "Not now."}},
-)
-async def get_readiness(context: ContextDep, response: Response) -> Health:
-    """Database reachable and migrated to head."""
+@router.get("/readyz", operation_id="getReadiness", summary="Can the process serve?")
+async def get_readiness(context: ContextDep) -> Health:
+    """Database reachable and migrated to head; else a `503` that names what fails."""
     failing = await failing_checks(context.database)
     if failing:
-        response.status_code = 503
-    return Health(status="failing" if failing else "ok", failing=failing)
+        raise NotReady(f"Failing: {', '.join(failing)}.", retry_after=5)
+    return Health(status="ok")

@@ -4,9 +4,18 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from partner_connector.database import Database
+from partner_connector.errors import ServiceUnavailable
 from partner_connector.migrate import is_at_head
 
 log = structlog.get_logger()
+
+
+class NotReady(ServiceUnavailable):
+    """This process cannot serve now."""
+
+    code = "not_ready"
+    title = "Not ready"
+    description = "This process cannot serve now; `detail` names the checks that fail."
 
 
 async def failing_checks(database: Database) -> list[str]:

@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, Response
 
+from partner_connector import waiting
 from partner_connector.dependencies import (
     ContextDep,
     IntegrationsReader,
@@ -28,6 +29,7 @@ from partner_connector.sync_jobs.router import FINISHED_WHILE_WAITING, answer_wi
 from partner_connector.sync_jobs.schemas import SyncJobCreate, SyncJobView
 from partner_connector.tokens import intake
 from partner_connector.tokens import service as tokens
+from partner_connector.tokens.router import validation_location
 from partner_connector.tokens.schemas import TokenValidationView
 
 router = APIRouter(prefix="/v1/integrations", tags=["Integrations"])
@@ -138,6 +140,7 @@ async def replace_integration_token(
     caller: IntegrationsWriter,
     session: WriteSession,
     context: ContextDep,
+    response: Response,
 ) -> TokenValidationView:
     """The new token is proven first; the old one stays active until then."""
     settings = context.settings
@@ -155,18 +158,21 @@ async def replace_integration_token(
         sealed=sealed,
         purpose="integration",
     )
+    waiting.accepted(
+        response, location=validation_location(validation.id), is_final=False, waited=0
+    )
     return TokenValidationView.model_validate(validation)
 
 
 @router.post(
     "/{integration_id}/sync-jobs",
-    operation_id="checkIntegrationForUpdates",
+    operation_id="startIntegrationSyncJob",
     summary="Check for updates",
     status_code=202,
     tags=["Sync jobs"],
     responses=FINISHED_WHILE_WAITING,
 )
-async def check_integration_for_updates(
+async def start_integration_sync_job(
     integration_id: IntegrationId,
     caller: SyncsRunner,
     context: ContextDep,

@@ -7,7 +7,7 @@ from pydantic import Field
 from partner_connector.ids import IntegrationId
 from partner_connector.pagination import Page
 from partner_connector.schemas import Answer, Body, Instant, MetaId, open_enum
-from partner_connector.tokens.intake import TokenIntake
+from partner_connector.tokens.intake import TokenIntake, either_form
 
 IntegrationName = Annotated[
     str,
@@ -39,6 +39,8 @@ class Schedule(Body):
 
 class IntegrationCreate(TokenIntake):
     """Our own business and its own system-user token."""
+
+    model_config = either_form({"name": "Acme ad accounts", "meta_business_id": "1029384756102938"})
 
     name: IntegrationName
     meta_business_id: MetaId

@@ -43,12 +43,12 @@ FINISHED_WHILE_WAITING: dict[int | str, dict[str, Any]] = {
 
 @router.post(
     "/partners/{partner_id}/sync-jobs",
-    operation_id="checkPartnerForUpdates",
+    operation_id="startPartnerSyncJob",
     summary="Check a partner for updates",
     status_code=202,
     responses=FINISHED_WHILE_WAITING,
 )
-async def check_partner_for_updates(
+async def start_partner_sync_job(
     partner_id: PartnerId,
     caller: SyncsRunner,
     context: ContextDep,

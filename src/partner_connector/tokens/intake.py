@@ -2,8 +2,9 @@
 
 import base64
 import binascii
+from typing import Any
 
-from pydantic import Field, SecretStr
+from pydantic import ConfigDict, Field, JsonValue, SecretStr
 
 from partner_connector.access_tokens import MalformedToken, canonical
 from partner_connector.errors import Unprocessable
@@ -59,8 +60,28 @@ class SealedTokenMalformed(Unprocessable):
     description = "`sealed_token` is the standard base64, with padding, of a libsodium sealed box."
 
 
+# Long enough to be one and plainly none: an example must never look like a secret.
+EXAMPLE_TOKEN = "the-token-as-meta-shows-it"  # noqa: S105
+ONE_OF_TWO_FORMS: list[JsonValue] = [
+    {"required": ["access_token"]},
+    {"required": ["sealed_token", "key_id"]},
+]
+
+
+def either_form(example: dict[str, Any]) -> ConfigDict:
+    """The model's part of the OpenAPI document: one of two forms, and an example."""
+    return ConfigDict(
+        json_schema_extra={
+            "oneOf": ONE_OF_TWO_FORMS,
+            "examples": [{**example, "access_token": EXAMPLE_TOKEN}],
+        }
+    )
+
+
 class TokenIntake(Body):
     """A token in clear, which is sealed on arrival, or one that the client sealed itself."""
+
+    model_config = either_form({})
 
     access_token: SecretStr | None = Field(
         default=None,

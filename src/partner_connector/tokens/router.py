@@ -63,12 +63,12 @@ async def validate_partner_token(
 
 @router.put(
     "/partners/{partner_id}/token",
-    operation_id="connectPartner",
+    operation_id="putPartnerToken",
     summary="Connect a partner, or replace its token",
     status_code=202,
     responses=COMPLETED_WHILE_WAITING,
 )
-async def connect_partner(
+async def put_partner_token(
     partner_id: PartnerId,
     body: TokenConnect,
     caller: TokensWriter,
@@ -118,11 +118,16 @@ async def _submit(
     validation = await waiting.until(lambda row: row.status == "completed", read, wait)
     waiting.accepted(
         response,
-        location=f"/v1/token-validations/{encode('val', validation.id)}",
+        location=validation_location(validation.id),
         is_final=validation.status == "completed",
         waited=wait,
     )
     return TokenValidationView.model_validate(validation)
+
+
+def validation_location(validation_id: uuid.UUID) -> str:
+    """Where a proof can be watched."""
+    return f"/v1/token-validations/{encode('val', validation_id)}"
 
 
 @router.get(
