@@ -60,7 +60,7 @@ class Base(DeclarativeBase):
 class Identified:
     """A row with an id of its own and the time it was made."""
 
-    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id, sort_order=-3)
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 
@@ -68,5 +68,5 @@ class WorkspaceOwned(Identified):
     """A row of one tenant. Every repository filters on this column."""
 
     workspace_id: Mapped[uuid.UUID] = mapped_column(
-        ForeignKey("workspaces.id", ondelete="CASCADE"), index=True
+        ForeignKey("workspaces.id", ondelete="CASCADE"), index=True, sort_order=-2
     )

@@ -8,7 +8,7 @@ crash leaves the same rows.
 import uuid
 from typing import Any
 
-from sqlalchemy import ForeignKey, String
+from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from partner_connector.ids import new_id
@@ -19,7 +19,10 @@ class OfJob:
     """A staged row: it belongs to one job and dies with it."""
 
     job_id: Mapped[uuid.UUID] = mapped_column(
-        ForeignKey("sync_jobs.id", ondelete="CASCADE"), primary_key=True
+        # First in every primary key: all reads are of one job.
+        ForeignKey("sync_jobs.id", ondelete="CASCADE"),
+        primary_key=True,
+        sort_order=-1,
     )
 
 
@@ -79,6 +82,8 @@ class StagedGrant(OfJob, Base):
     """That someone is assigned to an asset, with which tasks."""
 
     __tablename__ = "staged_grants"
+    # “Does this person have access to anything?” is asked once a person.
+    __table_args__ = (Index("ix_staged_grants_job_id_meta_user_id", "job_id", "meta_user_id"),)
 
     asset_type: Mapped[str] = mapped_column(String(32), primary_key=True)
     asset_meta_id: Mapped[str] = mapped_column(String(32), primary_key=True)
