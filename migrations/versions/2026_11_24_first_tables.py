@@ -293,6 +293,7 @@ def upgrade() -> None:
         sa.Column("unchanged", sa.Integer(), nullable=False),
         sa.Column("graph_calls", sa.Integer(), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("crashes", sa.Integer(), nullable=False),
         sa.Column("partial", sa.Boolean(), nullable=False),
         sa.Column(
             "warnings",
@@ -386,6 +387,13 @@ def upgrade() -> None:
         sa.Column("system_user_role", sa.String(length=64), nullable=True),
         sa.Column(
             "scopes",
+            sa.JSON(none_as_null=True).with_variant(
+                postgresql.JSONB(none_as_null=True), "postgresql"
+            ),
+            nullable=True,
+        ),
+        sa.Column(
+            "granular_scopes",
             sa.JSON(none_as_null=True).with_variant(
                 postgresql.JSONB(none_as_null=True), "postgresql"
             ),
@@ -625,6 +633,7 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("crashes", sa.Integer(), nullable=False),
         sa.Column("resume_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("completed_at", sa.DateTime(timezone=True), nullable=True),

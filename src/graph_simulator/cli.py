@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _listen(host: str, port: int) -> socket.socket:
     """Listen before anything is printed, so that the printed address answers."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))

@@ -9,6 +9,9 @@ import re
 _TOKEN = re.compile(r"^[A-Za-z0-9_\-.|]{20,2048}$")
 
 
+_QUOTES = "\"'`\u201c\u201d\u2018\u2019"
+
+
 class MalformedToken(ValueError):
     """What was pasted cannot be an access token. Carries a stable code, never the text."""
 
@@ -23,9 +26,12 @@ def canonical(pasted: str) -> str:
 
     Raises `MalformedToken` for anything that then still is not one unbroken token.
     """
-    token = pasted.strip().strip("\"'`\u201c\u201d\u2018\u2019").strip()
-    if token[:7].lower() == "bearer ":
-        token = token[7:].strip()
+    token, before = pasted, ""
+    while token != before:
+        before = token
+        token = token.strip().strip(_QUOTES)
+        if token[:7].lower() == "bearer ":
+            token = token[7:]
     if not token:
         raise MalformedToken("token_empty", "The token is empty.")
     if re.search(r"\s", token):

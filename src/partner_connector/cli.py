@@ -92,14 +92,14 @@ def serve(
     """Serve the API."""
     settings = load_settings()
     configure_logging(settings)
-    listener = serving.listen(host, port)
-    provision.prepare_database(settings, _tell)
-    if with_worker:
-        ring = provision.private_keyring(settings, _tell)
-        asyncio.run(serving.serve_embedded(settings, ring, listener))
-    else:
-        keyring = provision.public_keyring(settings, _tell)
-        asyncio.run(serving.serve_api(settings, keyring, listener))
+    with serving.listen(host, port) as listener:
+        provision.prepare_database(settings, _tell)
+        if with_worker:
+            ring = provision.private_keyring(settings, _tell)
+            serving.run(serving.serve_embedded(settings, ring, listener))
+        else:
+            keyring = provision.public_keyring(settings, _tell)
+            serving.run(serving.serve_api(settings, keyring, listener))
 
 
 @cli.command()
@@ -109,7 +109,7 @@ def worker() -> None:
     configure_logging(settings)
     provision.prepare_database(settings, _tell)
     ring = provision.private_keyring(settings, _tell)
-    asyncio.run(serving.run_worker(settings, ring))
+    serving.run(serving.run_worker(settings, ring))
 
 
 @cli.command()
@@ -119,7 +119,7 @@ def demo(
     once: Annotated[bool, typer.Option("--once", help="End after the table of users.")] = False,
 ) -> None:
     """Walk the whole journey against a simulated Meta, then keep serving."""
-    asyncio.run(run_demo(port=port, graph_port=graph_port, once=once))
+    serving.run(run_demo(port=port, graph_port=graph_port, once=once))
 
 
 @cli.command("migrate")
@@ -218,15 +218,14 @@ def keys_public(
 @workspace_cli.command("create")
 def workspace_create(name: str, as_json: AsJson = False) -> None:
     """Make a tenant."""
-    if not name.strip() or len(name) > 200:  # noqa: PLR2004 - the column's length
-        raise typer.BadParameter("a name has 1 to 200 characters")
+    name = _name(name)
     settings = load_settings()
     provision.prepare_database(settings, _tell)
 
     async def create() -> dict[str, str]:
         database = open_database(settings)
         async with database.writing() as session:
-            workspace = await workspaces.create(session, name.strip())
+            workspace = await workspaces.create(session, name)
         await database.close()
         return {"id": encode("wsp", workspace.id), "name": workspace.name}
 
@@ -247,7 +246,7 @@ def api_key_create(
     as_json: AsJson = False,
 ) -> None:
     """Make an API key. It is printed once and stored nowhere."""
-    scopes = _scopes(scope or [])
+    scopes, name = _scopes(scope or []), _name(name)
     expires_at = _expiry(expires_in)
     workspace_id = _workspace_id(workspace)
     settings = load_settings()
@@ -276,6 +275,12 @@ def api_key_create(
     if document is None:
         _give_up("there is no such workspace")
     _answer(as_json, document, document["api_key"])
+
+
+def _name(text: str) -> str:
+    if not 1 <= len(text.strip()) <= 200:  # noqa: PLR2004 - the column's length
+        raise typer.BadParameter("a name has 1 to 200 characters")
+    return text.strip()
 
 
 def _scopes(asked: list[str]) -> list[str]:

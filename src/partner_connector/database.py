@@ -113,6 +113,16 @@ def open_database(settings: Settings) -> Database:
     return Database(engine)
 
 
+def clean(text: object, length: int) -> str:
+    """Text from outside as both databases can keep it.
+
+    PostgreSQL refuses NUL, and neither stores half of a surrogate pair; a name must not be able to
+    stop a whole check.
+    """
+    kept = str(text).replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+    return kept[:length]
+
+
 def upsert(
     session: AsyncSession, table: type[DeclarativeBase]
 ) -> sqlite.Insert | postgresql.Insert:

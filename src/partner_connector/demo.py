@@ -29,7 +29,7 @@ from partner_connector.database import open_database
 from partner_connector.logging import configure_logging
 from partner_connector.sealing.keyring import KeyringFile
 from partner_connector.sealing.public import PublicKeyring
-from partner_connector.serving import address, api_server, listen
+from partner_connector.serving import ApiServer, address, listen, signals_call
 from partner_connector.settings import Settings, without_environment
 from partner_connector.worker import worker_running
 from partner_connector.workspaces import repository as workspaces
@@ -93,21 +93,22 @@ async def _serve_and_walk(
     *,
     once: bool,
 ) -> None:
-    server = api_server(create_app(settings, PublicKeyring(ring)))
-    serving = asyncio.create_task(server.serve(sockets=[api_socket]))
-    walking = asyncio.create_task(_walk(stage, truth, console))
-    await asyncio.wait({serving, walking}, return_when=asyncio.FIRST_COMPLETED)
-    if serving.done():  # Ctrl-C in the middle of the journey
-        walking.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await walking
-        return
-    if once or walking.exception() is not None:
-        server.should_exit = True
-    else:
-        _print_where(stage, console)
-    await serving
-    await walking
+    server = ApiServer(create_app(settings, PublicKeyring(ring)))
+    with signals_call(server.drain):
+        serving = asyncio.create_task(server.serve(sockets=[api_socket]))
+        walking = asyncio.create_task(_walk(stage, truth, console))
+        await asyncio.wait({serving, walking}, return_when=asyncio.FIRST_COMPLETED)
+        if serving.done():  # Ctrl-C in the middle of the journey
+            walking.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await walking
+            return
+        if once or walking.exception() is not None:
+            server.drain()
+        else:
+            _print_where(stage, console)
+        await serving
+        await walking
 
 
 @contextlib.contextmanager

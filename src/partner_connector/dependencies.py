@@ -57,7 +57,6 @@ ReadSession = Annotated[AsyncSession, Depends(reading_session, scope="function")
 
 async def authenticate(
     request: Request,
-    response: Response,
     context: ContextDep,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
 ) -> Caller:
@@ -67,9 +66,8 @@ async def authenticate(
     structlog.contextvars.bind_contextvars(
         workspace_id=str(caller.workspace_id), api_key_id=str(caller.api_key_id)
     )
-    for name, value in (await context.rate_limiter.spend(str(caller.api_key_id))).items():
-        response.headers[name] = value
-    request.state.caller = caller
+    # Kept beside the request: the middleware tells it in failures too.
+    request.state.allowance = await context.rate_limiter.spend(str(caller.api_key_id))
     return caller
 
 
@@ -112,17 +110,13 @@ KeysAdmin = Annotated[Caller, Security(authorize, scopes=[Scope.KEYS_ADMIN])]
 
 async def page_request(
     request: Request,
+    response: Response,
     context: ContextDep,
     page_size: PageSize = 25,
     cursor: CursorText = None,
 ) -> PageRequest:
     """The page that was asked for, bound to every other parameter of the request."""
-    shape = {
-        name: ",".join(sorted(request.query_params.getlist(name)))
-        for name in request.query_params
-        if name not in {"page_size", "cursor", "expand"}
-    }
-    return PageRequest(page_size, cursor, context.cursors, request.url.path, shape)
+    return PageRequest(page_size, cursor, context.cursors, request.url, response)
 
 
 PageDep = Annotated[PageRequest, Depends(page_request)]
@@ -133,8 +127,8 @@ def wait_seconds(
         str | None,
         Header(
             alias="Prefer",
-            max_length=100,
-            pattern=r"^[A-Za-z0-9=;, _-]*$",
+            max_length=200,
+            pattern=r"^[\x20-\x7e]*$",
             description="`wait=N` holds the answer for up to N seconds (at most 30) until the "
             "work is done (RFC 7240).",
             examples=["wait=10"],

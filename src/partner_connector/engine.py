@@ -35,7 +35,7 @@ class Work:
     """One run of one workflow.
 
     `partition` serialises: of all work in a queue with the same partition one runs at a time.
-    `attempt` makes the run's id, so that enqueuing the same attempt twice is one run.
+    Enqueuing the same `run_id` twice is one run.
     """
 
     workflow: str
@@ -43,6 +43,7 @@ class Work:
     queue: str
     partition: str
     subject_id: str
+    run_id: str
     attempt: int = 1
     not_before: datetime | None = None
 
@@ -54,7 +55,7 @@ class Work:
             instance_name=INSTANCE,
             queue_name=self.queue,
             queue_partition_key=self.partition,
-            workflow_id=f"{self.workflow}:{self.subject_id}:{self.attempt}",
+            workflow_id=self.run_id,
             app_version=APPLICATION_VERSION,
         )
         if self.not_before is not None:

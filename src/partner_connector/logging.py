@@ -30,13 +30,14 @@ _QUIET_LIBRARIES = (
 
 
 def _blot(value: Any) -> Any:
-    if isinstance(value, str):
-        return _SECRET_SHAPES.sub("[redacted]", value)
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
     if isinstance(value, dict):
-        return {key: _blot(item) for key, item in value.items()}
+        return {_blot(key): _blot(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_blot(item) for item in value]
-    return value
+    # Whatever else it is would be rendered as text; so it is text from here on.
+    return _SECRET_SHAPES.sub("[redacted]", value if isinstance(value, str) else repr(value))
 
 
 def blot_secrets(

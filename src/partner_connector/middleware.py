@@ -51,7 +51,8 @@ class RequestContextMiddleware:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-Id"] = request_id
-                for name, value in _SECURITY_HEADERS.items():
+                allowance: dict[str, str] = scope["state"].get("allowance", {})
+                for name, value in (_SECURITY_HEADERS | allowance).items():
                     headers.setdefault(name, value)
             await send(message)
 

@@ -8,19 +8,26 @@ import base64
 import hashlib
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
+from urllib.parse import parse_qsl
 
-from fastapi import Query
+from fastapi import Query, Response
 from nacl.exceptions import CryptoError
 from nacl.secret import SecretBox
 from pydantic import BaseModel, Field
 from sqlalchemy import ColumnElement, Select, literal, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.datastructures import URL
 
 from partner_connector.errors import CursorInvalid
+
+# Room for a name of 500 characters in any script.
+_LONGEST_CURSOR = 4096
+# They shape a page, not the list.
+_NOT_FILTERS = frozenset({"cursor", "page_size", "expand"})
 
 PageSize = Annotated[
     int,
@@ -30,7 +37,7 @@ CursorText = Annotated[
     str | None,
     Query(
         min_length=1,
-        max_length=1024,
+        max_length=_LONGEST_CURSOR,
         pattern=r"^[A-Za-z0-9_\-]+$",
         description="`next_cursor` of the page before; leave it out for the first page.",
     ),
@@ -38,7 +45,7 @@ CursorText = Annotated[
 NextCursor = Annotated[
     str | None,
     Field(
-        max_length=1024,
+        max_length=_LONGEST_CURSOR,
         pattern=r"^[A-Za-z0-9_\-]+$",
         description="Send it as `cursor` for the next page; null on the last one.",
         examples=[None],
@@ -69,7 +76,7 @@ class CursorCodec:
     def encode(self, position: Sequence[Any], binding: str) -> str:
         """The cursor of a position; only `decode` with the same binding reads it."""
         values = [_to_json(value) for value in position]
-        sealed = self._box.encrypt(json.dumps([binding, values]).encode())
+        sealed = self._box.encrypt(json.dumps([binding, values], ensure_ascii=False).encode())
         return base64.urlsafe_b64encode(bytes(sealed)).rstrip(b"=").decode()
 
     def decode(self, cursor: str, binding: str) -> list[Any]:
@@ -107,8 +114,8 @@ class PageRequest:
     size: int
     cursor: str | None
     codec: CursorCodec
-    path: str
-    filters: Mapping[str, str]
+    url: URL
+    response: Response
 
     async def fetch(
         self,
@@ -135,9 +142,14 @@ class PageRequest:
         if len(rows) <= self.size:
             return rows, None
         position = rows[self.size - 1][-len(order.columns) :]
-        return rows[: self.size], self.codec.encode(position, binding)
+        cursor = self.codec.encode(position, binding)
+        following = self.url.include_query_params(cursor=cursor)
+        self.response.headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'
+        return rows[: self.size], cursor
 
     def _binding(self, workspace_id: uuid.UUID) -> str:
         """A short hash of all that shapes the list but position and size."""
-        shape = json.dumps([workspace_id.hex, self.path, sorted(self.filters.items())])
+        parameters = parse_qsl(self.url.query, keep_blank_values=True)
+        filters = sorted((name, value) for name, value in parameters if name not in _NOT_FILTERS)
+        shape = json.dumps([workspace_id.hex, self.url.path, filters])
         return hashlib.blake2b(shape.encode(), digest_size=12).hexdigest()

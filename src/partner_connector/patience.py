@@ -40,9 +40,9 @@ def pause_for(error: GraphError, attempt: int) -> Pause | None:
     return _pause("retrying", min(doubled, _LONGEST_WAIT_SECONDS))
 
 
-def pause_after_crash(attempt: int) -> Pause | None:
-    """When to try again after a fault of our own; None when it was tried often enough."""
-    return None if attempt >= MOST_CRASHES else _pause("retrying", _doubled(attempt))
+def pause_after_crash(crashes: int) -> Pause | None:
+    """When to try again after so many faults of our own; None when it was tried often enough."""
+    return None if crashes >= MOST_CRASHES else _pause("retrying", _doubled(crashes))
 
 
 def _doubled(attempt: int) -> float:

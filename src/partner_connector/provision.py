@@ -31,11 +31,16 @@ def prepare_database(settings: Settings, tell: Tell) -> None:
         migrate.require_head(settings)
         return
     path = Path(settings.sqlalchemy_url().database or "")
-    is_new = not path.exists()
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if is_new:
-        path.touch(mode=0o600)
-        tell(f"created the database {path}")
+    try:
+        is_new = not path.exists()
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if is_new:
+            path.touch(mode=0o600)
+            tell(f"created the database {path}")
+    except OSError as error:
+        raise NotProvisioned(
+            f"{ENV_PREFIX}DATA_DIR: {path} cannot be made: {error.strerror}"
+        ) from None
     migrate.upgrade(settings)
 
 
@@ -56,7 +61,9 @@ def private_keyring(settings: Settings, tell: Tell) -> KeyringFile:
 def public_keyring(settings: Settings, tell: Tell) -> PublicKeyring:
     """What an API process without a worker may have. Raises `NotProvisioned`."""
     if settings.uses_sqlite and settings.keyring_file is None:
-        private_keyring(settings, tell)
+        full = private_keyring(settings, tell)
+        if not settings.public_keyring_file.exists():  # as after restoring the full one alone
+            export_public(full, settings.public_keyring_file)
     ring = _read(settings.public_keyring_file)
     if ring.holds_private_keys:
         raise NotProvisioned(
@@ -93,7 +100,6 @@ def rotate_keyring(path: Path) -> KeyringFile:
 
 def export_public(ring: KeyringFile, path: Path) -> None:
     """Write the public half, over an older one if there is."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     keyring_file.replace_atomically(path, keyring_file.public_half(ring))
 
 

@@ -3,7 +3,15 @@
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+)
 
 
 class Answer(BaseModel):
@@ -24,18 +32,24 @@ def _rfc3339(value: datetime) -> str:
     return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-Instant = Annotated[
-    datetime,
-    PlainSerializer(_rfc3339, return_type=str),
-    WithJsonSchema(
-        {
-            "type": "string",
-            "format": "date-time",
-            "maxLength": 30,
-            "examples": ["2026-11-24T09:30:00.000Z"],
-        }
-    ),
-]
+def _in_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("outside of the calendar") from None
+
+
+_INSTANT_SCHEMA = WithJsonSchema(
+    {
+        "type": "string",
+        "format": "date-time",
+        "maxLength": 40,
+        "examples": ["2026-11-24T09:30:00.000Z"],
+    }
+)
+Instant = Annotated[datetime, PlainSerializer(_rfc3339, return_type=str), _INSTANT_SCHEMA]
+# One that a caller gives: it must say its offset.
+GivenInstant = Annotated[AwareDatetime, AfterValidator(_in_utc), _INSTANT_SCHEMA]
 
 MetaId = Annotated[
     str, Field(pattern=r"^[0-9]{1,32}$", max_length=32, examples=["1029384756102938"])

@@ -32,10 +32,17 @@ def _database_url(value: SecretStr | None) -> SecretStr | None:
         return None
     try:
         drivername = make_url(value.get_secret_value()).drivername
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise ValueError("must be a sqlite:/// or postgresql:// URL") from None
-    if drivername.split("+")[0] not in {"sqlite", "postgresql"}:
+    backend = drivername.split("+")[0]
+    if backend not in {"sqlite", "postgresql"}:
         raise ValueError("must be a sqlite:/// or postgresql:// URL")
+    if backend == "sqlite" and make_url(value.get_secret_value()).database in {
+        None,
+        "",
+        ":memory:",
+    }:
+        raise ValueError("must name a file: sqlite:///path")
     return value
 
 
@@ -47,12 +54,22 @@ def _is_loopback(host: str) -> bool:
 
 
 def _graph_base_url(value: str) -> str:
-    parts = urlsplit(value)
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError:
+        raise ValueError("must be an absolute https:// URL") from None
     if parts.scheme not in {"https", "http"} or not parts.hostname:
         raise ValueError("must be an absolute https:// URL")
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
         raise ValueError("must be https:// (plain http is accepted for this machine only)")
-    if parts.username or parts.query or parts.fragment or parts.path not in {"", "/"}:
+    if (
+        parts.username
+        or parts.password
+        or parts.query
+        or parts.fragment
+        or parts.path not in {"", "/"}
+    ):
         raise ValueError("must be an origin: no user, path, query or fragment")
     return value.rstrip("/")
 

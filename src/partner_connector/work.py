@@ -12,6 +12,11 @@ VALIDATION_CLASS = "Validation"
 VALIDATE_TOKEN = "validate_token"  # noqa: S105 - the name of a workflow
 
 
+def run_id(workflow: str, subject_id: str, attempt: int) -> str:
+    """The engine's id of one attempt: enqueuing the same attempt twice is one run."""
+    return f"{workflow}:{subject_id}:{attempt}"
+
+
 def validate_token(
     validation_id: uuid.UUID,
     owner_id: uuid.UUID,
@@ -26,6 +31,7 @@ def validate_token(
         queue=VALIDATION_QUEUE,
         partition=owner_id.hex,
         subject_id=str(validation_id),
+        run_id=run_id(VALIDATE_TOKEN, str(validation_id), attempt),
         attempt=attempt,
         not_before=not_before,
     )
@@ -46,6 +52,7 @@ def sync(
         queue=SYNC_QUEUE,
         partition=target_id.hex,
         subject_id=str(job_id),
+        run_id=run_id(task, str(job_id), attempt),
         attempt=attempt,
         not_before=not_before,
     )

@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import resource
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import structlog
 from dbos import DBOS
@@ -18,6 +19,7 @@ from partner_connector.sealing.keyring import KeyringFile
 from partner_connector.sealing.private import PrivateKeyring
 from partner_connector.sealing.public import PublicKeyring
 from partner_connector.settings import Settings
+from partner_connector.sweeper import Sweeper
 from partner_connector.sync.workflow import SyncWorkflows
 from partner_connector.validation.workflow import ValidationWorkflows
 from partner_connector.workshop import Workshop
@@ -44,15 +46,28 @@ async def worker_running(settings: Settings, ring: KeyringFile) -> AsyncIterator
         liveness = None if settings.uses_sqlite else Liveness(shop.database, executor_id)
         if liveness is not None:
             await liveness.beat()
+            # Entered first, so left last: the work is handed over once nobody here works on it.
+            stack.push_async_callback(liveness.resign)
         await launch_executor(WORKER_CONCURRENCY)
         stack.push_async_callback(_stop_executor)
         if liveness is not None:
-            stack.push_async_callback(liveness.resign)
-            watch = asyncio.create_task(liveness.watch())
-            stack.callback(watch.cancel)
+            await stack.enter_async_context(in_background(liveness.watch()))
+        await stack.enter_async_context(in_background(Sweeper(shop).watch()))
         log.info("worker_started", executor=executor_id)
         yield
         log.info("worker_stops", executor=executor_id)
+
+
+@contextlib.asynccontextmanager
+async def in_background(watch: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run it beside the block, and end it with the block."""
+    task = asyncio.create_task(watch)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 async def _stop_executor() -> None:

@@ -33,7 +33,7 @@ async def create_api_key(
     response: Response,
 ) -> ApiKeyCreated:
     """The answer shows the key once. A key can grant only scopes that it holds itself."""
-    service.require_held(caller, body.scopes)
+    service.require_held(caller, body.scopes, body.expires_at)
     key, secret = await service.create(
         session,
         caller.workspace_id,

@@ -7,7 +7,7 @@ from pydantic import Field, WithJsonSchema
 from partner_connector.auth import Scope
 from partner_connector.ids import ApiKeyId
 from partner_connector.pagination import Page
-from partner_connector.schemas import Answer, Body, Instant
+from partner_connector.schemas import Answer, Body, GivenInstant, Instant
 
 ScopeName = Annotated[
     Scope,
@@ -32,7 +32,9 @@ class ApiKeyCreate(Body):
 
     name: KeyName
     scopes: list[ScopeName] = Field(min_length=1, max_length=len(Scope))
-    expires_at: Instant | None = Field(default=None, description="Leave out for a lasting key.")
+    expires_at: GivenInstant | None = Field(
+        default=None, description="Leave out for a lasting key."
+    )
 
 
 class ApiKeyView(Answer):

@@ -22,6 +22,14 @@ class ExpiryInThePast(Unprocessable):
     description = "`expires_at` must be a time to come, or be left out for a lasting key."
 
 
+class ExpiryBeyondCaller(Unprocessable):
+    """A key that expires could otherwise live on through the keys it makes."""
+
+    code = "expiry_beyond_caller"
+    title = "The key would outlive the one that makes it"
+    description = "`expires_at` must not be later than the calling key's own expiry."
+
+
 class ScopeNotHeld(ScopeMissing):
     """A key may hand on what it holds and no more."""
 
@@ -55,10 +63,12 @@ async def create(
     return key, minted.secret
 
 
-def require_held(caller: Caller, scopes: Collection[str]) -> None:
-    """Raise `ScopeNotHeld` where a key would be given more than its maker has."""
+def require_held(caller: Caller, scopes: Collection[str], expires_at: datetime | None) -> None:
+    """Raise `ScopeNotHeld` or `ExpiryBeyondCaller`: no key gets more than its maker has."""
     if not caller.scopes.issuperset(scopes):
         raise ScopeNotHeld
+    if caller.expires_at is not None and (expires_at is None or expires_at > caller.expires_at):
+        raise ExpiryBeyondCaller
 
 
 async def revoke(repository: ApiKeyRepository, api_key_id: uuid.UUID) -> None:

@@ -21,8 +21,9 @@ class NotReady(ServiceUnavailable):
 async def failing_checks(database: Database) -> list[str]:
     """Names of what does not work now; the sealing key was loaded at the start."""
     try:
-        async with database.engine.connect() as connection:
-            at_head = await connection.run_sync(is_at_head)
+        # A reading session: on SQLite any other would wait for whoever writes.
+        async with database.reading() as session:
+            at_head = await (await session.connection()).run_sync(is_at_head)
     except (SQLAlchemyError, OSError) as error:
         log.warning("readiness_failed", error=type(error).__name__)
         return ["database"]

@@ -16,6 +16,7 @@ IntegrationName = Annotated[
 SafeguardPercent = Annotated[
     int,
     Field(
+        strict=True,
         ge=0,
         le=100,
         description="A check that would remove more than this share of a partner's users halts.",
@@ -34,7 +35,7 @@ class Schedule(Body):
         description="Only `daily` today.",
         examples=["daily"],
     )
-    paused: bool = Field(default=False, description="True: only when asked for.")
+    paused: bool = Field(default=False, strict=True, description="True: only when asked for.")
 
 
 class IntegrationCreate(TokenIntake):

@@ -62,6 +62,8 @@ class SyncJob(WorkspaceOwned, Base):
     unchanged: Mapped[int] = mapped_column(Integer, default=0)
     graph_calls: Mapped[int] = mapped_column(Integer, default=0)
     attempt: Mapped[int] = mapped_column(Integer, default=1)
+    # Faults of our own; waiting for Meta is counted by `attempt` alone.
+    crashes: Mapped[int] = mapped_column(Integer, default=0)
     partial: Mapped[bool] = mapped_column(default=False)
     warnings: Mapped[list[Any]] = mapped_column(default=list)
     error: Mapped[dict[str, Any] | None]

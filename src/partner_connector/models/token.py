@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ForeignKey, Index, Integer, LargeBinary, String, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -64,6 +65,8 @@ class Token(WorkspaceOwned, Base):
     system_user_name: Mapped[str | None] = mapped_column(String(500))
     system_user_role: Mapped[str | None] = mapped_column(String(64))
     scopes: Mapped[list[str] | None]
+    # Scope -> the objects it is narrowed to, null where it covers all of them.
+    granular_scopes: Mapped[dict[str, Any] | None]
     missing_scopes: Mapped[list[str] | None]
     excess_scopes: Mapped[list[str] | None]
     expires_at: Mapped[datetime | None]

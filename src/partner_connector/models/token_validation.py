@@ -28,6 +28,8 @@ class TokenValidation(WorkspaceOwned, Base):
     verdict: Mapped[str | None] = mapped_column(String(32))
     checks: Mapped[list[Any]] = mapped_column(default=list)
     attempt: Mapped[int] = mapped_column(Integer, default=1)
+    # Faults of our own; waiting for Meta is counted by `attempt` alone.
+    crashes: Mapped[int] = mapped_column(Integer, default=0)
     resume_at: Mapped[datetime | None]
     started_at: Mapped[datetime | None]
     completed_at: Mapped[datetime | None]

@@ -104,14 +104,20 @@ class PartnerRepository:
             self.session, self.workspace_id, query, KeysetOrder([Asset.__table__.c.id])
         )
 
-    async def newest_validation(self, partner_id: uuid.UUID) -> TokenValidation | None:
-        """The latest completed proof of a token of this partner, dry runs included."""
+    async def telling_validation(self, partner_id: uuid.UUID) -> TokenValidation | None:
+        """The proof that the checklist is read from: the active token's, else the newest one.
+
+        A dry run of some other token says nothing about a partner that is connected.
+        """
         query = (
             select(TokenValidation)
+            .outerjoin(ActiveToken, ActiveToken.id == TokenValidation.token_id)
             .where(TokenValidation.workspace_id == self.workspace_id)
             .where(TokenValidation.partner_id == partner_id)
             .where(TokenValidation.status == "completed")
-            .order_by(TokenValidation.id.desc())
+            .order_by(
+                (ActiveToken.state == "active").is_not(None).desc(), TokenValidation.id.desc()
+            )
             .limit(1)
         )
         return await self.session.scalar(query)

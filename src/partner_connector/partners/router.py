@@ -96,7 +96,7 @@ async def get_partner_onboarding(
     if found is None:
         raise NotFound
     partner, status = found
-    newest = await partners.newest_validation(partner.id)
+    newest = await partners.telling_validation(partner.id)
     return PartnerOnboarding(
         partner_id=partner.id,
         onboarding_status=status,

@@ -7,11 +7,14 @@ needs: the public keys and the service secret, which keys hashes and cursors but
 import base64
 import json
 import os
+import re
 import secrets
 import tempfile
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
+from nacl.exceptions import CryptoError
 from nacl.public import PrivateKey
 
 from partner_connector.clock import now
@@ -107,7 +110,7 @@ def read(path: Path) -> KeyringFile:
         keys = tuple(KeyEntry(**entry) for entry in document["keys"])
         ring = KeyringFile(service_secret=document["service_secret"], keys=keys)
         well_formed = _is_well_formed(ring)
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, CryptoError):
         well_formed = False
     if not well_formed:
         raise KeyringError(f"the keyring at {path} is damaged; restore it from a backup")
@@ -118,16 +121,31 @@ def _is_well_formed(ring: KeyringFile) -> bool:
     secrets_ = [ring.service_secret]
     for key in ring.keys:
         secrets_ += [key.public_key] + ([key.private_key] if key.private_key else [])
-    one_current = sum(key.state == "current" for key in ring.keys) == 1
-    return one_current and all(
+    if sum(key.state == "current" for key in ring.keys) != 1:
+        return False
+    if len({key.key_id for key in ring.keys}) != len(ring.keys):
+        return False
+    return all(_is_well_formed_key(key) for key in ring.keys) and all(
         len(base64.b64decode(s, validate=True)) == _KEY_BYTES for s in secrets_
     )
 
 
+def _is_well_formed_key(key: KeyEntry) -> bool:
+    if not re.fullmatch(r"sk_[0-9a-f]{16}", key.key_id):
+        return False
+    if datetime.fromisoformat(key.created_at).tzinfo is None:
+        return False
+    if key.private_key is None:
+        return True
+    # Halves that do not belong together would seal what can never be opened.
+    private = PrivateKey(base64.b64decode(key.private_key))
+    return base64.b64encode(private.public_key.encode()).decode() == key.public_key
+
+
 def write_new(path: Path, ring: KeyringFile) -> None:
     """Create the file, readable by its owner only. Never replaces one: a lost key loses tokens."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         raise KeyringError(f"{path} exists already and is not overwritten") from None
@@ -141,7 +159,11 @@ def write_new(path: Path, ring: KeyringFile) -> None:
 
 def replace_atomically(path: Path, ring: KeyringFile) -> None:
     """Replace the file in one step: a crash leaves the old keyring or the new one, never half."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".keyring-")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".keyring-")
+    except OSError as error:
+        raise KeyringError(f"{path} cannot be written: {error.strerror}") from None
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(_document(ring))
         file.flush()

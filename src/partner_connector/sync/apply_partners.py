@@ -10,7 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from partner_connector.clock import now
 from partner_connector.engine import WorkQueue
 from partner_connector.models import Integration, Partner, StagedPartner, SyncJob, Token
+from partner_connector.models.sync_job import UNFINISHED
 from partner_connector.sync import progress
+from partner_connector.sync.apply_users import end_partnership
 from partner_connector.sync_jobs import service as sync_jobs
 from partner_connector.sync_jobs.roll_up import roll_up
 
@@ -48,6 +50,7 @@ async def apply_partners(
         for business_id, partner in known.items():
             if business_id not in listed and partner.presence == "listed":
                 partner.presence = "no_longer_shared"
+                await end_partnership(session, partner)
                 job.removed += 1
     job.seen = len(listed)
     integration = await session.get_one(Integration, job.integration_id)
@@ -67,12 +70,18 @@ async def check_connected_partners(session: AsyncSession, queue: WorkQueue, job:
         child = await sync_jobs.request_partner_sync(
             session, queue, partner, trigger=job.trigger, parent_id=job.id
         )
-        # A check that was already under way counts as ours, unless it is another parent's.
-        child.parent_id = child.parent_id or job.id
+        if child.parent_id != job.id and not await _has_unfinished_parent(session, child):
+            # A check that was already under way counts as ours.
+            child.parent_id = job.id
     job.own_work_done = True
     await progress.clear_staging(session, job.id)
     await session.flush()
     await roll_up(session, job.id)
+
+
+async def _has_unfinished_parent(session: AsyncSession, child: SyncJob) -> bool:
+    parent = await session.get(SyncJob, child.parent_id) if child.parent_id else None
+    return parent is not None and parent.status in UNFINISHED
 
 
 async def _listed(session: AsyncSession, job: SyncJob) -> dict[str, ListedPartner]:

@@ -6,7 +6,7 @@ not see is not a user who left.
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, literal, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -16,6 +16,7 @@ from partner_connector.models import (
     Asset,
     AssetShare,
     Grant,
+    Integration,
     Partner,
     PartnerUser,
     StagedAsset,
@@ -23,6 +24,7 @@ from partner_connector.models import (
     StagedUser,
     SyncJob,
 )
+from partner_connector.sync import progress
 
 # What the people edges tell and an asset does not.
 _ENRICHMENT = ("kind", "email", "title", "role", "role_class", "two_factor", "finance_permission")
@@ -32,10 +34,12 @@ _FACTS = ("name", *_ENRICHMENT)
 async def apply_users(session: AsyncSession, job: SyncJob) -> None:
     """Bring the partner's assets, users and grants to what was read, and count the differences."""
     partner = await session.get_one(Partner, job.partner_id, with_for_update=True)
-    at = now()
-    complete = not job.partial
+    # What was read is as old as the first read, whenever it is applied.
+    at, as_of = now(), job.started_at or now()
     await _drop_what_this_attempt_did_not_list(session, job)
     await _keep_facts_that_were_not_read(session, job)
+    await _tell_the_planner(session)
+    complete = await _may_remove(session, job)
     await _apply_assets(session, job, at, remove=complete)
     await _count(session, job, remove=complete)
     await _apply_people(session, job, at)
@@ -43,7 +47,59 @@ async def apply_users(session: AsyncSession, job: SyncJob) -> None:
     if complete:
         await _remove_grants(session, job)
         await _retire_people(session, job, at)
-    await _refresh_partner(session, job, partner, at, complete=complete)
+        partner.data_as_of = as_of
+        partner.people_without_access_count = await _people_without_access(session, job)
+    partner.last_synced_at = at
+    await _refresh_counts(session, partner)
+
+
+async def end_partnership(session: AsyncSession, partner: Partner) -> None:
+    """Meta, read to its end, no longer lists the partner: nothing is shared, nobody has access."""
+    at = now()
+    await session.execute(delete(Grant).where(Grant.partner_id == partner.id))
+    await session.execute(delete(AssetShare).where(AssetShare.partner_id == partner.id))
+    await session.execute(
+        update(PartnerUser)
+        .where(PartnerUser.partner_id == partner.id, PartnerUser.state == "active")
+        .values(state="removed", removed_at=at)
+        .execution_options(synchronize_session=False)
+    )
+    partner.data_as_of = at
+    await _refresh_counts(session, partner)
+
+
+async def _may_remove(session: AsyncSession, job: SyncJob) -> bool:
+    """Whether everything was read, and the safeguard allows as many removals as there would be."""
+    not_read = exists().where(StagedAsset.job_id == job.id, StagedAsset.state != "read")
+    if job.partial or await session.scalar(select(not_read)):
+        return False
+    active = select(func.count()).where(
+        PartnerUser.partner_id == job.partner_id, PartnerUser.state == "active"
+    )
+    leaving = active.where(~_has_access(job, PartnerUser.meta_user_id))
+    leavers, users = await session.scalar(leaving) or 0, await session.scalar(active) or 0
+    integration = await session.get_one(Integration, job.integration_id)
+    if leavers * 100 <= users * integration.safeguard_percent:
+        return True
+    detail = (
+        f"{leavers} of {users} users would be removed, more than the "
+        f"{integration.safeguard_percent} % that the integration's safeguard allows: nothing was "
+        "removed. If it is right, raise "
+        "`safeguard_percent` and check for updates again."
+    )
+    progress.warn(job, "safeguard", None, detail)
+    return False
+
+
+async def _tell_the_planner(session: AsyncSession) -> None:
+    # Rows that came within this transaction or a moment ago are unknown to PostgreSQL's
+    # statistics, and its plans for the joins below would be quadratic.
+    if session.get_bind().dialect.name == "postgresql":
+        await session.execute(
+            text(
+                "ANALYZE staged_assets, staged_users, staged_grants, assets, partner_users, grants"
+            )
+        )
 
 
 async def _drop_what_this_attempt_did_not_list(session: AsyncSession, job: SyncJob) -> None:
@@ -92,12 +148,16 @@ async def _apply_assets(session: AsyncSession, job: SyncJob, at: datetime, *, re
             staged.meta_id,
             staged.name,
             literal(at, Asset.created_at.type),
-        ).where(staged.job_id == job.id),
+        )
+        .where(staged.job_id == job.id)
+        # In one order everywhere, since partners share assets and their checks run side by side.
+        .order_by(staged.type, staged.meta_id),
     )
     await session.execute(
         assets.on_conflict_do_update(
             index_elements=["integration_id", "type", "meta_id"],
             set_={"name": assets.excluded.name},
+            where=Asset.name != assets.excluded.name,
         )
     )
     is_this_asset = and_(
@@ -140,16 +200,27 @@ def _has_access(job: SyncJob, meta_user_id: InstrumentedAttribute[str]) -> Colum
     return exists().where(StagedGrant.job_id == job.id, StagedGrant.meta_user_id == meta_user_id)
 
 
-def _staged_for_grant(job: SyncJob) -> ColumnElement[bool]:
-    """A staged grant for the row of `Grant` at hand; `Asset` and `PartnerUser` are its own."""
-    return exists().where(
-        StagedGrant.job_id == job.id,
-        StagedGrant.via == Grant.via,
-        Asset.id == Grant.asset_id,
+def _is_asset_of_staged_grant(job: SyncJob) -> ColumnElement[bool]:
+    return and_(
+        Asset.integration_id == job.integration_id,
         Asset.type == StagedGrant.asset_type,
         Asset.meta_id == StagedGrant.asset_meta_id,
-        PartnerUser.id == Grant.partner_user_id,
-        PartnerUser.meta_user_id == StagedGrant.meta_user_id,
+    )
+
+
+def _staged_for_grant(job: SyncJob) -> ColumnElement[bool]:
+    """A staged grant for the row of `Grant` at hand."""
+    return (
+        exists()
+        .where(
+            PartnerUser.id == Grant.partner_user_id,
+            Asset.id == Grant.asset_id,
+            StagedGrant.job_id == job.id,
+            StagedGrant.meta_user_id == PartnerUser.meta_user_id,
+            StagedGrant.via == Grant.via,
+            _is_asset_of_staged_grant(job),
+        )
+        .correlate(Grant)
     )
 
 
@@ -183,31 +254,47 @@ async def _count(session: AsyncSession, job: SyncJob, *, remove: bool) -> None:
 
 
 def _grants_differ(job: SyncJob, *, remove: bool) -> ColumnElement[bool]:
-    """Whether the grants of the `PartnerUser` at hand are not those that were staged."""
-    same = exists().where(
-        Grant.partner_user_id == PartnerUser.id,
-        Grant.via == StagedGrant.via,
-        Grant.tasks == StagedGrant.tasks,
-        Asset.id == Grant.asset_id,
-        Asset.type == StagedGrant.asset_type,
-        Asset.meta_id == StagedGrant.asset_meta_id,
+    """Whether the grants of the `PartnerUser` at hand are not those that were staged.
+
+    What belongs to the outer row is said with `correlate`: left to itself SQLAlchemy would bring
+    the table in once more, and any other user's equal grant would hide the difference.
+    """
+    same = (
+        exists()
+        .where(
+            Grant.partner_user_id == PartnerUser.id,
+            Grant.via == StagedGrant.via,
+            Grant.tasks == StagedGrant.tasks,
+            Asset.id == Grant.asset_id,
+            _is_asset_of_staged_grant(job),
+        )
+        .correlate(PartnerUser, StagedGrant)
     )
-    new_or_changed = exists().where(
-        StagedGrant.job_id == job.id,
-        StagedGrant.meta_user_id == PartnerUser.meta_user_id,
-        ~same,
+    new_or_changed = (
+        exists()
+        .where(
+            StagedGrant.job_id == job.id,
+            StagedGrant.meta_user_id == PartnerUser.meta_user_id,
+            ~same,
+        )
+        .correlate(PartnerUser)
     )
     if not remove:
         return new_or_changed
-    staged = exists().where(
-        StagedGrant.job_id == job.id,
-        StagedGrant.meta_user_id == PartnerUser.meta_user_id,
-        StagedGrant.via == Grant.via,
-        Asset.id == Grant.asset_id,
-        Asset.type == StagedGrant.asset_type,
-        Asset.meta_id == StagedGrant.asset_meta_id,
+    staged = (
+        exists()
+        .where(
+            Asset.id == Grant.asset_id,
+            StagedGrant.job_id == job.id,
+            StagedGrant.meta_user_id == PartnerUser.meta_user_id,
+            StagedGrant.via == Grant.via,
+            _is_asset_of_staged_grant(job),
+        )
+        .correlate(PartnerUser, Grant)
     )
-    taken_away = exists().where(Grant.partner_user_id == PartnerUser.id, ~staged)
+    taken_away = (
+        exists().where(Grant.partner_user_id == PartnerUser.id, ~staged).correlate(PartnerUser)
+    )
     return or_(new_or_changed, taken_away)
 
 
@@ -320,9 +407,16 @@ async def _retire_people(session: AsyncSession, job: SyncJob, at: datetime) -> N
     )
 
 
-async def _refresh_partner(
-    session: AsyncSession, job: SyncJob, partner: Partner, at: datetime, *, complete: bool
-) -> None:
+async def _people_without_access(session: AsyncSession, job: SyncJob) -> int:
+    without_access = select(func.count()).where(
+        StagedUser.job_id == job.id,
+        StagedUser.kind == "person",
+        ~_has_access(job, StagedUser.meta_user_id),
+    )
+    return await session.scalar(without_access) or 0
+
+
+async def _refresh_counts(session: AsyncSession, partner: Partner) -> None:
     assets_of_user = (
         select(func.count(Grant.asset_id.distinct()))
         .where(Grant.partner_user_id == PartnerUser.id)
@@ -346,12 +440,3 @@ async def _refresh_partner(
     )
     none_of_any = dict.fromkeys(("ad_account", "page", "product_catalog", "pixel"), 0)
     partner.shared_asset_counts = none_of_any | dict(by_type.tuples().all())
-    partner.last_synced_at = at
-    if complete:
-        partner.data_as_of = at
-        without_access = select(func.count()).where(
-            StagedUser.job_id == job.id,
-            StagedUser.kind == "person",
-            ~_has_access(job, StagedUser.meta_user_id),
-        )
-        partner.people_without_access_count = await session.scalar(without_access)

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from partner_connector.database import write_rows
+from partner_connector.database import clean, write_rows
 from partner_connector.graph import (
     GraphError,
     GraphReader,
@@ -42,7 +42,7 @@ class SideRefused(Exception):
 class SideIncomplete(Exception):
     """Fewer rows came than Meta counts: what came is true, what is missing may be there."""
 
-    def __init__(self, edge: str, rows: list[dict[str, Any]], total: int) -> None:
+    def __init__(self, edge: str, rows: list[dict[str, Any]], total: int | None) -> None:
         super().__init__(edge)
         self.edge = edge
         self.rows = rows
@@ -73,7 +73,8 @@ async def read_side(reader: GraphReader, side: str, business_id: str) -> list[di
                 rows, run = [], later.run
             rows.extend(later.rows)
     seen = len({row["id"] for row in rows})
-    if total is not None and seen < total:
+    # An empty list without a count proves nothing: Meta shortens silently (DOMAIN, failure 2).
+    if (total is None and not rows) or (total is not None and seen < total):
         raise SideIncomplete(read.edge, rows, total)
     return rows
 
@@ -90,7 +91,7 @@ async def stage_side(
             "job_id": job_id,
             "meta_business_id": str(row["id"]),
             "side": side,
-            "name": str(row.get("name") or row["id"])[:500],
+            "name": clean(row.get("name") or row["id"], 500),
             "shared_asset_counts": asset_counts(row),
         }
         for row in rows

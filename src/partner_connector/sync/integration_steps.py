@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.clock import now
 from partner_connector.graph import GraphReader
-from partner_connector.models import TokenValidation
+from partner_connector.models import Integration, TokenValidation
 from partner_connector.patience import Pause
 from partner_connector.sync import progress
 from partner_connector.sync.apply_partners import apply_partners, check_connected_partners
@@ -18,7 +18,7 @@ from partner_connector.sync.discover import (
     read_side,
     stage_side,
 )
-from partner_connector.sync.steps import GO_ON, STOP, TokenMissing, reader_for
+from partner_connector.sync.steps import GO_ON, STOP, TokenMissing, note_token_works, reader_for
 from partner_connector.sync.target import Target
 from partner_connector.workshop import Workshop
 
@@ -36,7 +36,8 @@ async def read_partners(shop: Workshop, target: Target, attempt: int) -> str:
             await _warn(shop, target, attempt, "edge_refused", refused.edge, detail)
             continue
         except SideIncomplete as short:
-            detail = f"Meta counts {short.total} rows of {short.edge} and showed {len(short.rows)}."
+            counted = "gave no count" if short.total is None else f"counts {short.total}"
+            detail = f"Meta showed {len(short.rows)} rows of {short.edge} and {counted}."
             await _warn(shop, target, attempt, "edge_incomplete", short.edge, detail)
             rows = short.rows
         async with shop.database.writing() as session:
@@ -57,8 +58,15 @@ async def apply(shop: Workshop, target: Target, attempt: int) -> str:
         unknown_sides = {side for side, edge in SIDES.items() if edge.__name__ in edges_not_read}
         progress.move_on(job, "applying")
         await apply_partners(session, job, unknown_sides=unknown_sides)
+        await _note_integration_works(session, target)
         await check_connected_partners(session, shop.queue, job)
     return GO_ON
+
+
+async def _note_integration_works(session: AsyncSession, target: Target) -> None:
+    if await note_token_works(session, target.host_token):
+        integration = await session.get_one(Integration, target.integration_id)
+        integration.health, integration.health_reasons = "healthy", []
 
 
 async def _host_reader(shop: Workshop, target: Target) -> GraphReader:

@@ -3,14 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from partner_connector.graph import GraphReader, TokenDead, edges
+from partner_connector.graph import GraphError, GraphReader, TokenDead, edges
 from partner_connector.models import SyncJob
 from partner_connector.sealing.private import UnreadableToken
 from partner_connector.sync import progress
 from partner_connector.sync.apply_users import apply_users
+from partner_connector.sync.capability import require_valid, what_shrank
 from partner_connector.sync.read import (
     REFUSALS,
     AccessRead,
+    AssetToRead,
     next_assets,
     read_page_access,
     stage_access,
@@ -21,11 +23,48 @@ from partner_connector.sync.read import (
     read_access as read_assigned_users,
 )
 from partner_connector.sync.shared_assets import OURS_TO_PARTNER, THEIRS_TO_US, shared_assets
-from partner_connector.sync.steps import AGAIN, GO_ON, STOP, TokenMissing, reader_for
+from partner_connector.sync.steps import (
+    AGAIN,
+    GO_ON,
+    STOP,
+    TokenMissing,
+    note_token_works,
+    reader_for,
+)
 from partner_connector.sync.target import Target
+from partner_connector.sync.vanished import shares_not_listed, still_shared
+from partner_connector.tokens import custody
 from partner_connector.workshop import Workshop
 
 Row = Mapping[str, Any]
+
+# Our own token's trouble is told by the integration; in a partner's check it only hides something.
+OWN_TOKEN_TROUBLE = (TokenDead, TokenMissing, UnreadableToken)
+
+
+async def check_token(shop: Workshop, target: Target, attempt: int) -> str:
+    """Does the token still see as much as when it was proven? If not, nobody may be removed."""
+    token = target.partner_token
+    if token is None:
+        raise TokenMissing
+    try:
+        inspection = await shop.graph.debug_token(custody.open_token(token, shop.keyring))
+    except GraphError as error:
+        if error.transient or isinstance(error, TokenDead):
+            raise
+        # Meta does not let us look (without the app's secret): nothing is known to have shrunk.
+        return GO_ON
+    async with shop.database.writing() as session:
+        job = await progress.running_job(session, target.job_id, attempt)
+        if job is None:
+            return STOP
+        job.graph_calls += 1
+    require_valid(inspection)
+    shrunk = what_shrank(token.scopes, token.granular_scopes, inspection)
+    if not shrunk:
+        return GO_ON
+    detail = f"The token sees less than when it was proven: {', '.join(shrunk)}."
+    return await _note(shop, target, attempt, ("token_narrowed", None, detail))
 
 
 async def read_assets(shop: Workshop, target: Target, attempt: int) -> str:
@@ -33,15 +72,54 @@ async def read_assets(shop: Workshop, target: Target, attempt: int) -> str:
     partner = reader_for(shop, target.partner_token)
     if await _stage_direction(shop, target, attempt, partner, OURS_TO_PARTNER) == STOP:
         return STOP
-    if target.relationship == "agency":
-        return GO_ON
-    try:
-        host = reader_for(shop, target.host_token)
-        return await _stage_direction(shop, target, attempt, host, THEIRS_TO_US)
-    except (TokenDead, TokenMissing, UnreadableToken):
-        # Our own token's trouble is told by the integration; here it only hides a direction.
-        detail = "Our own business's token does not work: what they share to us was not read."
-        return await _note(shop, target, attempt, ("host_token_unusable", None, detail))
+    if target.relationship != "agency":
+        try:
+            host = reader_for(shop, target.host_token)
+            if await _stage_direction(shop, target, attempt, host, THEIRS_TO_US) == STOP:
+                return STOP
+        except OWN_TOKEN_TROUBLE:
+            detail = "Our own business's token does not work: what they share to us was not read."
+            return await _note(shop, target, attempt, ("host_token_unusable", None, detail))
+    return await _ask_about_vanished(shop, target, attempt)
+
+
+async def _ask_about_vanished(shop: Workshop, target: Target, attempt: int) -> str:
+    """Ask the owner of each asset that is no longer listed whether it is really not shared."""
+    for direction, owner_token, shared_to in (
+        (OURS_TO_PARTNER, target.host_token, target.partner_business_id),
+        (THEIRS_TO_US, target.partner_token, target.host_business_id),
+    ):
+        async with shop.database.reading() as session:
+            vanished = await shares_not_listed(session, target, attempt, direction)
+        if not vanished:
+            continue
+        try:
+            owner = reader_for(shop, owner_token)
+            hidden, calls = await still_shared(shop.graph, owner, vanished, shared_to)
+        except OWN_TOKEN_TROUBLE:
+            if owner_token is target.partner_token:
+                raise
+            hidden, calls = vanished, 0
+        if await _note_hidden(shop, target, attempt, hidden, calls) == STOP:
+            return STOP
+    return GO_ON
+
+
+async def _note_hidden(
+    shop: Workshop, target: Target, attempt: int, hidden: Sequence[AssetToRead], calls: int
+) -> str:
+    async with shop.database.writing() as session:
+        job = await progress.running_job(session, target.job_id, attempt)
+        if job is None:
+            return STOP
+        job.graph_calls += calls
+        for asset in hidden:
+            detail = (
+                f"The {asset.type} {asset.name} ({asset.meta_id}) is no longer listed, but that "
+                "it is no longer shared could not be confirmed."
+            )
+            progress.warn(job, "view_shrank", None, detail)
+    return GO_ON
 
 
 async def _stage_direction(
@@ -64,6 +142,9 @@ async def _stage_direction(
             if some.refusal is not None:
                 detail = f"Meta refused to list {some.edge}: {some.refusal}"
                 progress.warn(job, "edge_refused", some.edge, detail)
+            if some.without_owner:
+                detail = f"{some.without_owner} rows of {some.edge} did not say who owns them."
+                progress.warn(job, "edge_incomplete", some.edge, detail)
             progress.move_on(job, "listing_assets")
             job.graph_calls += reader.counted_calls - counted
             counted = reader.counted_calls
@@ -132,8 +213,8 @@ def _warn_of(job: SyncJob, read: AccessRead) -> None:
     if read.refusal is not None:
         detail = f"Meta refused to list who is assigned to the {asset}: {read.refusal}"
         progress.warn(job, "asset_refused", "assigned_users", detail)
-    elif read.short_by:
-        detail = f"Meta counts {read.short_by} more assigned to the {asset} than it showed."
+    elif read.is_short:
+        detail = f"Meta showed fewer assigned to the {asset} than it counts, or gave no count."
         progress.warn(job, "edge_incomplete", "assigned_users", detail)
 
 
@@ -145,6 +226,7 @@ async def apply(shop: Workshop, target: Target, attempt: int) -> str:
             return STOP
         progress.move_on(job, "applying")
         await apply_users(session, job)
+        await note_token_works(session, target.partner_token)
         await progress.finish(session, job)
     return GO_ON
 

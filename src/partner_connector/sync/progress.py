@@ -5,13 +5,15 @@ this attempt's: a worker that was thought dead and comes back cannot move it.
 """
 
 import uuid
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector import work
 from partner_connector.clock import now
+from partner_connector.database import clean
 from partner_connector.engine import WorkQueue
 from partner_connector.graph import GraphError, TokenDead
 from partner_connector.models import StagedAsset, StagedGrant, StagedPartner, StagedUser, SyncJob
@@ -19,6 +21,8 @@ from partner_connector.patience import Pause
 from partner_connector.sync_jobs.roll_up import roll_up
 
 _MOST_WARNINGS = 100
+# What an earlier attempt of the same job read is not asked for again this soon.
+_READ_STAYS_TRUE_FOR = timedelta(hours=1)
 
 
 async def running_job(session: AsyncSession, job_id: uuid.UUID, attempt: int) -> SyncJob | None:
@@ -34,6 +38,8 @@ async def begin(session: AsyncSession, job_id: uuid.UUID, attempt: int) -> SyncJ
     job = await session.get(SyncJob, job_id, with_for_update=True)
     if job is None or job.attempt != attempt or job.status not in {"queued", "waiting", "running"}:
         return None
+    if job.status != "running":
+        await _read_again_what_is_not_proven(session, job)
     job.status = "running"
     job.waiting_reason = None
     job.resume_at = None
@@ -45,6 +51,18 @@ async def begin(session: AsyncSession, job_id: uuid.UUID, attempt: int) -> SyncJ
     return job
 
 
+async def _read_again_what_is_not_proven(session: AsyncSession, job: SyncJob) -> None:
+    """At a new attempt: assets that were refused or cut short; after a long rest, all of them."""
+    rested = now() - job.updated_at > _READ_STAYS_TRUE_FOR
+    not_proven = true() if rested else StagedAsset.state != "read"
+    await session.execute(
+        update(StagedAsset)
+        .where(StagedAsset.job_id == job.id, not_proven)
+        .values(state="unread")
+        .execution_options(synchronize_session=False)
+    )
+
+
 def move_on(job: SyncJob, phase: str, *, done: int = 0, total: int | None = None) -> None:
     """Show how far the job is."""
     job.phase, job.done, job.total = phase, done, total
@@ -53,7 +71,7 @@ def move_on(job: SyncJob, phase: str, *, done: int = 0, total: int | None = None
 def warn(job: SyncJob, code: str, edge: str | None, detail: str) -> None:
     """Something could not be read: the job is partial, and says why."""
     job.partial = True
-    warning = {"code": code, "edge": edge, "detail": detail}
+    warning = {"code": code, "edge": edge, "detail": clean(detail, 1000)}
     if warning not in job.warnings and len(job.warnings) < _MOST_WARNINGS:
         # A new list: a change inside the old one would not be seen and stored.
         job.warnings = [*job.warnings, warning]
@@ -110,11 +128,11 @@ def graph_failure(error: GraphError) -> dict[str, Any]:
         "code": code,
         "class": str(error.error_class),
         "user_action": error.user_action,
-        "detail": error.message[:1000],
+        "detail": clean(error.message, 1000),
         "meta": {
             "code": error.code,
             "subcode": error.subcode,
-            "fbtrace_id": error.fbtrace_id,
+            "fbtrace_id": clean(error.fbtrace_id or "", 100) or None,
         },
     }
 
@@ -128,6 +146,16 @@ def own_failure(code: str, *, error_class: str, user_action: str, detail: str) -
         "detail": detail,
         "meta": {"code": None, "subcode": None, "fbtrace_id": None},
     }
+
+
+def our_fault() -> dict[str, Any]:
+    """What the job tells when it was tried often enough after faults of our own."""
+    return own_failure(
+        "internal_error",
+        error_class="internal",
+        user_action="contact_support",
+        detail="A fault of ours kept the check from completing; it is logged.",
+    )
 
 
 async def staged_assets_left(session: AsyncSession, job: SyncJob) -> tuple[int, int]:

@@ -12,17 +12,18 @@ from typing import Any
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from partner_connector.database import write_rows
+from partner_connector.database import clean, write_rows
 from partner_connector.graph import (
+    Blocked,
     GraphClient,
     GraphError,
     GraphReader,
     InvalidRequest,
     NotFoundOrForbidden,
-    Page,
     PermissionMissing,
     Read,
     TokenDead,
+    UnknownGraphError,
     edges,
     full_control,
     page_from,
@@ -36,6 +37,8 @@ from partner_connector.sync.shared_assets import SharedAsset, asset_path
 ASSETS_AT_A_TIME = 50
 # Refusals that concern one edge or one asset and leave the rest readable.
 REFUSALS = (PermissionMissing, NotFoundOrForbidden, InvalidRequest)
+# A Page token dies by itself when its admin loses the Page; the partner's own may live.
+PAGE_REFUSALS = (*REFUSALS, TokenDead, Blocked, UnknownGraphError)
 
 _TWO_FACTOR = {"on": "on", "enabled": "on", "true": "on", "off": "off", "disabled": "off"}
 
@@ -61,8 +64,13 @@ class AccessRead:
     asset: AssetToRead
     rows: list[dict[str, Any]] = field(default_factory=list)
     refusal: GraphError | None = None
-    # Rows came to an end, but fewer than Meta counts.
-    short_by: int = 0
+    # Rows came to an end, but Meta counts more, or told nothing at all.
+    is_short: bool = False
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether somebody who is not among the rows surely has no access."""
+        return self.refusal is None and not self.is_short
 
 
 async def stage_assets(
@@ -75,7 +83,7 @@ async def stage_assets(
             "type": asset.type,
             "meta_id": asset.meta_id,
             "id": new_id(),
-            "name": asset.name[:500],
+            "name": clean(asset.name, 500),
             "direction": asset.direction,
             "permitted_tasks": list(asset.permitted_tasks) if asset.permitted_tasks else None,
             "listed_in": attempt,
@@ -114,9 +122,9 @@ def _person(job_id: uuid.UUID, kind: str, row: Mapping[str, Any]) -> dict[str, A
         "meta_user_id": str(row["id"]),
         "id": new_id(),
         "kind": kind,
-        "name": str(row.get("name") or row["id"])[:500],
+        "name": clean(row.get("name") or row["id"], 500),
         # Matching is by exact address (DOMAIN R11), and addresses differ in case only by accident.
-        "email": str(email).strip().lower()[:320] if email else None,
+        "email": clean(email, 320).strip().lower() if email else None,
         "title": _short(row.get("title"), 500),
         "role": role,
         "role_class": role_class(role),
@@ -127,7 +135,7 @@ def _person(job_id: uuid.UUID, kind: str, row: Mapping[str, Any]) -> dict[str, A
 
 
 def _short(value: Any, length: int) -> str | None:
-    return str(value)[:length] if value else None
+    return clean(value, length) if value else None
 
 
 async def next_assets(
@@ -172,29 +180,27 @@ async def read_page_access(
 
     A Page that gives no token of its own is asked with the token we have; Meta may accept it.
     """
-    page_readers = await _page_readers(graph, reader, {page.meta_id for page in pages})
+    own_readers = await page_readers(graph, reader, {page.meta_id for page in pages})
     found = []
     for page in pages:
-        page_reader = page_readers.get(page.meta_id, reader)
+        page_reader = own_readers.get(page.meta_id, reader)
         read = edges.assigned_users(page.path, business_id)
         answer: dict[str, Any] | GraphError
         try:
             answer = await page_reader.get(read)
-        except REFUSALS as error:
-            answer = error
-        except TokenDead as error:
-            # A Page token dies by itself when its admin loses the Page: the partner's may live.
-            if page_reader is reader:
+        except PAGE_REFUSALS as error:
+            if page_reader is reader and isinstance(error, TokenDead):
                 raise
             answer = error
         found.append(await _to_the_end(page_reader, page, read, answer, business_id))
-    readers = {reader, *page_readers.values()}
+    readers = {reader, *own_readers.values()}
     return found, sum(one.counted_calls for one in readers)
 
 
-async def _page_readers(
+async def page_readers(
     graph: GraphClient, reader: GraphReader, wanted: set[str]
 ) -> dict[str, GraphReader]:
+    """A reader with its own token for each wanted Page that gives one."""
     readers: dict[str, GraphReader] = {}
     try:
         async for page in reader.pages(edges.my_accounts()):
@@ -214,22 +220,26 @@ async def _to_the_end(
     answer: dict[str, Any] | GraphError,
     business_id: str,
 ) -> AccessRead:
-    if isinstance(answer, GraphError):
-        if answer.transient or (isinstance(answer, TokenDead) and asset.type != "page"):
+    refusals = PAGE_REFUSALS if asset.type == "page" else REFUSALS
+    try:
+        if isinstance(answer, GraphError):
             raise answer
-        return AccessRead(asset, refusal=answer)
-    page: Page = page_from(answer)
-    rows, total, run = list(page.rows), page.total_count, 1
-    if page.next_cursor is not None:
-        async for later in reader.pages(read.after(page.next_cursor)):
-            if later.run != run:
-                rows, run = [], later.run
-            rows.extend(later.rows)
+        page = page_from(answer)
+        rows, total, run = list(page.rows), page.total_count, 1
+        if page.next_cursor is not None:
+            async for later in reader.pages(read.after(page.next_cursor)):
+                if later.run != run:
+                    rows, run = [], later.run
+                rows.extend(later.rows)
+    except refusals as error:
+        return AccessRead(asset, refusal=error)
     seen = len({row["id"] for row in rows})
     ours = [
         row for row in rows if (row.get("business") or {}).get("id", business_id) == business_id
     ]
-    return AccessRead(asset, ours, short_by=max(0, (total or 0) - seen))
+    # An empty list without a count proves nothing: Meta shortens silently (DOMAIN, failure 2).
+    is_short = seen < total if total is not None else not rows
+    return AccessRead(asset, ours, is_short=is_short)
 
 
 async def stage_access(
@@ -251,7 +261,7 @@ async def stage_access(
                 StagedAsset.type == read.asset.type,
                 StagedAsset.meta_id == read.asset.meta_id,
             )
-            .values(state="read" if read.refusal is None else "refused")
+            .values(state="read" if read.is_complete else "refused")
         )
     grants = {
         (read.asset.type, read.asset.meta_id, str(row["id"])): _grant(job_id, read.asset, row)
@@ -270,7 +280,7 @@ async def stage_access(
 
 
 def _grant(job_id: uuid.UUID, asset: AssetToRead, row: Mapping[str, Any]) -> dict[str, Any]:
-    tasks = sorted({str(task) for task in row.get("tasks") or ()})
+    tasks = sorted({clean(task, 100) for task in row.get("tasks") or ()})
     return {
         "job_id": job_id,
         "asset_type": asset.type,

@@ -12,6 +12,7 @@ from typing import Any
 from partner_connector.graph import (
     GraphError,
     GraphReader,
+    InvalidRequest,
     NotFoundOrForbidden,
     PermissionMissing,
     Read,
@@ -47,6 +48,8 @@ class SharedAssets:
     edge: str
     assets: Sequence[SharedAsset]
     refusal: GraphError | None = None
+    # Rows that did not say whose they are, so that nobody can say whether they are shared with us.
+    without_owner: int = 0
 
 
 _EDGES: tuple[tuple[str, Callable[[str], Read]], ...] = (
@@ -73,27 +76,32 @@ async def shared_assets(
     reads = [edge(shared_to) for _, edge in _EDGES]
     first_pages = await reader.batch(reads)
     for (asset_type, _), read, answer in zip(_EDGES, reads, first_pages, strict=True):
-        if isinstance(answer, (PermissionMissing, NotFoundOrForbidden)):
+        if isinstance(answer, (PermissionMissing, NotFoundOrForbidden, InvalidRequest)):
             yield SharedAssets(read.edge, (), answer)
             continue
         if isinstance(answer, GraphError):
             raise answer
         page = page_from(answer)
-        yield SharedAssets(read.edge, _owned(page.rows, asset_type, owned_by, direction))
-        if page.next_cursor is not None:
+        yield _of_owner(read.edge, page.rows, asset_type, owned_by, direction)
+        if page.next_cursor is None:
+            continue
+        try:
             async for later in reader.pages(read.after(page.next_cursor)):
-                found = _owned(later.rows, asset_type, owned_by, direction)
-                yield SharedAssets(read.edge, found)
+                yield _of_owner(read.edge, later.rows, asset_type, owned_by, direction)
+        except (PermissionMissing, NotFoundOrForbidden, InvalidRequest) as error:
+            yield SharedAssets(read.edge, (), error)
 
 
-def _owned(
-    rows: Sequence[dict[str, Any]], asset_type: str, owner: str, direction: str
-) -> list[SharedAsset]:
-    return [
+def _of_owner(
+    edge: str, rows: Sequence[dict[str, Any]], asset_type: str, owner: str, direction: str
+) -> SharedAssets:
+    owners = [(row.get("business") or row.get("owner_business") or {}).get("id") for row in rows]
+    ours = [
         _asset(row, asset_type, direction)
-        for row in rows
-        if (row.get("business") or row.get("owner_business") or {}).get("id") == owner
+        for row, row_owner in zip(rows, owners, strict=True)
+        if row_owner == owner
     ]
+    return SharedAssets(edge, ours, without_owner=owners.count(None))
 
 
 def _asset(row: dict[str, Any], asset_type: str, direction: str) -> SharedAsset:

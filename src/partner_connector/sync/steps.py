@@ -60,6 +60,15 @@ def reader_for(shop: Workshop, token: Token | None) -> GraphReader:
     return shop.graph.reader(custody.open_token(token, shop.keyring))
 
 
+async def note_token_works(session: AsyncSession, used: Token | None) -> bool:
+    """A check that got through with a token once found dead: it was not, or lives again."""
+    token = await session.get(Token, used.id) if used is not None else None
+    if token is None or token.state != "active" or token.health not in {"invalid", "unreadable"}:
+        return False
+    token.health = "healthy"
+    return True
+
+
 async def _settle(
     shop: Workshop,
     session: AsyncSession,

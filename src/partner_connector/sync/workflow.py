@@ -38,7 +38,14 @@ class SyncWorkflows(DBOSConfiguredInstance):
     @DBOS.workflow(name=work.SYNC_PARTNER)
     async def sync_partner(self, job_id: str, attempt: int) -> None:
         """Read one partner's assets, people and access, then apply them at once."""
-        steps = (self.begin, self.read_assets, self.read_people, self.read_access, self.apply_users)
+        steps = (
+            self.begin,
+            self.check_token,
+            self.read_assets,
+            self.read_people,
+            self.read_access,
+            self.apply_users,
+        )
         await self._run(job_id, attempt, steps)
 
     async def _run(
@@ -71,6 +78,11 @@ class SyncWorkflows(DBOSConfiguredInstance):
         """Staged businesses become partners; the connected ones are checked."""
         return await run_step(self.shop, integration_steps.apply, job_id, attempt)
 
+    @DBOS.step(name="check_token")
+    async def check_token(self, job_id: str, attempt: int) -> str:
+        """Is the token alive, and does it see as much as when it was proven?"""
+        return await run_step(self.shop, partner_steps.check_token, job_id, attempt)
+
     @DBOS.step(name="read_assets")
     async def read_assets(self, job_id: str, attempt: int) -> str:
         """Shared assets, both directions, into staging."""
@@ -91,7 +103,8 @@ class SyncWorkflows(DBOSConfiguredInstance):
         """Staging becomes partner users, in one transaction."""
         return await run_step(self.shop, partner_steps.apply, job_id, attempt)
 
-    @DBOS.step(name="recover_job")
+    # Tried for some minutes: what crashed the step, a database that is away, may last that long.
+    @DBOS.step(name="recover_job", retries_allowed=True, interval_seconds=2.0, max_attempts=8)
     async def recover(self, job_id: str, attempt: int, error: str) -> str:
         """After a fault of our own: try again some times, then fail."""
         log.error("sync_job_crashed", job_id=job_id, attempt=attempt, error=error)
@@ -99,15 +112,10 @@ class SyncWorkflows(DBOSConfiguredInstance):
             job = await progress.running_job(session, uuid.UUID(job_id), attempt)
             if job is None:
                 return STOP
-            pause = pause_after_crash(attempt)
+            job.crashes += 1
+            pause = pause_after_crash(job.crashes)
             if pause is not None:
                 await progress.park(session, self.shop.queue, job, pause)
             else:
-                failure = progress.own_failure(
-                    "internal_error",
-                    error_class="internal",
-                    user_action="contact_support",
-                    detail="A fault of ours kept the check from completing; it is logged.",
-                )
-                await progress.fail(session, job, failure)
+                await progress.fail(session, job, progress.our_fault())
         return STOP

@@ -39,22 +39,29 @@ async def roll_up(session: AsyncSession, parent_id: uuid.UUID) -> None:
     if parent is None or not parent.own_work_done:
         return
     rows = await session.execute(
-        select(SyncJob.status, func.count(), func.max(SyncJob.resume_at))
+        select(
+            SyncJob.status,
+            func.count(),
+            func.max(SyncJob.resume_at),
+            # One reason for all; `retrying` comes after `rate_limited`.
+            func.max(SyncJob.waiting_reason),
+        )
         .where(SyncJob.parent_id == parent_id)
         .group_by(SyncJob.status)
     )
     children: Counter[str] = Counter()
-    resume_at = None
-    for status, count, latest_resume in rows:
+    resume_at = reason = None
+    for status, count, latest_resume, latest_reason in rows:
         children[status] = count
-        resume_at = latest_resume if status == "waiting" else resume_at
+        if status == "waiting":
+            resume_at, reason = latest_resume, latest_reason
     partial_children = await session.scalar(
         select(func.count()).where(SyncJob.parent_id == parent_id, SyncJob.partial)
     )
     unfinished = sum(children[status] for status in UNFINISHED)
     parent.status = rolled_up(children)
     parent.resume_at = resume_at if parent.status == "waiting" else None
-    parent.waiting_reason = "retrying" if parent.status == "waiting" else None
+    parent.waiting_reason = reason if parent.status == "waiting" else None
     parent.total = children.total()
     parent.done = children.total() - unfinished
     parent.phase = "checking_partners" if unfinished else "finished"

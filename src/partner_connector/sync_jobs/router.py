@@ -20,7 +20,7 @@ from partner_connector.ids import PartnerId, SyncJobId, encode
 from partner_connector.models import SyncJob
 from partner_connector.models.sync_job import UNFINISHED
 from partner_connector.partners.repository import PartnerRepository
-from partner_connector.schemas import Instant
+from partner_connector.schemas import GivenInstant
 from partner_connector.sync_jobs import service
 from partner_connector.sync_jobs.repository import SyncJobFilter, SyncJobRepository
 from partner_connector.sync_jobs.schemas import (
@@ -84,7 +84,8 @@ async def answer_with_job(
         return row
 
     def is_final(row: SyncJob) -> bool:
-        return row.status not in UNFINISHED
+        # A parent is `failed` with its first failed child, and finished with its last one.
+        return row.status not in UNFINISHED and row.finished_at is not None
 
     current = await waiting.until(is_final, read, wait)
     waiting.accepted(
@@ -110,7 +111,7 @@ async def list_sync_jobs(
     trigger: Annotated[list[Trigger] | None, Query(max_length=3)] = None,
     partner_id: Annotated[PartnerId | None, Query(description="Jobs of this partner.")] = None,
     created_after: Annotated[
-        Instant | None, Query(description="Jobs made later than this.")
+        GivenInstant | None, Query(description="Jobs made later than this.")
     ] = None,
 ) -> SyncJobPage:
     """Newest first, parents and children alike."""

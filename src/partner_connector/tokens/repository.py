@@ -2,7 +2,7 @@
 
 import uuid
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.models import Partner, Token, TokenValidation
@@ -48,15 +48,29 @@ class TokenRepository:
         await self.session.flush()
         return validation
 
-    async def get(self, token_id: uuid.UUID) -> Token | None:
-        """One token."""
-        query = select(Token).where(Token.workspace_id == self.workspace_id, Token.id == token_id)
-        return await self.session.scalar(query)
+    async def is_overtaken(self, token: Token) -> bool:
+        """Whether a later hand-over of the same owner is under way or already active."""
+        newer = (
+            exists()
+            .where(*self._of(token.integration_id, token.partner_id))
+            .where(Token.version > token.version, Token.id == TokenValidation.token_id)
+            .where(TokenValidation.purpose != "dry_run", Token.state.in_(["candidate", "active"]))
+        )
+        return bool(await self.session.scalar(select(newer)))
 
     async def active(self, integration_id: uuid.UUID, partner_id: uuid.UUID | None) -> Token | None:
         """The owner's active token. `partner_id` None: our own business's."""
         query = select(Token).where(*self._of(integration_id, partner_id), Token.state == "active")
         return await self.session.scalar(query)
+
+    async def candidates(self, partner_id: uuid.UUID) -> list[Token]:
+        """Tokens of the partner that are still being proven."""
+        query = select(Token).where(
+            Token.workspace_id == self.workspace_id,
+            Token.partner_id == partner_id,
+            Token.state == "candidate",
+        )
+        return list(await self.session.scalars(query))
 
     async def active_elsewhere(
         self, *, fingerprint: str, system_user_id: str | None, other_than: Token

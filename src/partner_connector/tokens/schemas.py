@@ -121,8 +121,8 @@ class PartnerTokenView(Answer):
 class ResidualAccess(Answer):
     """Something that still works in Meta until someone there revokes it."""
 
-    what: str = Field(max_length=300)
-    where: str = Field(max_length=300)
+    what: str = Field(max_length=1000)
+    where: str = Field(max_length=1000)
     how_to_revoke: str = Field(max_length=1000)
 
 

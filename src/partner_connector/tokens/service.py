@@ -47,8 +47,14 @@ async def disconnect(tokens: TokenRepository, partner: Partner) -> None:
     Raises `TokenNotConnected`.
     """
     token = await tokens.active(partner.integration_id, partner.id)
-    if token is None:
+    candidates = await tokens.candidates(partner.id)
+    if token is None and not candidates:
         raise TokenNotConnected
-    token.state = "revoked"
-    token.sealed = None
-    token.retired_at = now()
+    # One that is still being proven must not connect the partner again behind our back.
+    for candidate in candidates:
+        candidate.state = "wiped"
+        candidate.sealed = None
+    if token is not None:
+        token.state = "revoked"
+        token.sealed = None
+        token.retired_at = now()

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from partner_connector.graph import (
+    REQUIRED_SCOPES,
     GraphClient,
     GraphError,
     GraphReader,
+    NotFoundOrForbidden,
     Read,
     TokenDead,
     TokenInspection,
@@ -24,6 +26,7 @@ from partner_connector.sync.shared_assets import (
     SharedAsset,
     shared_assets,
 )
+from partner_connector.validation.host_view import shared_by_us
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +61,16 @@ class Evidence:
     can_list_assigned_users: bool | None = None
     shared: list[SharedAsset] = field(default_factory=list)
     shares_are_complete: bool = True
+    # What our own business says it shares, read only for a token that is narrowed.
+    shared_by_us: list[SharedAsset] | None = None
     # The token's own tasks on each shared asset, by (type, meta id); None where not shown.
     own_tasks: dict[tuple[str, str], frozenset[str] | None] = field(default_factory=dict)
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether a permission that the checks rest on covers some objects only."""
+        granular = self.inspection.granular_scopes if self.inspection else {}
+        return any(granular.get(scope) is not None for scope in REQUIRED_SCOPES)
 
     @property
     def system_user_id(self) -> str | None:
@@ -91,6 +102,12 @@ async def gather(
         if subject.partner_business_id is not None and evidence.me_id is not None:
             await _read_shared_assets(reader, host_reader, subject, evidence)
             await _read_own_tasks(reader, subject.business_id, evidence)
+            if evidence.is_narrowed and host_reader is not None:
+                evidence.shared_by_us = await shared_by_us(
+                    host_reader,
+                    host_business_id=subject.host_business_id,
+                    partner_business_id=subject.partner_business_id,
+                )
     except TokenDead as error:
         evidence.dead = error
     return evidence
@@ -108,14 +125,13 @@ async def _inspect(graph: GraphClient, token: str) -> TokenInspection | None:
 
 async def _read_own_view(reader: GraphReader, subject: Subject, evidence: Evidence) -> None:
     business = subject.business_id
-    me, app, permissions, businesses, node, system_users, apps, people = await _tolerant_batch(
+    me, app, permissions, businesses, system_users, apps, people = await _tolerant_batch(
         reader,
         [
             edges.me(),
             edges.token_app(),
             edges.my_permissions(),
             edges.my_businesses(),
-            edges.business(business),
             edges.system_users(business),
             edges.partner_apps(business),
             edges.business_users(business, limit=1),
@@ -124,7 +140,7 @@ async def _read_own_view(reader: GraphReader, subject: Subject, evidence: Eviden
     evidence.me_id = _text(me, "id")
     evidence.app_id = _text(app, "id")
     evidence.scopes = _granted(permissions)
-    evidence.business_is_visible = node is not None
+    evidence.business_is_visible = await _is_visible(reader, business)
     evidence.can_list_business_users = people is not None
     if businesses is not None:
         evidence.business_ids = frozenset(str(row.get("id")) for row in page_from(businesses).rows)
@@ -137,6 +153,19 @@ async def _read_own_view(reader: GraphReader, subject: Subject, evidence: Eviden
         )
 
 
+async def _is_visible(reader: GraphReader, business_id: str) -> bool | None:
+    """False where there is no such business for this token; None where Meta only refuses."""
+    try:
+        await reader.get(edges.business(business_id))
+    except NotFoundOrForbidden:
+        return False
+    except GraphError as error:
+        if error.transient or isinstance(error, TokenDead):
+            raise
+        return None
+    return True
+
+
 async def _read_shared_assets(
     reader: GraphReader, host_reader: GraphReader | None, subject: Subject, evidence: Evidence
 ) -> None:
@@ -146,7 +175,7 @@ async def _read_shared_assets(
         reader, shared_to=partner, owned_by=host, direction=OURS_TO_PARTNER
     ):
         evidence.shared.extend(found.assets)
-        evidence.shares_are_complete &= found.refusal is None
+        evidence.shares_are_complete &= found.refusal is None and not found.without_owner
     if host_reader is None:
         evidence.shares_are_complete = False
         return

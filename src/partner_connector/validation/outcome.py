@@ -7,8 +7,9 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.clock import now
+from partner_connector.database import clean
 from partner_connector.engine import WorkQueue
-from partner_connector.graph import REQUIRED_SCOPES
+from partner_connector.graph import REQUIRED_SCOPES, TokenInspection
 from partner_connector.models import Integration, Partner, Token, TokenValidation
 from partner_connector.sealing.private import PrivateKeyring
 from partner_connector.sync_jobs import service as sync_jobs
@@ -57,16 +58,27 @@ def _store_facts(token: Token, evidence: Evidence) -> None:
     token.type = inspection.type if inspection else None
     token.system_user_id = evidence.system_user_id
     row: dict[str, Any] = dict(evidence.system_user or {})
-    token.system_user_name = row.get("name")
-    token.system_user_role = row.get("role")
+    token.system_user_name = clean(row.get("name") or "", 500) or None
+    token.system_user_role = clean(row.get("role") or "", 64) or None
     if inspection is not None:
         token.expires_at = inspection.expires_at
         token.data_access_expires_at = inspection.data_access_expires_at
     scopes = granted_scopes(evidence)
     if scopes is not None:
         token.scopes = sorted(scopes)
+        token.granular_scopes = granular_as_json(inspection)
         token.missing_scopes = sorted(REQUIRED_SCOPES - scopes)
         token.excess_scopes = sorted(scopes - REQUIRED_SCOPES)
+
+
+def granular_as_json(inspection: TokenInspection | None) -> dict[str, Any] | None:
+    """Scope → sorted targets, null where it covers everything; None where Meta did not show it."""
+    if inspection is None:
+        return None
+    return {
+        scope: None if targets is None else sorted(targets)
+        for scope, targets in inspection.granular_scopes.items()
+    }
 
 
 async def _activate(

@@ -8,6 +8,7 @@ import uuid
 
 import structlog
 from dbos import DBOS, DBOSConfiguredInstance
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector import work
 from partner_connector.access_tokens import MalformedToken, canonical
@@ -62,17 +63,21 @@ class ValidationWorkflows(DBOSConfiguredInstance):
                     uuid.UUID(validation_id), subject, "meta_refused", f"Meta answered: {error}"
                 )
 
-    @DBOS.step(name="recover_validation")
+    # Tried for some minutes: what crashed the step, a database that is away, may last that long.
+    @DBOS.step(
+        name="recover_validation", retries_allowed=True, interval_seconds=2.0, max_attempts=8
+    )
     async def recover(self, validation_id: str, attempt: int, error: str) -> str:
         """After a fault of our own: try again some times, then say that it failed."""
         log.error("token_validation_crashed", validation_id=validation_id, error=error)
-        pause = pause_after_crash(attempt)
-        if pause is not None:
-            return await self._park(uuid.UUID(validation_id), attempt, pause)
-        async with self.shop.database.reading() as session:
+        async with self.shop.database.writing() as session:
             validation = await session.get(TokenValidation, uuid.UUID(validation_id))
-        if validation is None:
-            return "nothing_to_do"
+            if validation is None or validation.attempt != attempt:
+                return "nothing_to_do"
+            validation.crashes += 1
+            pause = pause_after_crash(validation.crashes)
+        if pause is not None:
+            return await self._park(validation.id, attempt, pause)
         names = checking.PARTNER_CHECKS if validation.partner_id else checking.HOST_CHECKS
         checks = checking.given_up(
             names, "internal_error", "A fault of ours kept us from checking."
@@ -116,6 +121,9 @@ class ValidationWorkflows(DBOSConfiguredInstance):
         try:
             plaintext = canonical(custody.open_token(token, self.shop.keyring))
         except UnreadableToken as error:
+            if error.code == "key_lost":
+                # The API may know a new key a moment earlier than this worker: not a verdict yet.
+                raise
             detail = "The sealed box does not open with the key that it names."
             refused = checking.malformed(names, error.code, detail)
             return await self._conclude(validation_id, refused, None, None, None)
@@ -154,10 +162,15 @@ class ValidationWorkflows(DBOSConfiguredInstance):
         fingerprint: str | None,
     ) -> str:
         async with self.shop.database.writing() as session:
-            validation = await session.get(TokenValidation, validation_id, with_for_update=True)
+            validation = await session.get(TokenValidation, validation_id)
             if validation is None or validation.status == "completed":
                 return "nothing_to_do"
-            token = await session.get_one(Token, validation.token_id)
+            await self._lock_owner(session, validation)
+            await session.refresh(validation, with_for_update=True)
+            token = await session.get_one(Token, validation.token_id, with_for_update=True)
+            if await self._is_called_off(session, validation, token):
+                names = checking.PARTNER_CHECKS if validation.partner_id else checking.HOST_CHECKS
+                checks, evidence, plaintext = checking.called_off(names), None, None
             await conclude(
                 session,
                 self.shop.queue,
@@ -171,6 +184,22 @@ class ValidationWorkflows(DBOSConfiguredInstance):
             )
             log.info("token_validated", verdict=validation.verdict, purpose=validation.purpose)
             return str(validation.verdict)
+
+    async def _lock_owner(self, session: AsyncSession, validation: TokenValidation) -> None:
+        """Hand-overs and disconnects lock the owner's row too: one of them at a time."""
+        if validation.partner_id is not None:
+            await session.get(Partner, validation.partner_id, with_for_update=True)
+        else:
+            await session.get(Integration, validation.integration_id, with_for_update=True)
+
+    async def _is_called_off(
+        self, session: AsyncSession, validation: TokenValidation, token: Token
+    ) -> bool:
+        if token.state != "candidate" or token.sealed is None:
+            return True
+        if validation.purpose == "dry_run":
+            return False
+        return await TokenRepository(session, token.workspace_id).is_overtaken(token)
 
     async def _refuse(
         self, validation_id: uuid.UUID, subject: Subject, code: str, detail: str

@@ -1,0 +1,78 @@
+"""Assets that were shared at the last check and are not listed at this one.
+
+A shorter list is no proof (DOMAIN, failure 2): an app that was unused for a month is shown an empty
+one. So whoever owns the asset is asked whom it is shared with. What the owner cannot tell either
+counts as still shared: unknown is not gone.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import exists, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from partner_connector.graph import (
+    GraphClient,
+    GraphError,
+    GraphReader,
+    NotFoundOrForbidden,
+    TokenDead,
+    edges,
+    page_from,
+)
+from partner_connector.models import Asset, AssetShare, StagedAsset
+from partner_connector.sync.read import PAGE_REFUSALS, AssetToRead, page_readers
+from partner_connector.sync.target import Target
+
+
+async def shares_not_listed(
+    session: AsyncSession, target: Target, attempt: int, direction: str
+) -> list[AssetToRead]:
+    """Assets that are known as shared this way, and that this attempt was not shown."""
+    listed = exists().where(
+        StagedAsset.job_id == target.job_id,
+        StagedAsset.listed_in == attempt,
+        StagedAsset.type == Asset.type,
+        StagedAsset.meta_id == Asset.meta_id,
+    )
+    query = (
+        select(Asset.type, Asset.meta_id, Asset.name)
+        .join(AssetShare, AssetShare.asset_id == Asset.id)
+        .where(AssetShare.partner_id == target.partner_id)
+        .where(AssetShare.direction == direction, ~listed)
+    )
+    return [AssetToRead(*row) for row in await session.execute(query)]
+
+
+async def still_shared(
+    graph: GraphClient, owner: GraphReader, assets: Sequence[AssetToRead], shared_to: str
+) -> tuple[list[AssetToRead], int]:
+    """Those that their owner says, or may say, are shared to this business, and the calls made."""
+    pages = [asset for asset in assets if asset.type == "page"]
+    others = [asset for asset in assets if asset.type != "page"]
+    reads = [edges.asset_agencies(asset.path) for asset in others]
+    answers: dict[AssetToRead, dict[str, Any] | GraphError] = dict(
+        zip(others, await owner.batch(reads) if reads else [], strict=True)
+    )
+    readers = await page_readers(graph, owner, {page.meta_id for page in pages}) if pages else {}
+    for page in pages:
+        try:
+            reader = readers.get(page.meta_id, owner)
+            answers[page] = await reader.get(edges.asset_agencies(page.path))
+        except PAGE_REFUSALS as error:
+            answers[page] = error
+    hidden = [asset for asset, answer in answers.items() if _may_be_shared(answer, shared_to)]
+    return hidden, sum(reader.counted_calls for reader in {owner, *readers.values()})
+
+
+def _may_be_shared(answer: dict[str, Any] | GraphError, shared_to: str) -> bool:
+    if isinstance(answer, GraphError):
+        if answer.transient or isinstance(answer, TokenDead):
+            raise answer
+        # The owner itself is told that there is no such asset: it is gone, and the share with it.
+        return not isinstance(answer, NotFoundOrForbidden)
+    page = page_from(answer)
+    return page.next_cursor is not None or any(
+        row.get("id") == shared_to and row.get("access_status", "CONFIRMED") != "PENDING"
+        for row in page.rows
+    )
