@@ -6,6 +6,7 @@ another server. Each test gets a database of its own, cloned from one that was m
 """
 
 import os
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -25,13 +26,17 @@ from tests.support.databases import PostgresTemplate, SqliteTemplate, postgres_s
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresTemplate]:
+def postgres() -> Iterator[PostgresTemplate]:
     """A PostgreSQL server with a migrated template."""
-    directory = tmp_path_factory.mktemp("pg")
-    with postgres_server(directory, os.environ.get("TEST_POSTGRES_URL")) as server_url:
-        template = PostgresTemplate(server_url)
-        yield template
-        template.drop()
+    # Not below pytest's own directory: other runs of pytest tidy that up while this one goes on.
+    with tempfile.TemporaryDirectory(
+        prefix="partner-connector-pg-", ignore_cleanup_errors=True
+    ) as directory:
+        given = os.environ.get("TEST_POSTGRES_URL")
+        with postgres_server(Path(directory), given) as server_url:
+            template = PostgresTemplate(server_url)
+            yield template
+            template.drop()
 
 
 @pytest.fixture(scope="session")

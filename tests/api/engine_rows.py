@@ -1,0 +1,14 @@
+"""What the durable engine was asked to do, read from its own table."""
+
+from sqlalchemy import text
+
+from partner_connector.database import Database
+
+
+async def enqueued(database: Database) -> list[str]:
+    """The ids of all work that was ever enqueued, oldest first."""
+    on_sqlite = database.engine.dialect.name == "sqlite"
+    table = "workflow_status" if on_sqlite else "dbos.workflow_status"
+    query = text(f"SELECT workflow_uuid FROM {table} ORDER BY created_at")  # noqa: S608
+    async with database.reading() as session:
+        return list((await session.scalars(query)).all())

@@ -1,0 +1,138 @@
+"""`/v1/api-keys`: shown once, never more than their maker, refused at once when revoked."""
+
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import select
+
+from partner_connector import auth
+from partner_connector.clock import now
+from partner_connector.database import Database
+from partner_connector.models import ApiKey
+from partner_connector.sealing.public import PublicKeyring
+from tests.api.conftest import Standing
+from tests.support.clients import client_of, make_tenant
+
+ON_STANDING = pytest.mark.asyncio(loop_scope="session")
+ONLY_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+async def create(api: httpx.AsyncClient, **body: Any) -> dict[str, Any]:
+    """A new key by the API."""
+    answer = await api.post("/v1/api-keys", json={"name": "ci", "scopes": ["users:read"], **body})
+    assert answer.status_code == 201, answer.text
+    created: dict[str, Any] = answer.json()
+    return created
+
+
+async def test_a_key_is_shown_once(
+    app: FastAPI, api: httpx.AsyncClient, database: Database
+) -> None:
+    """The key works, is in no later answer, and is not in the database."""
+    created = await create(api, scopes=["users:read", "users:read", "partners:read"])
+    key = created["api_key"]
+    assert created["scopes"] == ["partners:read", "users:read"]
+    assert auth.key_id_of(key) is not None
+    async with client_of(app, key) as client:
+        assert (await client.get("/v1/partners")).status_code == 200
+        assert (await client.get("/v1/integrations")).status_code == 403
+    listed = await api.get("/v1/api-keys")
+    assert key not in listed.text
+    assert key.split("_")[2] not in listed.text
+    newest = listed.json()["items"][0]
+    assert newest == {name: created[name] for name in newest}
+    assert "api_key" not in newest
+    async with database.reading() as session:
+        stored = (await session.execute(select(ApiKey.__table__))).all()
+    assert key.split("_")[2] not in repr(stored)
+
+
+async def test_a_revoked_key_is_refused_with_the_next_request(
+    app: FastAPI, api: httpx.AsyncClient
+) -> None:
+    """Revoking takes effect at once, may be repeated, and leaves a trace."""
+    created = await create(api, scopes=["partners:read"])
+    async with client_of(app, created["api_key"]) as client:
+        assert (await client.get("/v1/partners")).status_code == 200
+        answer = await api.delete(f"/v1/api-keys/{created['id']}")
+        assert (answer.status_code, answer.content) == (204, b"")
+        assert (await client.get("/v1/partners")).status_code == 401
+    first = (await api.get("/v1/api-keys")).json()["items"][0]
+    assert first["revoked_at"] is not None
+    assert (await api.delete(f"/v1/api-keys/{created['id']}")).status_code == 204
+    assert (await api.get("/v1/api-keys")).json()["items"][0] == first
+
+
+@ONLY_SQLITE
+async def test_a_key_cannot_grant_what_it_lacks(
+    app: FastAPI, database: Database, keyring: PublicKeyring
+) -> None:
+    """A key hands on its own scopes and no others."""
+    tenant = await make_tenant(database, keyring, scopes=("keys:admin", "users:read"))
+    async with client_of(app, tenant.api_key) as client:
+        await create(client, scopes=["users:read"])
+        answer = await client.post(
+            "/v1/api-keys", json={"name": "more", "scopes": ["users:read", "tokens:write"]}
+        )
+    assert answer.status_code == 403
+    assert answer.json()["code"] == "scope_not_held"
+
+
+@ONLY_SQLITE
+async def test_a_key_cannot_outlive_its_maker(app: FastAPI, api: httpx.AsyncClient) -> None:
+    """A key that expires makes none that lasts longer: else its expiry would mean nothing."""
+    soon = (now() + timedelta(hours=1)).isoformat()
+    later = (now() + timedelta(hours=2)).isoformat()
+    maker = await create(api, scopes=["keys:admin"], expires_at=soon)
+    async with client_of(app, maker["api_key"]) as client:
+        for expires_at in (None, later):
+            body = {"name": "longer", "scopes": ["keys:admin"], "expires_at": expires_at}
+            answer = await client.post("/v1/api-keys", json=body)
+            assert answer.status_code in {403, 422}, answer.text
+        await create(client, scopes=["keys:admin"], expires_at=soon)
+
+
+@ON_STANDING
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"expires_at": "2020-01-01T00:00:00Z"}, "expiry_in_the_past"),
+        ({"expires_at": "tomorrow"}, "validation_failed"),
+        ({"scopes": []}, "validation_failed"),
+        ({"scopes": ["everything"]}, "validation_failed"),
+        ({"scopes": ["tokens:read"]}, "validation_failed"),
+        ({"scopes": "users:read"}, "validation_failed"),
+        ({"name": ""}, "validation_failed"),
+        ({"workspace_id": "wsp_01k9z3v0e8fjt9m2c4r6w8xabc"}, "validation_failed"),
+    ],
+)
+async def test_a_key_that_makes_no_sense_is_refused(
+    standing: Standing, body: dict[str, Any], code: str
+) -> None:
+    """An expiry in the past, no scope, an unknown one: nothing of it makes a key."""
+    before = (await standing.api.get("/v1/api-keys")).json()
+    answer = await standing.api.post(
+        "/v1/api-keys", json={"name": "ci", "scopes": ["users:read"], **body}
+    )
+    assert answer.status_code == 422
+    assert answer.json()["code"] == code
+    assert (await standing.api.get("/v1/api-keys")).json() == before
+
+
+@ONLY_SQLITE
+async def test_an_expiry_takes_effect_by_itself(
+    app: FastAPI, api: httpx.AsyncClient, database: Database
+) -> None:
+    """A key works until its expiry and not after."""
+    created = await create(
+        api, scopes=["partners:read"], expires_at=(now() + timedelta(hours=1)).isoformat()
+    )
+    async with client_of(app, created["api_key"]) as client:
+        assert (await client.get("/v1/partners")).status_code == 200
+        async with database.writing() as session:
+            query = select(ApiKey).where(ApiKey.name == "ci")
+            (await session.scalars(query)).one().expires_at = now()
+        assert (await client.get("/v1/partners")).status_code == 401

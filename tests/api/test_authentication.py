@@ -1,0 +1,125 @@
+"""Who is let in; and the failures that need an application of their own."""
+
+import json
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from partner_connector import auth
+from partner_connector.clock import now
+from partner_connector.database import Database
+from partner_connector.models import ApiKey
+from partner_connector.sealing.public import PublicKeyring
+from tests.api import world as rows
+from tests.api.problems import assert_problem
+from tests.api.surface import TOKEN
+from tests.support.clients import client_of, make_tenant
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+async def store_key(
+    database: Database, keyring: PublicKeyring, workspace_id: UUID, **values: Any
+) -> str:
+    """A key in the database, expired or revoked as asked."""
+    minted = auth.mint(keyring.derive(b"pc-api-keys"))
+    key = ApiKey(
+        workspace_id=workspace_id,
+        name="dead",
+        key_id=minted.key_id,
+        digest=minted.digest,
+        scopes=["partners:read"],
+        **values,
+    )
+    await rows.store(database, key)
+    return minted.secret
+
+
+async def test_401_is_the_same_for_every_reason(
+    anonymous: httpx.AsyncClient, database: Database, keyring: PublicKeyring, workspace_id: UUID
+) -> None:
+    """No, empty, garbled, unknown, expired and revoked keys and other schemes look alike."""
+    expired = await store_key(
+        database, keyring, workspace_id, expires_at=now() - timedelta(seconds=1)
+    )
+    revoked = await store_key(database, keyring, workspace_id, revoked_at=now())
+    good = await store_key(database, keyring, workspace_id)
+    unknown = auth.mint(keyring.derive(b"pc-api-keys")).secret
+    forged = auth.mint(b"another pepper").secret
+    credentials = [
+        None,
+        "",
+        "Bearer",
+        "Bearer ",
+        "Bearer nonsense",
+        "Bearer pck_",
+        f"Bearer {good[:-1]}",
+        f"Bearer {good}x",
+        f"Bearer {good.replace('pck', 'sck')}",
+        f"Bearer {unknown}",
+        f"Bearer {forged}",
+        f"Bearer {expired}",
+        f"Bearer {revoked}",
+        f"Basic {good}",
+        f"Token {good}",
+        good,
+        "Bearer \u00e9\u00e9",
+    ]
+    bodies = []
+    for credential in credentials:
+        headers = {} if credential is None else {b"Authorization": credential.encode()}
+        answer = await anonymous.get("/v1/partners", headers=headers)
+        problem = assert_problem(answer, 401, "not_authenticated")
+        assert answer.headers["www-authenticate"].startswith("Bearer")
+        bodies.append({**problem, "request_id": "", "instance": ""})
+    assert all(body == bodies[0] for body in bodies)
+    answer = await anonymous.get("/v1/partners", headers={"Authorization": f"bearer {good}"})
+    assert answer.status_code == 200
+
+
+async def test_a_key_with_the_key_id_of_another_is_refused(
+    anonymous: httpx.AsyncClient, database: Database, keyring: PublicKeyring, workspace_id: UUID
+) -> None:
+    """Knowing the public half of a key is not knowing the key."""
+    good = await store_key(database, keyring, workspace_id)
+    other = auth.mint(keyring.derive(b"pc-api-keys")).secret
+    body = f"pck_{good.split('_')[1]}_{other.split('_')[2][:-6]}"
+    forged = body + auth._checksum(body)
+    assert auth.key_id_of(forged) == good.split("_")[1]
+    answer = await anonymous.get("/v1/partners", headers={"Authorization": f"Bearer {forged}"})
+    assert_problem(answer, 401, "not_authenticated")
+
+
+async def test_403(app: FastAPI, database: Database, keyring: PublicKeyring) -> None:
+    """A key without the scope is told which one it lacks."""
+    tenant = await make_tenant(database, keyring, scopes=("users:read",))
+    async with client_of(app, tenant.api_key) as client:
+        problem = assert_problem(await client.get("/v1/partners"), 403, "scope_missing")
+    assert "partners:read" in problem["detail"]
+
+
+async def test_an_unexpected_failure(app: FastAPI, api: httpx.AsyncClient) -> None:
+    """What nobody foresaw is a 500 in the same shape, without a word of the exception."""
+
+    async def crash() -> None:
+        raise RuntimeError("canary-in-an-exception")
+
+    app.add_api_route("/crash", crash)
+    answer = await api.get("/crash")
+    assert_problem(answer, 500, "internal_error")
+    assert "canary" not in answer.text
+
+
+async def test_64_kib_are_accepted(api: httpx.AsyncClient) -> None:
+    """The limit is 64 KiB and not a byte less."""
+    body = json.dumps({"name": "Acme", "meta_business_id": "1", "access_token": TOKEN}).encode()
+    answer = await api.post(
+        "/v1/integrations",
+        content=body + b" " * (65_536 - len(body)),
+        headers={"Content-Type": "application/json"},
+    )
+    assert answer.status_code == 201

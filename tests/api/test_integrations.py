@@ -1,0 +1,312 @@
+"""`/v1/integrations`: our own business, from its first token to its end."""
+
+import base64
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from nacl.public import PublicKey, SealedBox
+from sqlalchemy import func, select
+
+from partner_connector.app import create_app
+from partner_connector.database import Database
+from partner_connector.ids import decode
+from partner_connector.models import Base, Integration, Partner, Token, TokenValidation
+from partner_connector.sealing.keyring import KeyringFile, rotated
+from partner_connector.sealing.private import PrivateKeyring
+from partner_connector.sealing.public import PublicKeyring, SealedToken
+from partner_connector.settings import Settings
+from tests.api import world as rows
+from tests.api.conftest import Standing
+from tests.api.engine_rows import enqueued
+from tests.api.surface import TOKEN
+from tests.api.world import World
+from tests.support.clients import Tenant, client_of, running
+
+ON_STANDING = pytest.mark.asyncio(loop_scope="session")
+ONLY_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+BODY = {"name": "Acme", "meta_business_id": "1029384756102938"}
+
+
+async def sealed_by_client(api: httpx.AsyncClient, plaintext: str = TOKEN) -> dict[str, str]:
+    """A token sealed as a client does it, with nothing of ours but the published key."""
+    key = (await api.get("/v1/sealing-keys/current")).json()
+    assert key["algorithm"] == "libsodium_sealed_box_x25519"
+    box = SealedBox(PublicKey(base64.b64decode(key["public_key"]))).encrypt(plaintext.encode())
+    return {"sealed_token": base64.b64encode(box).decode(), "key_id": key["key_id"]}
+
+
+async def the_token(database: Database) -> Token:
+    """The only token row."""
+    async with database.reading() as session:
+        return (await session.scalars(select(Token))).one()
+
+
+async def count(database: Database, table: type[Base]) -> int:
+    """How many rows a table has."""
+    async with database.reading() as session:
+        return await session.scalar(select(func.count()).select_from(table)) or 0
+
+
+async def test_create_with_a_token_in_clear(
+    api: httpx.AsyncClient, database: Database, ring: KeyringFile
+) -> None:
+    """A token in clear is sealed on arrival: only the private keyring reads what is stored."""
+    answer = await api.post("/v1/integrations", json={**BODY, "access_token": f' "{TOKEN}"\n'})
+    assert answer.status_code == 201
+    created = answer.json()
+    assert answer.headers["location"] == f"/v1/integrations/{created['id']}"
+    assert created["health"] == "pending_validation"
+    assert created["app_id"] == "2965389650414399"
+    assert created["graph_version"] == "v26.0"
+    assert created["safeguard_percent"] == 20
+    assert created["schedule"] == {"frequency": "daily", "paused": False}
+    assert (await api.get(answer.headers["location"])).json() == created
+    row = await the_token(database)
+    assert row.sealed is not None
+    assert (row.state, row.sealed_as, row.version) == ("candidate", "sealed_box", 1)
+    assert row.key_id == ring.current.key_id
+    assert TOKEN.encode() not in row.sealed
+    everything = [getattr(row, column.key) for column in Token.__table__.columns]
+    assert TOKEN not in repr(everything)
+    assert PrivateKeyring(ring).open_box(SealedToken(row.key_id, row.sealed)) == TOKEN
+
+
+async def test_create_with_a_sealed_token(
+    api: httpx.AsyncClient, database: Database, ring: KeyringFile
+) -> None:
+    """A token that any libsodium sealed for the published key is stored as it came."""
+    form = await sealed_by_client(api)
+    answer = await api.post("/v1/integrations", json={**BODY, **form})
+    assert answer.status_code == 201
+    row = await the_token(database)
+    assert row.sealed == base64.b64decode(form["sealed_token"])
+    assert row.key_id == form["key_id"]
+    assert PrivateKeyring(ring).open_box(SealedToken(row.key_id, row.sealed)) == TOKEN
+
+
+async def test_the_proof_is_enqueued_with_the_row(
+    api: httpx.AsyncClient, database: Database
+) -> None:
+    """One transaction makes the integration, its candidate, its proof and the engine's entry."""
+    assert (await api.post("/v1/integrations", json={**BODY, "access_token": TOKEN})).is_success
+    async with database.reading() as session:
+        proof = (await session.scalars(select(TokenValidation))).one()
+    assert (proof.purpose, proof.status, proof.partner_id) == ("integration", "queued", None)
+    assert await enqueued(database) == [f"validate_token:{proof.id}:1"]
+
+
+async def test_no_work_without_its_row(api: httpx.AsyncClient, database: Database) -> None:
+    """A request that fails leaves neither rows nor work behind."""
+    body = {**BODY, "access_token": TOKEN}
+    assert (await api.post("/v1/integrations", json=body)).status_code == 201
+    before = await enqueued(database)
+    again = await api.post("/v1/integrations", json=body)
+    assert again.status_code == 409
+    assert again.json()["code"] == "integration_exists"
+    assert await enqueued(database) == before
+    assert await count(database, Integration) == 1
+    assert await count(database, Token) == 1
+    assert await count(database, TokenValidation) == 1
+
+
+async def test_two_workspaces_may_integrate_one_business(
+    app: FastAPI, api: httpx.AsyncClient, stranger: Tenant
+) -> None:
+    """A business is unique in a workspace, not in the world: nobody learns of another's."""
+    body = {**BODY, "access_token": TOKEN}
+    assert (await api.post("/v1/integrations", json=body)).status_code == 201
+    async with client_of(app, stranger.api_key) as client:
+        assert (await client.post("/v1/integrations", json=body)).status_code == 201
+
+
+@ON_STANDING
+@pytest.mark.parametrize(
+    ("form", "code"),
+    [
+        ({}, "token_form_invalid"),
+        ({"access_token": None}, "token_form_invalid"),
+        ({"sealed_token": "AAAA"}, "token_form_invalid"),
+        ({"key_id": "sk_0123456789abcdef"}, "token_form_invalid"),
+        ({"access_token": TOKEN, "sealed_token": "AAAA"}, "token_form_invalid"),
+        ({"access_token": TOKEN, "key_id": "sk_0123456789abcdef"}, "token_form_invalid"),
+        (
+            {"access_token": TOKEN, "sealed_token": "AAAA", "key_id": "sk_0123456789abcdef"},
+            "token_form_invalid",
+        ),
+        ({"sealed_token": "A" * 200, "key_id": "sk_0123456789abcdef"}, "unknown_key_id"),
+        ({"access_token": "short"}, "token_malformed"),
+        ({"access_token": "   "}, "token_malformed"),
+        ({"access_token": f"{TOKEN} {TOKEN}"}, "token_malformed"),
+        ({"access_token": f"{TOKEN}\n{TOKEN}"}, "token_malformed"),
+        ({"access_token": f"{TOKEN}\u00e9"}, "token_malformed"),
+        ({"access_token": "x" * 2049}, "token_malformed"),
+        ({"access_token": "x" * 4097}, "validation_failed"),
+        ({"access_token": ""}, "validation_failed"),
+        ({"access_token": 7}, "validation_failed"),
+        ({"sealed_token": "not base64!", "key_id": "sk_0123456789abcdef"}, "validation_failed"),
+        ({"sealed_token": "AAAA", "key_id": "mine"}, "validation_failed"),
+    ],
+)
+async def test_a_token_in_no_form_is_refused(
+    standing: Standing, form: dict[str, Any], code: str
+) -> None:
+    """Neither form, both, a form that is none, or no token at all: told apart and refused."""
+    before = (await standing.api.get("/v1/integrations")).json()
+    answer = await standing.api.post("/v1/integrations", json={**BODY, **form})
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["code"] == code
+    assert (await standing.api.get("/v1/integrations")).json() == before
+
+
+@ON_STANDING
+@pytest.mark.parametrize("size", [0, 1, 47, 48, 4097])
+async def test_a_box_that_is_none_is_refused(standing: Standing, size: int) -> None:
+    """What cannot be a sealed box of a token is refused on arrival."""
+    form = await sealed_by_client(standing.api)
+    form["sealed_token"] = base64.b64encode(b"x" * size).decode() or "===="
+    answer = await standing.api.post("/v1/integrations", json={**BODY, **form})
+    assert answer.status_code == 422
+    assert answer.json()["code"] in {"sealed_token_malformed", "validation_failed"}
+
+
+@ONLY_SQLITE
+@pytest.mark.parametrize("cut", [1, 2, 3])
+async def test_base64_without_its_padding_is_refused(api: httpx.AsyncClient, cut: int) -> None:
+    """A box that was cut while copying is refused with a code of ours, never a 500."""
+    form = await sealed_by_client(api)
+    form["sealed_token"] = form["sealed_token"].rstrip("=")[: -4 * 8 - cut]
+    answer = await api.post("/v1/integrations", json={**BODY, **form})
+    assert answer.status_code in {201, 422}
+    if answer.status_code == 422:
+        assert answer.json()["code"] == "sealed_token_malformed"
+
+
+@ONLY_SQLITE
+async def test_a_deployment_may_demand_sealed_tokens(
+    settings: Settings, keyring: PublicKeyring, database: Database, tenant: Tenant
+) -> None:
+    """With REQUIRE_SEALED_TOKENS a token in clear is refused and a sealed one is not."""
+    strict = settings.model_copy(update={"require_sealed_tokens": True})
+    async with (
+        running(create_app(strict, keyring)) as app,
+        client_of(app, tenant.api_key) as client,
+    ):
+        refused = await client.post("/v1/integrations", json={**BODY, "access_token": TOKEN})
+        assert refused.status_code == 422
+        assert refused.json()["code"] == "sealed_token_required"
+        assert await count(database, Token) == 0
+        form = await sealed_by_client(client)
+        assert (await client.post("/v1/integrations", json={**BODY, **form})).status_code == 201
+
+
+@ONLY_SQLITE
+async def test_a_retiring_key_is_still_accepted(
+    settings: Settings,
+    ring: KeyringFile,
+    api: httpx.AsyncClient,
+    tenant: Tenant,
+    database: Database,
+) -> None:
+    """After a rotation a client that sealed for the key before it is not turned away."""
+    form = await sealed_by_client(api)
+    newer = rotated(ring)
+    async with (
+        running(create_app(settings, PublicKeyring(newer))) as app,
+        client_of(app, tenant.api_key) as client,
+    ):
+        answer = await client.post("/v1/integrations", json={**BODY, **form})
+        keys = (await client.get("/v1/sealing-keys")).json()["items"]
+    assert answer.status_code == 201
+    assert [(key["key_id"], key["state"]) for key in keys] == [
+        (newer.current.key_id, "current"),
+        (ring.current.key_id, "retiring"),
+    ]
+    row = await the_token(database)
+    assert row.sealed is not None
+    assert PrivateKeyring(newer).open_box(SealedToken(row.key_id, row.sealed)) == TOKEN
+
+
+async def test_update(api: httpx.AsyncClient, world: World) -> None:
+    """What is sent is changed, and what is left out stays as it is."""
+    path = f"/v1/integrations/{world.ids['int']}"
+    before = (await api.get(path)).json()
+    answer = await api.patch(path, json={"name": "Renamed", "schedule": {"paused": True}})
+    assert answer.status_code == 200
+    after = answer.json()
+    assert after["updated_at"] > before["updated_at"]
+    assert after == {
+        **before,
+        "name": "Renamed",
+        "schedule": {"frequency": "daily", "paused": True},
+        "updated_at": after["updated_at"],
+    }
+    assert (await api.get(path)).json() == after
+    unchanged = await api.patch(path, json={})
+    assert {**unchanged.json(), "updated_at": ""} == {**after, "updated_at": ""}
+
+
+@ON_STANDING
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"safeguard_percent": 101},
+        {"safeguard_percent": -1},
+        {"safeguard_percent": "20"},
+        {"safeguard_percent": 20.5},
+        {"safeguard_percent": True},
+        {"name": ""},
+        {"name": "a\x00b"},
+        {"name": "x" * 201},
+        {"meta_business_id": "2"},
+        {"health": "healthy"},
+        {"schedule": {"paused": "yes"}},
+    ],
+)
+async def test_update_takes_nothing_else(standing: Standing, body: dict[str, Any]) -> None:
+    """A value out of bounds, of another type, or of a member that is not theirs is refused."""
+    path = f"/v1/integrations/{standing.ids['int']}"
+    before = (await standing.api.get(path)).json()
+    answer = await standing.api.patch(path, json=body)
+    assert answer.status_code == 422, answer.text
+    assert (await standing.api.get(path)).json() == before
+
+
+async def test_delete_takes_everything_along(
+    api: httpx.AsyncClient, database: Database, world: World, workspace_id: UUID
+) -> None:
+    """Deleting an integration removes its partners, people and sealed tokens from here."""
+    neighbour = rows.integration(workspace_id)
+    await rows.store(database, neighbour, rows.partner(neighbour))
+    path = f"/v1/integrations/{world.ids['int']}"
+    answer = await api.delete(path)
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert (await api.get(path)).status_code == 404
+    assert (await api.delete(path)).status_code == 404
+    async with database.reading() as session:
+        left = await rows.everything_of(session, workspace_id)
+    kept = {"api_keys", "integrations", "partners"}
+    assert {table for table, found in left.items() if found} == kept
+    assert await count(database, Integration) == 1
+    assert await count(database, Partner) == 1
+
+
+async def test_replace_the_token(api: httpx.AsyncClient, database: Database, world: World) -> None:
+    """Each new token becomes the next version and is proven; the active one stays active."""
+    active = rows.token(world.partner, partner_id=None, version=1)
+    await rows.store(database, active)
+    path = f"/v1/integrations/{world.ids['int']}/token"
+    for _ in range(2):
+        answer = await api.put(path, json={"access_token": TOKEN})
+        assert answer.status_code == 202
+        assert answer.json()["purpose"] == "integration"
+        assert answer.json()["partner_id"] is None
+    async with database.reading() as session:
+        query = select(Token.version, Token.state).where(
+            Token.integration_id == decode("int", world.ids["int"]), Token.partner_id.is_(None)
+        )
+        found = (await session.execute(query.order_by(Token.version))).all()
+    assert [tuple(row) for row in found] == [(1, "active"), (2, "candidate"), (3, "candidate")]
+    assert len(await enqueued(database)) == 2

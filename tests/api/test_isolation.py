@@ -1,0 +1,149 @@
+"""No workspace sees or changes another's rows, and no key does more than its scopes say."""
+
+from typing import cast
+from uuid import UUID
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from partner_connector.auth import Scope
+from partner_connector.database import Database
+from partner_connector.ids import encode, new_id
+from partner_connector.sealing.public import PublicKeyring
+from tests.api.surface import ID_PREFIXES, OPERATIONS, call, id_prefix, resolve
+from tests.api.world import everything_of, make_world
+from tests.support.clients import ALL_SCOPES, Tenant, client_of, make_tenant
+
+WITH_IDS = [operation for operation in OPERATIONS if operation.ids]
+SCOPED = [operation for operation in OPERATIONS if operation.scopes]
+
+
+def test_every_kind_of_id_has_a_row() -> None:
+    """The world of these tests has a row for each kind of id that a path can hold."""
+    made = {"int", "ptn", "tok", "val", "job", "usr", "ast", "key"}
+    assert made >= ID_PREFIXES
+
+
+async def test_another_workspaces_ids_are_missing_ids(
+    api: httpx.AsyncClient, database: Database, stranger: Tenant
+) -> None:
+    """With another workspace's id every operation answers as with one that never was."""
+    theirs = await make_world(database, cast("UUID", stranger.workspace_id))
+    never = {prefix: encode(prefix, new_id()) for prefix in theirs.ids}
+    async with database.reading() as session:
+        before = await everything_of(session, cast("UUID", stranger.workspace_id))
+    for operation in WITH_IDS:
+        foreign = await call(api, operation, theirs.ids)
+        missing = await call(api, operation, never)
+        assert missing.status_code == 404, operation.name
+        assert foreign.status_code == 404, operation.name
+        apart = {"request_id": "", "instance": ""}
+        assert {**foreign.json(), **apart} == {**missing.json(), **apart}, operation.name
+        differing = {"x-request-id", "content-length"}
+        assert {k: v for k, v in foreign.headers.items() if k not in differing} == {
+            k: v for k, v in missing.headers.items() if k not in differing
+        }, operation.name
+    async with database.reading() as session:
+        assert await everything_of(session, cast("UUID", stranger.workspace_id)) == before
+
+
+async def test_lists_hold_the_own_rows_only(
+    api: httpx.AsyncClient, database: Database, stranger: Tenant
+) -> None:
+    """No list, filtered by another workspace's ids or not at all, shows a row of it."""
+    theirs = await make_world(database, cast("UUID", stranger.workspace_id))
+    for operation in OPERATIONS:
+        if operation.method != "GET" or operation.ids or not operation.is_secured:
+            continue
+        filters = {
+            parameter["name"]: theirs.ids[prefix]
+            for parameter in operation.parameters
+            if (prefix := id_prefix(resolve(parameter["schema"])))
+        }
+        for params in ({}, *({name: value} for name, value in filters.items())):
+            answer = await api.get(operation.path, params=params)
+            assert answer.status_code == 200, (operation.name, params)
+            assert not [v for v in theirs.ids.values() if v in answer.text], operation.name
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_the_documented_scope_is_enough(
+    app: FastAPI, database: Database, keyring: PublicKeyring
+) -> None:
+    """With the documented scope alone each operation does its work."""
+    for operation in OPERATIONS:
+        tenant = await make_tenant(database, keyring, scopes=operation.scopes)
+        world = await make_world(database, cast("UUID", tenant.workspace_id))
+        async with client_of(app, tenant.api_key) as client:
+            answer = await call(client, operation, world.ids)
+        assert answer.status_code not in {401, 403}, operation.name
+        assert answer.is_success, (operation.name, answer.text)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_the_documented_scope_is_needed(
+    app: FastAPI, database: Database, keyring: PublicKeyring
+) -> None:
+    """With every scope but the documented one each operation is refused, and changes nothing."""
+    for operation in SCOPED:
+        others = tuple(scope for scope in ALL_SCOPES if scope not in operation.scopes)
+        tenant = await make_tenant(database, keyring, scopes=others)
+        workspace_id = cast("UUID", tenant.workspace_id)
+        world = await make_world(database, workspace_id)
+        async with database.reading() as session:
+            before = await everything_of(session, workspace_id)
+        async with client_of(app, tenant.api_key) as client:
+            answer = await call(client, operation, world.ids)
+        assert answer.status_code == 403, operation.name
+        assert answer.json()["code"] == "scope_missing"
+        async with database.reading() as session:
+            assert await everything_of(session, workspace_id) == before, operation.name
+
+
+async def test_no_key_no_answer(anonymous: httpx.AsyncClient, database: Database) -> None:
+    """Every secured operation is closed without a key, before it looks at anything else."""
+    assert database is not None
+    never = {prefix: encode(prefix, new_id()) for prefix in ID_PREFIXES}
+    for operation in OPERATIONS:
+        if operation.is_secured:
+            answer = await call(anonymous, operation, never)
+            assert answer.status_code == 401, operation.name
+
+
+def test_every_operation_declares_who_may_call_it() -> None:
+    """Under `/v1` everything but the catalogue of problems needs a key, with at most one scope."""
+    known = {str(scope) for scope in Scope}
+    for operation in OPERATIONS:
+        assert operation.security is not None, operation.name
+        if operation.path.startswith("/v1/") and operation.path != "/v1/problems":
+            assert len(operation.security) == 1, operation.name
+            assert len(operation.scopes) <= 1, operation.name
+            assert set(operation.scopes) <= known, operation.name
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "scope"),
+    [
+        ("GET", "/v1/integrations", "integrations:read"),
+        ("POST", "/v1/integrations", "integrations:write"),
+        ("PUT", "/v1/integrations/{integration_id}/token", "integrations:write"),
+        ("POST", "/v1/integrations/{integration_id}/sync-jobs", "syncs:run"),
+        ("GET", "/v1/partners", "partners:read"),
+        ("GET", "/v1/partners/{partner_id}/onboarding", "partners:read"),
+        ("GET", "/v1/partners/{partner_id}/assets", "partners:read"),
+        ("GET", "/v1/partners/{partner_id}/token", "partners:read"),
+        ("PUT", "/v1/partners/{partner_id}/token", "tokens:write"),
+        ("DELETE", "/v1/partners/{partner_id}/token", "tokens:write"),
+        ("POST", "/v1/partners/{partner_id}/token-validations", "tokens:write"),
+        ("GET", "/v1/token-validations/{validation_id}", "tokens:write"),
+        ("POST", "/v1/partners/{partner_id}/sync-jobs", "syncs:run"),
+        ("GET", "/v1/sync-jobs", "syncs:read"),
+        ("GET", "/v1/partner-users", "users:read"),
+        ("POST", "/v1/api-keys", "keys:admin"),
+    ],
+)
+def test_scopes_are_those_of_the_contract(method: str, path: str, scope: str) -> None:
+    """The scopes in the document are those that API.md promises."""
+    found = [each.scopes for each in OPERATIONS if (each.method, each.path) == (method, path)]
+    assert found == [(scope,)]

@@ -1,0 +1,148 @@
+"""`/v1/partner-users`: who can touch what."""
+
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+
+from partner_connector.database import Database
+from partner_connector.ids import encode
+from tests.api import world as rows
+from tests.api.conftest import Standing
+from tests.api.world import SEEN_AT, World
+
+
+@pytest.fixture
+async def people(database: Database, workspace_id: UUID) -> dict[str, str]:
+    """Three people of two partners of two integrations. Answers ids to filter by."""
+    first, second = rows.integration(workspace_id), rows.integration(workspace_id)
+    north, south = rows.partner(first), rows.partner(second)
+    ada = rows.partner_user(
+        north, name="Ada 50%", email="ada_1@example.com", role_class="admin", two_factor="on"
+    )
+    bob = rows.partner_user(
+        north,
+        name="Bob",
+        email="adax1@example.com",
+        kind="pending_invite",
+        state="removed",
+        removed_at=SEEN_AT,
+    )
+    robot = rows.partner_user(south, name="Robot", email=None, kind="system_user")
+    things = [rows.asset(first), rows.asset(second)]
+    await rows.store(
+        database,
+        first,
+        second,
+        north,
+        south,
+        ada,
+        bob,
+        robot,
+        *things,
+        rows.grant(things[0], ada),
+        rows.grant(things[0], ada, via="asset_group"),
+        rows.grant(things[1], robot),
+    )
+    return {
+        "partner_id": encode("ptn", south.id),
+        "integration_id": encode("int", first.id),
+        "asset_id": encode("ast", things[0].id),
+    }
+
+
+async def names(api: httpx.AsyncClient, **params: Any) -> list[str]:
+    """The names that a filtered list answers."""
+    answer = await api.get("/v1/partner-users", params=params)
+    assert answer.status_code == 200, answer.text
+    return [item["name"] for item in answer.json()["items"]]
+
+
+FILTERS: list[tuple[dict[str, Any], list[str]]] = [
+    ({}, ["Ada 50%", "Bob", "Robot"]),
+    ({"sort": "-name"}, ["Robot", "Bob", "Ada 50%"]),
+    ({"kind": "person"}, ["Ada 50%"]),
+    ({"kind": ["person", "system_user"]}, ["Ada 50%", "Robot"]),
+    ({"state": "active"}, ["Ada 50%", "Robot"]),
+    ({"state": "removed"}, ["Bob"]),
+    ({"role_class": "admin"}, ["Ada 50%"]),
+    ({"two_factor": "on"}, ["Ada 50%"]),
+    ({"two_factor": ["on", "off"]}, ["Ada 50%"]),
+    ({"email": "ADA_1@Example.com"}, ["Ada 50%"]),
+    ({"email": "ada_1"}, []),
+    ({"q": "ROB"}, ["Robot"]),
+    ({"q": "%"}, ["Ada 50%"]),
+    ({"q": "ada_1"}, ["Ada 50%"]),
+    ({"q": "example.com"}, ["Ada 50%", "Bob"]),
+]
+
+
+async def test_filters(api: httpx.AsyncClient, people: dict[str, str]) -> None:
+    """Each filter keeps what it names; several values mean “or”; `q` takes no wildcards."""
+    assert people
+    found = [(params, await names(api, **params)) for params, _ in FILTERS]
+    assert found == FILTERS
+
+
+async def test_filters_by_id(api: httpx.AsyncClient, people: dict[str, str]) -> None:
+    """People of a partner, of an integration, or on an asset: each of them once."""
+    found = {name: await names(api, **{name: value}) for name, value in people.items()}
+    assert found == {
+        "partner_id": ["Robot"],
+        "integration_id": ["Ada 50%", "Bob"],
+        "asset_id": ["Ada 50%"],
+    }
+
+
+@pytest.mark.asyncio(loop_scope="session")
+@pytest.mark.parametrize("value", ["1", "robots", "", "Person"])
+async def test_a_filter_takes_no_other_value(standing: Standing, value: str) -> None:
+    """A value that a filter does not know is refused, not answered with an empty list."""
+    answer = await standing.api.get("/v1/partner-users", params={"kind": value})
+    assert answer.status_code == 422
+
+
+async def test_expand_grants(api: httpx.AsyncClient, database: Database, world: World) -> None:
+    """`expand=grants` adds each user's assets and tasks, and nothing else changes."""
+    lonely = rows.partner_user(world.partner, name="Zoe", email=None)
+    page = rows.asset(world.integration, type="page", name="Front page")
+    await rows.store(
+        database,
+        lonely,
+        page,
+        rows.grant(page, world.user, tasks=["MANAGE"], full_control=True, via="asset_group"),
+    )
+    plain = (await api.get("/v1/partner-users")).json()["items"]
+    expanded = (await api.get("/v1/partner-users", params={"expand": "grants"})).json()["items"]
+    assert [item["grants"] for item in plain] == [None, None]
+    assert [{**item, "grants": None} for item in expanded] == plain
+    assert expanded[1]["grants"] == []
+    assert expanded[0]["grants"] == [
+        {
+            "asset": {
+                "id": world.ids["ast"],
+                "type": "ad_account",
+                "meta_id": world.asset.meta_id,
+                "name": "Spring campaign",
+            },
+            "tasks": ["ADVERTISE"],
+            "full_control": False,
+            "via": "direct",
+            "granted_at": "2026-11-01T12:00:00.000Z",
+        },
+        {
+            "asset": {
+                "id": encode("ast", page.id),
+                "type": "page",
+                "meta_id": page.meta_id,
+                "name": "Front page",
+            },
+            "tasks": ["MANAGE"],
+            "full_control": True,
+            "via": "asset_group",
+            "granted_at": "2026-11-01T12:00:00.000Z",
+        },
+    ]
+    one = (await api.get(f"/v1/partner-users/{world.ids['usr']}")).json()
+    assert one == expanded[0]

@@ -1,0 +1,86 @@
+"""What the API answers is what its document says it answers."""
+
+from typing import Any, cast
+from uuid import UUID
+
+import httpx
+import pytest
+
+from partner_connector.database import Database
+from partner_connector.ids import encode, new_id
+from tests.api.surface import DOCUMENT, ID_PREFIXES, OPERATIONS, Operation, call
+from tests.api.world import make_world
+from tests.contracts.json_schema import violations
+from tests.support.clients import Tenant
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+def contradictions(operation: Operation, answer: httpx.Response) -> list[str]:
+    """Where an answer differs from its declaration."""
+    declared = DOCUMENT["paths"][operation.path][operation.method.lower()]["responses"]
+    status = str(answer.status_code)
+    if status not in declared:
+        return [f"{operation.name}: {status} is not declared"]
+    response: dict[str, Any] = declared[status]
+    if "$ref" in response:
+        response = DOCUMENT["components"]["responses"][response["$ref"].split("/")[-1]]
+    found = [
+        f"{operation.name}: {status} lacks the header {name}"
+        for name in response.get("headers", {})
+        # The allowance is told only where there is one.
+        if name.lower() not in answer.headers and not name.startswith("RateLimit")
+    ]
+    content = response.get("content")
+    if content is None:
+        return found + ([f"{operation.name}: {status} has a body"] if answer.content else [])
+    media_type = answer.headers["content-type"].split(";")[0]
+    if media_type not in content:
+        return [*found, f"{operation.name}: {status} is {media_type}"]
+    wrong = violations(DOCUMENT, content[media_type]["schema"], answer.json())
+    return found + [f"{operation.name}: {status}: {each}" for each in wrong]
+
+
+async def test_successes(api: httpx.AsyncClient, database: Database, tenant: Tenant) -> None:
+    """Each operation's success has the declared status, headers and shape."""
+    found = []
+    for operation in OPERATIONS:
+        world = await make_world(database, cast("UUID", tenant.workspace_id))
+        answer = await call(api, operation, world.ids)
+        assert answer.is_success, (operation.name, answer.text)
+        found += contradictions(operation, answer)
+    assert found == []
+
+
+async def test_missing_things(api: httpx.AsyncClient, database: Database) -> None:
+    """Each operation's 404 is declared and has the shape of a problem."""
+    assert database is not None
+    never = {prefix: encode(prefix, new_id()) for prefix in ID_PREFIXES}
+    found = []
+    for operation in OPERATIONS:
+        if operation.ids:
+            answer = await call(api, operation, never)
+            assert answer.status_code == 404, operation.name
+            found += contradictions(operation, answer)
+    assert found == []
+
+
+async def test_wrong_bodies(api: httpx.AsyncClient, database: Database, tenant: Tenant) -> None:
+    """Each operation's refusal of a body is declared and has the shape of a problem."""
+    world = await make_world(database, cast("UUID", tenant.workspace_id))
+    found = []
+    for operation in OPERATIONS:
+        if operation.body is None:
+            continue
+        for parts in (
+            {"json": {"unknown": 1}},
+            {"json": [1]},
+            {"content": b"{", "headers": {"Content-Type": "application/json"}},
+            {"content": b"x", "headers": {"Content-Type": "text/plain"}},
+            {"content": b"x" * 70_000, "headers": {"Content-Type": "application/json"}},
+        ):
+            url = operation.url(world.ids)
+            answer = await api.request(operation.method, url, **cast("dict[str, Any]", parts))
+            assert answer.is_client_error, (operation.name, parts)
+            found += contradictions(operation, answer)
+    assert found == []

@@ -1,0 +1,98 @@
+"""The simulated Meta: its truth, and what tests do to it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+Json = dict[str, Any]
+
+
+class Meta:
+    """The control surface of one running simulator."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._http = httpx.Client(base_url=f"{url}/__simulator__", trust_env=False, timeout=30)
+
+    def close(self) -> None:
+        """Give back the connection."""
+        self._http.close()
+
+    def world(self) -> Json:
+        """Everything that is true right now."""
+        return self._json(self._http.get("/world"))
+
+    def host(self) -> Json:
+        """Our own business."""
+        host: Json = self.world()["host"]
+        return host
+
+    def partners(self) -> dict[str, Json]:
+        """Every partner by its id in Meta."""
+        return {partner["id"]: partner for partner in self.world()["partners"]}
+
+    def partner(self, business_id: str) -> Json:
+        """One partner as it is now."""
+        return self.partners()[business_id]
+
+    def token(self, business_id: str, kind: str = "good") -> str:
+        """What a partner's admin would paste."""
+        return str(self.partner(business_id)["tokens"][kind])
+
+    def tokens(self) -> set[str]:
+        """Every token there is: of the host and of each partner, good and bad."""
+        world = self.world()
+        owners = [world["host"], *world["partners"]]
+        return {str(token) for owner in owners for token in owner["tokens"].values()}
+
+    def reset(self) -> None:
+        """Back to the first moment."""
+        self._json(self._http.post("/reset"))
+
+    def mutate(self, op: str, **arguments: Any) -> Json:
+        """Change the world."""
+        return self._json(self._http.post("/mutations", json={"op": op, **arguments}))
+
+    def fault(
+        self,
+        match: Mapping[str, str],
+        fault: Mapping[str, Any],
+        *,
+        after: int = 0,
+        times: int | None = None,
+    ) -> None:
+        """Break the calls that match, from the one after so many and for so many times."""
+        rule: Json = {"match": dict(match), "fault": dict(fault), "after": after}
+        if times is not None:
+            rule["times"] = times
+        self._json(self._http.post("/faults", json=rule), 201)
+
+    def heal(self) -> None:
+        """Forget every fault."""
+        assert self._http.delete("/faults").status_code == 204
+
+    def switch(self, **values: Any) -> None:
+        """Turn some of the simulator's switches."""
+        self._json(self._http.patch("/switches", json=values))
+
+    def latency(self, seconds: float) -> None:
+        """Every answer takes at least this long."""
+        self.switch(latency_seconds=seconds)
+
+    def down(self, is_down: bool) -> None:
+        """Meta is away, or back."""
+        self._json(self._http.post("/down", json={"down": is_down}))
+
+    def calls(self) -> Json:
+        """What was asked since the counters were last at zero."""
+        return self._json(self._http.get("/calls"))
+
+    def forget_calls(self) -> None:
+        """Counters to zero."""
+        assert self._http.delete("/calls").status_code == 204
+
+    def _json(self, answer: httpx.Response, expected: int = 200) -> Json:
+        assert answer.status_code == expected, answer.text
+        document: Json = answer.json()
+        return document

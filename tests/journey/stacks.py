@@ -1,0 +1,153 @@
+"""The two ways to run the product, started as an operator would start them."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.journey.caller import Caller
+from tests.journey.meta import Json, Meta
+from tests.support.processes import (
+    Running,
+    api_process,
+    graph_simulator,
+    run_cli,
+    run_json,
+    wait_for_log,
+    worker_process,
+)
+
+
+@dataclass(slots=True)
+class Stack:
+    """A running product in front of a simulated Meta of its own."""
+
+    name: str
+    directory: Path
+    operator: Mapping[str, str]
+    """Settings for the command line: they reach the whole keyring."""
+    data_dir: Path
+    meta: Meta
+    api: Running
+    database_url: str | None = None
+    workers: dict[str, Running] = field(default_factory=dict)
+    """Worker processes by the id under which they work; none in the embedded mode."""
+    kept: list[bytes] = field(default_factory=list)
+    """Every answer of the API."""
+    secrets: set[str] = field(default_factory=set)
+    """API keys that were handed out, and the app's secret."""
+    more: ExitStack = field(default_factory=ExitStack)
+    free_tenants: list[Json] = field(default_factory=list)
+    """Workspaces that are as empty as on their first day."""
+
+    def tenant(self) -> Json:
+        """A new workspace and a key for it."""
+        made = make_tenant(self.operator, self.directory)
+        self.secrets.add(made["api_key"])
+        return made
+
+    @contextmanager
+    def caller(self) -> Iterator[Caller]:
+        """A customer with an empty workspace of its own.
+
+        What it made is deleted afterwards. Since nothing is left then, the next one may have the
+        workspace: the command line takes a second for each.
+        """
+        tenant = self.free_tenants.pop() if self.free_tenants else self.tenant()
+        caller = Caller(self.api.url, self.meta, tenant, self.kept)
+        try:
+            yield caller
+            for integration in caller.everything("/v1/integrations"):
+                gone = caller.ask("DELETE", f"/v1/integrations/{integration['id']}")
+                assert gone.status_code == 204
+            for path in ("/v1/partners", "/v1/partner-users", "/v1/sync-jobs"):
+                assert caller.everything(path) == []
+            self.free_tenants.append(tenant)
+        finally:
+            caller.close()
+
+    def add_worker(self) -> Running:
+        """One more worker process."""
+        name = f"worker-{len(list(self.directory.glob('worker-*.log')))}"
+        running = self.more.enter_context(worker_process(self.operator, self.directory, name))
+        started = json.loads(wait_for_log(running, "worker_started"))
+        self.workers[started["executor"]] = running
+        return running
+
+    def logs(self) -> bytes:
+        """What every process of ours has printed so far."""
+        ours = [path for path in self.directory.glob("*.log") if path.name != "simulator.log"]
+        return b"\n".join(path.read_bytes() for path in sorted(ours))
+
+
+def make_tenant(operator: Mapping[str, str], directory: Path) -> Json:
+    """A new workspace and a key that may do everything, through the command line."""
+    workspace = run_json("workspace", "create", "Journey", settings=operator, cwd=directory)
+    scopes = ("--workspace", workspace["id"], "--scope", "all")
+    key = run_json("api-key", "create", *scopes, settings=operator, cwd=directory)
+    return {"workspace_id": workspace["id"], "api_key": key["api_key"]}
+
+
+@contextmanager
+def simulated_meta(directory: Path, *options: str) -> Iterator[Meta]:
+    """A simulator of one's own."""
+    with graph_simulator(directory, *options) as simulator:
+        meta = Meta(simulator.url)
+        try:
+            yield meta
+        finally:
+            meta.close()
+
+
+def settings_for(meta: Meta, data_dir: Path) -> dict[str, str]:
+    """What both modes have in common."""
+    return {
+        "DATA_DIR": str(data_dir),
+        "GRAPH_BASE_URL": meta.url,
+        "META_APP_SECRET": str(meta.world()["app"]["secret"]),
+        "RATE_LIMIT": "off",
+        "LOG_LEVEL": "DEBUG",
+    }
+
+
+@contextmanager
+def embedded_stack(directory: Path, *simulator_options: str) -> Iterator[Stack]:
+    """One process on SQLite, which provisions itself."""
+    with simulated_meta(directory, *simulator_options) as meta:
+        data_dir = directory / "var"
+        settings = settings_for(meta, data_dir)
+        with api_process(settings, directory, "--with-worker") as api:
+            secrets = {settings["META_APP_SECRET"]}
+            yield Stack("embedded", directory, settings, data_dir, meta, api, secrets=secrets)
+
+
+@contextmanager
+def separate_stack(directory: Path, database_url: str) -> Iterator[Stack]:
+    """An API that can only seal, two workers that can open, and PostgreSQL between them."""
+    with simulated_meta(directory) as meta:
+        data_dir = directory / "var"
+        full, public = data_dir / "keyring.json", directory / "api" / "keyring.public.json"
+        common = settings_for(meta, data_dir) | {"DATABASE_URL": database_url}
+        operator = common | {"KEYRING_FILE": str(full)}
+        for command in (("migrate",), ("keys", "generate"), ("keys", "public", "--out", public)):
+            done = run_cli(*map(str, command), settings=operator, cwd=directory)
+            assert done.returncode == 0, done.stderr
+        of_api = common | {"KEYRING_FILE": str(public), "DATA_DIR": str(directory / "api")}
+        del of_api["META_APP_SECRET"]
+        with api_process(of_api, directory) as api, ExitStack() as more:
+            secrets = {common["META_APP_SECRET"]}
+            stack = Stack(
+                "separate",
+                directory,
+                operator,
+                data_dir,
+                meta,
+                api,
+                database_url=database_url,
+                secrets=secrets,
+                more=more,
+            )
+            stack.add_worker()
+            stack.add_worker()
+            yield stack

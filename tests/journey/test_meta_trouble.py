@@ -1,0 +1,135 @@
+"""While Meta is away or refuses more calls, work waits, the API answers, and nobody need act."""
+
+import time
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.journey import truth
+from tests.journey.caller import Caller, at_once, first_with, wait_until
+from tests.journey.meta import Json
+
+# What a throttled call answers, and the seconds after which work may go on at the earliest.
+THROTTLED: dict[str, tuple[Json, float]] = {
+    "app limit, no word on how long": ({"error": {"code": 4}}, 60),
+    "app limit with its usage": (
+        {
+            "error": {"code": 4},
+            "usage": {"x-app-usage": {"call_count": 100, "total_cputime": 20, "total_time": 20}},
+        },
+        60,
+    ),
+    "ad account limit with a time to regain access": (
+        {
+            "error": {"code": 80004, "subcode": 2446079},
+            "usage": {
+                "x-business-use-case-usage": {
+                    "1": [
+                        {
+                            "type": "ads_management",
+                            "call_count": 100,
+                            "total_cputime": 10,
+                            "total_time": 10,
+                            "estimated_time_to_regain_access": 7,
+                        }
+                    ]
+                }
+            },
+        },
+        7 * 60,
+    ),
+}
+
+HICCUPS: list[Json] = [
+    {"http": 500, "body": "<html>oops</html>"},
+    {"reset": True},
+    {"empty_body": True},
+    {"service_unavailable_200": True},
+    {"ok_with_error_body": {"code": 2}},
+    {"null_batch_item": True},
+    {"error": {"code": 1, "is_transient": True}},
+]
+
+
+@pytest.mark.parametrize("stack", ["embedded"], indirect=True)
+def test_while_meta_is_down_work_waits_and_the_api_answers(caller: Caller) -> None:
+    """No verdict, no failure, quick answers; and when Meta is back both complete by themselves."""
+    integration, partners = caller.discover()
+    known, new = first_with(partners, "agency"), first_with(partners, "client")
+    caller.connected(known)
+    token = caller.meta.token(new["meta_business_id"])
+    caller.meta.down(True)
+
+    answer = caller.ask("PUT", f"/v1/partners/{new['id']}/token", json={"access_token": token})
+    assert answer.status_code == 202
+    job = caller.start_check(known)
+    slowest = 0.0
+    for path in ("/readyz", "/v1/partners", f"/v1/partner-users?partner_id={known['id']}") * 5:
+        started = time.monotonic()
+        assert caller.ask("GET", path).status_code == 200
+        slowest = max(slowest, time.monotonic() - started)
+    assert slowest < 1.0
+    print(f"slowest read while Meta is down: {slowest * 1000:.0f} ms")
+
+    location = answer.headers["Location"]
+    validation = wait_until(lambda: caller.get(location), lambda seen: seen["resume_at"])
+    assert (validation["status"], validation["verdict"]) == ("running", None)
+    job = caller.waiting(job)
+    assert (job["status_label"], job["waiting_reason"]) == ("Retrying", "retrying")
+    assert job["error"] is None
+    assert 0 < seconds_until(job["resume_at"]) < 10
+    assert caller.partner(new)["onboarding_status"] == "pending_onboarding"
+    assert caller.partner(known)["onboarding_status"] == "onboarded"
+
+    caller.meta.down(False)
+    job = caller.ended(job)
+    assert (job["status"], job["error"], job["waiting_reason"]) == ("completed", None, None)
+    assert job["attempt"] > 1
+    validation = wait_until(lambda: caller.get(location), lambda seen: seen["completed_at"])
+    assert validation["verdict"] == "connectable"
+    assert caller.partner(new)["onboarding_status"] == "onboarded"
+    caller.settle(new)
+    assert integration["health"] == "healthy"
+
+
+def test_a_throttled_check_waits_for_as_long_as_meta_says(caller: Caller) -> None:
+    """Each kind of limit parks the job with the reason, and not a minute too early."""
+    _, partners = caller.discover()
+    chosen = [first_with(partners, side) for side in ("agency", "client", "both")]
+    at_once(caller.connected, chosen)
+    cases = list(zip(chosen, THROTTLED.values(), strict=True))
+    for partner, (fault, _) in cases:
+        owner = f"{partner['meta_business_id']}/good"
+        caller.meta.fault({"edge": "business_users", "owner": owner}, fault)
+
+    jobs = at_once(caller.start_check, chosen)
+
+    for (_, (_, at_least)), job in zip(cases, jobs, strict=True):
+        waiting = caller.waiting(job)
+        assert (waiting["waiting_reason"], waiting["status_label"]) == ("rate_limited", "Retrying")
+        assert at_least - 5 < seconds_until(waiting["resume_at"]) < at_least * 1.1 + 5
+        assert waiting["error"] is None
+    caller.meta.heal()
+    again = caller.start_check(chosen[0])
+    assert again["id"] == jobs[0]["id"]
+
+
+def test_a_hiccup_is_not_noticed(caller: Caller) -> None:
+    """Single bad answers of every kind in one check are asked again and change nothing."""
+    _, partners = caller.discover()
+    partner = caller.connected(first_with(partners, "both"))
+    users = truth.users(caller.meta.partner(partner["meta_business_id"]))
+
+    for number, fault in enumerate(HICCUPS):
+        caller.meta.fault({"edge": "assigned_users"}, fault, after=number, times=1)
+    job = caller.check(partner)
+
+    assert job["partial"] is False
+    assert job["attempt"] == 1
+    assert job["counts"]["unchanged"] == len(users)
+    assert truth.shown_users(caller.users(partner)) == users
+
+
+def seconds_until(instant: str) -> float:
+    """From now on."""
+    return (datetime.fromisoformat(instant) - datetime.now(UTC)).total_seconds()

@@ -1,0 +1,168 @@
+"""Processes that are killed or asked to stop in the middle of a check for updates."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from partner_connector.ids import decode
+from tests.journey import truth
+from tests.journey.caller import FINAL, Caller, first_with, wait_until
+from tests.journey.canaries import files_of, search
+from tests.journey.meta import Json, Meta
+from tests.journey.stacks import Stack, make_tenant, settings_for, simulated_meta
+from tests.support.processes import Running, api_process
+
+SLOW = 0.4
+UNDER_WAY = {"listing_people", "reading_access"}
+STOPS_WITHIN_SECONDS = 10.0
+
+Record = Callable[[str, object], None]
+
+
+def test_the_embedded_process_goes_on_after_kill_and_after_sigterm(
+    tmp_path: Path, record_property: Record
+) -> None:
+    """Killed mid-check, restarted, asked to stop mid-check, restarted: the same job completes."""
+    kept: list[bytes] = []
+    with simulated_meta(tmp_path) as meta:
+        settings = settings_for(meta, tmp_path / "var")
+        with api_process(settings, tmp_path, "--with-worker", name="first") as api:
+            tenant = make_tenant(settings, tmp_path)
+            caller = Caller(api.url, meta, tenant, kept)
+            integration, partners = caller.discover()
+            partner = caller.connected(first_with(partners, "both"))
+            change_something(meta, partner)
+            job = check_under_way(caller, integration, partner)
+            api.kill()
+            caller.close()
+
+        with api_process(settings, tmp_path, "--with-worker", name="second") as api:
+            caller = Caller(api.url, meta, tenant, kept)
+            assert caller.job(job)["status"] == "running"
+            caller.close()
+            seconds, code = stopped(api)
+        record_property("sigterm_of_serve_seconds", seconds)
+        print(f"SIGTERM of `serve --with-worker` mid-check: {seconds:.1f} s, exit code {code}")
+        meta.latency(0.0)
+
+        with api_process(settings, tmp_path, "--with-worker", name="third") as api:
+            caller = Caller(api.url, meta, tenant, kept)
+            assert_completed(caller, partner, caller.ended(job))
+            caller.close()
+            idle_seconds, idle_code = stopped(api)
+        print(f"SIGTERM of an idle `serve --with-worker`: {idle_seconds:.1f} s, {idle_code}")
+        # What a killed process leaves in files is what nobody tidied up.
+        assert search(meta.tokens(), dict(files_of(tmp_path))) == []
+    assert (code, idle_code) == (0, 0)
+    assert max(seconds, idle_seconds) < STOPS_WITHIN_SECONDS
+
+
+@pytest.mark.parametrize("stack", ["separate"], indirect=True)
+def test_a_worker_that_is_asked_to_stop_hands_over(
+    stack: Stack, caller: Caller, record_property: Record
+) -> None:
+    """SIGTERM mid-check: the worker ends within seconds, and the other one completes the job."""
+    integration, partners = caller.discover()
+    partner = caller.connected(first_with(partners, "both"))
+    change_something(caller.meta, partner)
+    job = check_under_way(caller, integration, partner)
+    worker = holder_of(stack, job)
+
+    seconds, code = stopped(worker)
+
+    caller.meta.latency(0.0)
+    started = time.monotonic()
+    stack.add_worker()
+    # The worker that is left must have beaten for 30 s before it may take over.
+    done = caller.ended(job, seconds=75)
+    handed_over = time.monotonic() - started
+    record_property("sigterm_of_worker_seconds", seconds)
+    print(f"SIGTERM of `worker` mid-check: {seconds:.1f} s, exit code {code};")
+    print(f"its job was completed by the other {handed_over:.1f} s later")
+    assert_completed(caller, partner, done)
+    assert code == 0
+    assert seconds < STOPS_WITHIN_SECONDS
+
+
+@pytest.mark.parametrize("stack", ["separate"], indirect=True)
+def test_the_work_of_a_killed_worker_is_taken_over(
+    stack: Stack, caller: Caller, record_property: Record
+) -> None:
+    """kill -9 of the worker that runs the check: another one completes it, nothing is lost."""
+    integration, partners = caller.discover()
+    partner = caller.connected(first_with(partners, "both"))
+    change_something(caller.meta, partner)
+    job = check_under_way(caller, integration, partner)
+
+    holder_of(stack, job).kill()
+
+    caller.meta.latency(0.0)
+    started = time.monotonic()
+    done = caller.ended(job, seconds=75)
+    taken_over = time.monotonic() - started
+    record_property("takeover_seconds", taken_over)
+    print(f"the job of a killed worker was completed {taken_over:.1f} s later")
+    assert_completed(caller, partner, done)
+    stack.add_worker()
+
+
+def change_something(meta: Meta, partner: Json) -> None:
+    """So that the check has somebody to add, to change and to remove."""
+    business_id = partner["meta_business_id"]
+    known = truth.users(meta.partner(business_id))
+    leaver, changed = [
+        user_id for user_id, user in sorted(known.items()) if user["kind"] == "person"
+    ][:2]
+    meta.mutate("leave", person=leaver)
+    meta.mutate("rename", id=changed, name=f"Changed {time.monotonic_ns()}")
+    meta.mutate("join", partner=business_id)
+
+
+def check_under_way(caller: Caller, integration: Json, partner: Json) -> Json:
+    """The child job of a check for updates, in the middle of its reading."""
+    caller.meta.latency(SLOW)
+    parent = caller.start_check(integration)
+    children = wait_until(lambda: caller.children(parent), bool)
+    child = children[partner["id"]]
+    seen = wait_until(
+        lambda: caller.job(child),
+        lambda job: job["progress"]["phase"] in UNDER_WAY or job["status"] in FINAL,
+    )
+    assert seen["status"] == "running", seen
+    return {**seen, "parent_id": parent["id"]}
+
+
+def assert_completed(caller: Caller, partner: Json, job: Json) -> None:
+    """Job and parent are complete, on the first attempt, and the users are Meta's."""
+    assert job["status"] == "completed", job
+    assert job["attempt"] == 1
+    assert job["partial"] is False
+    counts = job["counts"]
+    assert (counts["added"], counts["changed"], counts["removed"]) == (1, 1, 1), counts
+    parent = caller.ended({"id": job["parent_id"]})
+    assert parent["status"] == "completed"
+    known = caller.meta.partner(partner["meta_business_id"])
+    assert truth.shown_users(caller.users(partner)) == truth.users(known)
+    assert caller.partner(partner)["onboarding_status"] == "onboarded"
+
+
+def stopped(running: Running) -> tuple[float, int]:
+    """Seconds from SIGTERM to the end, and the exit code."""
+    started = time.monotonic()
+    code = running.stop(patience=30)
+    return time.monotonic() - started, code
+
+
+def holder_of(stack: Stack, job: Json) -> Running:
+    """The worker process that runs this job, by the engine's record; it leaves the stack."""
+    assert stack.database_url is not None
+    workflow_id = f"{job['task']}:{decode('job', job['id'])}:{job['attempt']}"
+    with psycopg.connect(stack.database_url) as server:
+        row = server.execute(
+            "SELECT executor_id FROM dbos.workflow_status WHERE workflow_uuid = %s", [workflow_id]
+        ).fetchone()
+    assert row is not None
+    return stack.workers.pop(row[0])

@@ -1,0 +1,120 @@
+"""Customers who share a deployment, and requests that come at the same time."""
+
+import sqlite3
+
+import psycopg
+import pytest
+
+from tests.journey import truth
+from tests.journey.caller import Caller, at_once, first_with
+from tests.journey.meta import Json
+from tests.journey.stacks import Stack
+
+
+@pytest.mark.parametrize("stack", ["separate"], indirect=True)
+def test_two_workspaces_with_one_meta_business_see_nothing_of_each_other(
+    stack: Stack, caller: Caller
+) -> None:
+    """The same business connected twice: other ids, own states, and 404 for the other's rows."""
+    integration, partners = caller.discover()
+    with stack.caller() as stranger:
+        other_integration, theirs = stranger.discover()
+        assert set(theirs) == set(partners)
+        assert {item["id"] for item in theirs.values()}.isdisjoint(
+            item["id"] for item in partners.values()
+        )
+
+        partner = caller.connected(first_with(partners, "agency"))
+        assert stranger.partners(onboarding_status="onboarded") == {}
+        assert stranger.everything("/v1/partner-users") == []
+        user, job = caller.users(partner)[0], caller.start_check(partner)
+        caller.settle(partner)
+
+        for path in (
+            f"/v1/integrations/{integration['id']}",
+            f"/v1/partners/{partner['id']}",
+            f"/v1/partners/{partner['id']}/assets",
+            f"/v1/partners/{partner['id']}/onboarding",
+            f"/v1/partners/{partner['id']}/token",
+            f"/v1/partner-users/{user['id']}",
+            f"/v1/sync-jobs/{job['id']}",
+        ):
+            assert caller.ask("GET", path).status_code == 200, path
+            assert stranger.ask("GET", path).status_code == 404, path
+        assert stranger.everything("/v1/partners", integration_id=integration["id"]) == []
+        assert stranger.everything("/v1/partner-users", partner_id=partner["id"]) == []
+        assert stranger.everything("/v1/sync-jobs", partner_id=partner["id"]) == []
+        body = {"access_token": caller.meta.token(partner["meta_business_id"])}
+        for method, path, json in (
+            ("PUT", f"/v1/partners/{partner['id']}/token", body),
+            ("POST", f"/v1/partners/{partner['id']}/token-validations", body),
+            ("DELETE", f"/v1/partners/{partner['id']}/token", None),
+            ("POST", f"/v1/partners/{partner['id']}/sync-jobs", {}),
+            ("POST", f"/v1/integrations/{integration['id']}/sync-jobs", {}),
+            ("DELETE", f"/v1/integrations/{integration['id']}", None),
+        ):
+            assert stranger.ask(method, path, json=json).status_code == 404, path
+
+        # The token is in use next door; that is nobody's business here.
+        same = stranger.connected(theirs[partner["meta_business_id"]])
+        assert stranger.get(f"/v1/partners/{same['id']}/token")["version"] == 1
+        gone = stranger.ask("DELETE", f"/v1/integrations/{other_integration['id']}")
+        assert gone.status_code == 204
+    assert caller.partner(partner)["onboarding_status"] == "onboarded"
+    known = caller.meta.partner(partner["meta_business_id"])
+    assert truth.shown_users(caller.users(partner)) == truth.users(known)
+
+
+def test_ten_tokens_at_once_leave_one_active(stack: Stack, caller: Caller) -> None:
+    """Ten parallel hand-overs: the newest becomes active, and the others are forgotten."""
+    _, partners = caller.discover()
+    partner = first_with(partners, "agency")
+
+    validations = at_once(caller.connect, [partner] * 10)
+
+    assert len({item["id"] for item in validations}) == 10
+    assert "connectable" in {item["verdict"] for item in validations}
+    for validation in validations:
+        # A hand-over that a later one overtook is called off, not judged.
+        codes = {check["code"] for check in validation["checks"] if check["status"] == "fail"}
+        assert validation["verdict"] == "connectable" or codes == {"superseded"}
+    caller.settle(partner)
+    assert caller.partner(partner)["onboarding_status"] == "onboarded"
+    token = caller.get(f"/v1/partners/{partner['id']}/token")
+    assert (token["state"], token["health"], token["version"]) == ("active", "healthy", 10)
+    rows = tokens_of_newest_partner(stack)
+    assert len(rows) == 10
+    assert [state for state, is_kept in rows if is_kept or state == "active"] == ["active"]
+    assert {state for state, _ in rows} <= {"active", "superseded", "wiped"}
+    known = caller.meta.partner(partner["meta_business_id"])
+    assert truth.shown_users(caller.users(partner)) == truth.users(known)
+
+
+def test_a_second_request_joins_the_check_that_runs(caller: Caller) -> None:
+    """Ten parallel requests for a check of one partner start one job."""
+    _, partners = caller.discover()
+    partner = caller.connected(first_with(partners, "client"))
+    caller.meta.latency(0.1)
+    jobs: list[Json] = at_once(caller.start_check, [partner] * 10)
+    caller.meta.latency(0.0)
+    assert len({job["id"] for job in jobs}) == 1
+    assert caller.ended(jobs[0])["status"] == "completed"
+
+
+def tokens_of_newest_partner(stack: Stack) -> list[tuple[str, bool]]:
+    """State of each token of the partner that got the last one, and whether it can be opened."""
+    query = (
+        "SELECT state, sealed IS NOT NULL FROM tokens WHERE partner_id = "
+        "(SELECT partner_id FROM tokens WHERE partner_id IS NOT NULL "
+        "ORDER BY created_at DESC LIMIT 1)"
+    )
+    if stack.database_url is None:
+        connection = sqlite3.connect(stack.data_dir / "partner-connector.db")
+        try:
+            rows = connection.execute(query).fetchall()
+        finally:
+            connection.close()
+    else:
+        with psycopg.connect(stack.database_url) as server:
+            rows = server.execute(query).fetchall()
+    return [(str(state), bool(is_kept)) for state, is_kept in rows]

@@ -1,0 +1,150 @@
+"""What the API must show, computed from the simulator's truth and from nothing of ours."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+Json = dict[str, Any]
+
+TYPES = ("ad_account", "page", "product_catalog", "pixel")
+_FULL_CONTROL = {
+    "ad_account": {"MANAGE"},
+    "page": {"MANAGE", "PROFILE_PLUS_FULL_CONTROL"},
+    "product_catalog": {"MANAGE"},
+    "pixel": {"EDIT"},
+}
+
+
+def asset_counts(partner: Json) -> dict[str, int]:
+    """Shared assets by type, both directions together."""
+    found = Counter(asset["type"] for asset in partner["shared_assets"])
+    return {kind: found[kind] for kind in TYPES}
+
+
+def assets(partner: Json) -> dict[str, Json]:
+    """Shared assets by Meta's id, as `GET /v1/partners/{id}/assets` should tell them."""
+    return {
+        asset["id"]: {
+            "type": asset["type"],
+            "name": asset["name"],
+            "direction": asset["direction"],
+            "permitted_tasks": _permitted(asset),
+            "user_count": len(_directly_assigned(asset)),
+        }
+        for asset in partner["shared_assets"]
+    }
+
+
+def users(partner: Json) -> dict[str, Json]:
+    """People and system users with direct access to a shared asset, by Meta's id."""
+    grants: dict[str, dict[str, Any]] = {}
+    for asset in partner["shared_assets"]:
+        for row in _directly_assigned(asset):
+            grants.setdefault(row["id"], {})[asset["id"]] = {
+                "type": asset["type"],
+                "name": asset["name"],
+                "tasks": sorted(row["tasks"]),
+                "full_control": bool(_FULL_CONTROL[asset["type"]] & set(row["tasks"])),
+            }
+    known = _everyone(partner)
+    return {user_id: {**known[user_id], "grants": of_user} for user_id, of_user in grants.items()}
+
+
+def people_not_stored(partner: Json) -> int:
+    """The partner's people who are not directly assigned to any shared asset."""
+    stored = users(partner)
+    return sum(person["id"] not in stored for person in partner["people"])
+
+
+def names(partner: Json) -> set[str]:
+    """The names of those whom we should show."""
+    return {user["name"] for user in users(partner).values()}
+
+
+def shown_users(items: Iterable[Json]) -> dict[str, Json]:
+    """The API's partner users in the form of `users`."""
+    return {
+        item["meta_user_id"]: {
+            "name": item["name"],
+            "email": item["email"],
+            "role": item["role"],
+            "kind": item["kind"],
+            "title": item["title"],
+            "grants": {
+                grant["asset"]["meta_id"]: {
+                    "type": grant["asset"]["type"],
+                    "name": grant["asset"]["name"],
+                    "tasks": sorted(grant["tasks"]),
+                    "full_control": grant["full_control"],
+                }
+                for grant in item["grants"]
+            },
+        }
+        for item in items
+    }
+
+
+def shown_assets(items: Iterable[Json]) -> dict[str, Json]:
+    """The API's shared assets in the form of `assets`."""
+    return {
+        item["meta_id"]: {
+            "type": item["type"],
+            "name": item["name"],
+            "direction": item["direction"],
+            "permitted_tasks": sorted(item["permitted_tasks"]),
+            "user_count": item["user_count"],
+        }
+        for item in items
+    }
+
+
+def _permitted(asset: Json) -> list[str]:
+    if asset["type"] == "product_catalog":
+        # Of a shared catalog Meta tells roles instead of tasks.
+        return ["ADMIN" if "MANAGE" in asset["permitted_tasks"] else "ADVERTISER"]
+    return sorted(asset["permitted_tasks"])
+
+
+def _directly_assigned(asset: Json) -> list[Json]:
+    people = [row for row in asset["people"] if row["via"] == "direct"]
+    return [*people, *asset["system_users"]]
+
+
+def _everyone(partner: Json) -> dict[str, Json]:
+    people = {
+        person["id"]: {
+            "name": person["name"],
+            # Addresses are compared without regard to case, and shown so.
+            "email": person["email"].strip().lower() if person["email"] else None,
+            "role": person["role"],
+            "kind": "person",
+            "title": person["title"] or None,
+        }
+        for person in partner["people"]
+    }
+    system_users = {
+        member["id"]: {
+            "name": member["name"],
+            "email": None,
+            "role": member["role"],
+            "kind": "system_user",
+            "title": None,
+        }
+        for member in (partner["system_user"], partner["employee_system_user"])
+        if member is not None
+    }
+    return people | system_users
+
+
+def counts(before: Json, after: Json) -> dict[str, int]:
+    """What a complete check counts when it finds `after` where it knew `before`."""
+    old, new = users(before), users(after)
+    changed = sum(new[user_id] != old[user_id] for user_id in old.keys() & new.keys())
+    added = len(new.keys() - old.keys())
+    return {
+        "seen": len(new),
+        "added": added,
+        "changed": changed,
+        "removed": len(old.keys() - new.keys()),
+        "unchanged": len(new) - added - changed,
+    }

@@ -1,0 +1,134 @@
+"""Logs: one event a line, and nothing in it that opens a door."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from partner_connector import auth
+from partner_connector.logging import configure_logging
+from partner_connector.settings import without_environment
+
+TOKEN = "EAABsbCS1iHgBO0made0up0for0these0tests0only"
+KEY = auth.mint(b"p" * 32).secret
+APP_TOKEN = "2965389650414399|abcdefghijklmnopqrstu"
+SECRETS = [TOKEN, KEY, APP_TOKEN]
+
+
+@pytest.fixture(params=["json", "console"])
+def stream(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
+    """Where everything is logged to, in both formats."""
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    out = io.StringIO()
+    configure_logging(without_environment(log_format=request.param, log_level="DEBUG"), out)
+    yield out
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
+    root.handlers = handlers
+    root.setLevel(level)
+
+
+class Talkative:
+    """An object whose `repr` says too much."""
+
+    def __init__(self, secret: str) -> None:
+        self.secret = secret
+
+    def __repr__(self) -> str:
+        return f"Talkative({self.secret})"
+
+
+@pytest.mark.parametrize("secret", SECRETS, ids=["token", "key", "app token"])
+def test_a_secret_in_a_field(stream: io.StringIO, secret: str) -> None:
+    """A secret in the event, a field, a list, a mapping or a bound context is blotted out."""
+    log = structlog.get_logger("ours")
+    structlog.contextvars.bind_contextvars(bound=f"x {secret} y")
+    log.info("event " + secret)  # noqa: G003 - code that breaks the rule is what is caught
+    log.info("event", field=secret, url=f"https://x/?access_token={secret}&a=1")
+    log.info("event", field=[secret, {"deep": (secret,)}])
+    log.bind(more=secret).warning("event")
+    assert stream.getvalue().count("[redacted]") >= 8
+    assert secret not in stream.getvalue()
+
+
+@pytest.mark.parametrize("secret", SECRETS, ids=["token", "key", "app token"])
+def test_a_secret_in_an_object(stream: io.StringIO, secret: str) -> None:
+    """So is one that only the text of an object, an exception or some bytes would show."""
+    log = structlog.get_logger("ours")
+    log.info("event", error=ValueError(secret))
+    log.info("event", thing=Talkative(secret))
+    log.info("event", raw=secret.encode())
+    log.info("event", several={secret})
+    log.info("event", a={secret: 1})
+    assert stream.getvalue().count("event") >= 5
+    assert secret not in stream.getvalue()
+
+
+def _refuse(secret: str, local: str) -> None:
+    raise RuntimeError(f"refused {secret} after {len(local)}")
+
+
+@pytest.mark.parametrize("secret", SECRETS, ids=["token", "key", "app token"])
+def test_a_secret_in_a_traceback(stream: io.StringIO, secret: str) -> None:
+    """A traceback shows neither local variables nor a secret in its message."""
+    try:
+        _refuse(secret, "local-" + "canary")
+    except RuntimeError:
+        structlog.get_logger("ours").exception("event")
+        logging.getLogger("theirs").exception("event")
+    text = stream.getvalue()
+    assert text.count("RuntimeError") >= 2
+    assert secret not in text
+    assert "local-canary" not in text
+
+
+@pytest.mark.parametrize("secret", SECRETS, ids=["token", "key", "app token"])
+def test_a_secret_of_a_library(stream: io.StringIO, secret: str) -> None:
+    """What a library logs goes the same way, its arguments included."""
+    library = logging.getLogger("theirs")
+    library.warning("calling %s", secret)
+    library.warning("calling %(url)s", {"url": f"/?t={secret}"})
+    library.warning("with extra", extra={"token": secret})
+    assert stream.getvalue().count("calling") == 2
+    assert secret not in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    "name", ["httpx", "httpcore", "aiosqlite", "alembic", "asyncio", "dbos", "uvicorn.access"]
+)
+def test_talkative_libraries_are_quiet(stream: io.StringIO, name: str) -> None:
+    """Libraries that log URLs or statements speak up from WARNING on, even at DEBUG."""
+    logging.getLogger(name).info("GET https://graph.facebook.com/?canary=1")
+    logging.getLogger(f"{name}.deep").debug("canary")
+    assert stream.getvalue() == ""
+
+
+def test_a_line_cannot_be_forged(stream: io.StringIO) -> None:
+    """A line break in a value makes no second line that looks like an event of ours."""
+    structlog.get_logger("ours").info("event", field='x\n{"event": "forged"}\r\nforged')
+    lines = stream.getvalue().strip().splitlines()
+    assert not [line for line in lines if line.startswith(("forged", '{"event": "forged"'))]
+
+
+def test_json_has_one_object_a_line() -> None:
+    """The JSON format is one object a line with time in UTC, level, logger and event."""
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    out = io.StringIO()
+    configure_logging(without_environment(log_format="json", log_level="INFO"), out)
+    try:
+        structlog.get_logger("ours").info("one", number=1)
+        structlog.get_logger("ours").debug("not shown")
+        logging.getLogger("theirs").warning("two")
+    finally:
+        structlog.reset_defaults()
+        root.handlers = handlers
+        root.setLevel(level)
+    one, two = (json.loads(line) for line in out.getvalue().splitlines())
+    assert (one["event"], one["number"], one["level"], one["logger"]) == ("one", 1, "info", "ours")
+    assert one["timestamp"].endswith("Z")
+    assert (two["event"], two["level"], two["logger"]) == ("two", "warning", "theirs")

@@ -1,0 +1,130 @@
+"""The tree of migrations: up, down, up again, and the same tables as the models."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from pydantic import SecretStr
+from sqlalchemy import Connection, Engine, inspect, text
+
+from partner_connector import migrate
+from partner_connector.models import Base
+from partner_connector.settings import Settings, without_environment
+from tests.support.databases import PostgresTemplate
+
+OUR_TABLES = set(Base.metadata.tables)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Settings]:
+    """Settings for a database without any table, on each of the two."""
+    if request.param == "sqlite":
+        yield without_environment(database_url=SecretStr(f"sqlite:///{tmp_path / 'empty.db'}"))
+    else:
+        server: PostgresTemplate = request.getfixturevalue("postgres")
+        with server.empty() as url:
+            yield without_environment(database_url=SecretStr(url))
+
+
+@pytest.fixture
+def engine(empty: Settings) -> Iterator[Engine]:
+    """A connection pool to it."""
+    made = migrate.sync_engine(empty)
+    yield made
+    made.dispose()
+
+
+def config(connection: Connection) -> Config:
+    """Alembic's configuration for this connection."""
+    made = migrate.alembic_config()
+    made.attributes["connection"] = connection
+    return made
+
+
+def tables(engine: Engine) -> set[str]:
+    """Which of our tables there are."""
+    with engine.connect() as connection:
+        return set(inspect(connection).get_table_names()) & OUR_TABLES
+
+
+def differences(connection: Connection) -> list[object]:
+    """What autogenerate would write: `alembic check`."""
+    context = MigrationContext.configure(
+        connection,
+        opts={
+            "compare_type": True,
+            "include_object": lambda _object, name, kind, _reflected, _other: (
+                kind != "table" or name in OUR_TABLES
+            ),
+        },
+    )
+    return list(compare_metadata(context, Base.metadata))
+
+
+def test_up_down_up(engine: Engine) -> None:
+    """Head can be reached from nothing, left again without a trace, and reached once more."""
+    for _ in range(2):
+        with engine.begin() as connection:
+            command.upgrade(config(connection), "head")
+        assert tables(engine) == OUR_TABLES
+        with engine.connect() as connection:
+            assert migrate.is_at_head(connection)
+        with engine.begin() as connection:
+            command.downgrade(config(connection), "base")
+        assert tables(engine) == set()
+        with engine.connect() as connection:
+            assert not migrate.is_at_head(connection)
+
+
+def test_the_tables_are_those_of_the_models(engine: Engine) -> None:
+    """Nothing differs between a migrated database and the models: no migration is missing."""
+    with engine.begin() as connection:
+        command.upgrade(config(connection), "head")
+    with engine.connect() as connection:
+        assert differences(connection) == []
+
+
+def test_a_difference_would_be_found(engine: Engine) -> None:
+    """The comparison is not blind: a missing column and a missing index are told."""
+    with engine.begin() as connection:
+        command.upgrade(config(connection), "head")
+        connection.execute(text("DROP INDEX ix_partner_users_workspace_id_email"))
+        connection.execute(text("ALTER TABLE executors DROP COLUMN beat_at"))
+    with engine.connect() as connection:
+        found = repr(differences(connection))
+    assert "ix_partner_users_workspace_id_email" in found
+    assert "beat_at" in found
+
+
+def test_migrating_twice_is_harmless(empty: Settings, engine: Engine) -> None:
+    """The program's own upgrade runs twice, keeps the rows, and makes the engine's tables too."""
+    migrate.upgrade(empty)
+    with engine.begin() as connection:
+        connection.execute(
+            text("INSERT INTO executors (id, beat_at) VALUES ('a', '2026-01-01 00:00:00+00:00')")
+        )
+    migrate.upgrade(empty)
+    schema = None if empty.uses_sqlite else "dbos"
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM executors")) == 1
+        assert "workflow_status" in inspect(connection).get_table_names(schema=schema)
+        assert differences(connection) == []
+    migrate.require_head(empty)
+
+
+def test_behind_is_not_ready(empty: Settings) -> None:
+    """A database that was never migrated is refused with what to do about it."""
+    with pytest.raises(migrate.DatabaseNotReady, match="partner-connector migrate"):
+        migrate.require_head(empty)
+
+
+def test_there_is_one_head() -> None:
+    """The tree has one head and one base: no two people's revisions stand side by side."""
+    script = ScriptDirectory.from_config(migrate.alembic_config())
+    assert len(script.get_heads()) == 1
+    assert len(script.get_bases()) == 1

@@ -1,0 +1,210 @@
+"""The keyring's file: private, never lost to an overwrite, and refused when it is damaged."""
+
+import base64
+import json
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from partner_connector import provision
+from partner_connector.sealing import keyring as keyring_file
+from partner_connector.sealing.keyring import KeyringError, KeyringFile, public_half, rotated
+from partner_connector.sealing.private import PrivateKeyring
+from partner_connector.sealing.public import PublicKeyring
+
+Document = dict[str, Any]
+
+
+@pytest.fixture
+def path(tmp_path: Path, ring: KeyringFile) -> Path:
+    """A written keyring."""
+    path = tmp_path / "keyring.json"
+    keyring_file.write_new(path, ring)
+    return path
+
+
+def mode(path: Path) -> int:
+    """The permission bits of a file."""
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_only_the_owner_reads_it(tmp_path: Path) -> None:
+    """Both files are made 0600, and stay so through a rotation."""
+    path = tmp_path / "deep" / "keyring.json"
+    provision.generate_keyring(path)
+    public = provision.public_sibling(path)
+    assert [mode(path), mode(public)] == [0o600, 0o600]
+    provision.rotate_keyring(path)
+    assert [mode(path), mode(public)] == [0o600, 0o600]
+
+
+def test_it_is_never_overwritten(path: Path) -> None:
+    """A second generation fails and leaves the first ring as it was."""
+    before = path.read_bytes()
+    with pytest.raises(KeyringError, match="exists already"):
+        keyring_file.write_new(path, keyring_file.generate())
+    with pytest.raises(KeyringError, match="exists already"):
+        provision.generate_keyring(path)
+    assert path.read_bytes() == before
+
+
+def test_a_round_trip(path: Path, ring: KeyringFile) -> None:
+    """What is written is read back the same, and a replacement leaves no other file behind."""
+    assert keyring_file.read(path) == ring
+    newer = rotated(ring)
+    keyring_file.replace_atomically(path, newer)
+    assert keyring_file.read(path) == newer
+    assert [each.name for each in path.parent.iterdir()] == ["keyring.json"]
+
+
+def test_the_public_file_holds_no_private_key(path: Path, ring: KeyringFile) -> None:
+    """The exported half has every public key, and none of the private ones in any form."""
+    public = path.with_name("public.json")
+    provision.export_public(rotated(ring), public)
+    text = public.read_text(encoding="utf-8")
+    assert "private" not in text
+    assert ring.current.private_key is not None
+    assert ring.current.private_key not in text
+    assert not keyring_file.read(public).holds_private_keys
+    assert len(keyring_file.read(public).keys) == 2
+    with pytest.raises(KeyringError):
+        rotated(keyring_file.read(public))
+
+
+def test_a_rotation_reaches_the_public_file(tmp_path: Path) -> None:
+    """API and worker agree about the current key after a rotation."""
+    path = tmp_path / "keyring.json"
+    provision.generate_keyring(path)
+    ring = provision.rotate_keyring(path)
+    public = keyring_file.read(provision.public_sibling(path))
+    assert public == public_half(ring)
+
+
+def _cut_key(document: Document) -> None:
+    document["keys"][0]["private_key"] = base64.b64encode(b"x" * 31).decode()
+
+
+def _long_key(document: Document) -> None:
+    document["keys"][0]["public_key"] = base64.b64encode(b"x" * 33).decode()
+
+
+def _short_secret(document: Document) -> None:
+    document["service_secret"] = base64.b64encode(b"x" * 16).decode()
+
+
+def _no_secret(document: Document) -> None:
+    del document["service_secret"]
+
+
+def _no_keys(document: Document) -> None:
+    document["keys"] = []
+
+
+def _keys_of_another_kind(document: Document) -> None:
+    document["keys"] = "none"
+
+
+def _two_current(document: Document) -> None:
+    document["keys"].append({**document["keys"][0], "key_id": "sk_0000000000000000"})
+
+
+def _none_current(document: Document) -> None:
+    document["keys"][0]["state"] = "retiring"
+
+
+def _not_base64(document: Document) -> None:
+    document["keys"][0]["private_key"] = "!" * 44
+
+
+def _number_for_a_key(document: Document) -> None:
+    document["keys"][0]["public_key"] = 7
+
+
+def _unknown_member(document: Document) -> None:
+    document["keys"][0]["surprise"] = 1
+
+
+def _other_format(document: Document) -> None:
+    document["format"] = 2
+
+
+def _no_time(document: Document) -> None:
+    document["keys"][0]["created_at"] = "yesterday"
+
+
+def _naive_time(document: Document) -> None:
+    document["keys"][0]["created_at"] = "2026-11-24T09:30:00"
+
+
+def _key_without_id(document: Document) -> None:
+    document["keys"][0]["key_id"] = None
+
+
+def _one_id_twice(document: Document) -> None:
+    document["keys"].append({**document["keys"][0], "state": "retiring"})
+
+
+def _halves_that_do_not_fit(document: Document) -> None:
+    other = keyring_file.generate().current
+    document["keys"][0]["public_key"] = other.public_key
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        _cut_key,
+        _long_key,
+        _short_secret,
+        _no_secret,
+        _no_keys,
+        _keys_of_another_kind,
+        _two_current,
+        _none_current,
+        _not_base64,
+        _number_for_a_key,
+        _unknown_member,
+        _other_format,
+        _no_time,
+        _naive_time,
+        _key_without_id,
+        _one_id_twice,
+        _halves_that_do_not_fit,
+    ],
+    ids=lambda damage: damage.__name__,
+)
+def test_a_damaged_file_is_refused(path: Path, damage: Callable[[Document], None]) -> None:
+    """A file in which anything is wrong is refused when it is read, and quotes nothing of it."""
+    document = json.loads(path.read_text(encoding="utf-8"))
+    secrets = [document["service_secret"], document["keys"][0]["private_key"]]
+    damage(document)
+    path.write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(KeyringError) as caught:
+        PublicKeyring(keyring_file.read(path))
+    assert str(path) in str(caught.value)
+    assert not [secret for secret in secrets if secret in str(caught.value)]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b'"x"', b"7", b"\xff\xfe"])
+def test_what_is_no_keyring_is_refused(path: Path, content: bytes) -> None:
+    """An empty, cut or foreign file is refused in one sentence."""
+    path.write_bytes(content)
+    with pytest.raises(KeyringError, match=path.name):
+        keyring_file.read(path)
+
+
+def test_no_file(tmp_path: Path) -> None:
+    """A file that is not there, or is a directory, is named."""
+    with pytest.raises(KeyringError, match="there is no keyring at"):
+        keyring_file.read(tmp_path / "absent.json")
+    with pytest.raises(KeyringError, match="cannot be read"):
+        keyring_file.read(tmp_path)
+
+
+def test_a_worker_refuses_a_public_file(path: Path, ring: KeyringFile) -> None:
+    """The public half cannot be mistaken for the full ring."""
+    keyring_file.replace_atomically(path, public_half(ring))
+    with pytest.raises(KeyringError, match="full keyring"):
+        PrivateKeyring(keyring_file.read(path))
