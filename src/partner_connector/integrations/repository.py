@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from partner_connector.errors import Conflict
+from partner_connector.errors import Conflict, found
 from partner_connector.models import Integration
 from partner_connector.pagination import KeysetOrder, PageRequest
 
@@ -34,12 +34,12 @@ class IntegrationRepository:
         except IntegrityError:
             raise IntegrationExists from None
 
-    async def get(self, integration_id: uuid.UUID, *, lock: bool = False) -> Integration | None:
-        """One integration; with `lock` its row stays locked until the transaction ends."""
+    async def get(self, integration_id: uuid.UUID, *, lock: bool = False) -> Integration:
+        """One integration; with `lock` its row stays locked until the end. Raises `NotFound`."""
         query = select(Integration).where(
             Integration.workspace_id == self.workspace_id, Integration.id == integration_id
         )
-        return await self.session.scalar(query.with_for_update() if lock else query)
+        return found(await self.session.scalar(query.with_for_update() if lock else query))
 
     async def page(self, page: PageRequest) -> tuple[list[Integration], str | None]:
         """Oldest first."""

@@ -13,7 +13,6 @@ from partner_connector.dependencies import (
     WaitSeconds,
     WriteSession,
 )
-from partner_connector.errors import NotFound
 from partner_connector.ids import IntegrationId, encode
 from partner_connector.integrations.repository import IntegrationRepository
 from partner_connector.integrations.schemas import (
@@ -85,8 +84,6 @@ async def get_integration(
 ) -> IntegrationView:
     """One integration and its health."""
     integration = await IntegrationRepository(session, caller.workspace_id).get(integration_id)
-    if integration is None:
-        raise NotFound
     return IntegrationView.model_validate(integration)
 
 
@@ -102,8 +99,6 @@ async def update_integration(
     """Name, safeguard and schedule."""
     integrations = IntegrationRepository(session, caller.workspace_id)
     integration = await integrations.get(integration_id, lock=True)
-    if integration is None:
-        raise NotFound
     for name, value in body.model_dump(exclude_none=True).items():
         setattr(integration, name, value)
     await session.flush()
@@ -122,8 +117,6 @@ async def delete_integration(
     """Removes its partners, users and sealed tokens from here. Changes nothing in Meta."""
     integrations = IntegrationRepository(session, caller.workspace_id)
     integration = await integrations.get(integration_id, lock=True)
-    if integration is None:
-        raise NotFound
     await integrations.remove(integration)
     return Response(status_code=204)
 
@@ -147,8 +140,6 @@ async def replace_integration_token(
     sealed = intake.sealed(body, context.keyring, require_sealed=settings.require_sealed_tokens)
     integrations = IntegrationRepository(session, caller.workspace_id)
     integration = await integrations.get(integration_id, lock=True)
-    if integration is None:
-        raise NotFound
     validation = await tokens.submit(
         session,
         context.queue,
@@ -185,8 +176,6 @@ async def start_integration_sync_job(
     """
     async with context.database.writing() as session:
         integration = await IntegrationRepository(session, caller.workspace_id).get(integration_id)
-        if integration is None:
-            raise NotFound
         job = await sync_jobs.request_integration_sync(
             session, context.queue, integration, trigger="api"
         )

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Select, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from partner_connector.errors import found
 from partner_connector.models import Asset, Grant, PartnerUser
 from partner_connector.pagination import KeysetOrder, PageRequest
 
@@ -73,12 +74,12 @@ class PartnerUserRepository:
         self.session = session
         self.workspace_id = workspace_id
 
-    async def get(self, user_id: uuid.UUID) -> PartnerUser | None:
-        """One partner user."""
+    async def get(self, user_id: uuid.UUID) -> PartnerUser:
+        """One partner user. Raises `NotFound`."""
         query = select(PartnerUser).where(
             PartnerUser.workspace_id == self.workspace_id, PartnerUser.id == user_id
         )
-        return await self.session.scalar(query)
+        return found(await self.session.scalar(query))
 
     async def page(
         self, page: PageRequest, only: PartnerUserFilter, sort: str

@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 
 from partner_connector.dependencies import PageDep, ReadSession, UsersReader
-from partner_connector.errors import NotFound
 from partner_connector.ids import AssetId, IntegrationId, PartnerId, PartnerUserId
 from partner_connector.models import Asset, Grant, PartnerUser
 from partner_connector.partner_users.repository import PartnerUserFilter, PartnerUserRepository
@@ -79,8 +78,6 @@ async def get_partner_user(
     """One partner user with every grant."""
     users = PartnerUserRepository(session, caller.workspace_id)
     row = await users.get(partner_user_id)
-    if row is None:
-        raise NotFound
     grants = await users.grants_of([row.id])
     return partner_user_view(row, grants.get(row.id, []))
 

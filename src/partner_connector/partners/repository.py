@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from partner_connector.errors import found
 from partner_connector.models import Asset, AssetShare, Grant, Partner, TokenValidation
 from partner_connector.pagination import KeysetOrder, PageRequest
 from partner_connector.partners.status import ActiveToken, join_condition, onboarding_status
@@ -52,23 +53,23 @@ class PartnerRepository:
         self.session = session
         self.workspace_id = workspace_id
 
-    async def get(self, partner_id: uuid.UUID) -> Partner | None:
-        """One partner."""
-        return await self.session.scalar(self._one(partner_id))
+    async def get(self, partner_id: uuid.UUID) -> Partner:
+        """One partner. Raises `NotFound`."""
+        return found(await self.session.scalar(self._one(partner_id)))
 
-    async def get_for_update(self, partner_id: uuid.UUID) -> Partner | None:
-        """One partner, its row locked until the transaction ends."""
-        return await self.session.scalar(self._one(partner_id).with_for_update())
+    async def get_for_update(self, partner_id: uuid.UUID) -> Partner:
+        """One partner, its row locked until the transaction ends. Raises `NotFound`."""
+        return found(await self.session.scalar(self._one(partner_id).with_for_update()))
 
-    async def get_with_status(self, partner_id: uuid.UUID) -> tuple[Partner, str] | None:
-        """One partner and its onboarding status."""
+    async def get_with_status(self, partner_id: uuid.UUID) -> tuple[Partner, str]:
+        """One partner and its onboarding status. Raises `NotFound`."""
         query = (
             select(Partner, onboarding_status)
             .outerjoin(ActiveToken, join_condition)
             .where(Partner.workspace_id == self.workspace_id, Partner.id == partner_id)
         )
-        row = (await self.session.execute(query)).one_or_none()
-        return None if row is None else (row[0], row[1])
+        partner, status = found((await self.session.execute(query)).one_or_none())
+        return partner, status
 
     async def page(
         self, page: PageRequest, only: PartnerFilter, sort: str

@@ -5,7 +5,6 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 
 from partner_connector.dependencies import ContextDep, PageDep, PartnersReader, ReadSession
-from partner_connector.errors import NotFound
 from partner_connector.ids import IntegrationId, PartnerId
 from partner_connector.models import Partner
 from partner_connector.partners import onboarding
@@ -76,10 +75,9 @@ async def get_partner(
     partner_id: PartnerId, caller: PartnersReader, session: ReadSession, context: ContextDep
 ) -> PartnerView:
     """One partner, with its onboarding status."""
-    found = await PartnerRepository(session, caller.workspace_id).get_with_status(partner_id)
-    if found is None:
-        raise NotFound
-    return partner_view(*found, context.settings)
+    partners = PartnerRepository(session, caller.workspace_id)
+    partner, status = await partners.get_with_status(partner_id)
+    return partner_view(partner, status, context.settings)
 
 
 @router.get(
@@ -92,10 +90,7 @@ async def get_partner_onboarding(
 ) -> PartnerOnboarding:
     """Step by step: done or not, what was seen, and what to do next."""
     partners = PartnerRepository(session, caller.workspace_id)
-    found = await partners.get_with_status(partner_id)
-    if found is None:
-        raise NotFound
-    partner, status = found
+    partner, status = await partners.get_with_status(partner_id)
     newest = await partners.telling_validation(partner.id)
     return PartnerOnboarding(
         partner_id=partner.id,
@@ -115,8 +110,7 @@ async def list_partner_assets(
 ) -> SharedAssetPage:
     """As of the partner's last check for updates."""
     partners = PartnerRepository(session, caller.workspace_id)
-    if await partners.get(partner_id) is None:
-        raise NotFound
+    await partners.get(partner_id)
     rows, cursor = await partners.assets_page(page, partner_id)
     items = [
         SharedAssetView(

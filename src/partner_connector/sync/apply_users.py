@@ -6,9 +6,8 @@ not see is not a user who left.
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, literal, or_, select, text, update
+from sqlalchemy import and_, delete, exists, func, literal, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import InstrumentedAttribute
 
 from partner_connector.clock import now
 from partner_connector.database import upsert
@@ -16,7 +15,6 @@ from partner_connector.models import (
     Asset,
     AssetShare,
     Grant,
-    Integration,
     Partner,
     PartnerUser,
     StagedAsset,
@@ -24,11 +22,13 @@ from partner_connector.models import (
     StagedUser,
     SyncJob,
 )
-from partner_connector.sync import progress
-
-# What the people edges tell and an asset does not.
-_ENRICHMENT = ("kind", "email", "title", "role", "role_class", "two_factor", "finance_permission")
-_FACTS = ("name", *_ENRICHMENT)
+from partner_connector.sync.differences import ENRICHMENT, FACTS, count_differences, has_access
+from partner_connector.sync.removals import (
+    may_remove,
+    remove_everything,
+    remove_grants,
+    retire_people,
+)
 
 
 async def apply_users(session: AsyncSession, job: SyncJob) -> None:
@@ -39,14 +39,14 @@ async def apply_users(session: AsyncSession, job: SyncJob) -> None:
     await _drop_what_this_attempt_did_not_list(session, job)
     await _keep_facts_that_were_not_read(session, job)
     await _tell_the_planner(session)
-    complete = await _may_remove(session, job)
+    complete = await may_remove(session, job)
     await _apply_assets(session, job, at, remove=complete)
-    await _count(session, job, remove=complete)
+    await count_differences(session, job, remove=complete)
     await _apply_people(session, job, at)
     await _apply_grants(session, job, at)
     if complete:
-        await _remove_grants(session, job)
-        await _retire_people(session, job, at)
+        await remove_grants(session, job)
+        await retire_people(session, job, at)
         partner.data_as_of = as_of
         partner.people_without_access_count = await _people_without_access(session, job)
     partner.last_synced_at = at
@@ -56,39 +56,9 @@ async def apply_users(session: AsyncSession, job: SyncJob) -> None:
 async def end_partnership(session: AsyncSession, partner: Partner) -> None:
     """Meta, read to its end, no longer lists the partner: nothing is shared, nobody has access."""
     at = now()
-    await session.execute(delete(Grant).where(Grant.partner_id == partner.id))
-    await session.execute(delete(AssetShare).where(AssetShare.partner_id == partner.id))
-    await session.execute(
-        update(PartnerUser)
-        .where(PartnerUser.partner_id == partner.id, PartnerUser.state == "active")
-        .values(state="removed", removed_at=at)
-        .execution_options(synchronize_session=False)
-    )
+    await remove_everything(session, partner, at)
     partner.data_as_of = at
     await _refresh_counts(session, partner)
-
-
-async def _may_remove(session: AsyncSession, job: SyncJob) -> bool:
-    """Whether everything was read, and the safeguard allows as many removals as there would be."""
-    not_read = exists().where(StagedAsset.job_id == job.id, StagedAsset.state != "read")
-    if job.partial or await session.scalar(select(not_read)):
-        return False
-    active = select(func.count()).where(
-        PartnerUser.partner_id == job.partner_id, PartnerUser.state == "active"
-    )
-    leaving = active.where(~_has_access(job, PartnerUser.meta_user_id))
-    leavers, users = await session.scalar(leaving) or 0, await session.scalar(active) or 0
-    integration = await session.get_one(Integration, job.integration_id)
-    if leavers * 100 <= users * integration.safeguard_percent:
-        return True
-    detail = (
-        f"{leavers} of {users} users would be removed, more than the "
-        f"{integration.safeguard_percent} % that the integration's safeguard allows: nothing was "
-        "removed. If it is right, raise "
-        "`safeguard_percent` and check for updates again."
-    )
-    progress.warn(job, "safeguard", None, detail)
-    return False
 
 
 async def _tell_the_planner(session: AsyncSession) -> None:
@@ -126,7 +96,7 @@ async def _keep_facts_that_were_not_read(session: AsyncSession, job: SyncJob) ->
     )
     values = {
         name: select(getattr(PartnerUser, name)).where(known).scalar_subquery()
-        for name in _ENRICHMENT
+        for name in ENRICHMENT
     }
     await session.execute(
         update(StagedUser)
@@ -196,108 +166,6 @@ async def _apply_assets(session: AsyncSession, job: SyncJob, at: datetime, *, re
         )
 
 
-def _has_access(job: SyncJob, meta_user_id: InstrumentedAttribute[str]) -> ColumnElement[bool]:
-    return exists().where(StagedGrant.job_id == job.id, StagedGrant.meta_user_id == meta_user_id)
-
-
-def _is_asset_of_staged_grant(job: SyncJob) -> ColumnElement[bool]:
-    return and_(
-        Asset.integration_id == job.integration_id,
-        Asset.type == StagedGrant.asset_type,
-        Asset.meta_id == StagedGrant.asset_meta_id,
-    )
-
-
-def _staged_for_grant(job: SyncJob) -> ColumnElement[bool]:
-    """A staged grant for the row of `Grant` at hand."""
-    return (
-        exists()
-        .where(
-            PartnerUser.id == Grant.partner_user_id,
-            Asset.id == Grant.asset_id,
-            StagedGrant.job_id == job.id,
-            StagedGrant.meta_user_id == PartnerUser.meta_user_id,
-            StagedGrant.via == Grant.via,
-            _is_asset_of_staged_grant(job),
-        )
-        .correlate(Grant)
-    )
-
-
-async def _count(session: AsyncSession, job: SyncJob, *, remove: bool) -> None:
-    """Count differences before they are applied. A user changes once, however much of it did."""
-    staged, user = StagedUser, PartnerUser
-    known = and_(user.partner_id == job.partner_id, user.meta_user_id == staged.meta_user_id)
-    with_access = and_(staged.job_id == job.id, _has_access(job, staged.meta_user_id))
-    active = and_(known, user.state == "active")
-    facts_differ = or_(
-        *(getattr(user, name).is_distinct_from(getattr(staged, name)) for name in _FACTS)
-    )
-    differs = or_(facts_differ, _grants_differ(job, remove=remove))
-
-    async def number(query: ColumnElement[bool]) -> int:
-        counted = select(func.count()).select_from(staged).outerjoin(user, active).where(query)
-        return await session.scalar(counted) or 0
-
-    job.seen = await number(with_access)
-    job.added = await number(and_(with_access, user.id.is_(None)))
-    job.changed = await number(and_(with_access, user.id.is_not(None), differs))
-    job.unchanged = job.seen - job.added - job.changed
-    job.removed = 0
-    if remove:
-        gone = select(func.count()).where(
-            user.partner_id == job.partner_id,
-            user.state == "active",
-            ~_has_access(job, user.meta_user_id),
-        )
-        job.removed = await session.scalar(gone) or 0
-
-
-def _grants_differ(job: SyncJob, *, remove: bool) -> ColumnElement[bool]:
-    """Whether the grants of the `PartnerUser` at hand are not those that were staged.
-
-    What belongs to the outer row is said with `correlate`: left to itself SQLAlchemy would bring
-    the table in once more, and any other user's equal grant would hide the difference.
-    """
-    same = (
-        exists()
-        .where(
-            Grant.partner_user_id == PartnerUser.id,
-            Grant.via == StagedGrant.via,
-            Grant.tasks == StagedGrant.tasks,
-            Asset.id == Grant.asset_id,
-            _is_asset_of_staged_grant(job),
-        )
-        .correlate(PartnerUser, StagedGrant)
-    )
-    new_or_changed = (
-        exists()
-        .where(
-            StagedGrant.job_id == job.id,
-            StagedGrant.meta_user_id == PartnerUser.meta_user_id,
-            ~same,
-        )
-        .correlate(PartnerUser)
-    )
-    if not remove:
-        return new_or_changed
-    staged = (
-        exists()
-        .where(
-            Asset.id == Grant.asset_id,
-            StagedGrant.job_id == job.id,
-            StagedGrant.meta_user_id == PartnerUser.meta_user_id,
-            StagedGrant.via == Grant.via,
-            _is_asset_of_staged_grant(job),
-        )
-        .correlate(PartnerUser, Grant)
-    )
-    taken_away = (
-        exists().where(Grant.partner_user_id == PartnerUser.id, ~staged).correlate(PartnerUser)
-    )
-    return or_(new_or_changed, taken_away)
-
-
 async def _apply_people(session: AsyncSession, job: SyncJob, at: datetime) -> None:
     staged = StagedUser
     instant = PartnerUser.first_seen_at.type
@@ -308,7 +176,7 @@ async def _apply_people(session: AsyncSession, job: SyncJob, at: datetime) -> No
             "integration_id",
             "partner_id",
             "meta_user_id",
-            *_FACTS,
+            *FACTS,
             "state",
             "asset_count",
             "first_seen_at",
@@ -321,15 +189,15 @@ async def _apply_people(session: AsyncSession, job: SyncJob, at: datetime) -> No
             literal(job.integration_id),
             literal(job.partner_id),
             staged.meta_user_id,
-            *(getattr(staged, name) for name in _FACTS),
+            *(getattr(staged, name) for name in FACTS),
             literal("active"),
             literal(0),
             literal(at, instant),
             literal(at, instant),
             literal(at, instant),
-        ).where(staged.job_id == job.id, _has_access(job, staged.meta_user_id)),
+        ).where(staged.job_id == job.id, has_access(job, staged.meta_user_id)),
     )
-    new_facts = {name: people.excluded[name] for name in (*_FACTS, "state", "last_seen_at")}
+    new_facts = {name: people.excluded[name] for name in (*FACTS, "state", "last_seen_at")}
     await session.execute(
         people.on_conflict_do_update(
             index_elements=["partner_id", "meta_user_id"],
@@ -386,32 +254,11 @@ async def _apply_grants(session: AsyncSession, job: SyncJob, at: datetime) -> No
     )
 
 
-async def _remove_grants(session: AsyncSession, job: SyncJob) -> None:
-    await session.execute(
-        delete(Grant)
-        .where(Grant.partner_id == job.partner_id, ~_staged_for_grant(job))
-        .execution_options(synchronize_session=False)
-    )
-
-
-async def _retire_people(session: AsyncSession, job: SyncJob, at: datetime) -> None:
-    await session.execute(
-        update(PartnerUser)
-        .where(
-            PartnerUser.partner_id == job.partner_id,
-            PartnerUser.state == "active",
-            ~_has_access(job, PartnerUser.meta_user_id),
-        )
-        .values(state="removed", removed_at=at)
-        .execution_options(synchronize_session=False)
-    )
-
-
 async def _people_without_access(session: AsyncSession, job: SyncJob) -> int:
     without_access = select(func.count()).where(
         StagedUser.job_id == job.id,
         StagedUser.kind == "person",
-        ~_has_access(job, StagedUser.meta_user_id),
+        ~has_access(job, StagedUser.meta_user_id),
     )
     return await session.scalar(without_access) or 0
 

@@ -10,6 +10,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from partner_connector.errors import found
 from partner_connector.models import SyncJob
 from partner_connector.models.sync_job import UNFINISHED
 from partner_connector.pagination import KeysetOrder, PageRequest
@@ -48,12 +49,12 @@ class SyncJobRepository:
         self.session = session
         self.workspace_id = workspace_id
 
-    async def get(self, job_id: uuid.UUID) -> SyncJob | None:
-        """One job."""
+    async def get(self, job_id: uuid.UUID) -> SyncJob:
+        """One job. Raises `NotFound`."""
         query = select(SyncJob).where(
             SyncJob.workspace_id == self.workspace_id, SyncJob.id == job_id
         )
-        return await self.session.scalar(query)
+        return found(await self.session.scalar(query))
 
     async def unfinished(
         self, integration_id: uuid.UUID, partner_id: uuid.UUID | None

@@ -15,7 +15,6 @@ from partner_connector.dependencies import (
     SyncsRunner,
     WaitSeconds,
 )
-from partner_connector.errors import NotFound
 from partner_connector.ids import PartnerId, SyncJobId, encode
 from partner_connector.models import SyncJob
 from partner_connector.models.sync_job import UNFINISHED
@@ -61,10 +60,7 @@ async def start_partner_sync_job(
     """
     async with context.database.writing() as session:
         partners = PartnerRepository(session, caller.workspace_id)
-        found = await partners.get_with_status(partner_id)
-        if found is None:
-            raise NotFound
-        partner, status = found
+        partner, status = await partners.get_with_status(partner_id)
         if status == "pending_onboarding":
             raise service.PartnerNotConnected
         job = await service.request_partner_sync(session, context.queue, partner, trigger="api")
@@ -78,10 +74,7 @@ async def answer_with_job(
 
     async def read() -> SyncJob:
         async with context.database.reading() as session:
-            row = await SyncJobRepository(session, job.workspace_id).get(job.id)
-        if row is None:
-            raise NotFound
-        return row
+            return await SyncJobRepository(session, job.workspace_id).get(job.id)
 
     def is_final(row: SyncJob) -> bool:
         # A parent is `failed` with its first failed child, and finished with its last one.
@@ -130,6 +123,4 @@ async def list_sync_jobs(
 async def get_sync_job(job_id: SyncJobId, caller: SyncsReader, session: ReadSession) -> SyncJobView:
     """Status, progress, counts and, where it did not complete, why."""
     job = await SyncJobRepository(session, caller.workspace_id).get(job_id)
-    if job is None:
-        raise NotFound
     return sync_job_view(job)

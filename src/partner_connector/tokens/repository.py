@@ -5,6 +5,7 @@ import uuid
 from sqlalchemy import ColumnElement, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from partner_connector.errors import found
 from partner_connector.models import Partner, Token, TokenValidation
 from partner_connector.sealing.public import SealedToken
 
@@ -94,12 +95,12 @@ class TokenRepository:
         )
         return [(token, name) for token, name in (await self.session.execute(query)).all()]
 
-    async def get_validation(self, validation_id: uuid.UUID) -> TokenValidation | None:
-        """One proof."""
+    async def get_validation(self, validation_id: uuid.UUID) -> TokenValidation:
+        """One proof. Raises `NotFound`."""
         query = select(TokenValidation).where(
             TokenValidation.workspace_id == self.workspace_id, TokenValidation.id == validation_id
         )
-        return await self.session.scalar(query)
+        return found(await self.session.scalar(query))
 
     def _of(
         self, integration_id: uuid.UUID, partner_id: uuid.UUID | None

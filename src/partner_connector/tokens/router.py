@@ -16,7 +16,6 @@ from partner_connector.dependencies import (
     WaitSeconds,
     WriteSession,
 )
-from partner_connector.errors import NotFound
 from partner_connector.ids import PartnerId, ValidationId, encode
 from partner_connector.models import Token, TokenValidation
 from partner_connector.partners.repository import PartnerRepository
@@ -96,8 +95,6 @@ async def _submit(
     sealed = intake.sealed(body, context.keyring, require_sealed=settings.require_sealed_tokens)
     async with context.database.writing() as session:
         partner = await PartnerRepository(session, workspace_id).get_for_update(partner_id)
-        if partner is None:
-            raise NotFound
         submitted = await service.submit(
             session,
             context.queue,
@@ -110,10 +107,7 @@ async def _submit(
 
     async def read() -> TokenValidation:
         async with context.database.reading() as session:
-            row = await TokenRepository(session, workspace_id).get_validation(submitted.id)
-        if row is None:
-            raise NotFound
-        return row
+            return await TokenRepository(session, workspace_id).get_validation(submitted.id)
 
     validation = await waiting.until(lambda row: row.status == "completed", read, wait)
     waiting.accepted(
@@ -140,8 +134,6 @@ async def get_token_validation(
 ) -> TokenValidationView:
     """The verdict, and each check with what to do about it."""
     validation = await TokenRepository(session, caller.workspace_id).get_validation(validation_id)
-    if validation is None:
-        raise NotFound
     return TokenValidationView.model_validate(validation)
 
 
@@ -155,8 +147,6 @@ async def get_partner_token(
 ) -> PartnerTokenView:
     """Facts only. No operation returns a token or a part of one."""
     partner = await PartnerRepository(session, caller.workspace_id).get(partner_id)
-    if partner is None:
-        raise NotFound
     tokens = TokenRepository(session, caller.workspace_id)
     token = await tokens.active(partner.integration_id, partner.id)
     if token is None:
@@ -187,8 +177,6 @@ async def disconnect_partner(
     says what still works there and how to revoke it.
     """
     partner = await PartnerRepository(session, caller.workspace_id).get_for_update(partner_id)
-    if partner is None:
-        raise NotFound
     await service.disconnect(TokenRepository(session, caller.workspace_id), partner)
     return PartnerDisconnected(
         onboarding_status="pending_onboarding",
