@@ -1,5 +1,6 @@
 """The few shapes that several features share on the wire."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -7,11 +8,14 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PlainSerializer,
     WithJsonSchema,
 )
+
+_RFC3339 = re.compile(r"^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$")
 
 
 class Answer(BaseModel):
@@ -39,6 +43,13 @@ def _in_utc(value: datetime) -> datetime:
         raise ValueError("outside of the calendar") from None
 
 
+def _text_of_instant(value: object) -> object:
+    """Pydantic also reads numbers as times; the contract says RFC 3339 and nothing else."""
+    if isinstance(value, str) and not _RFC3339.match(value):
+        raise ValueError("not an RFC 3339 time")
+    return value
+
+
 _INSTANT_SCHEMA = WithJsonSchema(
     {
         "type": "string",
@@ -49,7 +60,9 @@ _INSTANT_SCHEMA = WithJsonSchema(
 )
 Instant = Annotated[datetime, PlainSerializer(_rfc3339, return_type=str), _INSTANT_SCHEMA]
 # One that a caller gives: it must say its offset.
-GivenInstant = Annotated[AwareDatetime, AfterValidator(_in_utc), _INSTANT_SCHEMA]
+GivenInstant = Annotated[
+    AwareDatetime, BeforeValidator(_text_of_instant), AfterValidator(_in_utc), _INSTANT_SCHEMA
+]
 
 MetaId = Annotated[
     str, Field(pattern=r"^[0-9]{1,32}$", max_length=32, examples=["1029384756102938"])

@@ -15,7 +15,7 @@ ScopeName = Annotated[
         {
             "type": "string",
             "maxLength": 32,
-            "pattern": "^[a-z]+:[a-z]+$",
+            "pattern": f"^({'|'.join(Scope)})$",
             "examples": ["partners:read"],
             "x-extensible-enum": [str(scope) for scope in Scope],
         }

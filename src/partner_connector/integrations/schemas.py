@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from partner_connector.ids import IntegrationId
 from partner_connector.pagination import Page
@@ -13,10 +13,19 @@ IntegrationName = Annotated[
     str,
     Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$", examples=["Acme ad accounts"]),
 ]
+
+
+def _number(value: object) -> object:
+    """`20` and `20.0` are the same JSON number; `"20"` and `true` are none."""
+    if isinstance(value, (str, bool)):
+        raise ValueError("not a number")
+    return value
+
+
 SafeguardPercent = Annotated[
     int,
+    BeforeValidator(_number),
     Field(
-        strict=True,
         ge=0,
         le=100,
         description="A check that would remove more than this share of a partner's users halts.",

@@ -74,7 +74,7 @@ class SyncError(Answer):
     code: str = Field(max_length=64, examples=["token_dead"])
     error_class: str = Field(
         max_length=32,
-        serialization_alias="class",
+        alias="class",
         description="`configuration`, `permission`, `rate_limit`, `transient` or `internal`; "
         "expect others.",
         examples=["configuration"],
@@ -126,19 +126,7 @@ def sync_job_view(job: SyncJob) -> SyncJobView:
         "status_label": STATUS_LABELS[job.status],
         "progress": SyncProgress.model_validate(job),
         "counts": SyncCounts.model_validate(job),
-        "error": _error_view(job.error),
+        "error": None if job.error is None else SyncError.model_validate(job.error),
     }
     stored = {name: getattr(job, name) for name in set(SyncJobView.model_fields) - set(derived)}
     return SyncJobView(**stored, **derived)
-
-
-def _error_view(error: dict[str, Any] | None) -> SyncError | None:
-    if error is None:
-        return None
-    return SyncError(
-        code=error["code"],
-        error_class=error["class"],
-        user_action=error["user_action"],
-        detail=error["detail"],
-        meta=MetaError(**error["meta"]),
-    )

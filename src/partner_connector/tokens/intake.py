@@ -62,10 +62,22 @@ class SealedTokenMalformed(Unprocessable):
 
 # Long enough to be one and plainly none: an example must never look like a secret.
 EXAMPLE_TOKEN = "the-token-as-meta-shows-it"  # noqa: S105
+_GIVEN: JsonValue = {"type": "string"}
+_LEFT_OUT: JsonValue = {"type": "null"}
 ONE_OF_TWO_FORMS: list[JsonValue] = [
-    {"required": ["access_token"]},
-    {"required": ["sealed_token", "key_id"]},
+    {
+        "title": "InClear",
+        "required": ["access_token"],
+        "properties": {"access_token": _GIVEN, "sealed_token": _LEFT_OUT, "key_id": _LEFT_OUT},
+    },
+    {
+        "title": "SealedByTheClient",
+        "required": ["sealed_token", "key_id"],
+        "properties": {"access_token": _LEFT_OUT, "sealed_token": _GIVEN, "key_id": _GIVEN},
+    },
 ]
+# What `canonical` accepts, for the document only: our own words on what is wrong are better.
+_PASTED_TOKEN = r"^\s*[\"'`]?([Bb]earer )?[A-Za-z0-9_\-.|]{20,2048}[\"'`]?\s*$"  # noqa: S105
 
 
 def either_form(example: dict[str, Any]) -> ConfigDict:
@@ -89,7 +101,7 @@ class TokenIntake(Body):
         max_length=4096,
         description="The token as Meta shows it. Sealed on arrival; never stored, logged or "
         "returned.",
-        json_schema_extra={"writeOnly": True},
+        json_schema_extra={"writeOnly": True, "pattern": _PASTED_TOKEN},
     )
     sealed_token: str | None = Field(
         default=None,
