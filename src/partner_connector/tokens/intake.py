@@ -62,7 +62,7 @@ class SealedTokenMalformed(Unprocessable):
 
 # Long enough to be one and plainly none: an example must never look like a secret.
 EXAMPLE_TOKEN = "the-token-as-meta-shows-it"  # noqa: S105
-_GIVEN: JsonValue = {"type": "string"}
+_GIVEN: JsonValue = {"type": "string", "minLength": 1, "maxLength": 8192}
 _LEFT_OUT: JsonValue = {"type": "null"}
 ONE_OF_TWO_FORMS: list[JsonValue] = [
     {
