@@ -527,6 +527,7 @@ def upgrade() -> None:
         ),
         sa.Column("listed_in", sa.Integer(), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("read_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["job_id"],
             ["sync_jobs.id"],

@@ -64,6 +64,8 @@ def main() -> None:
         DemoFailed,
     ) as error:
         _give_up(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)  # as shells say it: ended by SIGINT
     except OperationalError:
         _give_up("PARTNER_CONNECTOR_DATABASE_URL: the database cannot be reached")
 

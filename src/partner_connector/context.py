@@ -1,5 +1,6 @@
 """What the API is made of: built once at the edge, handed to every request."""
 
+import asyncio
 from dataclasses import dataclass
 
 from partner_connector.database import Database
@@ -21,6 +22,8 @@ class ApiContext:
     cursors: CursorCodec
     rate_limiter: RateLimiter
     api_key_pepper: bytes
+    # Set when the process is asked to end: whoever waits for work is answered at once.
+    draining: asyncio.Event
 
     @classmethod
     def build(cls, settings: Settings, database: Database, keyring: PublicKeyring) -> "ApiContext":
@@ -33,4 +36,5 @@ class ApiContext:
             cursors=CursorCodec(keyring.derive(b"pc-cursors")),
             rate_limiter=RateLimiter(settings.rate_limit),
             api_key_pepper=keyring.derive(b"pc-api-keys"),
+            draining=asyncio.Event(),
         )

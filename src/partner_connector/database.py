@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Table, event
+from sqlalchemy import Connection, Table, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
@@ -86,6 +87,21 @@ class Database:
         """A read-only view of one instant."""
         async with self._read() as session:
             yield session
+
+    async def refresh_statistics(self, *tables: str) -> None:
+        """Tell PostgreSQL's planner of rows that have just come: else its joins are quadratic.
+
+        In a transaction of its own, since it locks the tables against others who do the same, and
+        given up soon, since it only saves time.
+        """
+        if self.engine.dialect.name != "postgresql":
+            return
+        try:
+            async with self.writing() as session:
+                await session.execute(text("SET LOCAL lock_timeout = '1s'"))
+                await session.execute(text(f"ANALYZE {', '.join(tables)}"))
+        except OperationalError as error:
+            log.info("statistics_not_refreshed", error=type(error).__name__)
 
     async def close(self) -> None:
         """Close every pooled connection."""

@@ -98,10 +98,9 @@ async def _serve_and_walk(
         serving = asyncio.create_task(server.serve(sockets=[api_socket]))
         walking = asyncio.create_task(_walk(stage, truth, console))
         await asyncio.wait({serving, walking}, return_when=asyncio.FIRST_COMPLETED)
-        if serving.done():  # Ctrl-C in the middle of the journey
+        if server.should_exit:  # Ctrl-C in the middle of the journey: what it meets means nothing
             walking.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await walking
+            await asyncio.gather(walking, serving, return_exceptions=True)
             return
         if once or walking.exception() is not None:
             server.drain()

@@ -137,7 +137,8 @@ def wait_seconds(
 ) -> int:
     """Seconds that the client prefers to wait; 0 when it did not say."""
     for preference in (prefer or "").split(","):
-        name, _, value = preference.strip().partition("=")
+        # A preference may have parameters behind a semicolon; we know none.
+        name, _, value = preference.partition(";")[0].strip().partition("=")
         if name.strip().lower() == "wait" and value.strip().isdigit():
             return min(int(value), MAX_WAIT_SECONDS)
     return 0

@@ -15,6 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from partner_connector.database import Database
+from partner_connector.engine import SCHEMA
 
 BEAT_SECONDS = 5.0
 DEAD_AFTER_SECONDS = 30.0
@@ -28,6 +29,11 @@ _BEAT = text(
 _SILENT = text(
     "SELECT id FROM executors WHERE beat_at < clock_timestamp() - make_interval(secs => :seconds) "
     "AND id <> :id FOR UPDATE SKIP LOCKED"
+)
+# Work of one that was forgotten before all of it was taken over.
+_FORGOTTEN = text(
+    f"SELECT DISTINCT executor_id FROM {SCHEMA}.workflow_status WHERE status = 'PENDING' "  # noqa: S608
+    "AND executor_id NOT IN (SELECT id FROM executors)"
 )
 _RESIGN = text("UPDATE executors SET beat_at = '-infinity' WHERE id = :id")
 _FORGET = text("DELETE FROM executors WHERE id = ANY(:ids)")
@@ -59,7 +65,7 @@ class Liveness:
             try:
                 await self.beat()
                 await self.take_over()
-            except (SQLAlchemyError, OSError) as error:
+            except Exception as error:
                 log.warning("heartbeat_failed", error=type(error).__name__)
 
     async def take_over(self) -> None:
@@ -71,6 +77,7 @@ class Liveness:
         async with self.database.writing() as session:
             parameters = {"seconds": DEAD_AFTER_SECONDS, "id": self.executor_id}
             dead = list((await session.execute(_SILENT, parameters)).scalars())
+            dead += (await session.execute(_FORGOTTEN)).scalars()
             if not dead:
                 return
             # The engine's one entry point for this has no public name yet. It is idempotent.

@@ -87,6 +87,7 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
     root.setLevel(settings.log_level)
     for name in _QUIET_LIBRARIES:
         library = logging.getLogger(name)
-        library.handlers.clear()
+        # Never without one: some give themselves a handler of their own where they find none.
+        library.handlers = [logging.NullHandler()]
         library.propagate = True
         library.setLevel(logging.WARNING)

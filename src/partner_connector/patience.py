@@ -4,6 +4,7 @@ Waiting work is enqueued anew with a delay, so that it holds no worker meanwhile
 """
 
 import random
+import traceback
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -19,6 +20,21 @@ _LONGEST_THROTTLED_SECONDS = 3600.0
 MOST_ATTEMPTS = 100
 # A fault of our own is tried again in case it passes, but not for a day.
 MOST_CRASHES = 5
+
+
+class StepCrashed(Exception):
+    """A fault of our own, by its kind and place: the engine keeps the text of what escapes a step,
+    and the text of an unknown exception may hold anything.
+    """
+
+    @classmethod
+    def of(cls, error: Exception) -> "StepCrashed":
+        """The kind of the exception and the line that raised it."""
+        if isinstance(error, StepCrashed):
+            return error
+        frames = traceback.extract_tb(error.__traceback__)
+        place = f" at {frames[-1].name}:{frames[-1].lineno}" if frames else ""
+        return cls(type(error).__name__ + place)
 
 
 @dataclass(frozen=True, slots=True)

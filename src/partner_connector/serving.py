@@ -13,6 +13,7 @@ import uvloop
 from fastapi import FastAPI
 
 from partner_connector.app import create_app
+from partner_connector.context import ApiContext
 from partner_connector.sealing.keyring import KeyringFile
 from partner_connector.sealing.public import PublicKeyring
 from partner_connector.settings import Settings
@@ -67,6 +68,7 @@ class ApiServer(uvicorn.Server):
             h11_max_incomplete_event_size=32 * 1024,
         )
         super().__init__(config)
+        self.app = app
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -74,22 +76,33 @@ class ApiServer(uvicorn.Server):
         yield
 
     def drain(self) -> None:
-        """Take no new connection, let the present requests end."""
+        """Take no new connection, let the present requests end, and those who wait at once."""
         self.should_exit = True
+        context: ApiContext | None = getattr(self.app.state, "context", None)
+        if context is not None:
+            context.draining.set()
 
 
 async def serve_api(settings: Settings, keyring: PublicKeyring, listener: socket.socket) -> None:
     """The API alone, until a signal."""
     server = ApiServer(create_app(settings, keyring))
     with signals_call(server.drain):
-        log.info("api_listens", url=address(listener))
-        await server.serve(sockets=[listener])
+        await _serve(server, listener)
 
 
 async def serve_embedded(settings: Settings, ring: KeyringFile, listener: socket.socket) -> None:
     """API and worker in one process, until a signal."""
-    async with worker_running(settings, ring):
-        await serve_api(settings, PublicKeyring(ring), listener)
+    server = ApiServer(create_app(settings, PublicKeyring(ring)))
+    # Outside of the worker: a second signal must not cut short the hand-over of its work.
+    with signals_call(server.drain):
+        async with worker_running(settings, ring):
+            await _serve(server, listener)
+
+
+async def _serve(server: ApiServer, listener: socket.socket) -> None:
+    if not server.should_exit:  # asked to end while it started
+        log.info("api_listens", url=address(listener))
+        await server.serve(sockets=[listener])
 
 
 async def run_worker(settings: Settings, ring: KeyringFile) -> None:

@@ -12,7 +12,6 @@ from datetime import timedelta
 import structlog
 from dbos import DBOS
 from sqlalchemy import or_, select
-from sqlalchemy.exc import SQLAlchemyError
 
 from partner_connector import work
 from partner_connector.clock import now
@@ -25,6 +24,8 @@ SWEEP_SECONDS = 60.0
 # Younger rows may be between their commit and the engine's.
 _SETTLED_AFTER = timedelta(seconds=60)
 _AT_A_TIME = 100
+# A proof has no other end than a verdict: one that is lost again and again is tried rarely.
+_LONG_AFTER = timedelta(hours=1)
 _CAN_STILL_RUN = {"PENDING", "ENQUEUED", "DELAYED"}
 
 log = structlog.get_logger()
@@ -39,12 +40,12 @@ class Sweeper:
     async def watch(self) -> None:
         """Sweep until cancelled."""
         while True:
-            await asyncio.sleep(SWEEP_SECONDS)
             try:
                 await self.sweep_jobs()
                 await self.sweep_validations()
-            except (SQLAlchemyError, OSError) as error:
+            except Exception as error:
                 log.warning("sweep_failed", error=type(error).__name__)
+            await asyncio.sleep(SWEEP_SECONDS)
 
     async def sweep_jobs(self) -> None:
         """Jobs whose attempt the engine no longer knows or has ended."""
@@ -56,7 +57,7 @@ class Sweeper:
                     .where(SyncJob.status.in_(["queued", "running", "waiting"]))
                     .where(SyncJob.own_work_done.is_(False), SyncJob.updated_at < before)
                     .where(or_(SyncJob.resume_at.is_(None), SyncJob.resume_at < before))
-                    .order_by(SyncJob.id)
+                    .order_by(SyncJob.updated_at)
                     .limit(_AT_A_TIME)
                 )
             ).all()
@@ -110,12 +111,14 @@ class Sweeper:
             if row is None or row.attempt != stale.attempt or row.status == "completed":
                 return
             log.error("token_validation_was_lost", validation_id=str(row.id), attempt=row.attempt)
-            pause = Pause("retrying", now())
+            row.crashes += 1
+            pause = pause_after_crash(row.crashes) or Pause("retrying", now() + _LONG_AFTER)
             row.attempt += 1
             row.resume_at = pause.resume_at
             owner = row.partner_id or row.integration_id
             await self.shop.queue.enqueue(
-                session, work.validate_token(row.id, owner, attempt=row.attempt)
+                session,
+                work.validate_token(row.id, owner, attempt=row.attempt, not_before=pause.resume_at),
             )
 
 

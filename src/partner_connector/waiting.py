@@ -5,6 +5,7 @@ connection and no lock.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -18,14 +19,19 @@ _LONGEST_PAUSE_SECONDS = 0.5
 
 
 async def until(
-    is_final: Callable[[Row], bool], read: Callable[[], Awaitable[Row]], seconds: int
+    is_final: Callable[[Row], bool],
+    read: Callable[[], Awaitable[Row]],
+    seconds: int,
+    draining: asyncio.Event,
 ) -> Row:
-    """The row once it is final, or as it is after `seconds`."""
+    """The row once it is final, or as it is after `seconds` or when the process has to end."""
     deadline = time.monotonic() + seconds
     pause = _FIRST_LOOK_SECONDS
     row = await read()
-    while not is_final(row) and time.monotonic() < deadline:
-        await asyncio.sleep(min(pause, max(0.0, deadline - time.monotonic())))
+    while not is_final(row) and time.monotonic() < deadline and not draining.is_set():
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(min(pause, max(0.0, deadline - time.monotonic()))):
+                await draining.wait()
         pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
         row = await read()
     return row

@@ -119,3 +119,86 @@ def test_partners_are_not_retired_by_a_refused_list(caller: Caller) -> None:
     assert caller.check(integration)["counts"]["removed"] == 0
     revived: Json = caller.partners(presence="listed")[business_id]
     assert revived["id"] == partner["id"]
+
+
+EMPTY = {"http": 200, "body": '{"data":[],"summary":{"total_count":0}}'}
+
+
+@pytest.mark.parametrize("stack", ["embedded"], indirect=True)
+def test_a_listing_that_shrank_without_a_word_removes_nobody(caller: Caller) -> None:
+    """When agencies come back empty the partner is shown as not listed, and its people stay."""
+    integration, partners = caller.discover()
+    partner = caller.connected(first_with(partners, "agency"))
+    users = truth.shown_users(caller.users(partner))
+    caller.meta.fault({"edge": "agencies", "path_prefix": caller.meta.host()["id"]}, EMPTY)
+
+    caller.check(integration)
+    caller.settle(partner)
+
+    assert caller.partner(partner)["presence"] == "no_longer_shared"
+    assert truth.shown_users(caller.users(partner)) == users
+
+    caller.meta.heal()
+    caller.check(integration)
+    assert caller.partner(partner)["presence"] == "listed"
+
+
+@pytest.mark.parametrize("stack", ["embedded"], indirect=True)
+def test_an_owner_that_finds_nothing_proves_nothing(caller: Caller) -> None:
+    """“Not found” is also what Meta says of what it hides: the share stays, the job is partial."""
+    _, partners = caller.discover()
+    partner = caller.connected(first_with(partners, "agency"))
+    users = truth.shown_users(caller.users(partner))
+    let_the_ad_accounts_lapse(caller.meta, partner["meta_business_id"])
+    gone = {"error": {"code": 100, "error_subcode": 33, "message": "Unsupported get request."}}
+    caller.meta.fault({"edge": "agencies", "path_prefix": "act_"}, gone)
+
+    job = caller.check(partner)
+
+    assert job["partial"] is True
+    assert {item["code"] for item in job["warnings"]} == {"view_shrank"}
+    assert truth.shown_users(caller.users(partner)) == users
+
+
+@pytest.mark.parametrize("stack", ["embedded"], indirect=True)
+def test_a_token_that_cannot_be_inspected_proves_nothing(caller: Caller) -> None:
+    """Where Meta shows neither the token's inspection nor its permissions, nobody is removed."""
+    _, partners = caller.discover()
+    partner = caller.connected(first_with(partners, "agency"))
+    known = caller.meta.partner(partner["meta_business_id"])
+    leaver = next(person["id"] for person in known["people"] if person["has_access"])
+    for edge in ("debug_token", "permissions"):
+        caller.meta.fault({"edge": edge}, REFUSED)
+    caller.meta.mutate("leave", person=leaver)
+
+    job = caller.check(partner)
+
+    assert {item["code"] for item in job["warnings"]} == {"token_not_inspected"}
+    assert (job["partial"], job["counts"]["removed"]) == (True, 0)
+
+
+@pytest.mark.parametrize("stack", ["embedded"], indirect=True)
+def test_a_dry_run_leaves_the_checklist_of_a_connected_partner(caller: Caller) -> None:
+    """What some other token lacks says nothing about the partner that is connected."""
+    _, partners = caller.discover()
+    partner = caller.connected(first_with(partners, "agency"))
+    path = f"/v1/partners/{partner['id']}/onboarding"
+    before = caller.get(path)
+    caller.dry_run(partner, caller.meta.token(partner["meta_business_id"], "missing_scope"))
+    assert caller.get(path) == before
+
+
+@pytest.mark.parametrize("stack", ["embedded"], indirect=True)
+def test_a_bad_token_handed_in_later_leaves_the_good_one(caller: Caller) -> None:
+    """A good token that is still being proven is not called off by a worse one behind it."""
+    _, partners = caller.discover()
+    partner = first_with(partners, "agency")
+    path = f"/v1/partners/{partner['id']}/token"
+    proofs = []
+    for kind in ("good", "expired"):
+        token = caller.meta.token(partner["meta_business_id"], kind)
+        proofs.append(caller.ask("PUT", path, json={"access_token": token}).headers["location"])
+    verdicts = [caller.proven(proof)["verdict"] for proof in proofs]
+    assert verdicts == ["connectable", "not_connectable"]
+    caller.settle(partner)
+    assert caller.partner(partner)["onboarding_status"] == "onboarded"

@@ -7,6 +7,7 @@ from partner_connector.graph.credentials import ProofMode
 from partner_connector.graph.edges import ad_account_path
 from partner_connector.graph.error_table import ERROR_TABLE
 from partner_connector.graph.errors import (
+    REFUSALS,
     Blocked,
     CursorExpired,
     ErrorClass,
@@ -31,6 +32,7 @@ from partner_connector.graph.usage import Usage, UsageObserver, parse_usage
 
 __all__ = [
     "ERROR_TABLE",
+    "REFUSALS",
     "REQUIRED_SCOPES",
     "Blocked",
     "CursorExpired",

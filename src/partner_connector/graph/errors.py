@@ -125,3 +125,7 @@ class TooMuchData(GraphError):
 
 class UnknownGraphError(GraphError):
     """An answer that our table does not know; `code` and `subcode` are as received."""
+
+
+# What concerns one edge or one object and leaves the rest readable.
+REFUSALS = (PermissionMissing, NotFoundOrForbidden, InvalidRequest)

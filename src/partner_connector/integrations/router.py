@@ -2,7 +2,6 @@
 
 from fastapi import APIRouter, Response
 
-from partner_connector import waiting
 from partner_connector.dependencies import (
     ContextDep,
     IntegrationsReader,
@@ -28,7 +27,7 @@ from partner_connector.sync_jobs.router import FINISHED_WHILE_WAITING, answer_wi
 from partner_connector.sync_jobs.schemas import SyncJobCreate, SyncJobView
 from partner_connector.tokens import intake
 from partner_connector.tokens import service as tokens
-from partner_connector.tokens.router import validation_location
+from partner_connector.tokens.router import COMPLETED_WHILE_WAITING, answer_with_validation
 from partner_connector.tokens.schemas import TokenValidationView
 
 router = APIRouter(prefix="/v1/integrations", tags=["Integrations"])
@@ -126,33 +125,32 @@ async def delete_integration(
     operation_id="replaceIntegrationToken",
     summary="Replace the token of our own business",
     status_code=202,
+    responses=COMPLETED_WHILE_WAITING,
 )
 async def replace_integration_token(
     integration_id: IntegrationId,
     body: IntegrationTokenReplace,
     caller: IntegrationsWriter,
-    session: WriteSession,
     context: ContextDep,
     response: Response,
+    wait: WaitSeconds,
 ) -> TokenValidationView:
     """The new token is proven first; the old one stays active until then."""
     settings = context.settings
     sealed = intake.sealed(body, context.keyring, require_sealed=settings.require_sealed_tokens)
-    integrations = IntegrationRepository(session, caller.workspace_id)
-    integration = await integrations.get(integration_id, lock=True)
-    validation = await tokens.submit(
-        session,
-        context.queue,
-        workspace_id=caller.workspace_id,
-        integration_id=integration.id,
-        partner_id=None,
-        sealed=sealed,
-        purpose="integration",
-    )
-    waiting.accepted(
-        response, location=validation_location(validation.id), is_final=False, waited=0
-    )
-    return TokenValidationView.model_validate(validation)
+    async with context.database.writing() as session:
+        integrations = IntegrationRepository(session, caller.workspace_id)
+        integration = await integrations.get(integration_id, lock=True)
+        submitted = await tokens.submit(
+            session,
+            context.queue,
+            workspace_id=caller.workspace_id,
+            integration_id=integration.id,
+            partner_id=None,
+            sealed=sealed,
+            purpose="integration",
+        )
+    return await answer_with_validation(context, response, submitted, wait)
 
 
 @router.post(

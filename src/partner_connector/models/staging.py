@@ -6,6 +6,7 @@ crash leaves the same rows.
 """
 
 import uuid
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ForeignKey, Index, String
@@ -54,6 +55,7 @@ class StagedAsset(OfJob, Base):
     permitted_tasks: Mapped[list[str] | None]
     listed_in: Mapped[int]
     state: Mapped[str] = mapped_column(String(16), default="unread")
+    read_at: Mapped[datetime | None]
 
 
 class StagedUser(OfJob, Base):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, case, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.errors import found
@@ -116,9 +116,7 @@ class PartnerRepository:
             .where(TokenValidation.workspace_id == self.workspace_id)
             .where(TokenValidation.partner_id == partner_id)
             .where(TokenValidation.status == "completed")
-            .order_by(
-                (ActiveToken.state == "active").is_not(None).desc(), TokenValidation.id.desc()
-            )
+            .order_by(case((ActiveToken.state == "active", 0), else_=1), TokenValidation.id.desc())
             .limit(1)
         )
         return await self.session.scalar(query)

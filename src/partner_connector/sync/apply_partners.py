@@ -1,10 +1,11 @@
 """From staged businesses to partners, in one transaction, and on to the check of each one."""
 
+import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.clock import now
@@ -12,7 +13,6 @@ from partner_connector.engine import WorkQueue
 from partner_connector.models import Integration, Partner, StagedPartner, SyncJob, Token
 from partner_connector.models.sync_job import UNFINISHED
 from partner_connector.sync import progress
-from partner_connector.sync.apply_users import end_partnership
 from partner_connector.sync_jobs import service as sync_jobs
 from partner_connector.sync_jobs.roll_up import roll_up
 
@@ -50,7 +50,6 @@ async def apply_partners(
         for business_id, partner in known.items():
             if business_id not in listed and partner.presence == "listed":
                 partner.presence = "no_longer_shared"
-                await end_partnership(session, partner)
                 job.removed += 1
     job.seen = len(listed)
     integration = await session.get_one(Integration, job.integration_id)
@@ -63,20 +62,26 @@ async def check_connected_partners(session: AsyncSession, queue: WorkQueue, job:
     connected = await session.scalars(
         select(Partner)
         .join(Token, (Token.partner_id == Partner.id) & (Token.state == "active"))
-        .where(Partner.integration_id == job.integration_id, Partner.presence == "listed")
+        .where(Partner.integration_id == job.integration_id)
+        # One that is no longer listed is checked until nobody is left: its own check must prove it.
+        .where(or_(Partner.presence == "listed", Partner.user_count > 0))
         .order_by(Partner.id)
     )
+    former_parents: set[uuid.UUID] = set()
     for partner in connected.all():
         child = await sync_jobs.request_partner_sync(
             session, queue, partner, trigger=job.trigger, parent_id=job.id
         )
         if child.parent_id != job.id and not await _has_unfinished_parent(session, child):
             # A check that was already under way counts as ours.
+            former_parents |= {child.parent_id} if child.parent_id else set()
             child.parent_id = job.id
     job.own_work_done = True
     await progress.clear_staging(session, job.id)
     await session.flush()
-    await roll_up(session, job.id)
+    # Last, since everybody locks a child before its parent.
+    for parent_id in sorted({job.id, *former_parents}):
+        await roll_up(session, parent_id)
 
 
 async def _has_unfinished_parent(session: AsyncSession, child: SyncJob) -> bool:

@@ -6,7 +6,7 @@ not see is not a user who left.
 
 from datetime import datetime
 
-from sqlalchemy import and_, delete, exists, func, literal, select, text, update
+from sqlalchemy import and_, delete, exists, func, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.clock import now
@@ -24,8 +24,7 @@ from partner_connector.models import (
 )
 from partner_connector.sync.differences import ENRICHMENT, FACTS, count_differences, has_access
 from partner_connector.sync.removals import (
-    may_remove,
-    remove_everything,
+    proves_removals,
     remove_grants,
     retire_people,
 )
@@ -38,8 +37,7 @@ async def apply_users(session: AsyncSession, job: SyncJob) -> None:
     at, as_of = now(), job.started_at or now()
     await _drop_what_this_attempt_did_not_list(session, job)
     await _keep_facts_that_were_not_read(session, job)
-    await _tell_the_planner(session)
-    complete = await may_remove(session, job)
+    complete = await proves_removals(session, job, partner)
     await _apply_assets(session, job, at, remove=complete)
     await count_differences(session, job, remove=complete)
     await _apply_people(session, job, at)
@@ -51,25 +49,6 @@ async def apply_users(session: AsyncSession, job: SyncJob) -> None:
         partner.people_without_access_count = await _people_without_access(session, job)
     partner.last_synced_at = at
     await _refresh_counts(session, partner)
-
-
-async def end_partnership(session: AsyncSession, partner: Partner) -> None:
-    """Meta, read to its end, no longer lists the partner: nothing is shared, nobody has access."""
-    at = now()
-    await remove_everything(session, partner, at)
-    partner.data_as_of = at
-    await _refresh_counts(session, partner)
-
-
-async def _tell_the_planner(session: AsyncSession) -> None:
-    # Rows that came within this transaction or a moment ago are unknown to PostgreSQL's
-    # statistics, and its plans for the joins below would be quadratic.
-    if session.get_bind().dialect.name == "postgresql":
-        await session.execute(
-            text(
-                "ANALYZE staged_assets, staged_users, staged_grants, assets, partner_users, grants"
-            )
-        )
 
 
 async def _drop_what_this_attempt_did_not_list(session: AsyncSession, job: SyncJob) -> None:

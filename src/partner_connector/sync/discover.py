@@ -9,10 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.database import clean, write_rows
 from partner_connector.graph import (
+    REFUSALS,
     GraphError,
     GraphReader,
     InvalidRequest,
-    NotFoundOrForbidden,
     Page,
     PermissionMissing,
     Read,
@@ -63,7 +63,7 @@ async def read_side(reader: GraphReader, side: str, business_id: str) -> list[di
     read = SIDES[side](business_id)
     try:
         read, page = await first_page(reader, read)
-    except (PermissionMissing, NotFoundOrForbidden, InvalidRequest) as error:
+    except REFUSALS as error:
         raise SideRefused(read.edge, error) from None
     rows, total = list(page.rows), page.total_count
     if page.next_cursor is not None:

@@ -54,6 +54,7 @@ async def apply(shop: Workshop, target: Target, attempt: int) -> str:
         job = await progress.running_job(session, target.job_id, attempt)
         if job is None:
             return STOP
+        await progress.lock_children_to_be(session, job)
         edges_not_read = {warning["edge"] for warning in job.warnings}
         unknown_sides = {side for side, edge in SIDES.items() if edge.__name__ in edges_not_read}
         progress.move_on(job, "applying")

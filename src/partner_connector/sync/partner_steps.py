@@ -3,14 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from partner_connector.graph import GraphError, GraphReader, TokenDead, edges
-from partner_connector.models import SyncJob
+from partner_connector.graph import REFUSALS, GraphError, GraphReader, TokenDead, edges
+from partner_connector.models import SyncJob, Token
 from partner_connector.sealing.private import UnreadableToken
 from partner_connector.sync import progress
 from partner_connector.sync.apply_users import apply_users
 from partner_connector.sync.capability import require_valid, what_shrank
 from partner_connector.sync.read import (
-    REFUSALS,
     AccessRead,
     AssetToRead,
     next_assets,
@@ -52,8 +51,8 @@ async def check_token(shop: Workshop, target: Target, attempt: int) -> str:
     except GraphError as error:
         if error.transient or isinstance(error, TokenDead):
             raise
-        # Meta does not let us look (without the app's secret): nothing is known to have shrunk.
-        return GO_ON
+        # Meta does not let us look, as without the app's secret: the token's own word has to do.
+        return await _compare_permissions(shop, target, attempt, token)
     async with shop.database.writing() as session:
         job = await progress.running_job(session, target.job_id, attempt)
         if job is None:
@@ -64,6 +63,21 @@ async def check_token(shop: Workshop, target: Target, attempt: int) -> str:
     if not shrunk:
         return GO_ON
     detail = f"The token sees less than when it was proven: {', '.join(shrunk)}."
+    return await _note(shop, target, attempt, ("token_narrowed", None, detail))
+
+
+async def _compare_permissions(shop: Workshop, target: Target, attempt: int, token: Token) -> str:
+    reader = reader_for(shop, token)
+    try:
+        rows = await reader.rows(edges.my_permissions())
+    except REFUSALS:
+        detail = "Meta did not show what the token may do: that it sees everything is not proven."
+        return await _note(shop, target, attempt, ("token_not_inspected", None, detail))
+    granted = {str(row.get("permission")) for row in rows if row.get("status") == "granted"}
+    lost = sorted(set(token.scopes or ()) - granted)
+    if not lost:
+        return GO_ON
+    detail = f"The token sees less than when it was proven: {', '.join(lost)} gone."
     return await _note(shop, target, attempt, ("token_narrowed", None, detail))
 
 
@@ -220,6 +234,7 @@ def _warn_of(job: SyncJob, read: AccessRead) -> None:
 
 async def apply(shop: Workshop, target: Target, attempt: int) -> str:
     """Staging becomes partner users, and the job is finished, in one transaction."""
+    await shop.database.refresh_statistics("staged_assets", "staged_users", "staged_grants")
     async with shop.database.writing() as session:
         job = await progress.running_job(session, target.job_id, attempt)
         if job is None:

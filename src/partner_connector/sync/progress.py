@@ -8,7 +8,7 @@ import uuid
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, select, true, update
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector import work
@@ -17,6 +17,7 @@ from partner_connector.database import clean
 from partner_connector.engine import WorkQueue
 from partner_connector.graph import GraphError, TokenDead
 from partner_connector.models import StagedAsset, StagedGrant, StagedPartner, StagedUser, SyncJob
+from partner_connector.models.sync_job import UNFINISHED
 from partner_connector.patience import Pause
 from partner_connector.sync_jobs.roll_up import roll_up
 
@@ -52,14 +53,28 @@ async def begin(session: AsyncSession, job_id: uuid.UUID, attempt: int) -> SyncJ
 
 
 async def _read_again_what_is_not_proven(session: AsyncSession, job: SyncJob) -> None:
-    """At a new attempt: assets that were refused or cut short; after a long rest, all of them."""
-    rested = now() - job.updated_at > _READ_STAYS_TRUE_FOR
-    not_proven = true() if rested else StagedAsset.state != "read"
+    """At a new attempt: assets that were refused or cut short, or read too long ago."""
+    not_proven = or_(
+        StagedAsset.state != "read", StagedAsset.read_at < now() - _READ_STAYS_TRUE_FOR
+    )
     await session.execute(
         update(StagedAsset)
         .where(StagedAsset.job_id == job.id, not_proven)
         .values(state="unread")
         .execution_options(synchronize_session=False)
+    )
+
+
+async def lock_children_to_be(session: AsyncSession, job: SyncJob) -> None:
+    """Lock the unfinished checks of this integration's partners before the partners themselves:
+    each of those checks does the same, and in another order both would wait for ever.
+    """
+    await session.execute(
+        select(SyncJob.id)
+        .where(SyncJob.integration_id == job.integration_id, SyncJob.partner_id.is_not(None))
+        .where(SyncJob.status.in_(UNFINISHED))
+        .order_by(SyncJob.id)
+        .with_for_update()
     )
 
 

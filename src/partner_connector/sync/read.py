@@ -12,15 +12,14 @@ from typing import Any
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from partner_connector.clock import now
 from partner_connector.database import clean, write_rows
 from partner_connector.graph import (
+    REFUSALS,
     Blocked,
     GraphClient,
     GraphError,
     GraphReader,
-    InvalidRequest,
-    NotFoundOrForbidden,
-    PermissionMissing,
     Read,
     TokenDead,
     UnknownGraphError,
@@ -35,8 +34,6 @@ from partner_connector.sync.shared_assets import SharedAsset, asset_path
 
 # One Graph batch holds 50 operations.
 ASSETS_AT_A_TIME = 50
-# Refusals that concern one edge or one asset and leave the rest readable.
-REFUSALS = (PermissionMissing, NotFoundOrForbidden, InvalidRequest)
 # A Page token dies by itself when its admin loses the Page; the partner's own may live.
 PAGE_REFUSALS = (*REFUSALS, TokenDead, Blocked, UnknownGraphError)
 
@@ -88,6 +85,7 @@ async def stage_assets(
             "permitted_tasks": list(asset.permitted_tasks) if asset.permitted_tasks else None,
             "listed_in": attempt,
             "state": "unread",
+            "read_at": None,
         }
         for asset in assets
     ]
@@ -261,7 +259,7 @@ async def stage_access(
                 StagedAsset.type == read.asset.type,
                 StagedAsset.meta_id == read.asset.meta_id,
             )
-            .values(state="read" if read.is_complete else "refused")
+            .values(state="read" if read.is_complete else "refused", read_at=now())
         )
     grants = {
         (read.asset.type, read.asset.meta_id, str(row["id"])): _grant(job_id, read.asset, row)

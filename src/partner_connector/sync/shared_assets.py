@@ -5,16 +5,14 @@ rows that we own); assets of theirs that we may use are listed by us (`client_*`
 rows that they own). CALL_PLANS a3: authoritative, and four reads in one batch.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from partner_connector.graph import (
+    REFUSALS,
     GraphError,
     GraphReader,
-    InvalidRequest,
-    NotFoundOrForbidden,
-    PermissionMissing,
     Read,
     ad_account_path,
     edges,
@@ -65,6 +63,15 @@ def asset_path(asset_type: str, meta_id: str) -> str:
     return ad_account_path(meta_id) if asset_type == "ad_account" else meta_id
 
 
+def is_shared_with(agency: Mapping[str, Any], business_id: str) -> bool:
+    """Whether a row of an asset's `agencies` is a share with this business that is in force.
+
+    A missing status counts as shared, PENDING does not (CALL_PLANS a2).
+    """
+    confirmed = str(agency.get("access_status", "CONFIRMED")).upper() != "PENDING"
+    return confirmed and agency.get("id") == business_id
+
+
 async def shared_assets(
     reader: GraphReader, *, shared_to: str, owned_by: str, direction: str
 ) -> AsyncIterator[SharedAssets]:
@@ -76,7 +83,7 @@ async def shared_assets(
     reads = [edge(shared_to) for _, edge in _EDGES]
     first_pages = await reader.batch(reads)
     for (asset_type, _), read, answer in zip(_EDGES, reads, first_pages, strict=True):
-        if isinstance(answer, (PermissionMissing, NotFoundOrForbidden, InvalidRequest)):
+        if isinstance(answer, REFUSALS):
             yield SharedAssets(read.edge, (), answer)
             continue
         if isinstance(answer, GraphError):
@@ -88,7 +95,7 @@ async def shared_assets(
         try:
             async for later in reader.pages(read.after(page.next_cursor)):
                 yield _of_owner(read.edge, later.rows, asset_type, owned_by, direction)
-        except (PermissionMissing, NotFoundOrForbidden, InvalidRequest) as error:
+        except REFUSALS as error:
             yield SharedAssets(read.edge, (), error)
 
 
@@ -97,14 +104,15 @@ def _of_owner(
 ) -> SharedAssets:
     owners = [(row.get("business") or row.get("owner_business") or {}).get("id") for row in rows]
     ours = [
-        _asset(row, asset_type, direction)
+        asset_from(row, asset_type, direction)
         for row, row_owner in zip(rows, owners, strict=True)
         if row_owner == owner
     ]
     return SharedAssets(edge, ours, without_owner=owners.count(None))
 
 
-def _asset(row: dict[str, Any], asset_type: str, direction: str) -> SharedAsset:
+def asset_from(row: dict[str, Any], asset_type: str, direction: str) -> SharedAsset:
+    """One row of an edge that lists assets, with our names."""
     meta_id = str(row.get("account_id") or row["id"]).removeprefix("act_")
     # Catalogs tell roles where the others tell tasks (REFERENCE 2.3 [D]).
     tasks = row.get("permitted_tasks", row.get("permitted_roles"))

@@ -6,13 +6,15 @@ from collections.abc import Awaitable, Callable
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from partner_connector.clock import now
 from partner_connector.graph import GraphError, GraphReader, TokenDead
-from partner_connector.models import Integration, SyncJob, Token
-from partner_connector.patience import MOST_ATTEMPTS, Pause, pause_for
+from partner_connector.models import Integration, Partner, SyncJob, Token
+from partner_connector.patience import MOST_ATTEMPTS, Pause, StepCrashed, pause_for
 from partner_connector.sealing.private import UnreadableToken
 from partner_connector.sync import progress
 from partner_connector.sync.target import Target, load_target
 from partner_connector.tokens import custody
+from partner_connector.tokens.repository import TokenRepository
 from partner_connector.workshop import Workshop
 
 GO_ON = "go_on"
@@ -33,7 +35,17 @@ class TokenMissing(Exception):
 
 
 async def run_step(shop: Workshop, step: Step, job_id: str, attempt: int) -> str:
-    """The step's answer, or `stop` once what went wrong has been written down."""
+    """The step's answer, or `stop` once what went wrong has been written down.
+
+    Raises `StepCrashed` for a fault of our own.
+    """
+    try:
+        return await _run_step(shop, step, job_id, attempt)
+    except Exception as error:
+        raise StepCrashed.of(error) from None
+
+
+async def _run_step(shop: Workshop, step: Step, job_id: str, attempt: int) -> str:
     with structlog.contextvars.bound_contextvars(job_id=job_id, attempt=attempt):
         async with shop.database.reading() as session:
             job = await session.get(SyncJob, uuid.UUID(job_id))
@@ -81,12 +93,28 @@ async def _settle(
         log.info("sync_job_waits", reason=pause.reason, error=type(error).__name__)
         await progress.park(session, shop.queue, job, pause)
         return
+    if isinstance(error, (TokenDead, UnreadableToken)) and await _was_replaced(session, target):
+        # The token was replaced under way: the check goes on with the new one.
+        await progress.park(session, shop.queue, job, Pause("retrying", now()))
+        return
     log.warning("sync_job_failed", error=type(error).__name__)
     await progress.fail(session, job, _failure(error, job))
     if isinstance(error, TokenDead):
         await _note_token_health(session, target, job, "invalid")
     if isinstance(error, UnreadableToken):
         await _note_token_health(session, target, job, "unreadable")
+
+
+async def _was_replaced(session: AsyncSession, target: Target) -> bool:
+    """Whether the owner has another active token than the one that was read with."""
+    used = target.partner_token if target.partner_id else target.host_token
+    if used is None:
+        return False
+    if target.partner_id is not None:
+        await session.get(Partner, target.partner_id, with_for_update=True)
+    tokens = TokenRepository(session, used.workspace_id)
+    active = await tokens.active(target.integration_id, target.partner_id)
+    return active is not None and active.id != used.id
 
 
 def _pause(error: GraphError | UnreadableToken | TokenMissing, attempt: int) -> Pause | None:

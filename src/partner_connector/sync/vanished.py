@@ -15,13 +15,13 @@ from partner_connector.graph import (
     GraphClient,
     GraphError,
     GraphReader,
-    NotFoundOrForbidden,
     TokenDead,
     edges,
     page_from,
 )
 from partner_connector.models import Asset, AssetShare, StagedAsset
 from partner_connector.sync.read import PAGE_REFUSALS, AssetToRead, page_readers
+from partner_connector.sync.shared_assets import is_shared_with
 from partner_connector.sync.target import Target
 
 
@@ -69,10 +69,7 @@ def _may_be_shared(answer: dict[str, Any] | GraphError, shared_to: str) -> bool:
     if isinstance(answer, GraphError):
         if answer.transient or isinstance(answer, TokenDead):
             raise answer
-        # The owner itself is told that there is no such asset: it is gone, and the share with it.
-        return not isinstance(answer, NotFoundOrForbidden)
+        # "Not found" is among them: Meta says the same of what it only hides (REFERENCE 5.2).
+        return True
     page = page_from(answer)
-    return page.next_cursor is not None or any(
-        row.get("id") == shared_to and row.get("access_status", "CONFIRMED") != "PENDING"
-        for row in page.rows
-    )
+    return page.next_cursor is not None or any(is_shared_with(row, shared_to) for row in page.rows)

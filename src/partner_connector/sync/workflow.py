@@ -13,7 +13,7 @@ from dbos import DBOS, DBOSConfiguredInstance
 
 from partner_connector import work
 from partner_connector.engine import INSTANCE
-from partner_connector.patience import pause_after_crash
+from partner_connector.patience import StepCrashed, pause_after_crash
 from partner_connector.sync import integration_steps, partner_steps, progress
 from partner_connector.sync.steps import AGAIN, GO_ON, STOP, run_step
 from partner_connector.workshop import Workshop
@@ -59,7 +59,7 @@ class SyncWorkflows(DBOSConfiguredInstance):
                 if answer == STOP:
                     return
         except Exception as error:
-            await self.recover(job_id, attempt, type(error).__name__)
+            await self.recover(job_id, attempt, str(StepCrashed.of(error)))
 
     @DBOS.step(name="begin")
     async def begin(self, job_id: str, attempt: int) -> str:

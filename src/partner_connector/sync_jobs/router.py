@@ -80,7 +80,7 @@ async def answer_with_job(
         # A parent is `failed` with its first failed child, and finished with its last one.
         return row.status not in UNFINISHED and row.finished_at is not None
 
-    current = await waiting.until(is_final, read, wait)
+    current = await waiting.until(is_final, read, wait, context.draining)
     waiting.accepted(
         response, location=job_location(current.id), is_final=is_final(current), waited=wait
     )

@@ -2,7 +2,7 @@
 
 import uuid
 
-from sqlalchemy import ColumnElement, exists, func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.errors import found
@@ -50,14 +50,9 @@ class TokenRepository:
         return validation
 
     async def is_overtaken(self, token: Token) -> bool:
-        """Whether a later hand-over of the same owner is under way or already active."""
-        newer = (
-            exists()
-            .where(*self._of(token.integration_id, token.partner_id))
-            .where(Token.version > token.version, Token.id == TokenValidation.token_id)
-            .where(TokenValidation.purpose != "dry_run", Token.state.in_(["candidate", "active"]))
-        )
-        return bool(await self.session.scalar(select(newer)))
+        """Whether a later hand-over of the same owner is active already."""
+        active = await self.active(token.integration_id, token.partner_id)
+        return active is not None and active.version > token.version
 
     async def active(self, integration_id: uuid.UUID, partner_id: uuid.UUID | None) -> Token | None:
         """The owner's active token. `partner_id` None: our own business's."""

@@ -104,16 +104,27 @@ async def _submit(
             sealed=sealed,
             purpose=purpose,
         )
+    return await answer_with_validation(context, response, submitted, wait)
+
+
+async def answer_with_validation(
+    context: ApiContext, response: Response, submitted: TokenValidation, wait: int
+) -> TokenValidationView:
+    """The proof as it is now, or once it is completed where the client prefers to wait."""
 
     async def read() -> TokenValidation:
         async with context.database.reading() as session:
-            return await TokenRepository(session, workspace_id).get_validation(submitted.id)
+            tokens = TokenRepository(session, submitted.workspace_id)
+            return await tokens.get_validation(submitted.id)
 
-    validation = await waiting.until(lambda row: row.status == "completed", read, wait)
+    def is_final(row: TokenValidation) -> bool:
+        return row.status == "completed"
+
+    validation = await waiting.until(is_final, read, wait, context.draining)
     waiting.accepted(
         response,
         location=validation_location(validation.id),
-        is_final=validation.status == "completed",
+        is_final=is_final(validation),
         waited=wait,
     )
     return TokenValidationView.model_validate(validation)

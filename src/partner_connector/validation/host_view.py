@@ -6,7 +6,6 @@ what is missing. Read only where a token is narrowed: it costs a page of our ass
 """
 
 from collections.abc import Callable
-from typing import Any
 
 from partner_connector.graph import (
     GraphError,
@@ -16,7 +15,12 @@ from partner_connector.graph import (
     edges,
     nested_page,
 )
-from partner_connector.sync.shared_assets import OURS_TO_PARTNER, SharedAsset
+from partner_connector.sync.shared_assets import (
+    OURS_TO_PARTNER,
+    SharedAsset,
+    asset_from,
+    is_shared_with,
+)
 
 _OWNED: tuple[tuple[str, Callable[..., Read]], ...] = (
     ("ad_account", edges.owned_ad_accounts),
@@ -38,21 +42,10 @@ async def shared_by_us(
             for row in await host.rows(edge(host_business_id, with_agencies=True)):
                 # Whether further agencies stand on a next page is not followed: a hundred is many.
                 agencies = nested_page(row, "agencies").rows
-                if any(_is_share_with(agency, partner_business_id) for agency in agencies):
-                    found.append(_asset(asset_type, row))
+                if any(is_shared_with(agency, partner_business_id) for agency in agencies):
+                    found.append(asset_from(row, asset_type, OURS_TO_PARTNER))
     except GraphError as error:
         if error.transient and not isinstance(error, TokenDead):
             raise
         return None
     return found
-
-
-def _is_share_with(agency: dict[str, Any], partner_business_id: str) -> bool:
-    # A missing status counts as shared, PENDING does not (CALL_PLANS a2).
-    confirmed = str(agency.get("access_status", "CONFIRMED")).upper() == "CONFIRMED"
-    return confirmed and agency.get("id") == partner_business_id
-
-
-def _asset(asset_type: str, row: dict[str, Any]) -> SharedAsset:
-    meta_id = str(row.get("account_id") or row["id"]).removeprefix("act_")
-    return SharedAsset(asset_type, meta_id, str(row.get("name") or meta_id), OURS_TO_PARTNER, None)

@@ -16,7 +16,7 @@ from partner_connector.clock import now
 from partner_connector.engine import INSTANCE
 from partner_connector.graph import GraphError, GraphReader
 from partner_connector.models import Integration, Partner, Token, TokenValidation
-from partner_connector.patience import Pause, pause_after_crash, pause_for
+from partner_connector.patience import Pause, StepCrashed, pause_after_crash, pause_for
 from partner_connector.sealing.private import UnreadableToken
 from partner_connector.tokens import custody
 from partner_connector.tokens.repository import TokenRepository
@@ -43,11 +43,17 @@ class ValidationWorkflows(DBOSConfiguredInstance):
         try:
             return await self.prove(validation_id, attempt)
         except Exception as error:
-            return await self.recover(validation_id, attempt, type(error).__name__)
+            return await self.recover(validation_id, attempt, str(StepCrashed.of(error)))
 
     @DBOS.step(name="prove_token")
     async def prove(self, validation_id: str, attempt: int) -> str:
         """Open, ask Meta, check, conclude. Answers what happened, for the engine's record."""
+        try:
+            return await self._prove_once(validation_id, attempt)
+        except Exception as error:
+            raise StepCrashed.of(error) from None
+
+    async def _prove_once(self, validation_id: str, attempt: int) -> str:
         with structlog.contextvars.bound_contextvars(validation_id=validation_id):
             begun = await self._begin(uuid.UUID(validation_id), attempt)
             if begun is None:
@@ -211,6 +217,8 @@ class ValidationWorkflows(DBOSConfiguredInstance):
         async with self.shop.database.writing() as session:
             validation = await session.get(TokenValidation, validation_id, with_for_update=True)
             if validation is None or validation.attempt != attempt:
+                return "nothing_to_do"
+            if validation.status == "completed":
                 return "nothing_to_do"
             validation.attempt = attempt + 1
             validation.resume_at = pause.resume_at
