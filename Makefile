@@ -43,10 +43,10 @@ openapi: $(READY) ## Write openapi/openapi.json anew
 
 lock: $(READY) ## Lock the dependencies anew, with hashes and without index addresses
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url \
+	$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes \
 		--no-header --python-version 3.11 --quiet -o requirements.txt
-	$(BIN)/uv pip compile pyproject.toml --extra dev -c requirements.txt --universal \
-		--generate-hashes --no-emit-index-url --no-header --python-version 3.11 --quiet \
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal \
+		--generate-hashes --no-header --python-version 3.11 --quiet \
 		-o requirements-dev.txt
 
 clean: ## Remove .venv and caches

@@ -144,6 +144,6 @@ def test_every_operation_declares_who_may_call_it() -> None:
     ],
 )
 def test_scopes_are_those_of_the_contract(method: str, path: str, scope: str) -> None:
-    """The scopes in the document are those that API.md promises."""
+    """The scopes in the document are those that the contract promises."""
     found = [each.scopes for each in OPERATIONS if (each.method, each.path) == (method, path)]
     assert found == [(scope,)]

@@ -1,40 +1,20 @@
-"""The checks of a token. Pure: evidence in, verdict out.
+"""The checks of a token. Pure: evidence in, checks out. Remedies use the words of Meta's menus."""
 
-`fail` refuses, `warn` connects with a warning, `unknown` is what Meta did not show and never
-refuses by itself (API.md, section 5). Remedies use the words of Meta's own screens.
-"""
-
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from partner_connector.database import clean
 from partner_connector.graph import REQUIRED_SCOPES, full_control
 from partner_connector.sync.shared_assets import SharedAsset
-from partner_connector.tokens.schemas import CHECK_IDS
 from partner_connector.validation.evidence import Evidence, Subject
+from partner_connector.validation.verdicts import Check, not_reached
 
 _GENERATE_AGAIN = (
     "In Meta Business Manager open Settings > Users > System users, select the system user, click "
     "Generate new token and hand over the new token."
 )
 _NAMED_AT_MOST = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was checked."""
-
-    id: str
-    status: str
-    code: str
-    detail: str
-    remedy: str | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """As it is stored and served."""
-        return {**asdict(self), "detail": clean(self.detail, 1000)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,54 +25,13 @@ class Reuse:
     active_at: Sequence[str] = ()
 
 
-PARTNER_CHECKS = CHECK_IDS
-# Our own token may be of another app of ours: which one is recorded, not judged.
-HOST_CHECKS = (
-    "format",
-    "live",
-    "token_type",
-    "owner_business",
-    "scopes_required",
-    "expiry",
-    "data_access_expiry",
-)
-
-
-def verdict(checks: Iterable[Check]) -> str:
-    """What the checks come to. Excess scopes are told and do not lower it."""
-    telling = [check for check in checks if check.id != "scopes_excess"]
-    if any(check.status == "fail" for check in telling):
-        return "not_connectable"
-    if any(check.status in {"warn", "unknown"} for check in telling):
-        return "connectable_with_warnings"
-    return "connectable"
-
-
-def malformed(names: Sequence[str], code: str, detail: str) -> list[Check]:
-    """The checks of something that is not a token: Meta is not even asked."""
-    first = Check("format", "fail", code, detail, "Copy the whole token from Meta's dialog again.")
-    return [first, *_not_reached(names[1:])]
-
-
-def called_off(names: Sequence[str]) -> list[Check]:
-    """The checks of a token that was withdrawn, or overtaken by a newer one, before its end."""
-    detail = "The token was withdrawn, or a newer one was handed in, before this one was checked."
-    return [Check("format", "fail", "superseded", detail), *_not_reached(names[1:])]
-
-
-def given_up(names: Sequence[str], code: str, detail: str) -> list[Check]:
-    """The checks of a token that could not be checked at all, and not for lack of patience."""
-    live = Check("live", "fail", code, detail, "Try again later; if it stays so, tell us.")
-    return [Check("format", "unknown", code, detail), live, *_not_reached(names[2:])]
-
-
 def evaluate(
     evidence: Evidence, subject: Subject, reuse: Reuse, names: Sequence[str]
 ) -> list[Check]:
     """Every check of `names`, in their order."""
     found = [Check("format", "pass", "ok", "It looks like an access token."), _live(evidence)]
     if found[-1].status == "fail":
-        return [*found, *_not_reached(names[2:])]
+        return [*found, *not_reached(names[2:])]
     found += [
         _token_type(evidence),
         _app(evidence, subject),
@@ -111,11 +50,6 @@ def evaluate(
     ]
     by_id = {check.id: check for check in found}
     return [by_id[name] for name in names]
-
-
-def _not_reached(names: Iterable[str]) -> list[Check]:
-    detail = "Not checked, since an earlier check failed."
-    return [Check(name, "unknown", "not_reached", detail) for name in names]
 
 
 def granted_scopes(evidence: Evidence) -> frozenset[str] | None:

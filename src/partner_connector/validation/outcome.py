@@ -15,8 +15,9 @@ from partner_connector.sealing.private import PrivateKeyring
 from partner_connector.sync_jobs import service as sync_jobs
 from partner_connector.tokens import custody
 from partner_connector.tokens.repository import TokenRepository
-from partner_connector.validation.checks import Check, granted_scopes, verdict
+from partner_connector.validation.checks import granted_scopes
 from partner_connector.validation.evidence import Evidence
+from partner_connector.validation.verdicts import Check, verdict
 
 
 async def conclude(

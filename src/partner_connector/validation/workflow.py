@@ -20,10 +20,11 @@ from partner_connector.patience import Pause, StepCrashed, pause_after_crash, pa
 from partner_connector.sealing.private import UnreadableToken
 from partner_connector.tokens import custody
 from partner_connector.tokens.repository import TokenRepository
-from partner_connector.validation import checks as checking
-from partner_connector.validation.checks import Check, Reuse
+from partner_connector.validation import verdicts
+from partner_connector.validation.checks import Reuse, evaluate
 from partner_connector.validation.evidence import Evidence, Subject, gather
 from partner_connector.validation.outcome import conclude
+from partner_connector.validation.verdicts import Check
 from partner_connector.workshop import Workshop
 
 log = structlog.get_logger()
@@ -84,8 +85,8 @@ class ValidationWorkflows(DBOSConfiguredInstance):
             pause = pause_after_crash(validation.crashes)
         if pause is not None:
             return await self._park(validation.id, attempt, pause)
-        names = checking.PARTNER_CHECKS if validation.partner_id else checking.HOST_CHECKS
-        checks = checking.given_up(
+        names = verdicts.PARTNER_CHECKS if validation.partner_id else verdicts.HOST_CHECKS
+        checks = verdicts.given_up(
             names, "internal_error", "A fault of ours kept us from checking."
         )
         return await self._conclude(validation.id, checks, None, None, None)
@@ -131,15 +132,15 @@ class ValidationWorkflows(DBOSConfiguredInstance):
                 # The API may know a new key a moment earlier than this worker: not a verdict yet.
                 raise
             detail = "The sealed box does not open with the key that it names."
-            refused = checking.malformed(names, error.code, detail)
+            refused = verdicts.malformed(names, error.code, detail)
             return await self._conclude(validation_id, refused, None, None, None)
         except MalformedToken as error:
-            refused = checking.malformed(names, error.code, error.detail)
+            refused = verdicts.malformed(names, error.code, error.detail)
             return await self._conclude(validation_id, refused, None, None, None)
         evidence = await gather(self.shop.graph, plaintext, subject, self._reader(host_token))
         fingerprint = self.shop.public_keyring.fingerprint(plaintext)
         reuse = await self._reuse(token, fingerprint, evidence.system_user_id)
-        found = checking.evaluate(evidence, subject, reuse, names)
+        found = evaluate(evidence, subject, reuse, names)
         return await self._conclude(validation_id, found, evidence, plaintext, fingerprint)
 
     def _reader(self, host_token: Token | None) -> GraphReader | None:
@@ -175,8 +176,8 @@ class ValidationWorkflows(DBOSConfiguredInstance):
             await session.refresh(validation, with_for_update=True)
             token = await session.get_one(Token, validation.token_id, with_for_update=True)
             if await self._is_called_off(session, validation, token):
-                names = checking.PARTNER_CHECKS if validation.partner_id else checking.HOST_CHECKS
-                checks, evidence, plaintext = checking.called_off(names), None, None
+                names = verdicts.PARTNER_CHECKS if validation.partner_id else verdicts.HOST_CHECKS
+                checks, evidence, plaintext = verdicts.called_off(names), None, None
             await conclude(
                 session,
                 self.shop.queue,
@@ -210,7 +211,7 @@ class ValidationWorkflows(DBOSConfiguredInstance):
     async def _refuse(
         self, validation_id: uuid.UUID, subject: Subject, code: str, detail: str
     ) -> str:
-        checks = checking.given_up(_names(subject), code, detail)
+        checks = verdicts.given_up(_names(subject), code, detail)
         return await self._conclude(validation_id, checks, None, None, None)
 
     async def _park(self, validation_id: uuid.UUID, attempt: int, pause: Pause) -> str:
@@ -233,4 +234,4 @@ class ValidationWorkflows(DBOSConfiguredInstance):
 
 def _names(subject: Subject) -> tuple[str, ...]:
     is_partner = subject.partner_business_id is not None
-    return checking.PARTNER_CHECKS if is_partner else checking.HOST_CHECKS
+    return verdicts.PARTNER_CHECKS if is_partner else verdicts.HOST_CHECKS
