@@ -73,12 +73,7 @@ class Sweeper:
             if job is None or job.attempt != stale.attempt or job.status != stale.status:
                 return
             log.error("sync_job_was_lost", job_id=str(job.id), attempt=job.attempt)
-            job.crashes += 1
-            pause = pause_after_crash(job.crashes)
-            if pause is not None:
-                await progress.park(session, self.shop.queue, job, pause)
-            else:
-                await progress.fail(session, job, progress.our_fault())
+            await progress.retry_after_crash(session, self.shop.queue, job)
 
     async def sweep_validations(self) -> None:
         """Proofs whose attempt the engine no longer knows or has ended."""

@@ -18,7 +18,7 @@ from partner_connector.engine import WorkQueue
 from partner_connector.graph import GraphError, TokenDead
 from partner_connector.models import StagedAsset, StagedGrant, StagedPartner, StagedUser, SyncJob
 from partner_connector.models.sync_job import UNFINISHED
-from partner_connector.patience import Pause
+from partner_connector.patience import Pause, pause_after_crash
 from partner_connector.sync_jobs.roll_up import roll_up
 
 _MOST_WARNINGS = 100
@@ -115,6 +115,22 @@ async def fail(session: AsyncSession, job: SyncJob, error: dict[str, Any]) -> No
     await _tell_parent(session, job)
 
 
+async def retry_after_crash(session: AsyncSession, queue: WorkQueue, job: SyncJob) -> None:
+    """After a fault of our own: another attempt, or the end once that was tried often enough."""
+    job.crashes += 1
+    pause = pause_after_crash(job.crashes)
+    if pause is not None:
+        await park(session, queue, job, pause)
+        return
+    failure = own_failure(
+        "internal_error",
+        error_class="internal",
+        user_action="contact_support",
+        detail="A fault of ours kept the check from completing; it is logged.",
+    )
+    await fail(session, job, failure)
+
+
 async def finish(session: AsyncSession, job: SyncJob) -> None:
     """End after applying, in the transaction that applied."""
     job.status = "completed"
@@ -161,16 +177,6 @@ def own_failure(code: str, *, error_class: str, user_action: str, detail: str) -
         "detail": detail,
         "meta": {"code": None, "subcode": None, "fbtrace_id": None},
     }
-
-
-def our_fault() -> dict[str, Any]:
-    """What the job tells when it was tried often enough after faults of our own."""
-    return own_failure(
-        "internal_error",
-        error_class="internal",
-        user_action="contact_support",
-        detail="A fault of ours kept the check from completing; it is logged.",
-    )
 
 
 async def staged_assets_left(session: AsyncSession, job: SyncJob) -> tuple[int, int]:

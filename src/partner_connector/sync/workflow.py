@@ -13,7 +13,7 @@ from dbos import DBOS, DBOSConfiguredInstance
 
 from partner_connector import work
 from partner_connector.engine import INSTANCE
-from partner_connector.patience import StepCrashed, pause_after_crash
+from partner_connector.patience import StepCrashed
 from partner_connector.sync import integration_steps, partner_steps, progress
 from partner_connector.sync.steps import AGAIN, GO_ON, STOP, run_step
 from partner_connector.workshop import Workshop
@@ -112,10 +112,5 @@ class SyncWorkflows(DBOSConfiguredInstance):
             job = await progress.running_job(session, uuid.UUID(job_id), attempt)
             if job is None:
                 return STOP
-            job.crashes += 1
-            pause = pause_after_crash(job.crashes)
-            if pause is not None:
-                await progress.park(session, self.shop.queue, job, pause)
-            else:
-                await progress.fail(session, job, progress.our_fault())
+            await progress.retry_after_crash(session, self.shop.queue, job)
         return STOP
