@@ -2,7 +2,7 @@
 
 from partner_connector.graph import edges
 from partner_connector.graph.classify import classify
-from partner_connector.graph.client import GraphClient, GraphReader
+from partner_connector.graph.client import GraphClient
 from partner_connector.graph.credentials import ProofMode
 from partner_connector.graph.edges import ad_account_path
 from partner_connector.graph.error_table import ERROR_TABLE
@@ -23,6 +23,7 @@ from partner_connector.graph.errors import (
     UnknownGraphError,
     Unreachable,
 )
+from partner_connector.graph.reader import GraphReader
 from partner_connector.graph.reads import Page, Read, nested_page, page_from
 from partner_connector.graph.retry import decide
 from partner_connector.graph.tasks import REQUIRED_SCOPES, RoleClass, full_control, role_class
