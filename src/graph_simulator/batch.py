@@ -4,7 +4,8 @@ import json
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from graph_simulator import errors
+from graph_simulator import errors, published
+from graph_simulator.addresses import split_version
 from graph_simulator.faults import Call
 from graph_simulator.operation import (
     Answer,
@@ -14,11 +15,12 @@ from graph_simulator.operation import (
     put_in_place,
     refuse,
     spell_json,
+    spoil,
     suffer,
 )
-from graph_simulator.paths import split_version
 from graph_simulator.schema import Params
 from graph_simulator.simulator import Simulator
+from graph_simulator.switches import Switches
 from graph_simulator.tokens_at_work import authenticate
 
 MAX_OPERATIONS = 50
@@ -30,12 +32,16 @@ INNER_TYPE = "text/javascript; charset=UTF-8"
 async def perform_batch(simulator: Simulator, outer: Operation) -> Answer:
     """A list of results in order, or one error object when the whole batch is refused."""
     simulator.calls.batches += 1
+    simulator.note_outside(outer.method, "batch", published.outside_batch(outer.params))
     owner = owner_of(simulator, outer.token)
     whole = Call(outer.method, "", "batch", outer.token, owner, "", "", in_batch=False)
     fault = await suffer(simulator, whole)
-    broken = put_in_place(simulator, fault)
-    if broken is not None:
-        return broken
+    answered = put_in_place(simulator, fault) or await _carry_out(simulator, outer)
+    spoil(answered, fault)
+    return answered
+
+
+async def _carry_out(simulator: Simulator, outer: Operation) -> Answer:
     try:
         operations = _operations(simulator, outer)
     except errors.GraphError as error:
@@ -59,7 +65,7 @@ def _operations(simulator: Simulator, outer: Operation) -> list[Operation]:
     described = _described(outer.params["batch"])
     if len(described) > MAX_OPERATIONS:
         raise errors.too_many_operations()
-    return [_operation(outer, one) for one in described]
+    return [_operation(outer, one, switches) for one in described]
 
 
 def _described(text: str) -> list[dict[str, Any]]:
@@ -74,11 +80,13 @@ def _described(text: str) -> list[dict[str, Any]]:
     return described
 
 
-def _operation(outer: Operation, described: dict[str, Any]) -> Operation:
+def _operation(outer: Operation, described: dict[str, Any], switches: Switches) -> Operation:
     address = urlsplit("/" + str(described.get("relative_url", "")).lstrip("/"))
     params: Params = dict(parse_qsl(address.query, keep_blank_values=True))
     params |= dict(parse_qsl(str(described.get("body", "")), keep_blank_values=True))
-    own = params.get("access_token") or _header_token(described.get("headers"))
+    own = params.get("access_token")
+    if own is None and switches.batch_operation_headers:
+        own = _header_token(described.get("headers"))
     if own is None:
         # Without a token of its own an operation speaks, and proves itself, as the batch does.
         for name in ("appsecret_proof", "appsecret_time"):
@@ -98,8 +106,8 @@ def _operation(outer: Operation, described: dict[str, Any]) -> Operation:
 
 def _header_token(headers: object) -> str | None:
     for header in headers if isinstance(headers, list) else ():
-        if str(header.get("name", "")).lower() == "authorization":
-            return str(header.get("value", "")).removeprefix("Bearer ").strip()
+        if isinstance(header, dict) and str(header.get("name", "")).lower() == "authorization":
+            return str(header.get("value", "")).removeprefix("Bearer ").strip() or None
     return None
 
 

@@ -3,7 +3,28 @@
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
+from graph_simulator.published import shown
+
 KEPT_REQUESTS = 500
+KEPT_COMPLAINTS = 100
+
+
+@dataclass(slots=True)
+class OutsidePublished:
+    """What was asked beyond what Meta publishes: each thing once, with how often."""
+
+    counts: dict[tuple[str, str, str], int] = field(default_factory=dict)
+
+    def add(self, method: str, edge: str, complaint: str) -> None:
+        key = (shown(method), shown(edge), complaint)
+        if key in self.counts or len(self.counts) < KEPT_COMPLAINTS:
+            self.counts[key] = self.counts.get(key, 0) + 1
+
+    def as_json(self) -> list[dict[str, object]]:
+        return [
+            {"method": method, "edge": edge, "complaint": complaint, "count": count}
+            for (method, edge, complaint), count in self.counts.items()
+        ]
 
 
 @dataclass(slots=True)
@@ -19,6 +40,7 @@ class CallLog:
     by_method: Counter[str] = field(default_factory=Counter)
     by_status: Counter[str] = field(default_factory=Counter)
     by_error: Counter[str] = field(default_factory=Counter)
+    outside_published: OutsidePublished = field(default_factory=OutsidePublished)
     recent: deque[dict[str, object]] = field(
         default_factory=lambda: deque[dict[str, object]](maxlen=KEPT_REQUESTS)
     )
@@ -34,5 +56,6 @@ class CallLog:
             "by_method": dict(self.by_method),
             "by_status": dict(self.by_status),
             "by_error": dict(self.by_error),
+            "outside_published": self.outside_published.as_json(),
             "recent": list(self.recent),
         }

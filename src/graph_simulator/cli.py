@@ -8,9 +8,20 @@ from collections.abc import Sequence
 import uvicorn
 
 from graph_simulator.app import create_app
-from graph_simulator.world import build_world
+from graph_simulator.world import RELATIONSHIPS, build_world
 
 BACKLOG = 2048
+DESCRIPTION = """\
+A stand-in for Meta's Graph API over real HTTP: an invented business with partners, people, assets
+and tokens, which answers reads as Meta's public material says Meta does, and refuses every write.
+Under /__simulator__/ it tells the truth about its world, the tokens included, and lets you break
+things: faults, switches, changes. Nothing is kept after it ends."""
+EXAMPLES = """\
+examples:
+  graph-simulator --port 8001
+  curl -s localhost:8001/__simulator__/world      # who is who, and the tokens
+  curl -s localhost:8001/v26.0/me -H "Authorization: Bearer $TOKEN"
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         partners=options.partners,
         assets=options.assets,
         users=options.users,
+        relationships=options.relationships,
     )
     url = f"http://{options.host}:{listener.getsockname()[1]}"
     print(f"Graph simulator on {url} (truth: {url}/__simulator__/)", flush=True)
@@ -55,15 +67,35 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="graph-simulator", description="A stand-in for Meta's Graph API."
+        prog="graph-simulator",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--port", type=int, required=True, help="0 takes any free one")
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--seed", type=int, default=1, help="the same seed is the same world")
-    parser.add_argument("--partners", type=_count, default=4)
-    parser.add_argument("--assets", type=_count, default=6, help="shared assets of each partner")
-    parser.add_argument("--users", type=_count, default=8, help="people with access per partner")
+    add = parser.add_argument
+    add("--port", type=int, required=True, help="0 takes any free one")
+    add("--host", default="127.0.0.1", help="default %(default)s")
+    add("--seed", type=int, default=1, help="the same seed is the same world; default %(default)s")
+    add("--partners", type=_count, default=4, help="partners of our business; default %(default)s")
+    add("--assets", type=_count, default=6, help="shared per partner; default %(default)s")
+    add("--users", type=_count, default=8, help="with access per partner; default %(default)s")
+    add(
+        "--relationships",
+        type=_relationships,
+        default=RELATIONSHIPS,
+        metavar="LIST",
+        help="how the partners stand to us, in turn; default agency,client,both",
+    )
     return parser
+
+
+def _relationships(text: str) -> tuple[str, ...]:
+    words = tuple(text.split(","))
+    wrong = [word for word in words if word not in RELATIONSHIPS]
+    if wrong:
+        known = ", ".join(RELATIONSHIPS)
+        raise argparse.ArgumentTypeError(f"{wrong[0]!r} is not one of {known}")
+    return words
 
 
 def _count(text: str) -> int:

@@ -19,6 +19,7 @@ OPERATIONS = {
     "GET /__simulator__/world": "the truth: businesses, tokens, shared assets, people, tasks",
     "POST /__simulator__/reset": "back to the first moment: world, switches, faults, counters",
     "POST /__simulator__/down": '{"down": true}: every Graph call answers 503 with HTML',
+    "GET /__simulator__/down": "whether it is so",
     "GET /__simulator__/faults": "the rules and how often each was seen and hit",
     "POST /__simulator__/faults": '{"match", "after", "times", "probability", "fault"} → {"id"}',
     "DELETE /__simulator__/faults": "forget all rules",
@@ -28,8 +29,9 @@ OPERATIONS = {
     "PATCH /__simulator__/switches": '{"name": value, …}, all or none',
     "GET /__simulator__/mutations": "the changes the world knows, with their arguments",
     "POST /__simulator__/mutations": '{"op": …, …} → what was changed',
-    "GET /__simulator__/calls": "counters and the latest requests",
+    "GET /__simulator__/calls": "counters, the latest requests, what Meta does not publish",
     "DELETE /__simulator__/calls": "counters back to zero",
+    "GET /__simulator__/outside-published": "what Meta does not publish, of the whole run",
 }
 
 
@@ -44,6 +46,7 @@ def control_routes() -> list[Route]:
         Route("/switches", switches, methods=["GET", "PATCH"]),
         Route("/mutations", mutations, methods=["GET", "POST"]),
         Route("/calls", calls, methods=["GET", "DELETE"]),
+        Route("/outside-published", outside_published),
     ]
 
 
@@ -75,9 +78,9 @@ async def index(_request: Request) -> Response:
     return JSONResponse(
         {
             "operations": OPERATIONS,
-            "fault_match": list(MATCH_KEYS),
-            "fault_kinds": list(FAULT_KEYS),
-            "mutations": list(MUTATIONS),
+            "fault_match": MATCH_KEYS,
+            "fault_kinds": FAULT_KEYS,
+            "mutations": {name: one.about for name, one in MUTATIONS.items()},
         }
     )
 
@@ -154,3 +157,7 @@ async def calls(request: Request) -> Response:
         simulator.calls = CallLog()
         return Response(status_code=204)
     return JSONResponse(simulator.calls.as_json())
+
+
+async def outside_published(request: Request) -> Response:
+    return JSONResponse(_simulator(request).outside_published.as_json())

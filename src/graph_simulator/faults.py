@@ -6,19 +6,28 @@ from typing import Any
 from graph_simulator import dice
 from graph_simulator.errors import TRANSIENT_CODES, GraphError
 
-MATCH_KEYS = ("edge", "expands", "path_prefix", "token", "owner", "method", "business")
-FAULT_KEYS = (
-    "error",
-    "http",
-    "body",
-    "delay_seconds",
-    "reset",
-    "empty_body",
-    "ok_with_error_body",
-    "service_unavailable_200",
-    "null_batch_item",
-    "usage",
-)
+MATCH_KEYS = {
+    "edge": "last part of the path, or node, me, app, debug_token, root; batch is the batch itself",
+    "expands": "an edge that is read inside fields=",
+    "path_prefix": "how the path begins, without version and slash",
+    "token": "the token's text",
+    "owner": "how the token's label begins: a business id, a slash, its kind; host/good is ours",
+    "method": "GET, POST, DELETE, …",
+    "business": "the parameter business",
+}
+FAULT_KEYS = {
+    "error": "a Graph error: {code, subcode?, message?, type?, http_status?, is_transient?, …}",
+    "ok_with_error_body": "the same with HTTP 200",
+    "http": "this HTTP status, with a page of HTML",
+    "body": "this text instead of the answer, with HTTP 200 or the status of http",
+    "empty_body": "HTTP 200 and nothing",
+    "service_unavailable_200": "HTTP 200 and the words Service Unavailable",
+    "truncate_body": "the body ends after so many characters",
+    "delay_seconds": "the answer comes so much later",
+    "reset": "the connection is reset",
+    "null_batch_item": "an operation of a batch is not carried out: its item is null",
+    "usage": "headers to add or replace, by name; what is not text becomes JSON",
+}
 
 
 class FaultError(ValueError):
@@ -140,6 +149,11 @@ def _check_values(fault: dict[str, Any]) -> None:
     """Found when the rule is made, not when the first call trips over it."""
     if "http" in fault and type(fault["http"]) is not int:
         raise FaultError("http is a status, as a number")
+    if not isinstance(fault.get("body", ""), str):
+        raise FaultError("body is text")
+    cut = fault.get("truncate_body", 0)
+    if type(cut) is not int or cut < 0:
+        raise FaultError("truncate_body is a number of characters, 0 or more")
     if "delay_seconds" in fault and not isinstance(fault["delay_seconds"], int | float):
         raise FaultError("delay_seconds is a number")
     if "error" in fault and not isinstance(fault["error"], dict):

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from graph_simulator import dice, errors
+from graph_simulator import dice, errors, published
 from graph_simulator.access import Viewer
+from graph_simulator.addresses import edge_name, served_version, split_version
 from graph_simulator.errors import GraphError
 from graph_simulator.faults import Call, error_of
-from graph_simulator.paths import answer, edge_name, served_version, split_version
+from graph_simulator.paths import answer, type_of
 from graph_simulator.records import Asset
 from graph_simulator.schema import Params, Reading
 from graph_simulator.simulator import Simulator
@@ -69,6 +70,7 @@ async def perform(simulator: Simulator, operation: Operation) -> Answer:
     edge = edge_name(parts)
     owner = owner_of(simulator, operation.token)
     _count(simulator, operation, edge, owner)
+    _hold_against_published(simulator, operation, edge, parts)
     call = Call(
         method=operation.method,
         path="/".join(parts),
@@ -85,7 +87,7 @@ async def perform(simulator: Simulator, operation: Operation) -> Answer:
     answered = put_in_place(simulator, fault)
     if answered is None:
         answered = _respond(simulator, operation, version, asked, parts)
-    answered.headers.update(_usage_of(fault))
+    spoil(answered, fault)
     if version is not None:
         answered.headers["facebook-api-version"] = version
     simulator.calls.by_status[str(answered.status)] += 1
@@ -127,6 +129,15 @@ def _count(simulator: Simulator, operation: Operation, edge: str, owner: str) ->
             "in_batch": operation.in_batch,
         }
     )
+
+
+def _hold_against_published(
+    simulator: Simulator, operation: Operation, edge: str, parts: list[str]
+) -> None:
+    """Write down what of the call Meta does not publish; the answer stays the same."""
+    node = type_of(simulator.world, parts[0]) if parts else None
+    found = published.complaints(operation.method, operation.path, operation.params, node=node)
+    simulator.note_outside(operation.method, edge, found)
 
 
 def _respond(
@@ -205,6 +216,13 @@ def put_in_place(simulator: Simulator, fault: dict[str, Any]) -> Answer | None:
     return None
 
 
+def spoil(answered: Answer, fault: dict[str, Any]) -> None:
+    """What a fault does to any answer: headers added, the body cut as by a dying proxy."""
+    answered.headers.update(_usage_of(fault))
+    if "truncate_body" in fault and answered.body is not None:
+        answered.body = answered.body[: fault["truncate_body"]]
+
+
 def _error(simulator: Simulator, fault: dict[str, Any]) -> Answer:
     return _with_usage(simulator, refuse(simulator, error_of(fault["error"])))
 
@@ -216,7 +234,8 @@ def _error_with_200(simulator: Simulator, fault: dict[str, Any]) -> Answer:
 
 
 def _http(_simulator: Simulator, fault: dict[str, Any]) -> Answer:
-    return Answer(int(fault["http"]), str(fault.get("body", HTML_503)), {"Content-Type": HTML_TYPE})
+    status, body = int(fault.get("http", 200)), str(fault.get("body", HTML_503))
+    return Answer(status, body, {"Content-Type": HTML_TYPE})
 
 
 _IN_PLACE: dict[str, Callable[[Simulator, dict[str, Any]], Answer]] = {
@@ -227,6 +246,7 @@ _IN_PLACE: dict[str, Callable[[Simulator, dict[str, Any]], Answer]] = {
         200, "Service Unavailable", {"Content-Type": HTML_TYPE}
     ),
     "http": _http,
+    "body": _http,
     "empty_body": lambda _simulator, _fault: Answer(200, "", {"Content-Type": JSON_TYPE}),
 }
 

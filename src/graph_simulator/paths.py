@@ -1,49 +1,18 @@
-"""From a path to an answer: versions, node ids, edges and the few special paths."""
+"""From a path to an answer: node ids, edges and the few special paths."""
 
-import re
+from collections.abc import Mapping
 from typing import Any
 
 from graph_simulator import errors
 from graph_simulator.people_types import FOREIGN_APP_OFFSET
 from graph_simulator.reader import NODE_TYPES, read_edge, read_node
 from graph_simulator.records import SystemUser
+from graph_simulator.registry import World
 from graph_simulator.schema import NodeType, Params, Reading
 from graph_simulator.tokens_at_work import debug_token
 from graph_simulator.vocabulary import KINDS
 
-NEWEST = (26, 0)
-OLDEST_SERVED = (21, 0)
-_VERSION = re.compile(r"v(\d{1,3})\.(\d)")
 _NODE_AND_EDGE = 2
-
-
-def split_version(path: str) -> tuple[str, list[str]]:
-    """`/v26.0/1/agencies` → ("v26.0", ["1", "agencies"]); no version gives an empty text."""
-    parts = [part for part in path.split("/") if part]
-    if parts and _VERSION.fullmatch(parts[0]):
-        return parts[0], parts[1:]
-    return "", parts
-
-
-def served_version(asked: str, unversioned: str) -> str | None:
-    """An expired version is served by the oldest living one, a future one by none (section 1)."""
-    match = _VERSION.fullmatch(asked or unversioned)
-    if match is None:
-        return None
-    version = (int(match[1]), int(match[2]))
-    if version > NEWEST or version < (2, 0):
-        return None
-    major, minor = max(version, OLDEST_SERVED)
-    return f"v{major}.{minor}"
-
-
-def edge_name(parts: list[str]) -> str:
-    """How faults and counters call a path: the edge, else `me`, `app`, `debug_token` or `node`."""
-    if not parts:
-        return "root"
-    if len(parts) > 1:
-        return parts[-1]
-    return parts[0] if parts[0] in ("me", "app", "debug_token") else "node"
 
 
 def answer(reading: Reading, parts: list[str], params: Params, now: float) -> dict[str, Any]:
@@ -72,39 +41,45 @@ def _find(reading: Reading, name: str) -> tuple[NodeType, Any]:
         return _me(reading)
     if name == "app":
         return NODE_TYPES["Application"], world.apps[viewer.token.app_id]
-    if name.startswith("act_") and name[4:].isdigit():
-        asset = world.assets.get(name[4:])
-        if asset is None or asset.kind != "ad_account":
-            raise errors.unsupported_get(name)
-        return NODE_TYPES["AdAccount"], asset
-    if not name.isdigit():
+    if not name.removeprefix("act_").isdigit():
         raise errors.unknown_alias(name)
-    return _by_number(reading, name)
+    found = _node_with_id(world, name, _unscoped(reading, name))
+    if found is None:
+        raise errors.unsupported_get(name)
+    return found
 
 
-def _by_number(reading: Reading, number: str) -> tuple[NodeType, Any]:
-    world = reading.world
-    if business := world.businesses.get(number):
-        return NODE_TYPES["Business"], business
-    asset = world.assets.get(number)
-    if asset is not None and asset.kind != "ad_account":  # those answer to act_ only
-        return NODE_TYPES[KINDS[asset.kind].node_type], asset
-    if member := world.members.get(_unscoped(reading, number)):
+def type_of(world: World, name: str) -> str | None:
+    """The node type behind an id, whoever asks; None when the world has no such id."""
+    found = _node_with_id(world, name, name)
+    return found[0].name if found else None
+
+
+def _node_with_id(world: World, number: str, member_id: str) -> tuple[NodeType, Any] | None:
+    if asset := world.assets.get(number.removeprefix("act_")):
+        is_account = asset.kind == "ad_account"
+        # Ad accounts answer to act_ only, and nothing else does.
+        known = is_account == number.startswith("act_")
+        return (NODE_TYPES[KINDS[asset.kind].node_type], asset) if known else None
+    if member := world.members.get(member_id):
         kind = "SystemUser" if isinstance(member, SystemUser) else "BusinessUser"
         return NODE_TYPES[kind], member
-    if group := world.groups.get(number):
-        return NODE_TYPES["BusinessAssetGroup"], group
-    if app := world.apps.get(number):
-        return NODE_TYPES["Application"], app
-    if account := world.accounts.get(number):
-        return NODE_TYPES["User"], account
-    raise errors.unsupported_get(number)
+    books: dict[str, Mapping[str, Any]] = {
+        "Business": world.businesses,
+        "BusinessAssetGroup": world.groups,
+        "Application": world.apps,
+        "User": world.accounts,
+    }
+    for node_type, book in books.items():
+        if number in book:
+            return NODE_TYPES[node_type], book[number]
+    return None
 
 
 def _unscoped(reading: Reading, number: str) -> str:
     """Open question 10, the way back: another app's id for one of our system users."""
     foreign = reading.viewer.token.app_id != reading.world.app.id
-    if not (reading.switches.app_scoped_system_users and foreign):
+    if not (reading.switches.app_scoped_system_users and foreign and number.isdigit()):
         return number
     return str(int(number) - FOREIGN_APP_OFFSET)
 

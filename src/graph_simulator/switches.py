@@ -101,6 +101,9 @@ class Switches:
     batch_header_token: bool = _switch(
         True, "9: a batch may have its token in the Authorization header only"
     )
+    batch_operation_headers: bool = _switch(
+        True, "8.1: an operation's own Authorization header is honoured"
+    )
 
     # What a token sees.
     missing_scope: str = _switch(

@@ -1,6 +1,7 @@
 """Build the invented world: a host business, its partners, their people and their assets."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -38,13 +39,22 @@ class Size:
 
 
 def build_world(
-    *, seed: int = 1, partners: int = 4, assets: int = 6, users: int = 8, now: int | None = None
+    *,
+    seed: int = 1,
+    partners: int = 4,
+    assets: int = 6,
+    users: int = 8,
+    relationships: Sequence[str] = RELATIONSHIPS,
+    now: int | None = None,
 ) -> World:
     """The world of this seed. `assets` (shared) and `users` (with access) count per partner.
+
+    `relationships` are taken in turn, one a partner: agency, client or both.
 
     Ids, names, shares, tasks and token texts depend on the arguments alone. Dates are counted
     back and forth from `now`, the clock by default, so that a 60-day token is never stale.
     """
+    _check_relationships(relationships)
     start = int(time.time()) if now is None else now
     size = Size(partners, assets, users)
     app = App(id=APP_ID, name=APP_NAME, secret=dice.letters(32, seed, "app secret").lower())
@@ -59,7 +69,13 @@ def build_world(
         app=app,
         host_id="",
         rebuild=partial(
-            build_world, seed=seed, partners=partners, assets=assets, users=users, now=now
+            build_world,
+            seed=seed,
+            partners=partners,
+            assets=assets,
+            users=users,
+            relationships=relationships,
+            now=now,
         ),
         apps={app.id: app, other_app.id: other_app},
     )
@@ -72,8 +88,17 @@ def build_world(
         _asset(world, host, _kind_at(index, UNSHARED_PER_BUSINESS), index)
     issue_host_tokens(world, other_app)
     for index in range(size.partners):
-        add_partner(world, index, RELATIONSHIPS[index % 3], size.assets, size.users)
+        relationship = relationships[index % len(relationships)]
+        add_partner(world, index, relationship, size.assets, size.users)
     return world
+
+
+def _check_relationships(relationships: Sequence[str]) -> None:
+    if isinstance(relationships, str) or not relationships:
+        raise ValueError(f"relationships are a list of {', '.join(RELATIONSHIPS)}")
+    wrong = [one for one in relationships if one not in RELATIONSHIPS]
+    if wrong:
+        raise ValueError(f"{wrong[0]!r} is not one of {', '.join(RELATIONSHIPS)}")
 
 
 def add_partner(world: World, index: int, relationship: str, assets: int, users: int) -> Partner:

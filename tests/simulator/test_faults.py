@@ -30,6 +30,9 @@ async def test_a_graph_error_hits_as_often_as_asked(surface: Surface) -> None:
     ("fault", "status", "text"),
     [
         ({"http": 502, "body": "<html>bad gateway</html>"}, 502, "<html>bad gateway</html>"),
+        ({"body": "<html>sign in</html>"}, 200, "<html>sign in</html>"),
+        ({"body": ""}, 200, ""),
+        ({"http": 500, "body": "[]", "truncate_body": 1}, 500, "["),
         ({"empty_body": True}, 200, ""),
         ({"service_unavailable_200": True}, 200, "Service Unavailable"),
         ({"ok_with_error_body": {"code": 2}}, 200, None),
@@ -47,6 +50,52 @@ async def test_answers_that_are_no_answers(
         assert answer.json()["error"]["code"] == json.loads(inner["body"])["error"]["code"] == 2
     else:
         assert answer.text == inner["body"] == text
+
+
+async def test_a_body_may_end_half_way(surface: Surface) -> None:
+    """Item 13: the true answer, cut: plain, inside a batch, and the batch as a whole."""
+    token = surface.host["token"]
+    whole = (await surface.get("me")).text
+    await surface.fault({"truncate_body": 9}, match={"edge": "me"})
+    cut = await surface.get("me")
+    assert (cut.status_code, cut.text) == (200, whole[:9])
+    assert cut.headers["facebook-api-version"] == "v26.0"
+    app, me = await surface.batch(token, "app", "me")
+    assert json.loads(app["body"])["id"] == surface.truth["app"]["id"]
+    assert me["body"] == whole[:9]
+    await surface.http.delete("/__simulator__/faults")
+    await surface.fault({"truncate_body": 9}, match={"edge": "batch"})
+    form = {"access_token": token, "batch": '[{"method":"GET","relative_url":"me"}]'}
+    answer = await surface.http.post("/v26.0/", data=form)
+    assert (answer.status_code, answer.text) == (200, '[{"code":')
+    assert (await surface.get("me")).text == whole
+    await surface.http.delete("/__simulator__/faults")
+    await surface.fault({"truncate_body": 5, "error": {"code": 2}})
+    assert (await surface.get("me")).text == '{"err'
+    await surface.http.delete("/__simulator__/faults")
+    await surface.fault({"truncate_body": 5000})
+    assert (await surface.get("me")).text == whole
+
+
+async def test_a_whole_batch_may_be_spoiled_in_every_way(surface: Surface) -> None:
+    """The rule that names `batch` hits the batch and none of its operations."""
+    form = {
+        "access_token": surface.host["token"],
+        "batch": '[{"method":"GET","relative_url":"me"}]',
+    }
+    for fault, status, text in (
+        ({"http": 502, "body": "gateway"}, 502, "gateway"),
+        ({"body": "<html>"}, 200, "<html>"),
+        ({"empty_body": True}, 200, ""),
+        ({"service_unavailable_200": True}, 200, "Service Unavailable"),
+    ):
+        await surface.fault(fault, match={"edge": "batch"}, times=1)
+        answer = await surface.http.post("/v26.0/", data=form)
+        assert (answer.status_code, answer.text) == (status, text)
+    await surface.fault({"usage": {"x-app-usage": "full"}}, match={"edge": "batch"}, times=1)
+    answer = await surface.http.post("/v26.0/", data=form)
+    assert answer.headers["x-app-usage"] == "full"
+    assert answer.json()[0]["code"] == 200
 
 
 async def test_null_items_are_for_batches_only(surface: Surface) -> None:
@@ -119,6 +168,13 @@ async def test_rules_that_make_no_sense_are_refused(surface: Surface) -> None:
         {"fault": {"htpp": 5}},
         {"fault": {"http": 5}, "match": {"egde": "me"}},
         {"fault": {"http": "5"}},
+        {"fault": {"body": 5}},
+        {"fault": {"body": None}},
+        {"fault": {"http": 500, "body": {"error": 1}}},
+        {"fault": {"truncate_body": "9"}},
+        {"fault": {"truncate_body": -1}},
+        {"fault": {"truncate_body": True}},
+        {"fault": {"slow_body": 1}},
     ):
         assert (await surface.http.post("/__simulator__/faults", json=rule)).status_code == 422
 
@@ -134,6 +190,15 @@ async def test_usage_can_be_said_by_a_rule(surface: Surface) -> None:
     }
     await surface.fault({"usage": shown, "error": {"code": 4}}, times=1)
     assert "x-business-use-case-usage" in (await surface.get("me")).headers
+
+
+async def test_a_limit_nobody_meters_is_a_fault(surface: Surface) -> None:
+    """Item 10: code 613 has no meter here, so a rule says it; usage headers are on it as well."""
+    await surface.fault({"error": {"code": 613, "subcode": 1487742}}, times=1)
+    answer = await surface.get("me")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, 613)
+    assert answer.json()["error"]["is_transient"] is True
+    assert "x-app-usage" in answer.headers
 
 
 @pytest.mark.parametrize(

@@ -199,3 +199,45 @@ async def test_batch_takes_multipart_and_a_header_token(surface: Surface) -> Non
     await surface.switch(batch_header_token=False)
     answer = await surface.http.post("/v26.0/", files=form, headers=headers)
     assert answer.json()["error"]["code"] == 2500
+
+
+async def test_an_operation_may_bring_its_own_token_in_a_header(surface: Surface) -> None:
+    """Item 9: honoured or not is a switch, since nothing says; other headers change nothing."""
+    partner = surface.partner()
+    good = partner["tokens"]["good"]
+
+    async def who(headers: object) -> str:
+        operation = {"method": "GET", "relative_url": "me?fields=id", "headers": headers}
+        form = {"access_token": surface.host["token"], "batch": json.dumps([operation])}
+        answer = await surface.http.post("/v26.0/", data=form)
+        return str(json.loads(answer.json()[0]["body"])["id"])
+
+    own = [{"name": "Authorization", "value": f"Bearer {good}"}]
+    host, theirs = surface.host["system_user"]["id"], partner["system_user"]["id"]
+    assert await who(own) == theirs
+    for other in ([], [{"name": "If-None-Match", "value": "x"}], "nonsense", ["nonsense"], None):
+        assert await who(other) == host
+    await surface.switch(batch_operation_headers=False)
+    assert await who(own) == host
+
+
+async def test_a_token_of_an_operation_is_its_own_in_every_respect(surface: Surface) -> None:
+    """Item 9: it is counted under its owner, dies alone, and an address wins over a header."""
+    partner = surface.partner()
+    good, expired = partner["tokens"]["good"], partner["tokens"]["expired"]
+    dead = [{"name": "authorization", "value": f"Bearer {expired}"}]
+    operations = [
+        {"method": "GET", "relative_url": "me"},
+        {"method": "GET", "relative_url": "me", "headers": dead},
+        {"method": "GET", "relative_url": f"me?access_token={good}", "headers": dead},
+    ]
+    form = {"access_token": surface.host["token"], "batch": json.dumps(operations)}
+    await surface.http.delete("/__simulator__/calls")
+    answers = (await surface.http.post("/v26.0/", data=form)).json()
+    assert [answer["code"] for answer in answers] == [200, 400, 200]
+    assert json.loads(answers[1]["body"])["error"]["error_subcode"] == 463
+    assert (await surface.calls())["by_token_owner"] == {
+        "host/good": 1,
+        f"{partner['id']}/expired": 1,
+        f"{partner['id']}/good": 1,
+    }

@@ -147,6 +147,32 @@ async def test_admin_system_user_is_downgraded(surface: Surface) -> None:
     assert {row["role"] for row in rows} == {"ADMIN", "EMPLOYEE"}
 
 
+async def test_apps_wait_and_are_approved(surface: Surface) -> None:
+    """request_app, approve_app: from pending_client_apps to client_apps."""
+    partner = surface.partner()
+    token = partner["tokens"]["good"]
+    await surface.mutate("request_app", partner=partner["id"])
+    assert await surface.rows(f"{partner['id']}/client_apps", token) == []
+    await surface.mutate("approve_app", partner=partner["id"])
+    assert await surface.rows(f"{partner['id']}/pending_client_apps", token) == []
+    (app,) = await surface.rows(f"{partner['id']}/client_apps", token)
+    assert app["id"] == surface.truth["app"]["id"]
+
+
+async def test_somebody_is_invited(surface: Surface) -> None:
+    """invite: an open invitation, and nobody yet who has access."""
+    partner = surface.partner()
+    await surface.mutate("invite", partner=partner["id"], email="new.hand@example.com")
+    rows = await surface.rows(
+        f"{partner['id']}/pending_users",
+        partner["tokens"]["good"],
+        email="new.hand@example.com",
+        fields="id,email",
+    )
+    assert [row["email"] for row in rows] == ["new.hand@example.com"]
+    assert len(surface.partner()["people"]) == len(partner["people"])
+
+
 async def test_mutations_that_make_no_sense_are_refused(surface: Surface) -> None:
     """An unknown op, a missing argument, an id of nothing."""
     for body in ({}, {"op": "dance"}, {"op": "leave"}, {"op": "leave", "person": "1"}):

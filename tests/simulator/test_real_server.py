@@ -40,7 +40,8 @@ def served() -> Iterator[tuple[str, World]]:
 
 def test_the_command_says_where_it_is_and_refuses_a_busy_port() -> None:
     """`graph-simulator --port 0` prints one line and answers; the same port again is exit 1."""
-    command = [sys.executable, "-m", "graph_simulator", "--partners", "2", "--seed", "5", "--port"]
+    command = [sys.executable, "-m", "graph_simulator", "--partners", "2", "--seed", "5"]
+    command += ["--relationships", "client,both", "--port"]
     with subprocess.Popen([*command, "0"], stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -52,10 +53,12 @@ def test_the_command_says_where_it_is_and_refuses_a_busy_port() -> None:
             )
             assert found is not None, line
             truth = httpx.get(f"{found[1]}/__simulator__/world").json()
-            assert len(truth["partners"]) == 2
-            assert (
-                truth["host"]["token"] == build_world(seed=5, partners=2).host_tokens["good"].text
-            )
+            world = build_world(seed=5, partners=2, relationships=("client", "both"))
+            assert [p["relationship"] for p in truth["partners"]] == ["client", "both"]
+            assert truth["host"]["token"] == world.host_tokens["good"].text
+            httpx.post(f"{found[1]}/__simulator__/reset")
+            again = httpx.get(f"{found[1]}/__simulator__/world").json()
+            assert [p["id"] for p in again["partners"]] == [p["id"] for p in truth["partners"]]
             busy = subprocess.run(
                 [*command, found[2]], capture_output=True, text=True, check=False, timeout=20
             )

@@ -1,5 +1,11 @@
 """The invented world and the truth it tells."""
 
+from collections.abc import Sequence
+
+import pytest
+
+from graph_simulator.cli import main
+from graph_simulator.control import control_routes
 from graph_simulator.truth import tell
 from graph_simulator.world import build_world
 
@@ -28,6 +34,28 @@ def test_counts_are_the_ones_asked_for() -> None:
         assert sum(person["has_access"] for person in partner["people"]) == 11
         assert partner["people_without_access"] == 3
         assert partner["unshared_assets"]
+
+
+@pytest.mark.parametrize(
+    "relationships", [("agency",), ("client",), ("both",), ("both", "client"), ["agency", "agency"]]
+)
+def test_relationships_are_taken_in_turn(relationships: Sequence[str]) -> None:
+    """A world of clients only, or of whatever a test is about."""
+    world = build_world(partners=3, relationships=relationships)
+    wanted = [relationships[index % len(relationships)] for index in range(3)]
+    for built in (world, world.rebuild()):
+        truth = tell(built)
+        assert [p["relationship"] for p in truth["partners"]] == wanted
+        assert all(len(p["shared_assets"]) == 6 for p in truth["partners"])
+
+
+@pytest.mark.parametrize(
+    ("relationships", "said"), [((), "list"), ("agency", "list"), (["x"], "x")]
+)
+def test_wrong_relationships_are_refused(relationships: Sequence[str], said: str) -> None:
+    """None at all, a word instead of a list, an unknown word."""
+    with pytest.raises(ValueError, match=f"{said}.* agency, client, both"):
+        build_world(relationships=relationships)
 
 
 def test_a_world_may_be_tiny() -> None:
@@ -84,11 +112,45 @@ def test_tokens_look_like_metas_and_differ() -> None:
 
 
 async def test_index_lists_every_operation(surface: Surface) -> None:
-    """The control surface documents itself."""
+    """The control surface documents itself, one line each, and forgets no route."""
     index = (await surface.http.get("/__simulator__/")).json()
-    assert "GET /__simulator__/world" in index["operations"]
-    assert "join" in index["mutations"]
-    assert "reset" in index["fault_kinds"]
+    listed = {tuple(operation.split()) for operation in index["operations"]}
+    routed = {
+        (method, f"/__simulator__{route.path}")
+        for route in control_routes()
+        for method in (route.methods or set()) - {"HEAD"}
+    }
+    assert listed == routed
+    for part in ("operations", "fault_match", "fault_kinds", "mutations"):
+        assert index[part]
+        assert all(about and "\n" not in about for about in index[part].values())
+
+
+def test_help_is_enough_to_begin(capsys: pytest.CaptureFixture[str]) -> None:
+    """What it is, how to start it, how to ask it, and where its truth is."""
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    told = capsys.readouterr().out
+    for wanted in (
+        "stand-in for Meta's Graph API",
+        "/__simulator__/",
+        "graph-simulator --port 8001",
+        "curl -s localhost:8001/v26.0/me",
+        "agency,client,both",
+    ):
+        assert wanted in told
+
+
+@pytest.mark.parametrize("words", ["agency,customer", "", "agency,", "Agency"])
+def test_the_command_refuses_unknown_relationships(
+    words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the word, the known ones, and exit code 2."""
+    with pytest.raises(SystemExit) as ended:
+        main(["--port", "0", "--relationships", words])
+    assert ended.value.code == 2
+    assert "is not one of agency, client, both" in capsys.readouterr().err
 
 
 async def test_reset_rebuilds_everything(surface: Surface) -> None:

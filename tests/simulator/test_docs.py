@@ -1,0 +1,143 @@
+"""docs/graph-simulator.md is true: its tables are the code's, and its commands answer so."""
+
+import doctest
+import json
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from graph_simulator import published
+from graph_simulator.app import create_app
+from graph_simulator.control import OPERATIONS
+from graph_simulator.faults import FAULT_KEYS, MATCH_KEYS
+from graph_simulator.mutations import MUTATIONS
+from graph_simulator.switches import Switches
+from graph_simulator.world import build_world
+
+PAGE = (Path(__file__).parents[2] / "docs" / "graph-simulator.md").read_text(encoding="utf-8")
+_ASSIGNMENT = re.compile(r"(\w+)=\$\((.*) \| jq -r '(\S+)'\)")
+
+
+def rows_of(table: dict[str, str]) -> set[str]:
+    return {f"| `{name}` | {about} |" for name, about in table.items()}
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        rows_of(OPERATIONS),
+        rows_of(FAULT_KEYS),
+        rows_of(MATCH_KEYS),
+        rows_of({name: one.about for name, one in MUTATIONS.items()}),
+    ],
+    ids=["operations", "faults", "match", "mutations"],
+)
+def test_every_operation_fault_match_and_mutation_is_on_the_page(rows: set[str]) -> None:
+    """With the words of the code, so that neither can change alone."""
+    assert rows - set(PAGE.splitlines()) == set()
+
+
+def test_every_switch_is_on_the_page() -> None:
+    """With its default, its choices and its meaning."""
+    for switch in Switches().describe():
+        default, choices = json.dumps(switch["default"]), switch["choices"]
+        assert isinstance(choices, list)
+        listed = ", ".join(map(str, choices))
+        row = f"| `{switch['name']}` | `{default}` | {listed} | {switch['about']} |"
+        assert row in PAGE.splitlines()
+
+
+def test_no_table_lists_what_is_gone() -> None:
+    """A row with a name in its first column is one of the above."""
+    known = {*OPERATIONS, *FAULT_KEYS, *MATCH_KEYS, *MUTATIONS, *Switches().values()}
+    assert set(re.findall(r"^\| `([^`]+)` \|", PAGE, re.MULTILINE)) == known
+
+
+def commands() -> Iterator[tuple[str, str]]:
+    """Each command of the page's console blocks, and what the page says it prints."""
+    for block in re.findall(r"^```console\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, output = part.partition("\n")
+            yield command, output.rstrip("\n")
+
+
+async def test_the_commands_print_what_the_page_says() -> None:
+    """All of them, in order, in one world; `…` stands for anything."""
+    transport = httpx.ASGITransport(app=create_app(build_world()))
+    known: dict[str, str] = {}
+    ran = 0
+    async with httpx.AsyncClient(transport=transport) as http:
+        for command, output in commands():
+            assigned = _ASSIGNMENT.fullmatch(command)
+            if assigned:
+                answer = await http.send(request_of(assigned[2], known))
+                known[assigned[1]] = picked(answer.json(), assigned[3])
+            elif command.startswith("curl "):
+                answer = await http.send(request_of(command, known))
+                pattern = re.escape(output).replace("…", ".*")
+                assert re.fullmatch(pattern, answer.text, re.DOTALL), (command, answer.text)
+                ran += 1
+    assert ran >= 10
+
+
+def request_of(command: str, known: dict[str, str]) -> httpx.Request:
+    """The request that curl would make of the few options the page uses."""
+    for name, value in known.items():
+        command = command.replace(f"${name}", value)
+    words = iter(shlex.split(command)[1:])
+    method, url, headers, form = "", "", {}, []
+    for word in words:
+        if word == "-X":
+            method = next(words)
+        elif word == "-H":
+            name, _, value = next(words).partition(": ")
+            headers[name] = value
+        elif word in ("-d", "--data-urlencode"):
+            form.append(next(words))
+        elif word != "-s":
+            url = f"http://{word}"
+    pairs = dict(text.split("=", 1) for text in form if not text.startswith("{"))
+    body = {"data": pairs} if pairs else {"content": "&".join(form)}
+    return httpx.Request(method or ("POST" if form else "GET"), url, headers=headers, **body)
+
+
+def picked(found: object, path: str) -> str:
+    """What `jq -r` prints for a plain path such as `.partners[0].tokens.good`."""
+    for key, index in re.findall(r"\.(\w+)|\[(\d+)\]", path):
+        if isinstance(found, list):
+            found = found[int(index)]
+        elif isinstance(found, dict):
+            found = found[key]
+    return str(found)
+
+
+def test_the_fixture_for_other_projects_works_as_printed(tmp_path: Path) -> None:
+    """Copied out of the page, alone in a directory, it passes."""
+    (snippet,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    (tmp_path / "test_other_project.py").write_text(snippet)
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_other_project.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert ran.returncode == 0, ran.stdout
+    assert "1 passed" in ran.stdout
+
+
+def test_the_python_examples_are_true() -> None:
+    """Those of the page, and the one in the module."""
+    blocks = re.findall(r"^```pycon\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    parser, runner = doctest.DocTestParser(), doctest.DocTestRunner()
+    for text in (*blocks, published.__doc__ or ""):
+        result = runner.run(parser.get_doctest(text, {}, "page", None, None))
+        assert result.attempted >= 2
+        assert result.failed == 0
