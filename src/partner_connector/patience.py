@@ -13,9 +13,8 @@ from partner_connector.graph import GraphError, Throttled
 
 _FIRST_WAIT_SECONDS = 5.0
 _LONGEST_WAIT_SECONDS = 900.0
-# Meta's windows are rolling hours; without a word from Meta a minute is the least that helps.
-_LEAST_THROTTLED_SECONDS = 60.0
-_LONGEST_THROTTLED_SECONDS = 3600.0
+# Where nobody knows how long a limit lasts, a minute is the least that helps.
+_THROTTLED_SECONDS = 60.0
 # With the waits below: about a day of an unreachable Meta.
 MOST_ATTEMPTS = 100
 # A fault of our own is tried again in case it passes, but not for a day.
@@ -49,11 +48,9 @@ def pause_for(error: GraphError, attempt: int) -> Pause | None:
     """When to go on after this failure; None when waiting cannot help."""
     if not error.transient:
         return None
-    doubled = _doubled(attempt)
     if isinstance(error, Throttled):
-        told = error.resume_after or max(_LEAST_THROTTLED_SECONDS, doubled)
-        return _pause("rate_limited", min(told, _LONGEST_THROTTLED_SECONDS))
-    return _pause("retrying", min(doubled, _LONGEST_WAIT_SECONDS))
+        return _pause("rate_limited", error.resume_after or _THROTTLED_SECONDS)
+    return _pause("retrying", min(_doubled(attempt), _LONGEST_WAIT_SECONDS))
 
 
 def pause_after_crash(crashes: int) -> Pause | None:

@@ -14,6 +14,7 @@ from dbos import DBOS
 from partner_connector.database import open_database
 from partner_connector.engine import WorkQueue, engine_config, launch_executor
 from partner_connector.graph import GraphClient, ProofMode, open_http_client
+from partner_connector.graph_budgets import DatabaseBudgets
 from partner_connector.liveness import Liveness
 from partner_connector.sealing.keyring import KeyringFile
 from partner_connector.sealing.private import PrivateKeyring
@@ -95,7 +96,9 @@ async def _open_workshop(
         app_secret=secret.get_secret_value() if secret else None,
         appsecret_proof=ProofMode(settings.appsecret_proof),
         concurrency=settings.graph_concurrency,
+        budgets=DatabaseBudgets(database),
     )
+    stack.push_async_callback(graph.settle)
     return Workshop(
         settings=settings,
         database=database,

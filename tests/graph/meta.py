@@ -3,9 +3,11 @@
 import json
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qsl
 
 import httpx
 
+from graph_simulator import published
 from partner_connector.graph import GraphClient, GraphReader, ReadOnlyTransport
 
 BASE_URL = "https://graph.facebook.com"
@@ -62,9 +64,9 @@ class Meta:
         """The form fields of one request."""
         return dict(httpx.QueryParams(self.requests[index].content.decode()))
 
-    def operations(self, index: int = -1) -> list[dict[str, str]]:
+    def operations(self, index: int = -1) -> list[dict[str, Any]]:
         """The operations of one batch."""
-        operations: list[dict[str, str]] = json.loads(self.form(index)["batch"])
+        operations: list[dict[str, Any]] = json.loads(self.form(index)["batch"])
         return operations
 
     async def _sleep(self, seconds: float) -> None:
@@ -72,7 +74,14 @@ class Meta:
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
+        assert not outside_published(request), "our client asks for what Meta does not publish"
         answer = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
         if isinstance(answer, Exception):
             raise answer
         return answer if isinstance(answer, httpx.Response) else answer(request)
+
+
+def outside_published(request: httpx.Request) -> list[str]:
+    """What of this request is in none of Meta's documents (`graph_simulator.published`)."""
+    sent = request.content.decode() if request.method == "POST" else request.url.query.decode()
+    return published.complaints(request.method, request.url.path, dict(parse_qsl(sent)))

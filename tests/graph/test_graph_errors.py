@@ -13,6 +13,7 @@ from partner_connector.graph import (
     ErrorClass,
     GraphError,
     InvalidRequest,
+    LimitScope,
     NotFoundOrForbidden,
     PermissionMissing,
     RetryRule,
@@ -199,6 +200,40 @@ def test_no_row_of_the_table_is_shadowed_or_untested() -> None:
 
     # The one row without a code is met in the batch tests.
     assert unproven == ["8.1 [3] over 50 operations"]
+
+
+@pytest.mark.parametrize(
+    ("code", "subcode", "scope"),
+    [
+        (4, None, LimitScope.APP),
+        (341, None, LimitScope.APP),
+        (17, None, LimitScope.TOKEN),
+        (17, 2446079, LimitScope.AD_ACCOUNT),
+        (32, None, LimitScope.PAGE),
+        (613, None, LimitScope.TOKEN),
+        (613, 1996, LimitScope.TOKEN),
+        (613, 1487742, LimitScope.AD_ACCOUNT),
+        (613, 5044001, LimitScope.TOKEN),
+        (80001, None, LimitScope.PAGE),
+        *((code, None, LimitScope.AD_ACCOUNT) for code in (80000, 80003, 80004)),
+        (80004, 2446079, LimitScope.AD_ACCOUNT),
+        *((code, None, LimitScope.CATALOG) for code in (80009, 80014)),
+        *((code, None, LimitScope.TOKEN) for code in (80002, 80005, 80006, 80007, 80008)),
+        *((code, None, LimitScope.TOKEN) for code in range(80010, 80014)),
+        (200, None, None),
+        (1, None, None),
+    ],
+)
+def test_a_throttle_says_on_what_the_limit_is(
+    code: int, subcode: int | None, scope: LimitScope | None
+) -> None:
+    """So that only what is used up rests; no other error has a scope."""
+    assert meaning(400, body(code, subcode)).scope is scope
+
+
+def test_a_bare_429_is_the_tokens() -> None:
+    """Nothing tells whose limit it is: the others go on."""
+    assert meaning(429, b"").scope is LimitScope.TOKEN
 
 
 def test_every_row_names_its_source_and_a_short_action() -> None:

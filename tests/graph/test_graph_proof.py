@@ -17,12 +17,12 @@ def proof_of(message: str) -> str:
     return hmac.new(APP_SECRET.encode(), message.encode(), hashlib.sha256).hexdigest()
 
 
-def options(mode: ProofMode) -> dict[str, Any]:
-    ticks = iter(range(1000, 2000))
+def options(mode: ProofMode, meta: Meta) -> dict[str, Any]:
+    """A secret, and a clock that goes on by a second with each request."""
     return {
         "app_secret": APP_SECRET,
         "appsecret_proof": mode,
-        "clock": lambda: next(ticks) + 0.7,
+        "clock": lambda: 1000.7 + len(meta.requests),
     }
 
 
@@ -30,7 +30,7 @@ async def test_off_sends_nothing() -> None:
     """Knowing the secret alone sends no proof."""
     meta = Meta(reply({}))
 
-    await meta.reader(**options(ProofMode.OFF)).get(edges.me())
+    await meta.reader(**options(ProofMode.OFF, meta)).get(edges.me())
 
     assert "appsecret" not in meta.urls[0]
 
@@ -39,7 +39,7 @@ async def test_plain_is_on_every_page() -> None:
     """The second page has the proof as well, once."""
     meta = Meta(reply(PAGE_ONE), reply({"data": []}))
 
-    await meta.reader(**options(ProofMode.PLAIN)).rows(edges.agencies("1"))
+    await meta.reader(**options(ProofMode.PLAIN, meta)).rows(edges.agencies("1"))
 
     for request in meta.requests:
         assert request.url.params.get_list("appsecret_proof") == [proof_of(TOKEN)]
@@ -50,7 +50,7 @@ async def test_timed_is_made_anew_for_each_page_and_each_attempt() -> None:
     """A proof lives five minutes, so a repeat makes its own (9 [D])."""
     meta = Meta(reply(PAGE_ONE), error(2), reply({"data": []}))
 
-    await meta.reader(**options(ProofMode.TIMED)).rows(edges.agencies("1"))
+    await meta.reader(**options(ProofMode.TIMED, meta)).rows(edges.agencies("1"))
 
     sent = [dict(request.url.params) for request in meta.requests]
     assert [each["appsecret_time"] for each in sent] == ["1000", "1001", "1002"]
@@ -64,7 +64,7 @@ async def test_a_batch_has_the_proof_in_its_form(mode: ProofMode) -> None:
     """The proof of a batch stands beside its token, and in no operation."""
     meta = Meta(error(2), reply([{"code": 200, "body": "{}"}]))
 
-    await meta.reader(**options(mode)).batch([edges.me()])
+    await meta.reader(**options(mode, meta)).batch([edges.me()])
 
     extra = {
         ProofMode.OFF: {},
@@ -82,7 +82,7 @@ async def test_an_inspection_proves_the_token_that_asks() -> None:
     """debug_token is asked with the app's token, so the proof is over that one."""
     meta = Meta(reply({"data": {}}))
 
-    await meta.client(**options(ProofMode.PLAIN)).debug_token(TOKEN)
+    await meta.client(**options(ProofMode.PLAIN, meta)).debug_token(TOKEN)
 
     app_token = f"2965389650414399|{APP_SECRET}"
     assert meta.requests[0].headers["authorization"] == f"Bearer {app_token}"

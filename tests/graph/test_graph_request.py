@@ -1,6 +1,7 @@
 """One request: where the token goes, what is repeated, what is raised."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -184,21 +185,6 @@ async def test_a_list_is_no_answer_to_a_read(content: object) -> None:
         await Meta(reply(content)).reader().get(edges.me())
 
 
-async def test_the_served_version_is_kept_and_a_difference_is_logged_once(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """An expired version is served silently by another one; that must be seen (1 [D])."""
-    meta = Meta(reply({}, facebook_api_version="v27.0"))
-    client = meta.client()
-    before = client.served_version
-
-    for _ in range(3):
-        await client.reader(TOKEN).get(edges.me())
-
-    assert (before, client.served_version) == (None, "v27.0")
-    assert [record.message for record in caplog.records] == ["graph_version_differs"]
-
-
 def test_a_proof_needs_the_secret() -> None:
     """A client that could not make the wanted proof does not start."""
     with pytest.raises(ValueError, match="secret"):
@@ -215,3 +201,20 @@ async def test_nested_links_are_blanked_but_their_presence_is_kept() -> None:
 
     assert TOKEN not in repr(answer)
     assert answer["data"][0]["agencies"]["paging"]["next"] == "hidden"
+
+
+async def test_an_answer_without_end_is_not_kept_in_memory() -> None:
+    """It is read up to a limit, and counts as one that should be asked for in smaller pieces."""
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while True:
+            sent += 1
+            yield b" " * 1_048_576
+
+    meta = Meta(lambda _request: httpx.Response(200, content=endless()))
+
+    with pytest.raises(TooMuchData, match="memory"):
+        await meta.reader().get(edges.me())
+    assert sent <= 2 * 66, "asked twice, and each time only up to the limit"

@@ -129,7 +129,7 @@ def test_objects_print_as_stars_and_are_not_stored() -> None:
     reader = client.reader(TOKEN)
 
     assert repr(reader) == "GraphReader(token=****)"
-    assert not leaks([repr(client), str(vars(reader)), f"{reader}", repr(reader._credentials)])
+    assert not leaks([repr(client), str(vars(reader)), f"{reader}", repr(reader.credentials)])
     for store in (pickle.dumps, copy.deepcopy):
         with pytest.raises(TypeError):
             store(reader)

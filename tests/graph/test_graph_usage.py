@@ -1,11 +1,10 @@
 """Usage headers: what is read out of them, how long to wait, how gently to go on."""
 
 import json
-from collections.abc import Sequence
 
 import pytest
 
-from partner_connector.graph import Throttled, Usage, edges, parse_usage
+from partner_connector.graph import Budget, Throttled, Usage, edges, parse_usage
 from partner_connector.graph.usage import pause_at
 
 from .meta import Meta, error, reply
@@ -74,18 +73,16 @@ def test_odd_numbers_count_as_nothing(value: object) -> None:
 @pytest.mark.parametrize(
     ("headers", "seconds"),
     [
-        ({}, None),
-        ({"x_app_usage": APP}, None),
+        ({}, 60.0),
+        ({"x_app_usage": APP}, 60.0),
         ({"x_business_use_case_usage": business(3, 12, 0)}, 720.0),
         ({"x_business_use_case_usage": business(1), "x_ad_account_usage": AD_ACCOUNT}, 60.0),
         ({"x_business_use_case_usage": business(0), "x_ad_account_usage": AD_ACCOUNT}, 100.0),
         ({"x_ad_account_usage": AD_ACCOUNT}, 100.0),
     ],
 )
-async def test_throttling_says_when_to_come_back(
-    headers: dict[str, str], seconds: float | None
-) -> None:
-    """Regain time goes before reset time, the longest of all entries; nothing means unknown."""
+async def test_throttling_says_when_to_come_back(headers: dict[str, str], seconds: float) -> None:
+    """Regain time goes before reset time, the longest of all entries; without a word a minute."""
     answer = error(80004, error_subcode=2446079)
     answer.headers.update({name.replace("_", "-"): text for name, text in headers.items()})
 
@@ -110,19 +107,31 @@ async def test_usage_is_read_from_failed_answers_too() -> None:
     """A refused call is the one whose headers matter most."""
     answer = error(200)
     answer.headers["x-app-usage"] = APP
-    seen: list[Usage] = []
-
-    def observe(usages: Sequence[Usage], /) -> None:
-        seen.extend(usages)
-
     meta = Meta(answer)
-    client = meta.client(on_usage=observe)
+    client = meta.client(clock=lambda: 1000.0)
+
     with pytest.raises(Exception, match="code 200"):
         await client.reader("T").get(edges.me())
 
-    assert client.usage == {"app": Usage("app", 91.0)}
-    assert client.usage_percent == 91.0
-    assert seen == [Usage("app", 91.0)]
+    assert client.budgets == {"app:2965389650414399": Budget(91.0, seen_at=1000.0)}
+
+
+async def test_usage_is_read_from_each_item_of_a_batch() -> None:
+    """Inside a batch the headers belong to the read, and name what it is about."""
+    headers = [
+        {"name": "X-Ad-Account-Usage", "value": json.dumps({"acc_id_util_pct": 80})},
+        {"name": "X-Business-Use-Case-Usage", "value": json.dumps({"7": [{"call_count": 90}]})},
+    ]
+    good = {"code": 200, "body": "{}", "headers": headers}
+    meta = Meta(reply([good, {"code": 200, "body": "{}"}]))
+    client = meta.client(clock=lambda: 1000.0)
+
+    await client.reader("T").batch([edges.assigned_users("act_7", "8"), edges.business("8")])
+
+    assert client.budgets == {
+        "ad_account:7": Budget(80.0, seen_at=1000.0),
+        "7/unknown": Budget(90.0, seen_at=1000.0),
+    }
 
 
 @pytest.mark.parametrize(
@@ -133,60 +142,3 @@ def test_the_pause_grows_from_75_percent_and_never_passes_a_second(
 ) -> None:
     """Slowing down is gentle and bounded."""
     assert pause_at(percent) == pytest.approx(seconds)
-
-
-async def test_the_app_slows_everybody_and_an_account_only_its_reader() -> None:
-    """One throttled partner does not hold back the others."""
-    meta = Meta(
-        reply({}, x_business_use_case_usage=business(0, percent=100)),
-        reply({}),
-        reply({}, x_app_usage=json.dumps({"call_count": 100})),
-        reply({}),
-    )
-    client = meta.client()
-    busy, idle = client.reader("BUSY"), client.reader("IDLE")
-
-    await busy.get(edges.me())
-    await idle.get(edges.me())
-    assert meta.sleeps == []
-
-    await busy.get(edges.me())
-    assert meta.sleeps == [1.0]
-
-    await idle.get(edges.me())
-    assert meta.sleeps == [1.0, 1.0]
-
-
-async def test_remembered_allowances_are_bounded() -> None:
-    """A process that meets many ad accounts does not grow for ever."""
-    meta = Meta(
-        *(
-            reply({}, x_business_use_case_usage=json.dumps({str(n): [{"type": "t"}] * 2}))
-            for n in range(1100)
-        )
-    )
-    client = meta.client()
-    reader = client.reader("T")
-
-    for _ in range(1100):
-        await reader.get(edges.me())
-
-    assert len(client.usage) == 1024
-    assert "1099/t" in client.usage
-    assert "0/t" not in client.usage
-
-
-async def test_a_reader_forgets_the_apps_old_percentage() -> None:
-    """The app's latest report counts for all, whoever heard it."""
-    meta = Meta(
-        reply({}, x_app_usage=json.dumps({"call_count": 100})),
-        reply({}, x_app_usage=json.dumps({"call_count": 10})),
-    )
-    client = meta.client()
-    first, second = client.reader("FIRST"), client.reader("SECOND")
-
-    await first.get(edges.me())
-    await second.get(edges.me())
-    await first.get(edges.me())
-
-    assert meta.sleeps == [1.0]

@@ -92,6 +92,11 @@ class Meta:
         """Counters to zero."""
         assert self._http.delete("/calls").status_code == 204
 
+    def outside_published(self) -> list[Json]:
+        """Requests for what is in none of Meta's documents, since the simulator was started."""
+        found: list[Json] = self._http.get("/outside-published").raise_for_status().json()
+        return found
+
     def _json(self, answer: httpx.Response, expected: int = 200) -> Json:
         assert answer.status_code == expected, answer.text
         document: Json = answer.json()

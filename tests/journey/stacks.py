@@ -1,10 +1,14 @@
 """The two ways to run the product, started as an operator would start them."""
 
 import json
+import sqlite3
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import psycopg
 
 from tests.journey.caller import Caller
 from tests.journey.meta import Json, Meta
@@ -17,6 +21,9 @@ from tests.support.processes import (
     wait_for_log,
     worker_process,
 )
+
+# A worker looks once a second for what others know of Meta's limits.
+LIMITS_ARE_KNOWN_AFTER_SECONDS = 1.2
 
 
 @dataclass(slots=True)
@@ -67,6 +74,22 @@ class Stack:
         finally:
             caller.close()
 
+    def forget_limits(self) -> None:
+        """Lift what the workers know of Meta's limits, as an operator would: by deleting it."""
+        statement = "DELETE FROM graph_budgets"
+        if self.database_url is not None:
+            with psycopg.connect(self.database_url) as server:
+                forgotten = server.execute(statement).rowcount
+        else:
+            file = sqlite3.connect(self.data_dir / "partner-connector.db", timeout=30)
+            try:
+                with file:
+                    forgotten = file.execute(statement).rowcount
+            finally:
+                file.close()
+        if forgotten:
+            time.sleep(LIMITS_ARE_KNOWN_AFTER_SECONDS)
+
     def add_worker(self) -> Running:
         """One more worker process."""
         name = f"worker-{len(list(self.directory.glob('worker-*.log')))}"
@@ -91,11 +114,12 @@ def make_tenant(operator: Mapping[str, str], directory: Path) -> Json:
 
 @contextmanager
 def simulated_meta(directory: Path, *options: str) -> Iterator[Meta]:
-    """A simulator of one's own."""
+    """A simulator of one's own; in the end all requests were within what Meta publishes."""
     with graph_simulator(directory, *options) as simulator:
         meta = Meta(simulator.url)
         try:
             yield meta
+            assert meta.outside_published() == [], "we asked for what Meta does not publish"
         finally:
             meta.close()
 

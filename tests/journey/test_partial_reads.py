@@ -31,10 +31,10 @@ def test_an_asset_that_cannot_be_read_keeps_its_people(caller: Caller) -> None:
     _, partners = caller.discover()
     partner = caller.connected(first_with(partners, "agency"))
     known = caller.meta.partner(partner["meta_business_id"])
-    account = next(asset for asset in known["shared_assets"] if asset["type"] == "ad_account")
-    leaver = next(row["id"] for row in account["people"] if row["via"] == "direct")
+    page = next(asset for asset in known["shared_assets"] if asset["type"] == "page")
+    leaver = next(row["id"] for row in page["people"] if row["via"] == "direct")
     before = caller.user(partner, leaver)
-    match = {"edge": "assigned_users", "path_prefix": f"act_{account['id']}"}
+    match = {"edge": "assigned_users", "path_prefix": page["id"]}
     caller.meta.fault(match, REFUSED)
     caller.meta.mutate("leave", person=leaver)
 
@@ -44,7 +44,7 @@ def test_an_asset_that_cannot_be_read_keeps_its_people(caller: Caller) -> None:
     assert job["counts"]["removed"] == 0
     warning = next(item for item in job["warnings"] if item["edge"] == "assigned_users")
     assert warning["code"] == "asset_refused"
-    assert account["id"] in warning["detail"]
+    assert page["id"] in warning["detail"]
     kept = caller.user(partner, leaver)
     assert (kept["state"], kept["grants"]) == ("active", before["grants"])
     shown = caller.partner(partner)

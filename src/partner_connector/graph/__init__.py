@@ -1,6 +1,7 @@
 """A read-only, asynchronous client for Meta's Graph API."""
 
 from partner_connector.graph import edges
+from partner_connector.graph.budgets import Budget
 from partner_connector.graph.classify import classify
 from partner_connector.graph.client import GraphClient
 from partner_connector.graph.credentials import ProofMode
@@ -13,6 +14,7 @@ from partner_connector.graph.errors import (
     ErrorClass,
     GraphError,
     InvalidRequest,
+    LimitScope,
     NotFoundOrForbidden,
     PermissionMissing,
     RetryRule,
@@ -23,25 +25,30 @@ from partner_connector.graph.errors import (
     UnknownGraphError,
     Unreachable,
 )
+from partner_connector.graph.ledger import BudgetStore
 from partner_connector.graph.reader import GraphReader
 from partner_connector.graph.reads import Page, Read, nested_page, page_from
 from partner_connector.graph.retry import decide
 from partner_connector.graph.tasks import REQUIRED_SCOPES, RoleClass, full_control, role_class
 from partner_connector.graph.tokens import TokenInspection
 from partner_connector.graph.transport import ReadOnlyTransport, WriteRefused, open_http_client
-from partner_connector.graph.usage import Usage, UsageObserver, parse_usage
+from partner_connector.graph.usage import Usage, parse_usage
+from partner_connector.graph.versions import VersionWarning, sunset, version_warnings
 
 __all__ = [
     "ERROR_TABLE",
     "REFUSALS",
     "REQUIRED_SCOPES",
     "Blocked",
+    "Budget",
+    "BudgetStore",
     "CursorExpired",
     "ErrorClass",
     "GraphClient",
     "GraphError",
     "GraphReader",
     "InvalidRequest",
+    "LimitScope",
     "NotFoundOrForbidden",
     "Page",
     "PermissionMissing",
@@ -58,7 +65,7 @@ __all__ = [
     "UnknownGraphError",
     "Unreachable",
     "Usage",
-    "UsageObserver",
+    "VersionWarning",
     "WriteRefused",
     "ad_account_path",
     "classify",
@@ -70,4 +77,6 @@ __all__ = [
     "page_from",
     "parse_usage",
     "role_class",
+    "sunset",
+    "version_warnings",
 ]

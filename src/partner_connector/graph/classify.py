@@ -15,6 +15,7 @@ from partner_connector.graph.error_table import Row, find_row
 from partner_connector.graph.errors import (
     ErrorClass,
     GraphError,
+    LimitScope,
     RetryRule,
     Throttled,
     UnknownGraphError,
@@ -72,6 +73,7 @@ def _from_status(http_status: int, headers: Mapping[str, str]) -> GraphError:
             user_action="wait",
             retry=RetryRule.PARK,
             resume_after=resume_after(parse_usage(headers)),
+            scope=LimitScope.TOKEN,
         )
     if http_status < HTTPStatus.MULTIPLE_CHOICES:
         return unreachable("not a Graph document", http_status)
@@ -96,6 +98,7 @@ def _from_error_object(
         user_action=user_action,
         retry=retry,
         resume_after=resume_after(parse_usage(headers)) if retry is RetryRule.PARK else None,
+        scope=row.scope if row is not None else None,
     )
 
 

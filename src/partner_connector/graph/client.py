@@ -6,13 +6,14 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import httpx
 
+from partner_connector.graph.budgets import Budget
 from partner_connector.graph.credentials import Credentials, ProofMode
 from partner_connector.graph.errors import UnknownGraphError
+from partner_connector.graph.ledger import BudgetStore
 from partner_connector.graph.reader import GraphReader
 from partner_connector.graph.redact import HIDDEN
 from partner_connector.graph.retry import jitter as random_jitter
 from partner_connector.graph.tokens import TokenInspection
-from partner_connector.graph.usage import Usage, UsageObserver, highest_percent
 from partner_connector.graph.wire import Meter, Wire
 
 
@@ -29,14 +30,17 @@ class GraphClient:
         appsecret_proof: ProofMode = ProofMode.OFF,
         concurrency: int = 8,
         deadline: float = 60.0,
-        on_usage: UsageObserver | None = None,
+        budgets: BudgetStore | None = None,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         jitter: Callable[[], float] = random_jitter,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`http` comes from `open_http_client`, which makes it read-only and silent.
 
-        `deadline` bounds one attempt as a whole, since a read timeout starts anew at each byte.
+        `deadline` bounds one attempt as a whole, in seconds, since a read timeout starts anew at
+        each byte. `concurrency` is the most calls at once over all readers; there are fewer while
+        Meta is in trouble and near the app's limit. `budgets` is where several processes share
+        what they know of Meta's limits.
         """
         if appsecret_proof is not ProofMode.OFF and not app_secret:
             raise ValueError("a proof is made with the app's secret, and there is none")
@@ -47,31 +51,43 @@ class GraphClient:
         self._wire = Wire(
             http,
             version=version,
+            app_id=app_id,
             concurrency=concurrency,
             deadline=deadline,
-            on_usage=on_usage,
+            store=budgets,
             sleep=sleep,
             jitter=jitter,
+            clock=clock,
         )
 
     @property
-    def served_version(self) -> str | None:
-        """The version that Meta says answered last, which need not be the one asked for."""
-        return self._wire.served_version
+    def version(self) -> str:
+        """The version that is sent with every call."""
+        return self._wire.version
 
     @property
-    def usage(self) -> Mapping[str, Usage]:
-        """The latest report on each allowance, by key."""
-        return self._wire.usage
+    def budgets(self) -> Mapping[str, Budget]:
+        """What is known of Meta's limits, by key: those that are nearly or wholly used up."""
+        return self._wire.ledger.budgets
 
     @property
-    def usage_percent(self) -> float:
-        """The highest of the latest reports."""
-        return highest_percent(list(self._wire.usage.values()))
+    def calls_at_once(self) -> int:
+        """How many calls may be under way now."""
+        return self._wire.slots.limit
 
-    def reader(self, token: str) -> GraphReader:
-        """A reader bound to this token; make one per job, it counts its own calls."""
-        return GraphReader(self._wire, self._credentials(token))
+    async def settle(self) -> None:
+        """Wait until what was learnt of Meta's limits is shared; before the store is closed."""
+        await self._wire.ledger.settle()
+
+    def reader(self, token: str, *, account: str = "", app_id: str = "") -> GraphReader:
+        """A reader bound to this token; make one per job, it counts its own calls.
+
+        `account` names the token for all who share budgets, by anything but the token; without
+        it the token's limits are known to this reader alone. `app_id` is the app that the token
+        was made for, where that may be another than the client's: its limits are then not ours.
+        """
+        meter = Meter(account=account, app_id=app_id)
+        return GraphReader(self._wire, self._credentials(token), meter)
 
     async def debug_token(self, token: str) -> TokenInspection:
         """Ask Meta about a token; the only call with a token in its URL, there is no other form.

@@ -2,11 +2,12 @@
 
 import hashlib
 import hmac
+import json
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from enum import StrEnum
-from typing import NoReturn
-from urllib.parse import urlencode
+from typing import Any, NoReturn
+from urllib.parse import parse_qsl, urlencode
 
 import httpx
 
@@ -62,6 +63,18 @@ class Credentials(httpx.Auth):
         else:
             yield _with_form_fields(request, {"access_token": self._token, **proof})
 
+    def signed_operation(self, operation: Mapping[str, Any]) -> dict[str, Any]:
+        """One read of a batch, made with this token instead of the batch's own.
+
+        In a header of its own, so that no address holds the token (8.1 [D] knows the key, not
+        what it may carry [?]); a proof belongs to its token, so it goes along.
+        """
+        address, proof = str(operation["relative_url"]), self._proof_params()
+        if proof:
+            address += ("&" if "?" in address else "?") + urlencode(proof)
+        header = {"name": "Authorization", "value": f"Bearer {self._token}"}
+        return {**operation, "relative_url": address, "headers": [header]}
+
     def secrets(self) -> tuple[str, ...]:
         """What must not appear in any text made from an answer to this token."""
         candidates = (self._token, self._app_secret, self._also_secret)
@@ -93,6 +106,49 @@ class Credentials(httpx.Auth):
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("credentials are never stored")
+
+
+class BatchCredentials(httpx.Auth):
+    """The batch's own token, and those of the reads in it that are made with another one."""
+
+    def __init__(self, own: Credentials, others: Mapping[int, Credentials]) -> None:
+        self._own = own
+        self._others = others
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Sign the reads by their place in the batch, then the batch; again at each attempt."""
+        form = dict(parse_qsl(request.content.decode(), keep_blank_values=True))
+        operations = json.loads(form["batch"])
+        for place, credentials in self._others.items():
+            operations[place] = credentials.signed_operation(operations[place])
+        yield from self._own.auth_flow(
+            _with_form(request, {**form, "batch": json.dumps(operations)})
+        )
+
+    def secrets(self) -> tuple[str, ...]:
+        """The secrets of all of them."""
+        every = (self._own, *self._others.values())
+        return tuple(secret for credentials in every for secret in credentials.secrets())
+
+    def __repr__(self) -> str:
+        return f"BatchCredentials({HIDDEN})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("credentials are never stored")
+
+
+# Whatever may sign a request.
+Signer = Credentials | BatchCredentials
+
+
+def _with_form(request: httpx.Request, form: Mapping[str, str]) -> httpx.Request:
+    return httpx.Request(
+        request.method,
+        request.url,
+        headers={"Content-Type": "application/x-www-form-urlencoded"},
+        content=urlencode(form).encode(),
+        extensions=request.extensions,
+    )
 
 
 def _with_form_fields(request: httpx.Request, fields: dict[str, str]) -> httpx.Request:

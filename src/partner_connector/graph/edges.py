@@ -10,6 +10,8 @@ import re
 from partner_connector.graph.reads import Read
 
 PAGE_SIZE = 100  # used on business edges in the wild; Meta does not publish the maximum (7 [3])
+# Half a page, since each row brings a page of people along (plan c2).
+_EXPANDED_PAGE_SIZE = 50
 
 _COUNT = {"summary": "total_count"}
 _ACCOUNT_NUMBER = re.compile(r"(?:act_)?(\d+)", re.ASCII)
@@ -90,34 +92,55 @@ def partner_apps(business_id: str) -> Read:
 # Assets that others shared with a business.
 
 
-def client_ad_accounts(business_id: str, *, limit: int = PAGE_SIZE) -> Read:
+def client_ad_accounts(
+    business_id: str, *, with_people: bool = False, limit: int | None = None
+) -> Read:
     """Ad accounts shared with the business. [S], tasks [D] ref/business/client_ad_accounts.
 
     An app that does not call it for 30 days loses it, which shows as an empty list ([3]).
     """
     fields = ("id", "account_id", "name", "business{id,name}", "permitted_tasks")
-    return Read(f"{business_id}/client_ad_accounts", fields, limit=limit)
+    return _received(business_id, "client_ad_accounts", fields, with_people, limit)
 
 
 def client_pages(business_id: str, *, limit: int = PAGE_SIZE) -> Read:
-    """Pages shared with the business. [S], tasks [D] ref/business/client_pages."""
+    """Pages shared with the business. [S], tasks [D] ref/business/client_pages.
+
+    Their people cannot be expanded: each Page wants its own token for that (3.2 [D]).
+    """
     fields = ("id", "name", "business{id,name}", "permitted_tasks")
     return Read(f"{business_id}/client_pages", fields, limit=limit)
 
 
-def client_product_catalogs(business_id: str, *, limit: int = PAGE_SIZE) -> Read:
+def client_product_catalogs(
+    business_id: str, *, with_people: bool = False, limit: int | None = None
+) -> Read:
     """Catalogs shared with the business, with roles instead of tasks.
 
     [S], roles [D] ref/business/client_product_catalogs.
     """
     fields = ("id", "name", "business{id,name}", "permitted_roles")
-    return Read(f"{business_id}/client_product_catalogs", fields, limit=limit)
+    return _received(business_id, "client_product_catalogs", fields, with_people, limit)
 
 
-def client_pixels(business_id: str, *, limit: int = PAGE_SIZE) -> Read:
+def client_pixels(business_id: str, *, with_people: bool = False, limit: int | None = None) -> Read:
     """Pixels shared with the business; a pixel has `owner_business` only. [S] AdsPixel.json."""
     fields = ("id", "name", "owner_business{id,name}", "permitted_tasks")
-    return Read(f"{business_id}/client_pixels", fields, limit=limit)
+    return _received(business_id, "client_pixels", fields, with_people, limit)
+
+
+def _received(
+    business_id: str, edge: str, fields: tuple[str, ...], with_people: bool, limit: int | None
+) -> Read:
+    """An edge of shared assets; `with_people` expands who of the business is assigned to each
+    (plan c2), which by the grammar of 8.2 [D] should work and was not seen anywhere [?]."""
+    if not with_people:
+        return Read(f"{business_id}/{edge}", fields, limit=limit or PAGE_SIZE)
+    people = (
+        f"assigned_users.business({business_id}).limit({PAGE_SIZE}).summary(true)"
+        "{id,name,user_type,business{id},tasks}"
+    )
+    return Read(f"{business_id}/{edge}", (*fields, people), limit=limit or _EXPANDED_PAGE_SIZE)
 
 
 # Assets that a business owns; `with_agencies` also asks whom each is shared with (plan a2).

@@ -14,6 +14,7 @@ from partner_connector.graph.errors import (
     ErrorClass,
     GraphError,
     InvalidRequest,
+    LimitScope,
     NotFoundOrForbidden,
     PermissionMissing,
     RetryRule,
@@ -37,6 +38,7 @@ class Row:
     subcode: int | None = None
     text: str | None = None  # part of Meta's message, compared without regard to case
     final: bool = False  # true even where Meta adds `is_transient: true` or HTTP 500
+    scope: LimitScope | None = None  # what a limit is set on
 
     def fits(self, code: int | None, subcode: int | None, message: str) -> bool:
         return (
@@ -83,7 +85,9 @@ def _permission(
     )
 
 
-def _throttled(source: str, *, codes: range, subcode: int | None = None) -> Row:
+def _throttled(
+    source: str, *, codes: range, subcode: int | None = None, scope: LimitScope = LimitScope.TOKEN
+) -> Row:
     return Row(
         kind=Throttled,
         error_class=ErrorClass.RATE_LIMIT,
@@ -92,6 +96,7 @@ def _throttled(source: str, *, codes: range, subcode: int | None = None) -> Row:
         source=source,
         codes=codes,
         subcode=subcode,
+        scope=scope,
     )
 
 
@@ -209,16 +214,34 @@ ERROR_TABLE: tuple[Row, ...] = (
         kind=NotFoundOrForbidden,
     ),
     # Limits. Each is raised at once: the wait is minutes, which is no work for a request loop.
-    _throttled("5.2 [O] app limit", codes=_one(4)),
-    _throttled("5.2 [O] legacy ads token limit", codes=_one(17), subcode=2446079),
+    # What a limit is set on follows from 6.2 [D] and the messages [O]; where neither tells, it is
+    # taken for the token's, so that the others go on [?].
+    _throttled("5.2 [O] app limit", codes=_one(4), scope=LimitScope.APP),
+    _throttled(
+        "5.2 [O] legacy ads token limit; per ad account 6.2 [?]",
+        codes=_one(17),
+        subcode=2446079,
+        scope=LimitScope.AD_ACCOUNT,
+    ),
     _throttled("5.2 [D] user limit", codes=_one(17)),
-    _throttled("5.2 [D] Page limit", codes=_one(32)),
-    _throttled("5.2 [D] application limit", codes=_one(341)),
+    _throttled("5.2 [D] Page limit", codes=_one(32), scope=LimitScope.PAGE),
+    _throttled("5.2 [D] application limit", codes=_one(341), scope=LimitScope.APP),
     _throttled("5.2 [3] unusual volume", codes=_one(613), subcode=1996),
-    _throttled("5.2 [3] ad account limit", codes=_one(613), subcode=1487742),
+    _throttled(
+        "5.2 [3] ad account limit", codes=_one(613), subcode=1487742, scope=LimitScope.AD_ACCOUNT
+    ),
     _throttled("5.2 [3] 100 writes a second", codes=_one(613), subcode=5044001),
     _throttled("5.2 [D] custom limit", codes=_one(613)),
-    _throttled("5.2 [O][D] business use case limits", codes=range(80000, 80015)),
+    _throttled("5.2 [O] ads insights, 6.2 [D]", codes=_one(80000), scope=LimitScope.AD_ACCOUNT),
+    _throttled("5.2 [D] Page calls", codes=_one(80001), scope=LimitScope.PAGE),
+    _throttled(
+        "5.2 [D] custom audience, [O] ads management: per ad account",
+        codes=range(80003, 80005),
+        scope=LimitScope.AD_ACCOUNT,
+    ),
+    _throttled("5.2 [D] catalog management", codes=_one(80009), scope=LimitScope.CATALOG),
+    _throttled("5.2 [D] catalog batch", codes=_one(80014), scope=LimitScope.CATALOG),
+    _throttled("5.2 [D] other business use case limits", codes=range(80000, 80015)),
     # Trouble at Meta's end.
     _transient("5.2 [D] unknown, [3] with subcode 99", codes=_one(1)),
     _transient("5.2 [O] unavailable", codes=_one(2)),

@@ -38,6 +38,16 @@ class RetryRule(StrEnum):
     PARK = "park"  # never here: waiting is minutes, and that is for a job queue
 
 
+class LimitScope(StrEnum):
+    """On what the limit is set that refused a call (6.2)."""
+
+    APP = "app"
+    TOKEN = "token"  # noqa: S105 - a word
+    AD_ACCOUNT = "ad_account"
+    PAGE = "page"
+    CATALOG = "catalog"
+
+
 class GraphError(Exception):
     """Anything that kept us from reading; `message` and `str()` never hold a token or a URL."""
 
@@ -53,6 +63,7 @@ class GraphError(Exception):
         user_action: str = "contact_support",
         retry: RetryRule = RetryRule.NEVER,
         resume_after: float | None = None,
+        scope: LimitScope | None = None,
     ) -> None:
         # Every argument but the text has a default, so that an error survives pickling:
         # a workflow engine that stores the outcome of a step rebuilds it from `args`.
@@ -66,6 +77,7 @@ class GraphError(Exception):
         self.user_action = user_action
         self.retry = retry
         self.resume_after = resume_after
+        self.scope = scope
 
     @property
     def transient(self) -> bool:
@@ -96,7 +108,10 @@ class Blocked(GraphError):
 
 
 class Throttled(GraphError):
-    """A limit is used up; `resume_after` is in seconds, None when Meta did not say."""
+    """A limit is used up, that of `scope`: go on in `resume_after` seconds.
+
+    Raised without asking Meta while a limit is known to be used up; `http_status` is None then.
+    """
 
 
 class Unreachable(GraphError):

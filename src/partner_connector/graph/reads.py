@@ -66,6 +66,11 @@ class Read:
         """The last part of the path, which is safe to log and to show."""
         return self.path.rpartition("/")[2]
 
+    @property
+    def subject(self) -> str:
+        """What is read, or whose edge: the first part of the path. Allowances are counted by it."""
+        return self.path.partition("/")[0]
+
     def query(self) -> dict[str, str]:
         """The query parameters as sent, without credentials."""
         query = dict(self.params)

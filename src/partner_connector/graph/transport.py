@@ -20,7 +20,10 @@ _ROOT = re.compile(r"/(?:v\d+\.\d+/?)?", re.ASCII)
 _BATCH_FIELDS = frozenset(
     {"access_token", "appsecret_proof", "appsecret_time", "batch", "include_headers"}
 )
-_OPERATION_KEYS = frozenset({"method", "relative_url"})
+_OPERATION_KEYS = (
+    frozenset({"method", "relative_url"}),
+    frozenset({"method", "relative_url", "headers"}),
+)
 # Graph takes `?method=delete` for a DELETE, whatever the verb on the wire; a token in a URL ends
 # up in somebody's log.
 _FORBIDDEN_PARAMS = frozenset({"access_token", "client_secret", "method"})
@@ -170,8 +173,10 @@ def _operations(text: str) -> list[Any]:
 
 
 def _require_read_operation(operation: Any) -> None:
-    if not isinstance(operation, dict) or set(operation) != _OPERATION_KEYS:
-        raise WriteRefused("a batch operation has a method and a relative_url only")
+    if not isinstance(operation, dict) or set(operation) not in _OPERATION_KEYS:
+        raise WriteRefused("a batch operation has a method, a relative_url and perhaps headers")
+    if "headers" in operation and not _is_authorization(operation["headers"]):
+        raise WriteRefused("a batch operation has no header but its own token")
     if operation["method"] != "GET":
         raise WriteRefused("a batch operation is not a GET")
     url = urlsplit(str(operation["relative_url"]))
@@ -179,3 +184,14 @@ def _require_read_operation(operation: Any) -> None:
         raise WriteRefused("a batch operation is for another host")
     names = [name for name, _ in parse_qsl(url.query, keep_blank_values=True)]
     _require_harmless_names([*names, *(["access_token"] if "input_token" in names else [])])
+
+
+def _is_authorization(headers: Any) -> bool:
+    return (
+        isinstance(headers, list)
+        and len(headers) == 1
+        and isinstance(headers[0], dict)
+        and set(headers[0]) == {"name", "value"}
+        and headers[0]["name"] == "Authorization"
+        and str(headers[0]["value"]).startswith("Bearer ")
+    )

@@ -7,7 +7,7 @@ ones and inside batch items, and only once enough calls were made: absent is nor
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import httpx
 
@@ -44,12 +44,6 @@ class Usage:
     tier: str | None = None
 
 
-class UsageObserver(Protocol):
-    """Told of every report, for whoever shares one allowance between processes."""
-
-    def __call__(self, usages: Sequence[Usage], /) -> None: ...
-
-
 def parse_usage(headers: Mapping[str, str]) -> list[Usage]:
     """All reports in one answer's headers; what cannot be read is as good as absent."""
     headers = httpx.Headers(headers)
@@ -70,10 +64,6 @@ def resume_after(usages: Sequence[Usage]) -> float | None:
     regain = max((usage.regain_seconds or 0.0 for usage in usages), default=0.0)
     reset = max((usage.reset_seconds or 0.0 for usage in usages), default=0.0)
     return regain or reset or None
-
-
-def highest_percent(usages: Sequence[Usage]) -> float:
-    return max((usage.percent for usage in usages), default=0.0)
 
 
 def pause_at(percent: float) -> float:

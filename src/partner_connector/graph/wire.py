@@ -1,31 +1,46 @@
-"""One request, carried through: attempt, classify, decide, wait."""
+"""One request, carried through: may it be sent, attempt, classify, decide, wait."""
 
 import asyncio
 import json
 import logging
-from collections import OrderedDict
+import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 import httpx
 
+from partner_connector.graph.budgets import (
+    FULL_PERCENT,
+    Budget,
+    Concern,
+    blocked,
+    object_of,
+    reported,
+)
 from partner_connector.graph.classify import classify, unreachable
-from partner_connector.graph.credentials import Credentials
-from partner_connector.graph.errors import GraphError
+from partner_connector.graph.credentials import Signer
+from partner_connector.graph.errors import (
+    ErrorClass,
+    GraphError,
+    LimitScope,
+    RetryRule,
+    Throttled,
+    TooMuchData,
+)
+from partner_connector.graph.ledger import PRIVATE_PREFIX, BudgetStore, Ledger
 from partner_connector.graph.reads import hide_links
 from partner_connector.graph.retry import decide
-from partner_connector.graph.usage import (
-    Usage,
-    UsageObserver,
-    highest_percent,
-    parse_usage,
-    pause_at,
-)
+from partner_connector.graph.slots import Slots
+from partner_connector.graph.usage import SLOW_FROM_PERCENT, Usage, parse_usage, pause_at
 
 logger = logging.getLogger(__name__)
 
-_REMEMBERED_ALLOWANCES = 1024
+# A page of a hundred rows has some ten thousand bytes, a full batch with people some millions.
+_LONGEST_ANSWER_BYTES = 64 * 1024 * 1024
+
+_number = count(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,62 +53,85 @@ class Answer:
 
 @dataclass(slots=True)
 class Meter:
-    """What one reader has used: requests on the wire, calls as Meta counts them, its percent."""
+    """What one reader has used, and on whose account.
 
-    calls: int = 0
-    counted_calls: int = 0
-    percent: float = 0.0
+    `account` names its token for all who share budgets; without a name nobody else knows how much
+    of the token's allowance is used. `app_id` is the app that the token was made for, where that
+    is not the client's own.
+    """
+
+    account: str = ""
+    app_id: str = ""
+    calls: int = 0  # requests on the wire
+    counted_calls: int = 0  # calls as Meta counts them
+    served_version: str | None = None  # the last one; one that was not asked for is kept
+    # Budgets that were reported on this token's answers, and are not of what the call was about.
+    reported: set[str] = field(default_factory=set)
+    number: int = field(default_factory=lambda: next(_number))
+
+    @property
+    def token_key(self) -> str:
+        return f"token:{self.account}" if self.account else f"{PRIVATE_PREFIX}{self.number}"
 
 
 class Wire:
-    """What all readers share: the HTTP client, the slots, the clock and the reported usage."""
+    """What all readers share: the HTTP client, the slots, the clock and the budgets."""
 
     def __init__(
         self,
         http: httpx.AsyncClient,
         *,
         version: str,
+        app_id: str,
         concurrency: int,
         deadline: float,
-        on_usage: UsageObserver | None,
+        store: BudgetStore | None,
         sleep: Callable[[float], Awaitable[object]],
         jitter: Callable[[], float],
+        clock: Callable[[], float],
     ) -> None:
         self._http = http
-        self._version = version
-        self._slots = asyncio.Semaphore(concurrency)
+        self.version = version
+        self._app_id = app_id
+        self.slots = Slots(concurrency, time.monotonic)
         self._deadline = deadline
-        self._on_usage = on_usage
         self._sleep = sleep
         self._jitter = jitter
-        self.usage: OrderedDict[str, Usage] = OrderedDict()
-        self.served_version: str | None = None
+        self._clock = clock
+        self.ledger = Ledger(store, clock)
+        self._versions_told: set[str] = set()
 
     def get_request(self, path: str, query: dict[str, str]) -> httpx.Request:
-        return self._http.build_request("GET", f"/{self._version}/{path}", params=query)
+        return self._http.build_request("GET", f"/{self.version}/{path}", params=query)
 
     def batch_request(self, form: dict[str, str]) -> httpx.Request:
-        return self._http.build_request("POST", f"/{self._version}/", data=form)
+        return self._http.build_request("POST", f"/{self.version}/", data=form)
 
     async def exchange(
         self,
         request: httpx.Request,
-        credentials: Credentials,
+        credentials: Signer,
         meter: Meter,
         *,
         label: str,
         weight: int = 1,
+        subject: str | None = None,
     ) -> Answer:
-        """The answer to this request, or the error that is left after the quick retries."""
+        """The answer to this request, or the error that is left after the quick retries.
+
+        `weight` is for how many calls it counts, `subject` what is read or whose edge; a batch
+        has none. Raises `Throttled` without sending while a budget that it draws on is used up.
+        """
         attempt = 0
         while True:
             attempt += 1
-            await self._hold_back(meter)
-            meter.calls += 1
-            meter.counted_calls += weight
-            outcome = await self._attempt(request, credentials, meter)
+            await self._hold_back(meter, subject)
+            outcome = await self._attempt(request, credentials, meter, weight, subject)
             if isinstance(outcome, Answer):
+                self.slots.went_well()
                 return outcome
+            if outcome.retry is RetryRule.QUICK:
+                self.slots.went_wrong()
             delay = decide(outcome, attempt)
             logger.debug(
                 "graph_call_failed",
@@ -106,53 +144,166 @@ class Wire:
     async def wait(self, delay: float) -> None:
         await self._sleep(delay * self._jitter())
 
-    def observe(self, usages: Sequence[Usage], meter: Meter) -> None:
-        """Take note of the allowances that an answer reports, whether it was a good one or not."""
-        meter.percent = highest_percent([usage for usage in usages if usage.key != "app"])
-        for usage in usages:
-            self.usage[usage.key] = usage
-            self.usage.move_to_end(usage.key)
-        while len(self.usage) > _REMEMBERED_ALLOWANCES:
-            self.usage.popitem(last=False)
-        if usages and self._on_usage is not None:
-            self._on_usage(usages)
+    def held_back(self, subject: str | None, meter: Meter) -> Throttled | None:
+        """What to answer in place of one read of a batch whose own budget is used up.
+
+        Only of what the read is about: the app's and the token's concern the whole batch.
+        """
+        object_id = self._concern(meter, subject).object_id
+        if object_id is None:
+            return None
+        return self._refusal([key for key in self.ledger.budgets if object_of(key) == object_id])
+
+    def observe(self, usages: Sequence[Usage], meter: Meter, subject: str | None = None) -> None:
+        """Take note of the budgets that an answer reports, whether it was a good one or not."""
+        concern, now = self._concern(meter, subject), self._clock()
+        keys = [concern.key_of_report(usage) for usage in usages]
+        for key, usage in zip(keys, usages, strict=True):
+            if object_of(key) not in {None, concern.object_id}:
+                meter.reported.add(key)
+            about = object_of(key) or key
+            beside = [
+                other
+                for name, other in zip(keys, usages, strict=True)
+                if (object_of(name) or name) == about
+            ]
+            self.ledger.note(key, reported(self.ledger.budgets.get(key), usage, beside, now))
+        self._narrow()
+
+    def note_throttled(self, error: GraphError, meter: Meter, subject: str | None) -> None:
+        """Block the budget that refused a call, and tell the error for how long."""
+        concern, now = self._concern(meter, subject), self._clock()
+        key = concern.key_of_scope(error.scope or LimitScope.TOKEN)
+        budget = blocked(self.ledger.budgets.get(key), error.resume_after, now)
+        self.ledger.note(key, budget)
+        error.resume_after = budget.wait_at(now)
+
+    async def _hold_back(self, meter: Meter, subject: str | None) -> None:
+        """Stand still at the wall, and walk slowly before it."""
+        await self._require_budget(meter, subject)
+        now, budgets = self._clock(), self._budgets_of(meter, subject)
+        if pause := pause_at(max((budget.percent_at(now) for budget in budgets), default=0.0)):
+            await self._sleep(pause)
+
+    async def _require_budget(self, meter: Meter, subject: str | None) -> None:
+        await self.ledger.look()
+        self._narrow()
+        refusal = self._refusal(self._keys_of(meter, subject))
+        if refusal is not None:
+            raise refusal
 
     async def _attempt(
-        self, request: httpx.Request, credentials: Credentials, meter: Meter
+        self,
+        request: httpx.Request,
+        credentials: Signer,
+        meter: Meter,
+        weight: int,
+        subject: str | None,
     ) -> Answer | GraphError:
         """Send once. A failure is returned and raised elsewhere: raised here, it would carry the
         HTTP library's exception as its context, and that one knows the whole URL."""
-        try:
-            async with self._slots, asyncio.timeout(self._deadline):
-                response = await self._http.send(request, auth=credentials, follow_redirects=False)
-        except (httpx.RequestError, TimeoutError) as failure:
-            return unreachable(type(failure).__name__)
-        self._note_version(response.headers)
-        self.observe(parse_usage(response.headers), meter)
+        async with self.slots.one():
+            # Others may have met the wall while this one waited for its turn.
+            await self._require_budget(meter, subject)
+            meter.calls += 1
+            meter.counted_calls += weight
+            try:
+                async with asyncio.timeout(self._deadline):
+                    response = await self._http.send(
+                        request, auth=credentials, follow_redirects=False, stream=True
+                    )
+                    body = await _body_of(response)
+            except (httpx.RequestError, TimeoutError) as failure:
+                return unreachable(type(failure).__name__)
+        if body is None:
+            return _too_long()
+        self._note_version(response.headers, meter)
+        self.observe(parse_usage(response.headers), meter, subject)
         error = classify(
             response.status_code,
             response.headers,
-            response.content,
+            body,
             secrets=credentials.secrets(),
         )
+        if isinstance(error, Throttled):
+            self.note_throttled(error, meter, subject)
         if error is not None:
             return error
-        return Answer(json.loads(response.content, object_hook=hide_links), response.headers)
+        return Answer(json.loads(body, object_hook=hide_links), response.headers)
 
-    async def _hold_back(self, meter: Meter) -> None:
-        """Slow down near a limit: the app's own counts for all, the others for their reader."""
-        app = self.usage.get("app")
-        pause = pause_at(max(meter.percent, app.percent if app else 0.0))
-        if pause:
-            await self._sleep(pause)
+    def _concern(self, meter: Meter, subject: str | None) -> Concern:
+        return Concern(f"app:{meter.app_id or self._app_id}", meter.token_key, subject)
 
-    def _note_version(self, headers: httpx.Headers) -> None:
+    def _keys_of(self, meter: Meter, subject: str | None) -> list[str]:
+        """The known budgets that a call draws on."""
+        concern = self._concern(meter, subject)
+        own = {concern.app_key, concern.token_key} | meter.reported
+        return [
+            key
+            for key in self.ledger.budgets
+            if key in own or (concern.object_id is not None and object_of(key) == concern.object_id)
+        ]
+
+    def _budgets_of(self, meter: Meter, subject: str | None) -> list[Budget]:
+        return [self.ledger.budgets[key] for key in self._keys_of(meter, subject)]
+
+    def _refusal(self, keys: Sequence[str]) -> Throttled | None:
+        """The error for the longest of these blocks."""
+        now = self._clock()
+        waits = [(self.ledger.budgets[key].wait_at(now) or 0.0, key) for key in keys]
+        wait, key = max(waits, default=(0.0, ""))
+        return _used_up(key, wait) if wait > 0.0 else None
+
+    def _narrow(self) -> None:
+        """Fewer calls at once, the nearer the app is to its limit."""
+        app, now = self.ledger.budgets.get(f"app:{self._app_id}"), self._clock()
+        used = app.percent_at(now) if app is not None else 0.0
+        left = (FULL_PERCENT - used) / (FULL_PERCENT - SLOW_FROM_PERCENT)
+        self.slots.narrow_to(min(max(left, 0.0), 1.0))
+
+    def _note_version(self, headers: httpx.Headers, meter: Meter) -> None:
         """Meta serves an expired version by another one without a word (1 [D])."""
         served = headers.get("facebook-api-version")
-        if served is None or served == self.served_version:
+        if served is None:
             return
-        self.served_version = served
-        if served != self._version:
-            logger.warning(
-                "graph_version_differs", extra={"asked": self._version, "served": served}
-            )
+        if meter.served_version in {None, self.version}:
+            meter.served_version = served
+        if served != self.version and served not in self._versions_told:
+            self._versions_told.add(served)
+            logger.warning("graph_version_differs", extra={"asked": self.version, "served": served})
+
+
+def _used_up(key: str, wait: float) -> Throttled:
+    kind = key.partition(":")[0]
+    scope = LimitScope(kind) if kind in set(LimitScope) else LimitScope.TOKEN
+    what = "the app" if scope is LimitScope.APP else "this token or what it reads"
+    return Throttled(
+        f"Meta's limit for {what} is used up: nothing was sent",
+        error_class=ErrorClass.RATE_LIMIT,
+        user_action="wait",
+        retry=RetryRule.PARK,
+        resume_after=wait,
+        scope=scope,
+    )
+
+
+async def _body_of(response: httpx.Response) -> bytes | None:
+    """The body, or None for one that would fill the memory."""
+    body = bytearray()
+    try:
+        async for piece in response.aiter_bytes():
+            body += piece
+            if len(body) > _LONGEST_ANSWER_BYTES:
+                return None
+    finally:
+        await response.aclose()
+    return bytes(body)
+
+
+def _too_long() -> TooMuchData:
+    return TooMuchData(
+        "The answer is longer than any that fits in memory",
+        error_class=ErrorClass.TRANSIENT,
+        user_action="retry",
+        retry=RetryRule.SHRINK,
+    )

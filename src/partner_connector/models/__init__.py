@@ -4,6 +4,7 @@ from partner_connector.models.api_key import ApiKey
 from partner_connector.models.asset import Asset, AssetShare
 from partner_connector.models.base import Base
 from partner_connector.models.executor import Executor
+from partner_connector.models.graph_budget import GraphBudget
 from partner_connector.models.integration import Integration
 from partner_connector.models.partner import Partner
 from partner_connector.models.partner_user import Grant, PartnerUser
@@ -20,6 +21,7 @@ __all__ = [
     "Base",
     "Executor",
     "Grant",
+    "GraphBudget",
     "Integration",
     "Partner",
     "PartnerUser",

@@ -34,6 +34,8 @@ class Partner(WorkspaceOwned, Base):
     shared_asset_counts: Mapped[dict[str, Any]] = mapped_column(default=dict)
     user_count: Mapped[int] = mapped_column(Integer, default=0)
     people_without_access_count: Mapped[int | None] = mapped_column(Integer)
+    # Name → instant: shorter ways of asking that Meta refused for this partner (`sync.refusals`).
+    refused_by_meta: Mapped[dict[str, Any]] = mapped_column(default=dict)
     last_synced_at: Mapped[datetime | None]
     data_as_of: Mapped[datetime | None]
     updated_at: Mapped[datetime] = mapped_column(default=now, onupdate=now)

@@ -1,12 +1,13 @@
 """The steps of `sync_integration`: list the partners, apply, go on to each connected one."""
 
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.clock import now
-from partner_connector.graph import GraphReader
+from partner_connector.graph import GraphReader, VersionWarning, version_warnings
 from partner_connector.models import Integration, TokenValidation
 from partner_connector.patience import Pause
 from partner_connector.sync import progress
@@ -23,6 +24,9 @@ from partner_connector.sync.target import Target
 from partner_connector.workshop import Workshop
 
 _SECONDS_FOR_A_PROOF = 2
+_TOKEN_TROUBLE = frozenset({"token_invalid", "token_unreadable"})
+_MISMATCH = "graph_version_mismatch"
+_VERSION_TROUBLE = frozenset({_MISMATCH, "graph_version_sunset"})
 
 
 async def read_partners(shop: Workshop, target: Target, attempt: int) -> str:
@@ -44,7 +48,7 @@ async def read_partners(shop: Workshop, target: Target, attempt: int) -> str:
             if await progress.running_job(session, target.job_id, attempt) is None:
                 return STOP
             await stage_side(session, target.job_id, side, rows)
-    await _count_calls(shop, target, attempt, reader)
+    await _close_reading(shop, target, attempt, reader)
     return GO_ON
 
 
@@ -67,7 +71,9 @@ async def apply(shop: Workshop, target: Target, attempt: int) -> str:
 async def _note_integration_works(session: AsyncSession, target: Target) -> None:
     if await note_token_works(session, target.host_token):
         integration = await session.get_one(Integration, target.integration_id)
-        integration.health, integration.health_reasons = "healthy", []
+        reasons = [r for r in integration.health_reasons if r["code"] not in _TOKEN_TROUBLE]
+        integration.health_reasons = reasons
+        integration.health = "attention_required" if _mismatch_in(reasons) else "healthy"
 
 
 async def _host_reader(shop: Workshop, target: Target) -> GraphReader:
@@ -98,9 +104,47 @@ async def _warn(
             progress.warn(job, code, edge, detail)
 
 
-async def _count_calls(shop: Workshop, target: Target, attempt: int, reader: GraphReader) -> None:
+async def _close_reading(shop: Workshop, target: Target, attempt: int, reader: GraphReader) -> None:
+    """Calls are counted and the version compared while the reader is here: the step that applies
+    may run in another process.
+    """
     async with shop.database.writing() as session:
         job = await progress.running_job(session, target.job_id, attempt)
-        if job is not None:
-            progress.move_on(job, "listing_partners")
-            job.graph_calls += reader.counted_calls
+        if job is None:
+            return
+        progress.move_on(job, "listing_partners")
+        job.graph_calls += reader.counted_calls
+        await _note_version(session, target, reader.served_version, shop)
+
+
+async def _note_version(
+    session: AsyncSession, target: Target, served: str | None, shop: Workshop
+) -> None:
+    """Warnings about the version of the API come and go with each check; other reasons stay.
+
+    Being answered with another version than was asked for needs attention. One that will be gone
+    within 90 days is told beforehand, and the integration is as healthy as it was.
+    """
+    found = version_warnings(shop.graph.version, served, now().date())
+    integration = await session.get_one(Integration, target.integration_id)
+    if _told(integration.health_reasons, found) == integration.health_reasons:
+        return
+    # Only where there is something to write: a proof that ends now writes its own reasons.
+    await session.refresh(integration, with_for_update=True)
+    before, reasons = integration.health_reasons, _told(integration.health_reasons, found)
+    integration.health_reasons = reasons
+    if _mismatch_in(reasons):
+        integration.health = "attention_required"
+    elif _mismatch_in(before) and not any(r["code"] in _TOKEN_TROUBLE for r in reasons):
+        # A token that lists the partners was proven: nothing else needs attention.
+        integration.health = "healthy"
+
+
+def _told(reasons: list[Any], found: list[VersionWarning]) -> list[Any]:
+    """The reasons with these warnings in place of earlier ones about the version."""
+    others = [reason for reason in reasons if reason["code"] not in _VERSION_TROUBLE]
+    return others + [{"code": w.code, "detail": w.detail, "remedy": w.remedy} for w in found]
+
+
+def _mismatch_in(reasons: list[Any]) -> bool:
+    return any(reason["code"] == _MISMATCH for reason in reasons)

@@ -1,31 +1,52 @@
 """The steps of `sync_partner`: assets, people, access, and then everything at once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from partner_connector.graph import REFUSALS, GraphError, GraphReader, TokenDead, edges
+from partner_connector.graph import (
+    REFUSALS,
+    GraphError,
+    GraphReader,
+    Read,
+    TokenDead,
+    edges,
+)
 from partner_connector.models import SyncJob, Token
 from partner_connector.sealing.private import UnreadableToken
 from partner_connector.sync import progress
+from partner_connector.sync.access import (
+    AccessRead,
+    Answer,
+    AssetToRead,
+    access_from_row,
+    page_readers,
+)
+from partner_connector.sync.access import (
+    read_access as read_assigned_users,
+)
 from partner_connector.sync.apply_users import apply_users
 from partner_connector.sync.capability import require_valid, what_shrank
-from partner_connector.sync.read import (
-    AccessRead,
-    AssetToRead,
+from partner_connector.sync.refusals import OWN_TOKENS, remember_refusal
+from partner_connector.sync.shared_assets import (
+    OURS_TO_PARTNER,
+    THEIRS_TO_US,
+    SharedAsset,
+    SharedAssets,
+    reads_with_people,
+    received_reads,
+    shared_assets,
+)
+from partner_connector.sync.staging import (
     next_assets,
-    read_page_access,
     stage_access,
     stage_assets,
     stage_people,
 )
-from partner_connector.sync.read import (
-    read_access as read_assigned_users,
-)
-from partner_connector.sync.shared_assets import OURS_TO_PARTNER, THEIRS_TO_US, shared_assets
 from partner_connector.sync.steps import (
     AGAIN,
     GO_ON,
     STOP,
+    CallCounter,
     TokenMissing,
     note_token_works,
     reader_for,
@@ -81,23 +102,55 @@ async def _compare_permissions(shop: Workshop, target: Target, attempt: int, tok
     return await _note(shop, target, attempt, ("token_narrowed", None, detail))
 
 
-async def read_assets(shop: Workshop, target: Target, attempt: int) -> str:
-    """Shared assets, both directions, page by page into staging."""
-    partner = reader_for(shop, target.partner_token)
-    if await _stage_direction(shop, target, attempt, partner, OURS_TO_PARTNER) == STOP:
+async def read_theirs(shop: Workshop, target: Target, attempt: int) -> str:
+    """What they share with us, as our own business lists it; their people are read later."""
+    if target.relationship == "agency":
+        return GO_ON
+    try:
+        host = reader_for(shop, target.host_token)
+        reads = received_reads(target.host_business_id)
+        first_pages = await host.batch(list(reads.values()))
+        found = shared_assets(
+            host,
+            reads,
+            first_pages,
+            owned_by=target.partner_business_id,
+            direction=THEIRS_TO_US,
+        )
+        return await _stage_shares(shop, target, attempt, found, CallCounter(host))
+    except OWN_TOKEN_TROUBLE:
+        detail = "Our own business's token does not work: what they share to us was not read."
+        return await _note(shop, target, attempt, ("host_token_unusable", None, detail))
+
+
+async def read_partner(shop: Workshop, target: Target, attempt: int) -> str:
+    """Nearly all of a partner in one batch, and the people of its Pages in a second one.
+
+    Page tokens are in clear in this function only, which is why both batches are one step.
+    """
+    reader = reader_for(shop, target.partner_token)
+    business = target.partner_business_id
+    assets = reads_with_people(business, refused=target.refused_by_meta)
+    people = {"person": edges.business_users(business), "system_user": edges.system_users(business)}
+    first = await reader.batch([*assets.values(), *people.values(), edges.my_accounts()])
+    calls = CallCounter(reader)
+    found = shared_assets(
+        reader,
+        assets,
+        first[: len(assets)],
+        owned_by=target.host_business_id,
+        direction=OURS_TO_PARTNER,
+    )
+    if await _stage_shares(shop, target, attempt, found, calls) == STOP:
         return STOP
-    if target.relationship != "agency":
-        try:
-            host = reader_for(shop, target.host_token)
-            if await _stage_direction(shop, target, attempt, host, THEIRS_TO_US) == STOP:
-                return STOP
-        except OWN_TOKEN_TROUBLE:
-            detail = "Our own business's token does not work: what they share to us was not read."
-            return await _note(shop, target, attempt, ("host_token_unusable", None, detail))
-    return await _ask_about_vanished(shop, target, attempt)
+    for (kind, read), answer in zip(people.items(), first[len(assets) : -1], strict=True):
+        if await _stage_kind(shop, target, attempt, reader, kind, read, answer, calls) == STOP:
+            return STOP
+    done = await _read_next_access(shop, target, attempt, reader, first[-1])
+    return STOP if done == STOP else GO_ON
 
 
-async def _ask_about_vanished(shop: Workshop, target: Target, attempt: int) -> str:
+async def ask_owners(shop: Workshop, target: Target, attempt: int) -> str:
     """Ask the owner of each asset that is no longer listed whether it is really not shared."""
     for direction, owner_token, shared_to in (
         (OURS_TO_PARTNER, target.host_token, target.partner_business_id),
@@ -136,89 +189,122 @@ async def _note_hidden(
     return GO_ON
 
 
-async def _stage_direction(
-    shop: Workshop, target: Target, attempt: int, reader: GraphReader, direction: str
+async def _stage_shares(
+    shop: Workshop,
+    target: Target,
+    attempt: int,
+    found: AsyncIterator[SharedAssets],
+    calls: CallCounter,
 ) -> str:
-    ours = direction == OURS_TO_PARTNER
-    found = shared_assets(
-        reader,
-        shared_to=target.partner_business_id if ours else target.host_business_id,
-        owned_by=target.host_business_id if ours else target.partner_business_id,
-        direction=direction,
-    )
-    counted = 0
     async for some in found:
+        known = [
+            access
+            for asset in some.assets
+            if (access := _access_told_by(asset, some.people, target.partner_business_id))
+        ]
         async with shop.database.writing() as session:
             job = await progress.running_job(session, target.job_id, attempt)
             if job is None:
                 return STOP
             await stage_assets(session, job.id, attempt, some.assets)
+            await stage_access(session, job.id, known)
             if some.refusal is not None:
                 detail = f"Meta refused to list {some.edge}: {some.refusal}"
                 progress.warn(job, "edge_refused", some.edge, detail)
             if some.without_owner:
                 detail = f"{some.without_owner} rows of {some.edge} did not say who owns them."
                 progress.warn(job, "edge_incomplete", some.edge, detail)
+            if some.is_bare:
+                await remember_refusal(session, target.partner_id, some.edge)
             progress.move_on(job, "listing_assets")
-            job.graph_calls += reader.counted_calls - counted
-            counted = reader.counted_calls
+            job.graph_calls += calls.new()
     return GO_ON
 
 
-async def read_people(shop: Workshop, target: Target, attempt: int) -> str:
+def _access_told_by(
+    asset: SharedAsset, people: Mapping[tuple[str, str], Row], business_id: str
+) -> AccessRead | None:
+    nested = people.get((asset.type, asset.meta_id))
+    if nested is None:
+        # Meta leaves out an expanded edge without rows, and one that it refuses (8.2): ask again.
+        return None
+    return access_from_row(AssetToRead(asset.type, asset.meta_id, asset.name), nested, business_id)
+
+
+async def _stage_kind(
+    shop: Workshop,
+    target: Target,
+    attempt: int,
+    reader: GraphReader,
+    kind: str,
+    read: Read,
+    first: Answer,
+    calls: CallCounter,
+) -> str:
     """Names, mail addresses and roles. Where Meta refuses them, access is still read."""
-    reader = reader_for(shop, target.partner_token)
-    business = target.partner_business_id
-    for kind, read in (
-        ("person", edges.business_users(business)),
-        ("system_user", edges.system_users(business)),
-    ):
-        counted = reader.counted_calls
-        seen: set[str] = set()
-        total = None
-        try:
-            async for page in reader.pages(read):
-                seen.update(str(row["id"]) for row in page.rows)
-                total = page.total_count if page.total_count is not None else total
-                calls, counted = reader.counted_calls - counted, reader.counted_calls
-                if await _stage_people(shop, target, attempt, kind, page.rows, calls) == STOP:
-                    return STOP
-        except REFUSALS as error:
-            detail = f"Meta refused to list {read.edge}: names, roles and mail may be missing."
-            warning = ("edge_refused", read.edge, f"{detail} {error}")
-            if await _note(shop, target, attempt, warning) == STOP:
+    seen: set[str] = set()
+    total = None
+    warnings = []
+    try:
+        async for page in reader.pages(read, first):
+            seen.update(str(row["id"]) for row in page.rows)
+            total = page.total_count if page.total_count is not None else total
+            if await _stage_people(shop, target, attempt, kind, page.rows, calls) == STOP:
                 return STOP
-        if total is not None and len(seen) < total:
-            detail = f"Meta counts {total} rows of {read.edge} and showed {len(seen)}."
-            warning = ("edge_incomplete", read.edge, detail)
-            if await _note(shop, target, attempt, warning) == STOP:
-                return STOP
+    except REFUSALS as error:
+        detail = f"Meta refused to list {read.edge}: names, roles and mail may be missing."
+        warnings.append(("edge_refused", read.edge, f"{detail} {error}"))
+    if total is not None and len(seen) < total:
+        detail = f"Meta counts {total} rows of {read.edge} and showed {len(seen)}."
+        warnings.append(("edge_incomplete", read.edge, detail))
+    for warning in warnings:
+        if await _note(shop, target, attempt, warning) == STOP:
+            return STOP
     return GO_ON
 
 
 async def read_access(shop: Workshop, target: Target, attempt: int) -> str:
-    """Who is assigned to the next assets. One step is one Graph batch, or some Pages."""
+    """Who is assigned to the next assets. One step is one Graph batch."""
+    reader = reader_for(shop, target.partner_token)
+    return await _read_next_access(shop, target, attempt, reader, None)
+
+
+async def _read_next_access(
+    shop: Workshop,
+    target: Target,
+    attempt: int,
+    reader: GraphReader,
+    page_tokens: Answer | None,
+) -> str:
+    """`page_tokens` is the answer to `my_accounts` where a batch has brought it."""
+    calls = CallCounter(reader, from_now=page_tokens is not None)
     async with shop.database.reading() as session:
-        assets, are_pages = await next_assets(session, target.job_id, attempt)
+        assets = await next_assets(session, target.job_id, attempt)
     if not assets:
         return GO_ON
-    reader = reader_for(shop, target.partner_token)
-    business = target.partner_business_id
-    if are_pages:
-        found, counted = await read_page_access(shop.graph, reader, assets, business)
-    else:
-        found = await read_assigned_users(reader, assets, business)
-        counted = reader.counted_calls
+    pages = {asset.meta_id for asset in assets if asset.type == "page"}
+    readers = await page_readers(shop.graph, reader, pages, page_tokens) if pages else {}
+    batch = await read_assigned_users(
+        reader,
+        assets,
+        target.partner_business_id,
+        readers,
+        own_tokens_in_batch=OWN_TOKENS not in target.refused_by_meta,
+    )
     async with shop.database.writing() as session:
         job = await progress.running_job(session, target.job_id, attempt)
         if job is None:
             return STOP
-        await stage_access(session, job.id, found)
-        for read in found:
+        await stage_access(session, job.id, batch.reads)
+        for read in batch.reads:
             _warn_of(job, read)
+        if batch.own_tokens_ignored:
+            await remember_refusal(session, target.partner_id, OWN_TOKENS)
         done, total = await progress.staged_assets_left(session, job)
         progress.move_on(job, "reading_access", done=done, total=total)
-        job.graph_calls += counted
+        job.graph_calls += calls.new() + sum(one.counted_calls for one in readers.values())
+    if batch.trouble is not None:
+        raise batch.trouble
     return AGAIN
 
 
@@ -247,7 +333,12 @@ async def apply(shop: Workshop, target: Target, attempt: int) -> str:
 
 
 async def _stage_people(
-    shop: Workshop, target: Target, attempt: int, kind: str, rows: Sequence[Row], calls: int
+    shop: Workshop,
+    target: Target,
+    attempt: int,
+    kind: str,
+    rows: Sequence[Row],
+    calls: CallCounter,
 ) -> str:
     async with shop.database.writing() as session:
         job = await progress.running_job(session, target.job_id, attempt)
@@ -255,7 +346,7 @@ async def _stage_people(
             return STOP
         await stage_people(session, job.id, kind, rows)
         progress.move_on(job, "listing_people")
-        job.graph_calls += calls
+        job.graph_calls += calls.new()
     return GO_ON
 
 

@@ -2,11 +2,13 @@
 
 Assets of ours that the partner may use are listed by the partner (`client_*` of the partner,
 rows that we own); assets of theirs that we may use are listed by us (`client_*` of our business,
-rows that they own). CALL_PLANS a3: authoritative, and four reads in one batch.
+rows that they own). CALL_PLANS a3: authoritative, and four reads in one batch. Where Meta allows
+it, each row brings along who of the business is assigned to the asset (plan c2).
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from partner_connector.graph import (
@@ -16,11 +18,11 @@ from partner_connector.graph import (
     Read,
     ad_account_path,
     edges,
-    page_from,
 )
 
 OURS_TO_PARTNER = "ours_shared_to_partner"
 THEIRS_TO_US = "theirs_shared_to_us"
+_PEOPLE = "assigned_users"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +46,27 @@ class SharedAssets:
     """Some assets of one edge, or the reason why Meta did not show it."""
 
     edge: str
-    assets: Sequence[SharedAsset]
+    assets: Sequence[SharedAsset] = ()
+    # Who is assigned, by (type, meta id), as the row of the asset told it: an edge's answer.
+    people: Mapping[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     refusal: GraphError | None = None
     # Rows that did not say whose they are, so that nobody can say whether they are shared with us.
     without_owner: int = 0
+    # Meta refused the rows with their people, and gave them without.
+    is_bare: bool = False
 
 
-_EDGES: tuple[tuple[str, Callable[[str], Read]], ...] = (
-    ("ad_account", edges.client_ad_accounts),
-    ("page", edges.client_pages),
-    ("product_catalog", edges.client_product_catalogs),
-    ("pixel", edges.client_pixels),
-)
+_EDGES: dict[str, Callable[[str], Read]] = {
+    "ad_account": edges.client_ad_accounts,
+    "page": edges.client_pages,
+    "product_catalog": edges.client_product_catalogs,
+    "pixel": edges.client_pixels,
+}
+_WITH_PEOPLE: dict[str, Callable[[str], Read]] = {
+    "ad_account": partial(edges.client_ad_accounts, with_people=True),
+    "product_catalog": partial(edges.client_product_catalogs, with_people=True),
+    "pixel": partial(edges.client_pixels, with_people=True),
+}
 
 
 def asset_path(asset_type: str, meta_id: str) -> str:
@@ -72,31 +83,50 @@ def is_shared_with(agency: Mapping[str, Any], business_id: str) -> bool:
     return confirmed and agency.get("id") == business_id
 
 
-async def shared_assets(
-    reader: GraphReader, *, shared_to: str, owned_by: str, direction: str
-) -> AsyncIterator[SharedAssets]:
-    """Page by page, what `owned_by` shares to `shared_to`, whose token the reader holds.
+def received_reads(business_id: str) -> dict[str, Read]:
+    """By type of asset, the read that lists what others shared with this business."""
+    return {asset_type: edge(business_id) for asset_type, edge in _EDGES.items()}
 
-    An edge that Meta refuses is told as such: it is unknown, not empty. Any other failure is
-    raised, since it would hit the rest too.
+
+def reads_with_people(business_id: str, *, refused: Collection[str] = ()) -> dict[str, Read]:
+    """The same with each asset's people, except for edges that are known to refuse that."""
+    reads = received_reads(business_id)
+    for asset_type, edge in _WITH_PEOPLE.items():
+        if reads[asset_type].edge not in refused:
+            reads[asset_type] = edge(business_id)
+    return reads
+
+
+async def shared_assets(
+    reader: GraphReader,
+    reads: Mapping[str, Read],
+    first_pages: Sequence[dict[str, Any] | GraphError],
+    *,
+    owned_by: str,
+    direction: str,
+) -> AsyncIterator[SharedAssets]:
+    """Page by page, what `owned_by` shares with the business whose token the reader holds.
+
+    `first_pages` are the answers of a batch to `reads`. An edge that Meta refuses is told as such:
+    it is unknown, not empty. Any other failure is raised, since it would hit the rest too.
     """
-    reads = [edge(shared_to) for _, edge in _EDGES]
-    first_pages = await reader.batch(reads)
-    for (asset_type, _), read, answer in zip(_EDGES, reads, first_pages, strict=True):
-        if isinstance(answer, REFUSALS):
-            yield SharedAssets(read.edge, (), answer)
-            continue
-        if isinstance(answer, GraphError):
-            raise answer
-        page = page_from(answer)
-        yield _of_owner(read.edge, page.rows, asset_type, owned_by, direction)
-        if page.next_cursor is None:
+    for (asset_type, read), first in zip(reads.items(), first_pages, strict=True):
+        try:
+            async for page in reader.pages(read, first):
+                yield _of_owner(read.edge, page.rows, asset_type, owned_by, direction)
+        except REFUSALS as refusal:
+            bare = _EDGES[asset_type](read.subject)
+            if bare == read:
+                yield SharedAssets(read.edge, refusal=refusal)
+                continue
+        else:
             continue
         try:
-            async for later in reader.pages(read.after(page.next_cursor)):
-                yield _of_owner(read.edge, later.rows, asset_type, owned_by, direction)
-        except REFUSALS as error:
-            yield SharedAssets(read.edge, (), error)
+            async for page in reader.pages(bare):
+                found = _of_owner(read.edge, page.rows, asset_type, owned_by, direction)
+                yield replace(found, is_bare=True)
+        except REFUSALS as refusal:
+            yield SharedAssets(read.edge, refusal=refusal)
 
 
 def _of_owner(
@@ -104,11 +134,18 @@ def _of_owner(
 ) -> SharedAssets:
     owners = [(row.get("business") or row.get("owner_business") or {}).get("id") for row in rows]
     ours = [
-        asset_from(row, asset_type, direction)
+        (asset_from(row, asset_type, direction), row)
         for row, row_owner in zip(rows, owners, strict=True)
         if row_owner == owner
     ]
-    return SharedAssets(edge, ours, without_owner=owners.count(None))
+    people = {
+        (asset.type, asset.meta_id): row[_PEOPLE]
+        for asset, row in ours
+        if isinstance(row.get(_PEOPLE), dict)
+    }
+    return SharedAssets(
+        edge, [asset for asset, _ in ours], people=people, without_owner=owners.count(None)
+    )
 
 
 def asset_from(row: dict[str, Any], asset_type: str, direction: str) -> SharedAsset:

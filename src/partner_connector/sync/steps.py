@@ -69,7 +69,22 @@ def reader_for(shop: Workshop, token: Token | None) -> GraphReader:
     """
     if token is None:
         raise TokenMissing
-    return shop.graph.reader(custody.open_token(token, shop.keyring))
+    return shop.graph.reader(
+        custody.open_token(token, shop.keyring), account=str(token.id), app_id=token.app_id or ""
+    )
+
+
+class CallCounter:
+    """Counts a reader's calls into a job, each of them once."""
+
+    def __init__(self, reader: GraphReader, *, from_now: bool = False) -> None:
+        self._reader = reader
+        self._told = reader.counted_calls if from_now else 0
+
+    def new(self) -> int:
+        """Calls since the last time this was asked, as Meta counts them."""
+        before, self._told = self._told, self._reader.counted_calls
+        return self._told - before
 
 
 async def note_token_works(session: AsyncSession, used: Token | None) -> bool:

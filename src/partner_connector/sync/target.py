@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.models import Integration, Partner, SyncJob, Token
+from partner_connector.sync.refusals import still_refused
 from partner_connector.tokens.repository import TokenRepository
 
 
@@ -21,6 +22,8 @@ class Target:
     partner_business_id: str
     relationship: str
     partner_token: Token | None
+    # Shorter ways of asking that Meta refused lately (`sync.refusals`).
+    refused_by_meta: frozenset[str]
 
 
 async def load_target(session: AsyncSession, job: SyncJob) -> Target:
@@ -37,4 +40,5 @@ async def load_target(session: AsyncSession, job: SyncJob) -> Target:
         partner_business_id=partner.meta_business_id if partner else "",
         relationship=partner.relationship if partner else "",
         partner_token=await tokens.active(integration.id, partner.id) if partner else None,
+        refused_by_meta=still_refused(partner.refused_by_meta) if partner else frozenset(),
     )

@@ -20,7 +20,7 @@ from partner_connector.graph import (
     page_from,
 )
 from partner_connector.models import Asset, AssetShare, StagedAsset
-from partner_connector.sync.read import PAGE_REFUSALS, AssetToRead, page_readers
+from partner_connector.sync.access import PAGE_REFUSALS, AssetToRead, page_readers
 from partner_connector.sync.shared_assets import is_shared_with
 from partner_connector.sync.target import Target
 

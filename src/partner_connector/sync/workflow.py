@@ -41,8 +41,9 @@ class SyncWorkflows(DBOSConfiguredInstance):
         steps = (
             self.begin,
             self.check_token,
-            self.read_assets,
-            self.read_people,
+            self.read_theirs,
+            self.read_partner,
+            self.ask_owners,
             self.read_access,
             self.apply_users,
         )
@@ -83,15 +84,20 @@ class SyncWorkflows(DBOSConfiguredInstance):
         """Is the token alive, and does it see as much as when it was proven?"""
         return await run_step(self.shop, partner_steps.check_token, job_id, attempt)
 
-    @DBOS.step(name="read_assets")
-    async def read_assets(self, job_id: str, attempt: int) -> str:
-        """Shared assets, both directions, into staging."""
-        return await run_step(self.shop, partner_steps.read_assets, job_id, attempt)
+    @DBOS.step(name="read_theirs")
+    async def read_theirs(self, job_id: str, attempt: int) -> str:
+        """What the partner shares with us, into staging."""
+        return await run_step(self.shop, partner_steps.read_theirs, job_id, attempt)
 
-    @DBOS.step(name="read_people")
-    async def read_people(self, job_id: str, attempt: int) -> str:
-        """What the partner's business says of its people, into staging."""
-        return await run_step(self.shop, partner_steps.read_people, job_id, attempt)
+    @DBOS.step(name="read_partner")
+    async def read_partner(self, job_id: str, attempt: int) -> str:
+        """What we share with the partner, its people and most of their access, into staging."""
+        return await run_step(self.shop, partner_steps.read_partner, job_id, attempt)
+
+    @DBOS.step(name="ask_owners")
+    async def ask_owners(self, job_id: str, attempt: int) -> str:
+        """Are shares that are no longer listed really gone?"""
+        return await run_step(self.shop, partner_steps.ask_owners, job_id, attempt)
 
     @DBOS.step(name="read_access")
     async def read_access(self, job_id: str, attempt: int) -> str:

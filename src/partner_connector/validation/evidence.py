@@ -3,7 +3,7 @@
 Transient failures are raised and never become evidence: a verdict is not flipped by a bad minute.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,9 @@ from partner_connector.sync.shared_assets import (
     OURS_TO_PARTNER,
     THEIRS_TO_US,
     SharedAsset,
+    SharedAssets,
+    reads_with_people,
+    received_reads,
     shared_assets,
 )
 from partner_connector.validation.host_view import shared_by_us
@@ -37,6 +40,9 @@ class Subject:
     partner_business_id: str | None
     partner_is_listed: bool
     app_id: str
+    relationship: str = ""
+    # Shorter ways of asking that Meta refused for this partner lately (`sync.refusals`).
+    refused_by_meta: frozenset[str] = frozenset()
 
     @property
     def business_id(self) -> str:
@@ -63,6 +69,8 @@ class Evidence:
     shares_are_complete: bool = True
     # What our own business says it shares, read only for a token that is narrowed.
     shared_by_us: list[SharedAsset] | None = None
+    # Who is assigned to a shared asset, by (type, meta id), where its own row told.
+    people: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     # The token's own tasks on each shared asset, by (type, meta id); None where not shown.
     own_tasks: dict[tuple[str, str], frozenset[str] | None] = field(default_factory=dict)
 
@@ -91,23 +99,27 @@ async def gather(
     token: str,
     subject: Subject,
     host_reader: GraphReader | None,
+    *,
+    account: str,
 ) -> Evidence:
-    """Everything that the checks look at. Raises `GraphError` only where waiting may help."""
+    """Everything that the checks look at; `account` names the token for the budgets.
+
+    Raises `GraphError` only where waiting may help.
+    """
     evidence = Evidence(inspection=await _inspect(graph, token))
     if evidence.inspection is not None and not evidence.inspection.is_valid:
         return evidence
-    reader = graph.reader(token)
+    # Limits of another app are not ours.
+    app_id = evidence.inspection.app_id if evidence.inspection else None
+    reader = graph.reader(token, account=account, app_id=app_id or "")
     try:
-        await _read_own_view(reader, subject, evidence)
-        if subject.partner_business_id is not None and evidence.me_id is not None:
-            await _read_shared_assets(reader, host_reader, subject, evidence)
-            await _read_own_tasks(reader, subject.business_id, evidence)
-            if evidence.is_narrowed and host_reader is not None:
-                evidence.shared_by_us = await shared_by_us(
-                    host_reader,
-                    host_business_id=subject.host_business_id,
-                    partner_business_id=subject.partner_business_id,
-                )
+        await _read_view(reader, host_reader, subject, evidence)
+        if evidence.is_narrowed and subject.partner_business_id and host_reader is not None:
+            evidence.shared_by_us = await shared_by_us(
+                host_reader,
+                host_business_id=subject.host_business_id,
+                partner_business_id=subject.partner_business_id,
+            )
     except TokenDead as error:
         evidence.dead = error
     return evidence
@@ -123,34 +135,75 @@ async def _inspect(graph: GraphClient, token: str) -> TokenInspection | None:
         return None
 
 
-async def _read_own_view(reader: GraphReader, subject: Subject, evidence: Evidence) -> None:
-    business = subject.business_id
-    me, app, permissions, businesses, system_users, apps, people = await _tolerant_batch(
+async def _read_view(
+    reader: GraphReader, host_reader: GraphReader | None, subject: Subject, evidence: Evidence
+) -> None:
+    """Everything that the token shows, in one batch (plan b), and what that leaves open."""
+    business, partner = subject.business_id, subject.partner_business_id
+    about = {
+        "me": edges.me(),
+        "system_users": edges.system_users(business),
+        "apps": edges.partner_apps(business),
+        "people": edges.business_users(business),
+    }
+    if evidence.inspection is None:
+        about |= {
+            "app": edges.token_app(),
+            "permissions": edges.my_permissions(),
+            "businesses": edges.my_businesses(),
+        }
+    if partner is not None:
+        about |= {
+            "ad_account": edges.assigned_ad_accounts("me"),
+            "page": edges.assigned_pages("me"),
+        }
+    shares = reads_with_people(partner, refused=subject.refused_by_meta) if partner else {}
+    answers = await reader.batch([*about.values(), *shares.values()])
+    told = dict(zip(about, answers[: len(about)], strict=True))
+    await _note_own_view(reader, subject, evidence, told)
+    if partner is None or evidence.me_id is None:
+        return
+    found = shared_assets(
         reader,
-        [
-            edges.me(),
-            edges.token_app(),
-            edges.my_permissions(),
-            edges.my_businesses(),
-            edges.system_users(business),
-            edges.partner_apps(business),
-            edges.business_users(business, limit=1),
-        ],
+        shares,
+        answers[len(about) :],
+        owned_by=subject.host_business_id,
+        direction=OURS_TO_PARTNER,
     )
-    evidence.me_id = _text(me, "id")
-    evidence.app_id = _text(app, "id")
-    evidence.scopes = _granted(permissions)
-    evidence.business_is_visible = await _is_visible(reader, business)
-    evidence.can_list_business_users = people is not None
-    if businesses is not None:
-        evidence.business_ids = frozenset(str(row.get("id")) for row in page_from(businesses).rows)
-    if system_users is not None:
-        evidence.system_users = await _all_rows(reader, edges.system_users(business), system_users)
-    if apps is not None:
-        owned, requested = nested_page(apps, "owned_apps"), nested_page(apps, "client_apps")
-        evidence.app_ids_of_business = frozenset(
-            str(row.get("id")) for row in [*owned.rows, *requested.rows]
-        )
+    await _note_shares(evidence, found)
+    await _read_theirs(host_reader, subject, evidence)
+    for asset_type in ("ad_account", "page"):
+        rows = await _rows_or_none(reader, about[asset_type], told[asset_type])
+        _note_own_tasks(evidence, asset_type, rows)
+    await _read_tasks_that_are_missing(reader, business, evidence)
+
+
+async def _note_own_view(
+    reader: GraphReader,
+    subject: Subject,
+    evidence: Evidence,
+    told: Mapping[str, dict[str, Any] | GraphError],
+) -> None:
+    business = subject.business_id
+    evidence.me_id = _text(_shown(told["me"]), "id")
+    evidence.app_id = _text(_shown(told.get("app")), "id")
+    evidence.scopes = _granted(_shown(told.get("permissions")))
+    evidence.can_list_business_users = _shown(told["people"]) is not None
+    evidence.system_users = await _rows_or_none(
+        reader, edges.system_users(business), told["system_users"]
+    )
+    apps, businesses = _shown(told["apps"]), told.get("businesses")
+    if businesses is not None or evidence.system_users is None:
+        rows = await _rows_or_none(reader, edges.my_businesses(), businesses)
+        evidence.business_ids = None if rows is None else frozenset(str(r.get("id")) for r in rows)
+    if apps is None:
+        evidence.business_is_visible = await _is_visible(reader, business)
+        return
+    evidence.business_is_visible = True
+    owned, requested = nested_page(apps, "owned_apps"), nested_page(apps, "client_apps")
+    evidence.app_ids_of_business = frozenset(
+        str(row.get("id")) for row in [*owned.rows, *requested.rows]
+    )
 
 
 async def _is_visible(reader: GraphReader, business_id: str) -> bool | None:
@@ -160,61 +213,76 @@ async def _is_visible(reader: GraphReader, business_id: str) -> bool | None:
     except NotFoundOrForbidden:
         return False
     except GraphError as error:
-        if error.transient or isinstance(error, TokenDead):
-            raise
+        _raise_what_concerns_all(error)
         return None
     return True
 
 
-async def _read_shared_assets(
-    reader: GraphReader, host_reader: GraphReader | None, subject: Subject, evidence: Evidence
+async def _note_shares(evidence: Evidence, found: AsyncIterator[SharedAssets]) -> None:
+    async for some in found:
+        evidence.shared.extend(some.assets)
+        evidence.people.update(some.people)
+        evidence.shares_are_complete &= some.refusal is None and not some.without_owner
+
+
+async def _read_theirs(
+    host_reader: GraphReader | None, subject: Subject, evidence: Evidence
 ) -> None:
-    assert subject.partner_business_id is not None
-    host, partner = subject.host_business_id, subject.partner_business_id
-    async for found in shared_assets(
-        reader, shared_to=partner, owned_by=host, direction=OURS_TO_PARTNER
-    ):
-        evidence.shared.extend(found.assets)
-        evidence.shares_are_complete &= found.refusal is None and not found.without_owner
+    """What the partner shares with us is listed by our own business only."""
+    if subject.relationship == "agency":
+        return
     if host_reader is None:
         evidence.shares_are_complete = False
         return
+    reads = received_reads(subject.host_business_id)
     try:
-        async for found in shared_assets(
-            host_reader, shared_to=host, owned_by=partner, direction=THEIRS_TO_US
-        ):
-            evidence.shared.extend(found.assets)
-            evidence.shares_are_complete &= found.refusal is None
+        first_pages = await host_reader.batch(list(reads.values()))
+        found = shared_assets(
+            host_reader,
+            reads,
+            first_pages,
+            owned_by=subject.business_id,
+            direction=THEIRS_TO_US,
+        )
+        await _note_shares(evidence, found)
     except TokenDead:
         # Our own token's trouble is not the partner's.
         evidence.shares_are_complete = False
 
 
-async def _read_own_tasks(reader: GraphReader, business_id: str, evidence: Evidence) -> None:
-    """The system user's tasks on each shared asset.
+def _note_own_tasks(
+    evidence: Evidence, asset_type: str, rows: Sequence[Mapping[str, Any]] | None
+) -> None:
+    """From `assigned_*` of the token; an asset that is not in a list that was shown has no task."""
+    own = evidence.own_tasks
+    for asset in evidence.shared:
+        if asset.type == asset_type:
+            own[asset.type, asset.meta_id] = None if rows is None else frozenset()
+    for row in rows or ():
+        meta_id = str(row.get("account_id") or row.get("id")).removeprefix("act_")
+        own[asset_type, meta_id] = frozenset(str(task) for task in row.get("tasks", ()))
 
-    Ad accounts and Pages from `assigned_*` of the token; catalogs and pixels, which tell no tasks
-    there (3.4, 12.6), from the asset's own list of users.
-    """
-    own: dict[tuple[str, str], frozenset[str] | None] = {}
-    for asset_type, read in (
-        ("ad_account", edges.assigned_ad_accounts("me")),
-        ("page", edges.assigned_pages("me")),
-    ):
-        rows = await _rows_or_none(reader, read)
-        for asset in evidence.shared:
-            if asset.type == asset_type:
-                own[asset.type, asset.meta_id] = None if rows is None else frozenset()
-        for row in rows or ():
-            meta_id = str(row.get("account_id") or row.get("id")).removeprefix("act_")
-            own[asset_type, meta_id] = frozenset(str(task) for task in row.get("tasks", ()))
-    others = [asset for asset in evidence.shared if asset.type in {"product_catalog", "pixel"}]
+
+async def _read_tasks_that_are_missing(
+    reader: GraphReader, business_id: str, evidence: Evidence
+) -> None:
+    """Catalogs and pixels tell no tasks in `assigned_*` (3.4, 12.6): the lists of who is assigned
+    to them do, which came with their rows or are asked for here."""
+    for key, people in evidence.people.items():
+        if evidence.own_tasks.get(key) is None:
+            evidence.own_tasks[key] = _tasks_of(evidence.system_user_id, people)
+    others = [
+        asset
+        for asset in evidence.shared
+        if asset.type in {"product_catalog", "pixel"}
+        and evidence.own_tasks.get((asset.type, asset.meta_id)) is None
+    ]
     answers = await _tolerant_batch(
         reader, [edges.assigned_users(asset.path, business_id) for asset in others]
     )
     for asset, answer in zip(others, answers, strict=True):
-        own[asset.type, asset.meta_id] = _tasks_of(evidence.system_user_id, answer)
-    evidence.own_tasks = own
+        tasks = _tasks_of(evidence.system_user_id, answer)
+        evidence.own_tasks[asset.type, asset.meta_id] = tasks
     await _try_assigned_users(reader, business_id, evidence, answers)
 
 
@@ -224,8 +292,9 @@ async def _try_assigned_users(
     evidence: Evidence,
     answers: Sequence[dict[str, Any] | None],
 ) -> None:
-    if answers:
-        evidence.can_list_assigned_users = any(answer is not None for answer in answers)
+    if answers or evidence.people:
+        asked = any(answer is not None for answer in answers)
+        evidence.can_list_assigned_users = asked or bool(evidence.people)
         return
     accounts = [asset for asset in evidence.shared if asset.type == "ad_account"]
     if accounts:
@@ -248,31 +317,29 @@ async def _tolerant_batch(
     reader: GraphReader, reads: Sequence[Read]
 ) -> list[dict[str, Any] | None]:
     """None for what Meta refused. Raises what would hit the rest too."""
-    answers: list[dict[str, Any] | None] = []
-    for answer in await reader.batch(reads) if reads else []:
-        if isinstance(answer, GraphError):
-            if answer.transient or isinstance(answer, TokenDead):
-                raise answer
-            answers.append(None)
-        else:
-            answers.append(answer)
-    return answers
+    return [_shown(answer) for answer in (await reader.batch(reads) if reads else [])]
 
 
-async def _rows_or_none(reader: GraphReader, read: Read) -> list[dict[str, Any]] | None:
+async def _rows_or_none(
+    reader: GraphReader, read: Read, first: dict[str, Any] | GraphError | None
+) -> list[dict[str, Any]] | None:
     try:
-        return await reader.rows(read)
+        return await reader.rows(read, first)
     except GraphError as error:
-        if error.transient or isinstance(error, TokenDead):
-            raise
+        _raise_what_concerns_all(error)
         return None
 
 
-async def _all_rows(reader: GraphReader, read: Read, first: dict[str, Any]) -> list[dict[str, Any]]:
-    page = page_from(first)
-    if page.next_cursor is None:
-        return page.rows
-    return page.rows + await reader.rows(read.after(page.next_cursor))
+def _shown(answer: dict[str, Any] | GraphError | None) -> dict[str, Any] | None:
+    if isinstance(answer, GraphError):
+        _raise_what_concerns_all(answer)
+        return None
+    return answer
+
+
+def _raise_what_concerns_all(error: GraphError) -> None:
+    if error.transient or isinstance(error, TokenDead):
+        raise error
 
 
 def _granted(answer: dict[str, Any] | None) -> frozenset[str] | None:

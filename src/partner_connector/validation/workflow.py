@@ -18,6 +18,8 @@ from partner_connector.graph import GraphError, GraphReader
 from partner_connector.models import Integration, Partner, Token, TokenValidation
 from partner_connector.patience import Pause, StepCrashed, pause_after_crash, pause_for
 from partner_connector.sealing.private import UnreadableToken
+from partner_connector.sync.refusals import still_refused
+from partner_connector.sync.steps import reader_for
 from partner_connector.tokens import custody
 from partner_connector.tokens.repository import TokenRepository
 from partner_connector.validation import verdicts
@@ -117,6 +119,8 @@ class ValidationWorkflows(DBOSConfiguredInstance):
                 partner_business_id=partner.meta_business_id if partner else None,
                 partner_is_listed=partner is None or partner.presence == "listed",
                 app_id=self.shop.settings.meta_app_id,
+                relationship=partner.relationship if partner else "",
+                refused_by_meta=still_refused(partner.refused_by_meta) if partner else frozenset(),
             )
         return token, subject, host_token
 
@@ -137,7 +141,13 @@ class ValidationWorkflows(DBOSConfiguredInstance):
         except MalformedToken as error:
             refused = verdicts.malformed(names, error.code, error.detail)
             return await self._conclude(validation_id, refused, None, None, None)
-        evidence = await gather(self.shop.graph, plaintext, subject, self._reader(host_token))
+        evidence = await gather(
+            self.shop.graph,
+            plaintext,
+            subject,
+            self._reader(host_token),
+            account=str(token.id),
+        )
         fingerprint = self.shop.public_keyring.fingerprint(plaintext)
         reuse = await self._reuse(token, fingerprint, evidence.system_user_id)
         found = evaluate(evidence, subject, reuse, names)
@@ -147,7 +157,7 @@ class ValidationWorkflows(DBOSConfiguredInstance):
         if host_token is None:
             return None
         try:
-            return self.shop.graph.reader(custody.open_token(host_token, self.shop.keyring))
+            return reader_for(self.shop, host_token)
         except UnreadableToken:
             return None
 

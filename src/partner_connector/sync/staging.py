@@ -1,12 +1,10 @@
-"""Reading one partner into staging: its shared assets, its people, and who is assigned to what.
+"""What was read of one partner, written to staging: assets, people, and who is assigned to what.
 
-Every function does its network reads first and then writes, so that no transaction is open across
-a call to Meta; every write may be repeated.
+Every write may be repeated: a batch read twice after a crash leaves the same rows.
 """
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import delete, select, update
@@ -14,60 +12,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.clock import now
 from partner_connector.database import clean, write_rows
-from partner_connector.graph import (
-    REFUSALS,
-    Blocked,
-    GraphClient,
-    GraphError,
-    GraphReader,
-    Read,
-    TokenDead,
-    UnknownGraphError,
-    edges,
-    full_control,
-    page_from,
-    role_class,
-)
+from partner_connector.graph import full_control, role_class
 from partner_connector.ids import new_id
 from partner_connector.models import StagedAsset, StagedGrant, StagedUser
-from partner_connector.sync.shared_assets import SharedAsset, asset_path
+from partner_connector.sync.access import AccessRead, AssetToRead
+from partner_connector.sync.shared_assets import SharedAsset
 
 # One Graph batch holds 50 operations.
 ASSETS_AT_A_TIME = 50
-# A Page token dies by itself when its admin loses the Page; the partner's own may live.
-PAGE_REFUSALS = (*REFUSALS, TokenDead, Blocked, UnknownGraphError)
 
 _TWO_FACTOR = {"on": "on", "enabled": "on", "true": "on", "off": "off", "disabled": "off"}
-
-
-@dataclass(frozen=True, slots=True)
-class AssetToRead:
-    """A staged asset whose users are to be read."""
-
-    type: str
-    meta_id: str
-    name: str
-
-    @property
-    def path(self) -> str:
-        """Where Meta keeps it."""
-        return asset_path(self.type, self.meta_id)
-
-
-@dataclass(slots=True)
-class AccessRead:
-    """What came of reading one asset's users."""
-
-    asset: AssetToRead
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    refusal: GraphError | None = None
-    # Rows came to an end, but Meta counts more, or told nothing at all.
-    is_short: bool = False
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether somebody who is not among the rows surely has no access."""
-        return self.refusal is None and not self.is_short
 
 
 async def stage_assets(
@@ -136,10 +90,8 @@ def _short(value: Any, length: int) -> str | None:
     return clean(value, length) if value else None
 
 
-async def next_assets(
-    session: AsyncSession, job_id: uuid.UUID, attempt: int
-) -> tuple[list[AssetToRead], bool]:
-    """The next assets to read, and whether they are Pages. Pages come last, on their own."""
+async def next_assets(session: AsyncSession, job_id: uuid.UUID, attempt: int) -> list[AssetToRead]:
+    """The next assets whose people are to be read; Pages come first, whose tokens are at hand."""
     query = (
         select(StagedAsset.type, StagedAsset.meta_id, StagedAsset.name)
         .where(
@@ -147,97 +99,10 @@ async def next_assets(
             StagedAsset.listed_in == attempt,
             StagedAsset.state == "unread",
         )
-        .order_by(StagedAsset.type, StagedAsset.meta_id)
+        .order_by(StagedAsset.type != "page", StagedAsset.type, StagedAsset.meta_id)
         .limit(ASSETS_AT_A_TIME)
     )
-    others = [
-        AssetToRead(*row) for row in await session.execute(query.where(StagedAsset.type != "page"))
-    ]
-    if others:
-        return others, False
-    pages = await session.execute(query.where(StagedAsset.type == "page"))
-    return [AssetToRead(*row) for row in pages], True
-
-
-async def read_access(
-    reader: GraphReader, assets: Sequence[AssetToRead], business_id: str
-) -> list[AccessRead]:
-    """Who of the business is assigned to each asset: one batch, then what overflowed."""
-    reads = [edges.assigned_users(asset.path, business_id) for asset in assets]
-    answers = await reader.batch(reads)
-    return [
-        await _to_the_end(reader, asset, read, answer, business_id)
-        for asset, read, answer in zip(assets, reads, answers, strict=True)
-    ]
-
-
-async def read_page_access(
-    graph: GraphClient, reader: GraphReader, pages: Sequence[AssetToRead], business_id: str
-) -> tuple[list[AccessRead], int]:
-    """The same for Pages, each with its own Page token (REFERENCE 3.2 [D]), and the calls made.
-
-    A Page that gives no token of its own is asked with the token we have; Meta may accept it.
-    """
-    own_readers = await page_readers(graph, reader, {page.meta_id for page in pages})
-    found = []
-    for page in pages:
-        page_reader = own_readers.get(page.meta_id, reader)
-        read = edges.assigned_users(page.path, business_id)
-        answer: dict[str, Any] | GraphError
-        try:
-            answer = await page_reader.get(read)
-        except PAGE_REFUSALS as error:
-            if page_reader is reader and isinstance(error, TokenDead):
-                raise
-            answer = error
-        found.append(await _to_the_end(page_reader, page, read, answer, business_id))
-    readers = {reader, *own_readers.values()}
-    return found, sum(one.counted_calls for one in readers)
-
-
-async def page_readers(
-    graph: GraphClient, reader: GraphReader, wanted: set[str]
-) -> dict[str, GraphReader]:
-    """A reader with its own token for each wanted Page that gives one."""
-    readers: dict[str, GraphReader] = {}
-    try:
-        async for page in reader.pages(edges.my_accounts()):
-            for row in page.rows:
-                token = row.get("access_token")
-                if row.get("id") in wanted and token:
-                    readers[str(row["id"])] = graph.reader(str(token))
-    except REFUSALS:
-        return readers
-    return readers
-
-
-async def _to_the_end(
-    reader: GraphReader,
-    asset: AssetToRead,
-    read: Read,
-    answer: dict[str, Any] | GraphError,
-    business_id: str,
-) -> AccessRead:
-    refusals = PAGE_REFUSALS if asset.type == "page" else REFUSALS
-    try:
-        if isinstance(answer, GraphError):
-            raise answer
-        page = page_from(answer)
-        rows, total, run = list(page.rows), page.total_count, 1
-        if page.next_cursor is not None:
-            async for later in reader.pages(read.after(page.next_cursor)):
-                if later.run != run:
-                    rows, run = [], later.run
-                rows.extend(later.rows)
-    except refusals as error:
-        return AccessRead(asset, refusal=error)
-    seen = len({row["id"] for row in rows})
-    ours = [
-        row for row in rows if (row.get("business") or {}).get("id", business_id) == business_id
-    ]
-    # An empty list without a count proves nothing: Meta shortens silently (DOMAIN, failure 2).
-    is_short = seen < total if total is not None else not rows
-    return AccessRead(asset, ours, is_short=is_short)
+    return [AssetToRead(*row) for row in await session.execute(query)]
 
 
 async def stage_access(

@@ -1,0 +1,196 @@
+"""Who of a business is assigned to each asset, as Meta tells it. Nothing is written here."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from partner_connector.graph import (
+    REFUSALS,
+    Blocked,
+    GraphClient,
+    GraphError,
+    GraphReader,
+    Read,
+    TokenDead,
+    UnknownGraphError,
+    edges,
+    page_from,
+)
+from partner_connector.sync.shared_assets import asset_path
+
+# A Page token dies by itself when its admin loses the Page; the partner's own may live.
+PAGE_REFUSALS = (*REFUSALS, TokenDead, Blocked, UnknownGraphError)
+_PAGE_TOKEN_NEEDED = 210
+
+Answer = dict[str, Any] | GraphError
+
+
+@dataclass(frozen=True, slots=True)
+class AssetToRead:
+    """A staged asset whose users are to be read."""
+
+    type: str
+    meta_id: str
+    name: str
+
+    @property
+    def path(self) -> str:
+        """Where Meta keeps it."""
+        return asset_path(self.type, self.meta_id)
+
+
+@dataclass(slots=True)
+class AccessRead:
+    """What came of reading one asset's users."""
+
+    asset: AssetToRead
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    refusal: GraphError | None = None
+    # Rows came to an end, but Meta counts more, or told nothing at all.
+    is_short: bool = False
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether somebody who is not among the rows surely has no access."""
+        return self.refusal is None and not self.is_short
+
+
+@dataclass(slots=True)
+class AccessBatch:
+    """What one batch brought: the assets that were read, and what kept the others from it."""
+
+    reads: list[AccessRead] = field(default_factory=list)
+    trouble: GraphError | None = None
+    # Meta took no notice of the Page tokens that the reads of a batch came with.
+    own_tokens_ignored: bool = False
+
+
+def access_from_row(
+    asset: AssetToRead, nested: Mapping[str, Any], business_id: str
+) -> AccessRead | None:
+    """What the asset's own row told (plan c2); None where the asset has to be asked itself."""
+    try:
+        page = page_from(nested)
+    except UnknownGraphError:
+        return None
+    read = _access(asset, page.rows, page.total_count, business_id)
+    return read if read.is_complete and page.next_cursor is None else None
+
+
+async def read_access(
+    reader: GraphReader,
+    assets: Sequence[AssetToRead],
+    business_id: str,
+    page_readers: Mapping[str, GraphReader],
+    *,
+    own_tokens_in_batch: bool = True,
+) -> AccessBatch:
+    """One batch for all of these assets, each Page with its own token (REFERENCE 3.2 [D]).
+
+    A Page that gives no token is asked with the one we have; Meta may accept it. What was read is
+    kept when some of the assets meet a limit or trouble at Meta's end: they are left out of
+    `reads`, and the first such error is the `trouble`.
+    """
+    reads = [edges.assigned_users(asset.path, business_id) for asset in assets]
+    pages = {
+        place: page_readers[asset.meta_id]
+        for place, asset in enumerate(assets)
+        if asset.type == "page" and asset.meta_id in page_readers
+    }
+    answers, ignored = await _first_answers(reader, reads, pages, own_tokens_in_batch)
+    batch = AccessBatch(own_tokens_ignored=ignored)
+    for place, (asset, read, answer) in enumerate(zip(assets, reads, answers, strict=True)):
+        if batch.trouble is not None and _goes_on(answer):
+            continue
+        refusals = PAGE_REFUSALS if place in pages else REFUSALS
+        try:
+            rows, total = await _to_the_end(pages.get(place, reader), read, answer)
+            batch.reads.append(_access(asset, rows, total, business_id))
+        except refusals as error:
+            batch.reads.append(AccessRead(asset, refusal=error))
+        except TokenDead:
+            raise
+        except GraphError as error:
+            batch.trouble = batch.trouble or error
+    return batch
+
+
+async def _first_answers(
+    reader: GraphReader,
+    reads: Sequence[Read],
+    pages: Mapping[int, GraphReader],
+    own_tokens_in_batch: bool,
+) -> tuple[list[Answer], bool]:
+    """The first page of each read, and whether tokens of their own were ignored in the batch."""
+    in_batch = [place for place in range(len(reads)) if own_tokens_in_batch or place not in pages]
+    own = {at: pages[place] for at, place in enumerate(in_batch) if place in pages}
+    brought = await reader.batch([reads[place] for place in in_batch], own) if in_batch else []
+    answers = dict(zip(in_batch, brought, strict=True))
+    alone = [p for p in pages if p not in answers or _wants_page_token(answers[p])]
+    answers |= {place: await _alone(pages[place], reads[place]) for place in alone}
+    ignored = own_tokens_in_batch and any(isinstance(answers[place], dict) for place in alone)
+    return [answers[place] for place in range(len(reads))], ignored
+
+
+async def _alone(reader: GraphReader, read: Read) -> Answer:
+    try:
+        return await reader.get(read)
+    except GraphError as error:
+        return error
+
+
+def _wants_page_token(answer: Answer) -> bool:
+    """Meta's words for "made with the wrong kind of token" (5.2 [O], its number is not sure)."""
+    return isinstance(answer, GraphError) and (
+        answer.code == _PAGE_TOKEN_NEEDED or "page access token" in answer.message.casefold()
+    )
+
+
+def _goes_on(answer: Answer) -> bool:
+    """Whether there is more to ask about this asset."""
+    return isinstance(answer, GraphError) or bool((answer.get("paging") or {}).get("next"))
+
+
+async def page_readers(
+    graph: GraphClient,
+    reader: GraphReader,
+    wanted: set[str],
+    first: Answer | None = None,
+) -> dict[str, GraphReader]:
+    """A reader with its own token for each wanted Page that gives one."""
+    readers: dict[str, GraphReader] = {}
+    try:
+        async for page in reader.pages(edges.my_accounts(), first):
+            for row in page.rows:
+                token = row.get("access_token")
+                if row.get("id") in wanted and token:
+                    readers[str(row["id"])] = graph.reader(str(token))
+    except REFUSALS:
+        return readers
+    return readers
+
+
+async def _to_the_end(
+    reader: GraphReader, read: Read, answer: Answer
+) -> tuple[list[dict[str, Any]], int | None]:
+    """All rows, and how many Meta counts."""
+    rows: list[dict[str, Any]] = []
+    total, run = None, 1
+    async for page in reader.pages(read, answer):
+        if page.run != run:
+            rows, run = [], page.run
+        rows.extend(page.rows)
+        total = page.total_count if page.total_count is not None else total
+    return rows, total
+
+
+def _access(
+    asset: AssetToRead, rows: Sequence[dict[str, Any]], total: int | None, business_id: str
+) -> AccessRead:
+    seen = len({row["id"] for row in rows})
+    ours = [
+        row for row in rows if (row.get("business") or {}).get("id", business_id) == business_id
+    ]
+    # An empty list without a count proves nothing: Meta shortens silently (DOMAIN, failure 2).
+    is_short = seen < total if total is not None else not rows
+    return AccessRead(asset, ours, is_short=is_short)
