@@ -133,3 +133,16 @@ def test_a_hiccup_is_not_noticed(caller: Caller) -> None:
 def seconds_until(instant: str) -> float:
     """From now on."""
     return (datetime.fromisoformat(instant) - datetime.now(UTC)).total_seconds()
+
+
+def test_a_wrong_app_secret_kills_no_partners_token(caller: Caller) -> None:
+    """A 190 on an inspection is about the app's token, which asks, not about the one asked for."""
+    _, partners = caller.discover()
+    partner = caller.connected(first_with(partners, "agency"))
+    caller.meta.fault({"edge": "debug_token"}, {"error": {"code": 190, "message": "Invalid"}})
+
+    job = caller.check(partner)
+
+    assert (job["partial"], job["warnings"]) == (False, [])
+    shown = caller.get(f"/v1/partners/{partner['id']}/token")
+    assert shown["health"] == "healthy"

@@ -9,7 +9,7 @@ Json = dict[str, Any]
 TYPES = ("ad_account", "page", "product_catalog", "pixel")
 _FULL_CONTROL = {
     "ad_account": {"MANAGE"},
-    "page": {"MANAGE", "PROFILE_PLUS_FULL_CONTROL"},
+    "page": {"MANAGE", "PROFILE_PLUS_FULL_CONTROL", "PROFILE_PLUS_MANAGE"},
     "product_catalog": {"MANAGE"},
     "pixel": {"EDIT"},
 }

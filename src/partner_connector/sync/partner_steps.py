@@ -70,9 +70,10 @@ async def check_token(shop: Workshop, target: Target, attempt: int) -> str:
     try:
         inspection = await shop.graph.debug_token(custody.open_token(token, shop.keyring))
     except GraphError as error:
-        if error.transient or isinstance(error, TokenDead):
+        if error.transient:
             raise
-        # Meta does not let us look, as without the app's secret: the token's own word has to do.
+        # Meta does not let us look, as without the app's secret or with a wrong one, whose 190 is
+        # not about the partner's token: the token's own word has to do.
         return await _compare_permissions(shop, target, attempt, token)
     async with shop.database.writing() as session:
         job = await progress.running_job(session, target.job_id, attempt)
@@ -146,7 +147,7 @@ async def read_partner(shop: Workshop, target: Target, attempt: int) -> str:
     for (kind, read), answer in zip(people.items(), first[len(assets) : -1], strict=True):
         if await _stage_kind(shop, target, attempt, reader, kind, read, answer, calls) == STOP:
             return STOP
-    done = await _read_next_access(shop, target, attempt, reader, first[-1])
+    done = await _read_next_access(shop, target, attempt, reader, calls, first[-1])
     return STOP if done == STOP else GO_ON
 
 
@@ -243,10 +244,12 @@ async def _stage_kind(
 ) -> str:
     """Names, mail addresses and roles. Where Meta refuses them, access is still read."""
     seen: set[str] = set()
-    total = None
+    total, run = None, 1
     warnings = []
     try:
         async for page in reader.pages(read, first):
+            if page.run != run:
+                seen, run = set(), page.run
             seen.update(str(row["id"]) for row in page.rows)
             total = page.total_count if page.total_count is not None else total
             if await _stage_people(shop, target, attempt, kind, page.rows, calls) == STOP:
@@ -266,7 +269,7 @@ async def _stage_kind(
 async def read_access(shop: Workshop, target: Target, attempt: int) -> str:
     """Who is assigned to the next assets. One step is one Graph batch."""
     reader = reader_for(shop, target.partner_token)
-    return await _read_next_access(shop, target, attempt, reader, None)
+    return await _read_next_access(shop, target, attempt, reader, CallCounter(reader))
 
 
 async def _read_next_access(
@@ -274,10 +277,10 @@ async def _read_next_access(
     target: Target,
     attempt: int,
     reader: GraphReader,
-    page_tokens: Answer | None,
+    calls: CallCounter,
+    page_tokens: Answer | None = None,
 ) -> str:
     """`page_tokens` is the answer to `my_accounts` where a batch has brought it."""
-    calls = CallCounter(reader, from_now=page_tokens is not None)
     async with shop.database.reading() as session:
         assets = await next_assets(session, target.job_id, attempt)
     if not assets:

@@ -77,9 +77,9 @@ def reader_for(shop: Workshop, token: Token | None) -> GraphReader:
 class CallCounter:
     """Counts a reader's calls into a job, each of them once."""
 
-    def __init__(self, reader: GraphReader, *, from_now: bool = False) -> None:
+    def __init__(self, reader: GraphReader) -> None:
         self._reader = reader
-        self._told = reader.counted_calls if from_now else 0
+        self._told = 0
 
     def new(self) -> int:
         """Calls since the last time this was asked, as Meta counts them."""
