@@ -8,6 +8,7 @@ import pytest
 
 from partner_connector.graph import (
     ERROR_TABLE,
+    REFUSALS,
     Blocked,
     CursorExpired,
     ErrorClass,
@@ -284,6 +285,7 @@ def test_is_transient_is_heard_except_where_the_answer_is_final(
     found = meaning(400, body(code, None, message, is_transient=True))
 
     assert (found.retry, found.transient) == (retry, transient)
+    assert not (transient and isinstance(found, REFUSALS)), "what passes refuses nothing"
 
 
 @pytest.mark.parametrize("value", [False, None, "true", 1])

@@ -17,6 +17,7 @@ from partner_connector.graph.errors import (
     GraphError,
     LimitScope,
     RetryRule,
+    Temporary,
     Throttled,
     UnknownGraphError,
     Unreachable,
@@ -112,7 +113,8 @@ def _verdict(
             return (UnknownGraphError, *passing)
         return UnknownGraphError, ErrorClass.INTERNAL, "contact_support", RetryRule.NEVER
     if envelope.is_transient and row.retry is RetryRule.NEVER and not row.final:
-        return (row.kind, *passing)
+        # Not the row's kind: who catches refusals would take what passes for one.
+        return (Temporary, *passing)
     return row.kind, row.error_class, row.user_action, row.retry
 
 
