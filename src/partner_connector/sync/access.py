@@ -16,7 +16,7 @@ from partner_connector.graph import (
     edges,
     page_from,
 )
-from partner_connector.sync.shared_assets import asset_path
+from partner_connector.sync.shared_assets import SharedAsset, SharedAssets, asset_path
 
 # A Page token dies by itself when its admin loses the Page; the partner's own may live.
 PAGE_REFUSALS = (*REFUSALS, TokenDead, Blocked, UnknownGraphError)
@@ -65,16 +65,41 @@ class AccessBatch:
     own_tokens_ignored: bool = False
 
 
+def access_told_by(shared: SharedAssets, business_id: str) -> list[tuple[SharedAsset, AccessRead]]:
+    """The assets whose own rows told all of who is assigned to them.
+
+    The others have to be asked: Meta leaves out an expanded edge without rows, and also one that
+    it refuses (8.2 [O]).
+    """
+    return [
+        (asset, read)
+        for asset in shared.assets
+        if (nested := shared.people.get((asset.type, asset.meta_id))) is not None
+        and (read := access_from_row(asset, nested, business_id)) is not None
+    ]
+
+
 def access_from_row(
-    asset: AssetToRead, nested: Mapping[str, Any], business_id: str
+    shared: SharedAsset, nested: Mapping[str, Any], business_id: str
 ) -> AccessRead | None:
-    """What the asset's own row told (plan c2); None where the asset has to be asked itself."""
+    """What the asset's own row told (plan c2); None where the asset has to be asked itself.
+
+    That `.business()` chooses in an expansion is inferred (12.5 [?]): a row that does not name
+    the business may be of another one, so then nothing of the list is believed.
+    """
     try:
         page = page_from(nested)
     except UnknownGraphError:
         return None
+    if page.next_cursor is not None or not all(_is_of(row, business_id) for row in page.rows):
+        return None
+    asset = AssetToRead(shared.type, shared.meta_id, shared.name)
     read = _access(asset, page.rows, page.total_count, business_id)
-    return read if read.is_complete and page.next_cursor is None else None
+    return read if read.is_complete else None
+
+
+def _is_of(row: Mapping[str, Any], business_id: str) -> bool:
+    return bool(row.get("id")) and _business_of(row) == business_id
 
 
 async def read_access(
@@ -187,10 +212,15 @@ async def _to_the_end(
 def _access(
     asset: AssetToRead, rows: Sequence[dict[str, Any]], total: int | None, business_id: str
 ) -> AccessRead:
-    seen = len({row["id"] for row in rows})
-    ours = [
-        row for row in rows if (row.get("business") or {}).get("id", business_id) == business_id
-    ]
+    seen = {str(row["id"]) for row in rows if row.get("id")}
+    ours = [row for row in rows if row.get("id") and _business_of(row) in {None, business_id}]
     # An empty list without a count proves nothing: Meta shortens silently (DOMAIN, failure 2).
-    is_short = seen < total if total is not None else not rows
-    return AccessRead(asset, ours, is_short=is_short)
+    is_short = len(seen) < total if total is not None else not rows
+    is_nameless = any(not row.get("id") for row in rows)
+    return AccessRead(asset, ours, is_short=is_short or is_nameless)
+
+
+def _business_of(row: Mapping[str, Any]) -> str | None:
+    """Whose person it is; None where the row does not say so."""
+    business = row.get("business")
+    return business.get("id") if isinstance(business, dict) else None

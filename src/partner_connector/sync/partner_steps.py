@@ -18,7 +18,7 @@ from partner_connector.sync.access import (
     AccessRead,
     Answer,
     AssetToRead,
-    access_from_row,
+    access_told_by,
     page_readers,
 )
 from partner_connector.sync.access import (
@@ -30,7 +30,6 @@ from partner_connector.sync.refusals import OWN_TOKENS, remember_refusal
 from partner_connector.sync.shared_assets import (
     OURS_TO_PARTNER,
     THEIRS_TO_US,
-    SharedAsset,
     SharedAssets,
     reads_with_people,
     received_reads,
@@ -198,11 +197,7 @@ async def _stage_shares(
     calls: CallCounter,
 ) -> str:
     async for some in found:
-        known = [
-            access
-            for asset in some.assets
-            if (access := _access_told_by(asset, some.people, target.partner_business_id))
-        ]
+        known = [read for _, read in access_told_by(some, target.partner_business_id)]
         async with shop.database.writing() as session:
             job = await progress.running_job(session, target.job_id, attempt)
             if job is None:
@@ -220,16 +215,6 @@ async def _stage_shares(
             progress.move_on(job, "listing_assets")
             job.graph_calls += calls.new()
     return GO_ON
-
-
-def _access_told_by(
-    asset: SharedAsset, people: Mapping[tuple[str, str], Row], business_id: str
-) -> AccessRead | None:
-    nested = people.get((asset.type, asset.meta_id))
-    if nested is None:
-        # Meta leaves out an expanded edge without rows, and one that it refuses (8.2): ask again.
-        return None
-    return access_from_row(AssetToRead(asset.type, asset.meta_id, asset.name), nested, business_id)
 
 
 async def _stage_kind(

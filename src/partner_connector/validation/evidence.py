@@ -20,6 +20,7 @@ from partner_connector.graph import (
     nested_page,
     page_from,
 )
+from partner_connector.sync.access import access_told_by
 from partner_connector.sync.shared_assets import (
     OURS_TO_PARTNER,
     THEIRS_TO_US,
@@ -69,8 +70,8 @@ class Evidence:
     shares_are_complete: bool = True
     # What our own business says it shares, read only for a token that is narrowed.
     shared_by_us: list[SharedAsset] | None = None
-    # Who is assigned to a shared asset, by (type, meta id), where its own row told.
-    people: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    # Who is assigned to a shared asset, by (type, meta id), where its own row proves it.
+    people: dict[tuple[str, str], Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     # The token's own tasks on each shared asset, by (type, meta id); None where not shown.
     own_tasks: dict[tuple[str, str], frozenset[str] | None] = field(default_factory=dict)
 
@@ -144,7 +145,8 @@ async def _read_view(
         "me": edges.me(),
         "system_users": edges.system_users(business),
         "apps": edges.partner_apps(business),
-        "people": edges.business_users(business),
+        # Whether it may be listed is all that is asked.
+        "people": edges.business_users(business, limit=1),
     }
     if evidence.inspection is None:
         about |= {
@@ -170,7 +172,7 @@ async def _read_view(
         owned_by=subject.host_business_id,
         direction=OURS_TO_PARTNER,
     )
-    await _note_shares(evidence, found)
+    await _note_shares(evidence, found, business)
     await _read_theirs(host_reader, subject, evidence)
     for asset_type in ("ad_account", "page"):
         rows = await _rows_or_none(reader, about[asset_type], told[asset_type])
@@ -218,10 +220,13 @@ async def _is_visible(reader: GraphReader, business_id: str) -> bool | None:
     return True
 
 
-async def _note_shares(evidence: Evidence, found: AsyncIterator[SharedAssets]) -> None:
+async def _note_shares(
+    evidence: Evidence, found: AsyncIterator[SharedAssets], business_id: str
+) -> None:
     async for some in found:
         evidence.shared.extend(some.assets)
-        evidence.people.update(some.people)
+        for asset, read in access_told_by(some, business_id):
+            evidence.people[asset.type, asset.meta_id] = read.rows
         evidence.shares_are_complete &= some.refusal is None and not some.without_owner
 
 
@@ -244,7 +249,7 @@ async def _read_theirs(
             owned_by=subject.business_id,
             direction=THEIRS_TO_US,
         )
-        await _note_shares(evidence, found)
+        await _note_shares(evidence, found, subject.business_id)
     except TokenDead:
         # Our own token's trouble is not the partner's.
         evidence.shares_are_complete = False
@@ -270,7 +275,7 @@ async def _read_tasks_that_are_missing(
     to them do, which came with their rows or are asked for here."""
     for key, people in evidence.people.items():
         if evidence.own_tasks.get(key) is None:
-            evidence.own_tasks[key] = _tasks_of(evidence.system_user_id, people)
+            evidence.own_tasks[key] = _tasks_among(evidence.system_user_id, people) or frozenset()
     others = [
         asset
         for asset in evidence.shared
@@ -306,11 +311,19 @@ def _tasks_of(user_id: str | None, answer: dict[str, Any] | None) -> frozenset[s
     if answer is None:
         return None
     page = page_from(answer)
-    for row in page.rows:
+    tasks = _tasks_among(user_id, page.rows)
+    if tasks is None and page.next_cursor is None and page.total_count == len(page.rows):
+        return frozenset()
+    # Not on the first page of a long list, or of one without a count, proves nothing.
+    return tasks
+
+
+def _tasks_among(user_id: str | None, rows: Sequence[Mapping[str, Any]]) -> frozenset[str] | None:
+    """The user's tasks by its own row; None where it has none."""
+    for row in rows:
         if row.get("id") == user_id:
             return frozenset(str(task) for task in row.get("tasks", ()))
-    # Not on the first page of a long list proves nothing.
-    return None if page.next_cursor else frozenset()
+    return None
 
 
 async def _tolerant_batch(
