@@ -14,7 +14,6 @@ from tests.journey.troubles import HOST_EDGES, Scenario, Trouble
 
 # Edges whose rows bring their people along: a refused one is asked once more without them.
 EXPANDED = ("client_ad_accounts", "client_product_catalogs", "client_pixels")
-_PAGE_TOKEN_NEEDED = 210
 # Dozens look at once: they may not take the machine from those who are looked at.
 _LOOKS_EVERY_SECONDS = 0.4
 
@@ -160,8 +159,6 @@ def forbidden_repeats(scenario: Scenario, rule: Json, usual_reads: int) -> int:
         "contact_support",
     }:
         other_forms = 1 if trouble.concerns_the_edge_only else 0
-    elif edge == "assigned_users" and trouble.code == _PAGE_TOKEN_NEEDED:
-        other_forms = rule["hits"]
     return max(0, int(rule["seen"]) - usual_reads - other_forms)
 
 

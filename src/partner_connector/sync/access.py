@@ -20,7 +20,6 @@ from partner_connector.sync.shared_assets import SharedAsset, SharedAssets, asse
 
 # A Page token dies by itself when its admin loses the Page; the partner's own may live.
 PAGE_REFUSALS = (*REFUSALS, TokenDead, Blocked, UnknownGraphError)
-_PAGE_TOKEN_NEEDED = 210
 
 Answer = dict[str, Any] | GraphError
 
@@ -110,7 +109,8 @@ async def read_access(
     *,
     own_tokens_in_batch: bool = True,
 ) -> AccessBatch:
-    """One batch for all of these assets, each Page with its own token (REFERENCE 3.2 [D]).
+    """One batch for all of these assets, each Page with its own token (REFERENCE 3.2 [D]) where
+    Meta hears those of single reads.
 
     A Page that gives no token is asked with the one we have; Meta may accept it. What was read is
     kept when some of the assets meet a limit or trouble at Meta's end: they are left out of
@@ -146,15 +146,37 @@ async def _first_answers(
     pages: Mapping[int, GraphReader],
     own_tokens_in_batch: bool,
 ) -> tuple[list[Answer], bool]:
-    """The first page of each read, and whether tokens of their own were ignored in the batch."""
+    """The first page of each read, and whether Meta ignored the tokens that reads came with.
+
+    A Page's list as another token sees it could be shorter without a word, and nothing in it tells
+    whose token was heard (8.1 [?]). So one Page's token also asks who it is, in the same batch:
+    only where that is the Page, what came of Page tokens counts; else each Page is asked alone.
+    """
     in_batch = [place for place in range(len(reads)) if own_tokens_in_batch or place not in pages]
+    asked = [reads[place] for place in in_batch]
     own = {at: pages[place] for at, place in enumerate(in_batch) if place in pages}
-    brought = await reader.batch([reads[place] for place in in_batch], own) if in_batch else []
-    answers = dict(zip(in_batch, brought, strict=True))
-    alone = [p for p in pages if p not in answers or _wants_page_token(answers[p])]
-    answers |= {place: await _alone(pages[place], reads[place]) for place in alone}
-    ignored = own_tokens_in_batch and any(isinstance(answers[place], dict) for place in alone)
+    who = next(iter(pages), None) if own_tokens_in_batch else None
+    if who is not None:
+        own[len(asked)] = pages[who]
+        asked.append(edges.me())
+    brought = await reader.batch(asked, own) if asked else []
+    answers = dict(zip(in_batch, brought, strict=False))  # but for who it is
+    if who is not None and _is_page(brought[-1], reads[who].subject):
+        return [answers[place] for place in range(len(reads))], False
+    alone = {place: await _alone(own_reader, reads[place]) for place, own_reader in pages.items()}
+    answers |= alone
+    would_go_alone = any(isinstance(answer, dict) for answer in alone.values())
+    ignored = who is not None and would_go_alone and not _is_its_own_trouble(brought[-1])
     return [answers[place] for place in range(len(reads))], ignored
+
+
+def _is_page(answer: Answer, page_id: str) -> bool:
+    return isinstance(answer, dict) and answer.get("id") == page_id
+
+
+def _is_its_own_trouble(answer: Answer) -> bool:
+    """Whether it says nothing of how tokens are heard: it will pass, or this one token is dead."""
+    return isinstance(answer, GraphError) and (answer.transient or isinstance(answer, TokenDead))
 
 
 async def _alone(reader: GraphReader, read: Read) -> Answer:
@@ -162,13 +184,6 @@ async def _alone(reader: GraphReader, read: Read) -> Answer:
         return await reader.get(read)
     except GraphError as error:
         return error
-
-
-def _wants_page_token(answer: Answer) -> bool:
-    """Meta's words for "made with the wrong kind of token" (5.2 [O], its number is not sure)."""
-    return isinstance(answer, GraphError) and (
-        answer.code == _PAGE_TOKEN_NEEDED or "page access token" in answer.message.casefold()
-    )
 
 
 def _goes_on(answer: Answer) -> bool:
@@ -182,17 +197,28 @@ async def page_readers(
     wanted: set[str],
     first: Answer | None = None,
 ) -> dict[str, GraphReader]:
-    """A reader with its own token for each wanted Page that gives one."""
+    """A reader with its own token for each wanted Page that gives a usable one."""
     readers: dict[str, GraphReader] = {}
     try:
         async for page in reader.pages(edges.my_accounts(), first):
             for row in page.rows:
-                token = row.get("access_token")
-                if row.get("id") in wanted and token:
-                    readers[str(row["id"])] = graph.reader(str(token))
+                if row.get("id") in wanted and row.get("access_token"):
+                    readers |= _page_reader(graph, reader, row)
     except REFUSALS:
         return readers
     return readers
+
+
+def _page_reader(
+    graph: GraphClient, reader: GraphReader, row: Mapping[str, Any]
+) -> dict[str, GraphReader]:
+    """By the Page's id; a Page token is of the app of the token that it was asked with."""
+    try:
+        own = graph.reader(str(row["access_token"]), app_id=reader.meter.app_id)
+    except TokenDead:
+        # No token at all, and no word about the one that we have.
+        return {}
+    return {str(row["id"]): own}
 
 
 async def _to_the_end(

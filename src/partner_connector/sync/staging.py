@@ -18,8 +18,8 @@ from partner_connector.models import StagedAsset, StagedGrant, StagedUser
 from partner_connector.sync.access import AccessRead, AssetToRead
 from partner_connector.sync.shared_assets import SharedAsset
 
-# One Graph batch holds 50 operations.
-ASSETS_AT_A_TIME = 50
+# One Graph batch holds 50 operations, of which one asks whether Page tokens are heard.
+ASSETS_AT_A_TIME = 49
 
 _TWO_FACTOR = {"on": "on", "enabled": "on", "true": "on", "off": "off", "disabled": "off"}
 

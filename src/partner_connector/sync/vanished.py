@@ -16,6 +16,7 @@ from partner_connector.graph import (
     GraphError,
     GraphReader,
     TokenDead,
+    UnknownGraphError,
     edges,
     page_from,
 )
@@ -56,11 +57,14 @@ async def still_shared(
     )
     readers = await page_readers(graph, owner, {page.meta_id for page in pages}) if pages else {}
     for page in pages:
+        reader = readers.get(page.meta_id, owner)
         try:
-            reader = readers.get(page.meta_id, owner)
             answers[page] = await reader.get(edges.asset_agencies(page.path))
         except PAGE_REFUSALS as error:
             answers[page] = error
+        if isinstance(answers[page], TokenDead) and reader is not owner:
+            # The Page's token is dead, which says nothing of the owner's.
+            answers[page] = UnknownGraphError("The Page could not be asked with its own token")
     hidden = [asset for asset, answer in answers.items() if _may_be_shared(answer, shared_to)]
     return hidden, sum(reader.counted_calls for reader in {owner, *readers.values()})
 
