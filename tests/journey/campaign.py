@@ -17,6 +17,8 @@ EXPANDED = ("client_ad_accounts", "client_product_catalogs", "client_pixels")
 # Dozens look at once: they may not take the machine from those who are looked at.
 _LOOKS_EVERY_SECONDS = 0.4
 
+_DEAD = 190
+
 Shown = dict[str, Json]
 
 
@@ -145,13 +147,13 @@ def forbidden_repeats(scenario: Scenario, rule: Json, usual_reads: int) -> int:
     """How often a read that Meta refused for good was asked again as it was.
 
     Another form of the question is no repeat: rows of assets without their people, partners with
-    id and name only, and a Page on its own where the batch said that its token is missing.
+    id and name only.
     """
     trouble, edge = scenario.trouble, scenario.edge
     if trouble.waits is not None or rule["hits"] == 0:
         return 0
     other_forms = 0
-    if edge in EXPANDED and trouble.concerns_the_edge_only:
+    if edge in EXPANDED and trouble.code != _DEAD:
         other_forms = 1
     elif edge in HOST_EDGES and trouble.user_action in {
         "grant_permission",

@@ -16,6 +16,9 @@ from partner_connector.graph import (
     GraphError,
     GraphReader,
     Read,
+    Throttled,
+    TokenDead,
+    Unreachable,
     ad_account_path,
     edges,
 )
@@ -23,6 +26,7 @@ from partner_connector.graph import (
 OURS_TO_PARTNER = "ours_shared_to_partner"
 THEIRS_TO_US = "theirs_shared_to_us"
 _PEOPLE = "assigned_users"
+_HITS_THE_REST_TOO = (TokenDead, Throttled, Unreachable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ class SharedAssets:
     refusal: GraphError | None = None
     # Rows that did not say whose they are, so that nobody can say whether they are shared with us.
     without_owner: int = 0
-    # Meta refused the rows with their people, and gave them without.
+    # Meta refuses the rows with their people for good, and gave them without.
     is_bare: bool = False
 
 
@@ -108,23 +112,26 @@ async def shared_assets(
     """Page by page, what `owned_by` shares with the business whose token the reader holds.
 
     `first_pages` are the answers of a batch to `reads`. An edge that Meta refuses is told as such:
-    it is unknown, not empty. Any other failure is raised, since it would hit the rest too.
+    it is unknown, not empty. Any other failure is raised, since it would hit the rest too; but
+    not for people in the rows, which no document promises: then the rows are read without.
     """
     for (asset_type, read), first in zip(reads.items(), first_pages, strict=True):
-        try:
-            async for page in reader.pages(read, first):
-                yield _of_owner(read.edge, page.rows, asset_type, owned_by, direction)
-        except REFUSALS as refusal:
-            bare = _EDGES[asset_type](read.subject)
-            if bare == read:
-                yield SharedAssets(read.edge, refusal=refusal)
+        place, is_bare = read, False
+        answer: dict[str, Any] | GraphError | None = first
+        bare = _EDGES[asset_type](read.subject)
+        if read != bare:
+            try:
+                async for page in reader.pages(read, first):
+                    yield _of_owner(read.edge, page.rows, asset_type, owned_by, direction)
                 continue
-        else:
-            continue
+            except _HITS_THE_REST_TOO:
+                raise
+            except GraphError as trouble:
+                place, answer, is_bare = bare, None, not trouble.transient
         try:
-            async for page in reader.pages(bare):
+            async for page in reader.pages(place, answer):
                 found = _of_owner(read.edge, page.rows, asset_type, owned_by, direction)
-                yield replace(found, is_bare=True)
+                yield replace(found, is_bare=is_bare)
         except REFUSALS as refusal:
             yield SharedAssets(read.edge, refusal=refusal)
 
