@@ -4,17 +4,20 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Delete, and_, case, delete, or_, select
+from sqlalchemy import ColumnElement, Delete, and_, case, delete, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.clock import now
 from partner_connector.database import Database, clean, upsert
 from partner_connector.graph import Budget
-from partner_connector.graph.budgets import WINDOW_SECONDS
+from partner_connector.graph.budgets import LONGEST_BLOCK_SECONDS, WINDOW_SECONDS
 from partner_connector.graph.usage import SLOW_FROM_PERCENT
 from partner_connector.models import GraphBudget
 
 _KEPT_FOR = timedelta(days=1)
+# Workers' clocks agree within seconds. What was written by one that runs ahead would hold for as
+# long as it does, so it counts as not written.
+_MOST_AHEAD = timedelta(minutes=1)
 _KEY_LENGTH = 200
 
 
@@ -26,9 +29,14 @@ class DatabaseBudgets:
 
     async def load(self) -> dict[str, Budget]:
         """Every budget that matters now, by key."""
-        window = now() - timedelta(seconds=WINDOW_SECONDS)
+        at = now()
+        window = at - timedelta(seconds=WINDOW_SECONDS)
         nearly_used = and_(GraphBudget.seen_at > window, GraphBudget.percent >= SLOW_FROM_PERCENT)
-        query = select(GraphBudget).where(or_(nearly_used, GraphBudget.blocked_until > window))
+        query = (
+            select(GraphBudget)
+            .where(or_(nearly_used, GraphBudget.blocked_until > window))
+            .where(GraphBudget.seen_at <= at + _MOST_AHEAD, _is_possible(at))
+        )
         async with self._database.reading() as session:
             return {row.key: _budget(row) for row in await session.scalars(query)}
 
@@ -43,6 +51,12 @@ class DatabaseBudgets:
             await session.execute(_forget_the_old())
 
 
+def _is_possible(at: datetime) -> ColumnElement[bool]:
+    """No block is longer than the longest."""
+    latest = at + timedelta(seconds=LONGEST_BLOCK_SECONDS) + _MOST_AHEAD
+    return or_(GraphBudget.blocked_until.is_(None), GraphBudget.blocked_until <= latest)
+
+
 def _forget_the_old() -> Delete:
     long_ago = now() - _KEPT_FOR
     is_free = or_(GraphBudget.blocked_until.is_(None), GraphBudget.blocked_until < long_ago)
@@ -52,8 +66,9 @@ def _forget_the_old() -> Delete:
 async def _merge(session: AsyncSession, rows: list[dict[str, Any]]) -> None:
     """`graph.budgets.merged`, by the database: the newest report, and the longest block."""
     statement = upsert(session, GraphBudget).values(rows)
-    theirs = statement.excluded
-    is_newer = theirs.seen_at >= GraphBudget.seen_at
+    theirs, at = statement.excluded, now()
+    is_from_ahead = or_(GraphBudget.seen_at > at + _MOST_AHEAD, not_(_is_possible(at)))
+    is_newer = or_(is_from_ahead, theirs.seen_at >= GraphBudget.seen_at)
     is_longer = and_(
         theirs.blocked_until.is_not(None),
         or_(
@@ -68,9 +83,12 @@ async def _merge(session: AsyncSession, rows: list[dict[str, Any]]) -> None:
                 "percent": case((is_newer, theirs.percent), else_=GraphBudget.percent),
                 "seen_at": case((is_newer, theirs.seen_at), else_=GraphBudget.seen_at),
                 "blocked_until": case(
-                    (is_longer, theirs.blocked_until), else_=GraphBudget.blocked_until
+                    (or_(is_from_ahead, is_longer), theirs.blocked_until),
+                    else_=GraphBudget.blocked_until,
                 ),
-                "blocks": case((is_longer, theirs.blocks), else_=GraphBudget.blocks),
+                "blocks": case(
+                    (or_(is_from_ahead, is_longer), theirs.blocks), else_=GraphBudget.blocks
+                ),
             },
         )
     )

@@ -179,3 +179,18 @@ async def test_a_process_that_meets_many_objects_does_not_grow_for_ever() -> Non
     assert len(client.budgets) == 1024
     assert "1099/ads_management" in client.budgets
     assert "0/ads_management" not in client.budgets
+
+
+async def test_a_block_is_not_pushed_out_by_what_is_merely_slow() -> None:
+    """Forgotten, it would be run into again."""
+    clock = Clock()
+    answers = (
+        reply({}, x_business_use_case_usage=use_case(str(n), 80 if n else 100, minutes=600))
+        for n in range(1100)
+    )
+    client = Meta(*answers).client(clock=clock)
+    for n in range(1100):
+        clock.now += 1.0
+        await client.reader("T").get(Read(str(n)))
+    assert len(client.budgets) == 1024
+    assert "0/ads_management" in client.budgets

@@ -151,3 +151,23 @@ async def test_a_key_from_meta_is_stored_whatever_it_holds(store: DatabaseBudget
     assert odd.startswith("1/?xxx")
     assert good == "2/t"
     assert len(odd) == 200
+
+
+async def test_a_clock_that_runs_ahead_holds_nobody_back(store: DatabaseBudgets) -> None:
+    """What it wrote is not believed, and the next honest report takes its place."""
+    tomorrow = seconds_ago(-24 * 3600)
+    await store.save(
+        {
+            "app:1": Budget(100.0, seen_at=tomorrow, blocked_until=tomorrow + 60, blocks=1),
+            "app:2": Budget(0.0, seen_at=seconds_ago(1), blocked_until=tomorrow + 3600, blocks=1),
+            "app:3": Budget(90.0, seen_at=tomorrow),
+        }
+    )
+    assert await store.load() == {}
+
+    honest = {
+        "app:1": Budget(80.0, seen_at=seconds_ago(0)),
+        "app:2": Budget(0.0, seen_at=seconds_ago(0), blocked_until=seconds_ago(-60), blocks=1),
+    }
+    await store.save(honest)
+    assert await store.load() == honest

@@ -98,7 +98,9 @@ class GraphClient:
         app_token = f"{self._app_id}|{self._app_secret}" if self._app_secret else token
         credentials = self._credentials(app_token, also_secret=token)
         request = self._wire.get_request("debug_token", {"input_token": token})
-        answer = await self._wire.exchange(request, credentials, Meter(), label="debug_token")
+        # The app's token has limits of its own, which all inspections share.
+        meter = Meter(account=f"app:{self._app_id}" if self._app_secret else "")
+        answer = await self._wire.exchange(request, credentials, meter, label="debug_token")
         if not isinstance(answer.content, dict) or not isinstance(answer.content.get("data"), dict):
             raise UnknownGraphError("debug_token answered without a verdict")
         return TokenInspection.from_answer(answer.content, secrets=credentials.secrets())

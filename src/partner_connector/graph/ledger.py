@@ -164,5 +164,6 @@ def _is_news(before: Budget, budget: Budget) -> bool:
 
 def _newest(budgets: Mapping[str, Budget], now: float) -> dict[str, Budget]:
     alive = [key for key, budget in budgets.items() if budget.matters_at(now)]
-    alive.sort(key=lambda key: budgets[key].seen_at)
+    # A block is as new as its end: dropped, it would be run into again.
+    alive.sort(key=lambda key: max(budgets[key].seen_at, budgets[key].blocked_until or 0.0))
     return {key: budgets[key] for key in alive[-_REMEMBERED:]}
