@@ -17,6 +17,8 @@ import httpx
 
 _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 _ROOT = re.compile(r"/(?:v\d+\.\d+/?)?", re.ASCII)
+# No blank and no line break: what follows one could be another header.
+_BEARER = re.compile(r"Bearer [\x21-\x7e]+")
 _BATCH_FIELDS = frozenset(
     {"access_token", "appsecret_proof", "appsecret_time", "batch", "include_headers"}
 )
@@ -193,5 +195,6 @@ def _is_authorization(headers: Any) -> bool:
         and isinstance(headers[0], dict)
         and set(headers[0]) == {"name", "value"}
         and headers[0]["name"] == "Authorization"
-        and str(headers[0]["value"]).startswith("Bearer ")
+        and isinstance(headers[0]["value"], str)
+        and _BEARER.fullmatch(headers[0]["value"]) is not None
     )
