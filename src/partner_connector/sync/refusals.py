@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.clock import now
@@ -29,4 +30,11 @@ async def remember_refusal(session: AsyncSession, partner_id: uuid.UUID | None, 
     partner = await session.get_one(Partner, partner_id, with_for_update=True)
     known = partner.refused_by_meta
     kept = {one: known[one] for one in still_refused(known)}
-    partner.refused_by_meta = {**kept, name: now().isoformat()}
+    # Nothing that anybody is shown has changed, so neither has the time of the last change.
+    await session.execute(
+        update(Partner)
+        .where(Partner.id == partner_id)
+        .values(refused_by_meta={**kept, name: now().isoformat()}, updated_at=Partner.updated_at)
+        .execution_options(synchronize_session=False)
+    )
+    await session.refresh(partner)

@@ -148,7 +148,8 @@ async def _read_view(
         # Whether it may be listed is all that is asked.
         "people": edges.business_users(business, limit=1),
     }
-    if evidence.inspection is None:
+    inspection = evidence.inspection
+    if inspection is None or not (inspection.app_id and inspection.user_id):
         about |= {
             "app": edges.token_app(),
             "permissions": edges.my_permissions(),
