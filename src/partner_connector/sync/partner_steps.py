@@ -32,8 +32,8 @@ from partner_connector.sync.shared_assets import (
     THEIRS_TO_US,
     SharedAssets,
     reads_with_people,
-    received_reads,
     shared_assets,
+    shared_to_us,
 )
 from partner_connector.sync.staging import (
     next_assets,
@@ -108,14 +108,10 @@ async def read_theirs(shop: Workshop, target: Target, attempt: int) -> str:
         return GO_ON
     try:
         host = reader_for(shop, target.host_token)
-        reads = received_reads(target.host_business_id)
-        first_pages = await host.batch(list(reads.values()))
-        found = shared_assets(
+        found = shared_to_us(
             host,
-            reads,
-            first_pages,
-            owned_by=target.partner_business_id,
-            direction=THEIRS_TO_US,
+            host_business_id=target.host_business_id,
+            partner_business_id=target.partner_business_id,
         )
         return await _stage_shares(shop, target, attempt, found, CallCounter(host))
     except OWN_TOKEN_TROUBLE:

@@ -87,14 +87,14 @@ def is_shared_with(agency: Mapping[str, Any], business_id: str) -> bool:
     return confirmed and agency.get("id") == business_id
 
 
-def received_reads(business_id: str) -> dict[str, Read]:
+def _received_reads(business_id: str) -> dict[str, Read]:
     """By type of asset, the read that lists what others shared with this business."""
     return {asset_type: edge(business_id) for asset_type, edge in _EDGES.items()}
 
 
 def reads_with_people(business_id: str, *, refused: Collection[str] = ()) -> dict[str, Read]:
     """The same with each asset's people, except for edges that are known to refuse that."""
-    reads = received_reads(business_id)
+    reads = _received_reads(business_id)
     for asset_type, edge in _WITH_PEOPLE.items():
         if reads[asset_type].edge not in refused:
             reads[asset_type] = edge(business_id)
@@ -134,6 +134,18 @@ async def shared_assets(
                 yield replace(found, is_bare=is_bare)
         except REFUSALS as refusal:
             yield SharedAssets(read.edge, refusal=refusal)
+
+
+async def shared_to_us(
+    host: GraphReader, *, host_business_id: str, partner_business_id: str
+) -> AsyncIterator[SharedAssets]:
+    """What the partner shares with us, which only our own business lists."""
+    reads = _received_reads(host_business_id)
+    first_pages = await host.batch(list(reads.values()))
+    async for some in shared_assets(
+        host, reads, first_pages, owned_by=partner_business_id, direction=THEIRS_TO_US
+    ):
+        yield some
 
 
 def _of_owner(

@@ -23,12 +23,11 @@ from partner_connector.graph import (
 from partner_connector.sync.access import access_told_by
 from partner_connector.sync.shared_assets import (
     OURS_TO_PARTNER,
-    THEIRS_TO_US,
     SharedAsset,
     SharedAssets,
     reads_with_people,
-    received_reads,
     shared_assets,
+    shared_to_us,
 )
 from partner_connector.validation.host_view import shared_by_us
 
@@ -240,16 +239,12 @@ async def _read_theirs(
     if host_reader is None:
         evidence.shares_are_complete = False
         return
-    reads = received_reads(subject.host_business_id)
+    found = shared_to_us(
+        host_reader,
+        host_business_id=subject.host_business_id,
+        partner_business_id=subject.business_id,
+    )
     try:
-        first_pages = await host_reader.batch(list(reads.values()))
-        found = shared_assets(
-            host_reader,
-            reads,
-            first_pages,
-            owned_by=subject.business_id,
-            direction=THEIRS_TO_US,
-        )
         await _note_shares(evidence, found, subject.business_id)
     except TokenDead:
         # Our own token's trouble is not the partner's.
