@@ -2,7 +2,10 @@
 
 from partner_connector.models.api_key import ApiKey
 from partner_connector.models.asset import Asset, AssetShare
+from partner_connector.models.audit_event import AuditEvent
 from partner_connector.models.base import Base
+from partner_connector.models.capability import Capability
+from partner_connector.models.change import Change, ChangeFeed, PlannedChange
 from partner_connector.models.executor import Executor
 from partner_connector.models.graph_budget import GraphBudget
 from partner_connector.models.integration import Integration
@@ -18,13 +21,18 @@ __all__ = [
     "ApiKey",
     "Asset",
     "AssetShare",
+    "AuditEvent",
     "Base",
+    "Capability",
+    "Change",
+    "ChangeFeed",
     "Executor",
     "Grant",
     "GraphBudget",
     "Integration",
     "Partner",
     "PartnerUser",
+    "PlannedChange",
     "StagedAsset",
     "StagedGrant",
     "StagedPartner",

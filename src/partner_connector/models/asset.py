@@ -26,7 +26,9 @@ class Asset(WorkspaceOwned, Base):
 class AssetShare(Base):
     """That an asset is shared with one partner, which way, and with which tasks at most.
 
-    `permitted_tasks` is null where Meta did not say.
+    `permitted_tasks` is null where Meta did not say. `access_digest` stands for who was assigned to
+    the asset when all of it was last applied, null where that was not all: an asset whose people
+    have the same digest again needs no comparing.
     """
 
     __tablename__ = "asset_shares"
@@ -41,3 +43,4 @@ class AssetShare(Base):
     direction: Mapped[str] = mapped_column(String(32))
     permitted_tasks: Mapped[list[str] | None]
     first_seen_at: Mapped[datetime]
+    access_digest: Mapped[str | None] = mapped_column(String(64))

@@ -25,4 +25,6 @@ class Integration(WorkspaceOwned, Base):
     schedule: Mapped[dict[str, Any]]
     graph_version: Mapped[str] = mapped_column(String(8))
     last_sync_at: Mapped[datetime | None]
+    # When the schedule next starts a check; null while it has never been looked at.
+    next_check_at: Mapped[datetime | None] = mapped_column(index=True)
     updated_at: Mapped[datetime] = mapped_column(default=now, onupdate=now)

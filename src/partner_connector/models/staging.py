@@ -55,6 +55,9 @@ class StagedAsset(OfJob, Base):
     permitted_tasks: Mapped[list[str] | None]
     listed_in: Mapped[int]
     state: Mapped[str] = mapped_column(String(16), default="unread")
+    # Who is assigned, in short; where that is as at the last check no grants are staged.
+    access_digest: Mapped[str | None] = mapped_column(String(64))
+    is_unchanged: Mapped[bool] = mapped_column(default=False)
     read_at: Mapped[datetime | None]
 
 

@@ -12,6 +12,9 @@ from partner_connector.models.base import Base, WorkspaceOwned
 
 UNFINISHED = ("queued", "running", "waiting", "halted")
 _UNFINISHED_SQL = "status IN ('queued', 'running', 'waiting', 'halted')"
+# A check of all partners is over when only plans wait for an answer: that must not keep tomorrow's
+# check from the others.
+_OPEN_SQL = f"{_UNFINISHED_SQL} AND finished_at IS NULL"
 
 
 class SyncJob(WorkspaceOwned, Base):
@@ -30,8 +33,8 @@ class SyncJob(WorkspaceOwned, Base):
             "uq_sync_jobs_unfinished_integration",
             "integration_id",
             unique=True,
-            sqlite_where=text(f"{_UNFINISHED_SQL} AND partner_id IS NULL"),
-            postgresql_where=text(f"{_UNFINISHED_SQL} AND partner_id IS NULL"),
+            sqlite_where=text(f"{_OPEN_SQL} AND partner_id IS NULL"),
+            postgresql_where=text(f"{_OPEN_SQL} AND partner_id IS NULL"),
         ),
         Index("ix_sync_jobs_workspace_id_id", "workspace_id", "id"),
     )
@@ -67,6 +70,11 @@ class SyncJob(WorkspaceOwned, Base):
     partial: Mapped[bool] = mapped_column(default=False)
     warnings: Mapped[list[Any]] = mapped_column(default=list)
     error: Mapped[dict[str, Any] | None]
+    # Why the safeguard halted the job, and what the plan would do, in numbers (`sync.safeguard`).
+    plan: Mapped[dict[str, Any] | None]
+    plan_expires_at: Mapped[datetime | None]
+    # The digest of the plan that somebody approved: that one is carried out and no other.
+    approved_plan: Mapped[str | None] = mapped_column(String(64))
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     updated_at: Mapped[datetime] = mapped_column(default=now, onupdate=now)
