@@ -15,6 +15,7 @@ _JSON = sa.JSON(none_as_null=True).with_variant(
 _INSTANT = sa.DateTime(timezone=True)
 _UNFINISHED = "status IN ('queued', 'running', 'waiting', 'halted')"
 _OPEN = f"{_UNFINISHED} AND finished_at IS NULL AND partner_id IS NULL"
+_THROUGH_GROUP = sa.text("via = 'asset_group'")
 _INTEGRATION_INDEX = "uq_sync_jobs_unfinished_integration"
 
 
@@ -134,6 +135,15 @@ def upgrade() -> None:
     op.create_index(op.f("ix_audit_events_workspace_id"), "audit_events", ["workspace_id"])
     op.create_index("ix_audit_events_workspace_id_id", "audit_events", ["workspace_id", "id"])
 
+    op.drop_index(op.f("ix_grants_partner_id"), "grants")
+    op.create_index("ix_grants_partner_id_asset_id", "grants", ["partner_id", "asset_id"])
+    op.create_index(
+        "ix_grants_partner_id_through_group",
+        "grants",
+        ["partner_id"],
+        sqlite_where=_THROUGH_GROUP,
+        postgresql_where=_THROUGH_GROUP,
+    )
     op.add_column("asset_shares", sa.Column("access_digest", sa.String(64), nullable=True))
     op.add_column("staged_assets", sa.Column("access_digest", sa.String(64), nullable=True))
     op.add_column(
@@ -159,6 +169,9 @@ def downgrade() -> None:
     op.drop_column("sync_jobs", "plan")
     op.drop_index(op.f("ix_integrations_next_check_at"), "integrations")
     op.drop_column("integrations", "next_check_at")
+    op.drop_index("ix_grants_partner_id_through_group", "grants")
+    op.drop_index("ix_grants_partner_id_asset_id", "grants")
+    op.create_index(op.f("ix_grants_partner_id"), "grants", ["partner_id"])
     op.drop_column("staged_assets", "is_unchanged")
     op.drop_column("staged_assets", "access_digest")
     op.drop_column("asset_shares", "access_digest")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from graph_simulator.records import Asset, Business, Member, Person, SystemUser
+from graph_simulator.records import Asset, AssetGroup, Business, Member, Person, SystemUser
 from graph_simulator.registry import Partner, World
 from graph_simulator.tokens import Token
 
@@ -91,6 +91,13 @@ def asset_by_id(world: World, asset_id: str) -> Asset:
     found = world.assets.get(asset_id.removeprefix("act_"))
     if found is None:
         raise MutationError("asset is the id of an asset, with or without act_")
+    return found
+
+
+def group(world: World, wanted: Wanted) -> AssetGroup:
+    found = world.groups.get(text(wanted, "group"))
+    if found is None:
+        raise MutationError("group is the id of a business asset group")
     return found
 
 

@@ -105,6 +105,30 @@ def move_to_group(world: World, wanted: Wanted) -> Wanted:
     return {"person": person.id, "group": group.id, "tasks": list(tasks)}
 
 
+@mutation(
+    "person (or system user), assets (ids), tasks? (the least of each kind): is in a new business "
+    "asset group that holds these → group"
+)
+def join_group(world: World, wanted: Wanted) -> Wanted:
+    member = book.member(world, wanted)
+    assets = [book.asset_by_id(world, str(one)) for one in wanted.get("assets", ())]
+    group = world.new_group(world.businesses[member.business_id], "made by a test")
+    for asset in assets:
+        world.put_in_group(group, asset)
+    given = book.tasks(wanted) if "tasks" in wanted else None
+    world.join_group(group, member, {asset.kind: given or asset.levels[0] for asset in assets})
+    return {"person": member.id, "group": group.id, "assets": [asset.id for asset in assets]}
+
+
+@mutation("person (or system user), group: is in it no more")
+def leave_group(world: World, wanted: Wanted) -> Wanted:
+    member, group = book.member(world, wanted), book.group(world, wanted)
+    if member.id not in group.members:
+        raise MutationError("person is not in this group")
+    world.leave_group(group, member)
+    return {"person": member.id, "group": group.id}
+
+
 @mutation("partner, system_user? (the admin): becomes an EMPLOYEE")
 def downgrade_system_user(world: World, wanted: Wanted) -> Wanted:
     return _set_role(world, wanted, "EMPLOYEE")

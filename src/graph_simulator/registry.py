@@ -169,13 +169,15 @@ class World:
         group.members[member.id] = tasks
         member.group_ids.append(group.id)
 
+    def leave_group(self, group: AssetGroup, member: Member) -> None:
+        group.members.pop(member.id, None)
+        member.group_ids.remove(group.id)
+
     def group_tasks(self, member: Member, asset: Asset) -> Tasks:
-        """What the member may do with this asset through groups alone."""
-        for group_id in asset.group_ids:
-            tasks = self.groups[group_id].members.get(member.id, {}).get(asset.kind)
-            if tasks:
-                return tasks
-        return ()
+        """What the member may do with this asset through groups alone, all of them together."""
+        groups = (self.groups[group_id] for group_id in asset.group_ids)
+        given = (group.members.get(member.id, {}).get(asset.kind, ()) for group in groups)
+        return tuple(dict.fromkeys(task for tasks in given for task in tasks))
 
     def tasks_of(self, member: Member, asset: Asset) -> Tasks:
         return member.assigned.get(asset.id) or self.group_tasks(member, asset)

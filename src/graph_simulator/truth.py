@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from graph_simulator.records import Asset, Business, Member, Person
+from graph_simulator.records import Asset, AssetGroup, Business, Member, Person, Tasks
 from graph_simulator.registry import Partner, World
 from graph_simulator.tokens import Token
 
@@ -56,6 +56,7 @@ def _partner(world: World, partner: Partner) -> dict[str, Any]:
         ],
         "people": people,
         "people_without_access": sum(not person["has_access"] for person in people),
+        "asset_groups": [_group(group) for group in business.groups.values()],
         "pending_users": [
             {"id": invite.id, "email": invite.email, "role": invite.role, "status": invite.status}
             for invite in business.invites.values()
@@ -75,43 +76,54 @@ def _shared_asset(world: World, business: Business, asset: Asset) -> dict[str, A
     ours = asset.owner_id == world.host_id
     share = asset.shares[business.id if ours else world.host_id]
     direct = asset.assigned.get(business.id, {})
+    ways = [
+        way
+        for member_id in dict.fromkeys([*direct, *_in_groups(world, business, asset)])
+        for way in _ways(
+            member_id,
+            direct.get(member_id, ()),
+            world.group_tasks(world.members[member_id], asset),
+        )
+    ]
     return {
         **_brief(asset),
         "direction": "ours_shared_to_partner" if ours else "theirs_shared_to_us",
         "owner": asset.owner_id,
         "permitted_tasks": list(share.permitted_tasks),
-        "people": [
-            {"id": member_id, "tasks": list(tasks), "via": "direct"}
-            for member_id, tasks in direct.items()
-            if member_id in business.people
-        ]
-        + [
-            {"id": member_id, "tasks": list(tasks), "via": "group"}
-            for member_id, tasks in _through_groups(world, business, asset).items()
-            if member_id not in direct
-        ],
-        "system_users": [
-            {"id": member_id, "tasks": list(tasks)}
-            for member_id, tasks in direct.items()
-            if member_id in business.system_users
-        ],
+        "people": [row for row in ways if row["id"] in business.people],
+        "system_users": [row for row in ways if row["id"] in business.system_users],
     }
 
 
-def _through_groups(world: World, business: Business, asset: Asset) -> dict[str, tuple[str, ...]]:
-    groups = (world.groups[group_id] for group_id in asset.group_ids)
+def _ways(member_id: str, direct: Tasks, through_groups: Tasks) -> list[dict[str, Any]]:
+    """How somebody reaches an asset: assigned to it, through groups, or both."""
+    found = (("direct", direct), ("group", through_groups))
+    return [{"id": member_id, "tasks": list(tasks), "via": via} for via, tasks in found if tasks]
+
+
+def _in_groups(world: World, business: Business, asset: Asset) -> list[str]:
+    groups = [world.groups[group_id] for group_id in asset.group_ids]
+    return [one for group in groups if group.owner_id == business.id for one in group.members]
+
+
+def _group(group: AssetGroup) -> dict[str, Any]:
     return {
-        member_id: tasks[asset.kind]
-        for group in groups
-        if group.owner_id == business.id
-        for member_id, tasks in group.members.items()
-        if asset.kind in tasks and member_id in business.people
+        "id": group.id,
+        "name": group.name,
+        "assets": list(group.asset_ids),
+        "members": list(group.members),
     }
 
 
 def _person(world: World, person: Person, shared: list[Asset]) -> dict[str, Any]:
     """Every way to a shared asset counts as access: assigned directly, or through a group."""
-    reached = [asset for asset in shared if world.tasks_of(person, asset)]
+    ways = [
+        (asset, way)
+        for asset in shared
+        for way in _ways(
+            person.id, person.assigned.get(asset.id, ()), world.group_tasks(person, asset)
+        )
+    ]
     return {
         "id": person.id,
         "name": person.name,
@@ -122,16 +134,8 @@ def _person(world: World, person: Person, shared: list[Asset]) -> dict[str, Any]
         "two_fac_status": person.two_fac_status,
         "title": person.title,
         "finance_permission": person.finance_permission,
-        "has_access": bool(reached),
-        "assets": [
-            {
-                "id": asset.id,
-                "type": asset.kind,
-                "tasks": list(world.tasks_of(person, asset)),
-                "via": "direct" if asset.id in person.assigned else "group",
-            }
-            for asset in reached
-        ],
+        "has_access": bool(ways),
+        "assets": [{**way, "id": asset.id, "type": asset.kind} for asset, way in ways],
     }
 
 

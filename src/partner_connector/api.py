@@ -3,11 +3,14 @@
 from fastapi import APIRouter
 
 from partner_connector.api_keys.router import router as api_keys
+from partner_connector.audit.router import router as audit
+from partner_connector.changes.router import router as changes
 from partner_connector.health.router import router as health
 from partner_connector.integrations.router import router as integrations
 from partner_connector.partner_users.router import router as partner_users
 from partner_connector.partners.router import router as partners
 from partner_connector.problems.router import router as problems
+from partner_connector.sync_jobs.plan_router import router as sync_plans
 from partner_connector.sync_jobs.router import router as sync_jobs
 from partner_connector.tokens.router import router as tokens
 
@@ -16,7 +19,10 @@ ROUTERS: tuple[APIRouter, ...] = (
     partners,
     tokens,
     sync_jobs,
+    sync_plans,
     partner_users,
+    changes,
+    audit,
     api_keys,
     problems,
     health,
@@ -29,6 +35,8 @@ TAGS = [
     {"name": "Sealing", "description": "Public keys to seal a token for."},
     {"name": "Sync jobs", "description": "Checks for updates and their progress."},
     {"name": "Partner users", "description": "Who at our partners can touch our assets."},
+    {"name": "Changes", "description": "What changed between two checks, to be followed."},
+    {"name": "Audit", "description": "Who decided what."},
     {"name": "API keys", "description": "Keys of this workspace."},
     {"name": "Problems", "description": "Everything that can go wrong."},
     {"name": "Health", "description": "For load balancers."},

@@ -4,14 +4,16 @@ One transaction per request or job step, begun with `Database.writing()` or `Dat
 and committed when the block ends. No transaction is ever open across a network call.
 """
 
+import json
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Table, event, text
+from sqlalchemy import JSON, Boolean, ColumnElement, Connection, Table, event, literal_column, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError
@@ -21,8 +23,12 @@ from sqlalchemy.ext.asyncio import (
     async_sessionmaker,
     create_async_engine,
 )
-from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
+from partner_connector.models.base import Json
 from partner_connector.settings import Settings
 
 log = structlog.get_logger()
@@ -33,6 +39,15 @@ _SQLITE_PRAGMAS = (
     "journal_mode = WAL",
     "synchronous = FULL",
     "foreign_keys = ON",
+)
+
+# A transaction idles this long only where its process is frozen or its host is gone: the locks
+# have to be free by the time that others take its work over.
+IDLE_TRANSACTION_SECONDS = 20
+# Without the first a lost lock would hold a request for ever.
+_POSTGRESQL_OPTIONS = (
+    "-c lock_timeout=10s -c statement_timeout=60s "
+    f"-c idle_in_transaction_session_timeout={IDLE_TRANSACTION_SECONDS}s"
 )
 
 
@@ -67,20 +82,37 @@ def async_url(url: URL) -> URL:
     return url.set(drivername="sqlite+aiosqlite" if sqlite_driver else "postgresql+psycopg")
 
 
+Guard = Callable[[AsyncSession], Awaitable[None]]
+
+
 class Database:
     """Hands out transactions. `reading()` cannot write; `writing()` commits at its end."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, guard: Guard | None = None) -> None:
         self.engine = engine
+        self._guard = guard
         self._write = async_sessionmaker(engine, expire_on_commit=False, autoflush=False)
         read_engine = engine.execution_options(read_only=True, postgresql_readonly=True)
         self._read = async_sessionmaker(read_engine, expire_on_commit=False, autoflush=False)
 
+    def guarded_by(self, guard: Guard) -> "Database":
+        """The same database, whose every writing transaction asks the guard before it commits."""
+        return Database(self.engine, guard)
+
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator[AsyncSession]:
-        """A transaction that commits if the block ends well and rolls back if it does not."""
+    async def writing(self, *, at_length: bool = False) -> AsyncIterator[AsyncSession]:
+        """A transaction that commits if the block ends well and rolls back if it does not.
+
+        `at_length` is for the worker's great changes: it may take minutes, and wait for one.
+        """
         async with self._write.begin() as session:
+            if at_length and self.engine.dialect.name == "postgresql":
+                await session.execute(text("SET LOCAL statement_timeout = 0"))
+                await session.execute(text("SET LOCAL lock_timeout = '60s'"))
             yield session
+            if self._guard is not None:
+                await session.flush()
+                await self._guard(session)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
@@ -108,11 +140,18 @@ class Database:
         await self.engine.dispose()
 
 
+def compact_json(value: object) -> str:
+    """JSON as SQLite's own functions write it: there, equal values have to be equal texts."""
+    return json.dumps(value, separators=(",", ":"))
+
+
 def open_database(settings: Settings) -> Database:
     """An engine for the configured database. Nothing is connected yet."""
     url = settings.sqlalchemy_url()
     if settings.uses_sqlite:
-        engine = create_async_engine(async_url(url), hide_parameters=True, pool_size=8)
+        engine = create_async_engine(
+            async_url(url), hide_parameters=True, pool_size=8, json_serializer=compact_json
+        )
         event.listen(engine.sync_engine, "connect", prepare_sqlite_connection)
         event.listen(engine.sync_engine, "connect", _leave_begin_to_us)
         event.listen(engine.sync_engine, "begin", _begin_sqlite_transaction)
@@ -120,11 +159,11 @@ def open_database(settings: Settings) -> Database:
         engine = create_async_engine(
             async_url(url),
             hide_parameters=True,
+            json_serializer=compact_json,
             pool_size=10,
             max_overflow=10,
             pool_pre_ping=True,
-            # Without it a lost lock would hold a request for ever.
-            connect_args={"options": "-c lock_timeout=10s -c statement_timeout=60s"},
+            connect_args={"options": _POSTGRESQL_OPTIONS},
         )
     return Database(engine)
 
@@ -147,6 +186,39 @@ def upsert(
     if session.get_bind().dialect.name == "sqlite":
         return sqlite.insert(table.__table__)
     return postgresql.insert(table.__table__)
+
+
+class json_object(FunctionElement[Any]):  # noqa: N801 - a function of SQL, and spelled like one
+    """A JSON object of named columns, made by the database."""
+
+    inherit_cache = True
+    type = Json
+
+    def __init__(self, **members: ColumnElement[Any] | InstrumentedAttribute[Any]) -> None:
+        named: Iterator[Any] = (
+            (literal_column(f"'{name}'"), member) for name, member in members.items()
+        )
+        super().__init__(*chain.from_iterable(named))
+
+
+@compiles(json_object, "postgresql")
+def _json_object_of_postgresql(element: json_object, compiler: SQLCompiler, **options: Any) -> str:
+    return f"jsonb_build_object({compiler.process(element.clauses, **options)})"
+
+
+@compiles(json_object, "sqlite")
+def _json_object_of_sqlite(element: json_object, compiler: SQLCompiler, **options: Any) -> str:
+    """SQLite keeps JSON as text and booleans as numbers: both have to be told apart."""
+
+    def member(clause: ColumnElement[Any]) -> str:
+        rendered = compiler.process(clause, **options)
+        if isinstance(clause.type, JSON):
+            return f"json({rendered})"
+        if isinstance(clause.type, Boolean):
+            return f"json(iif({rendered}, 'true', 'false'))"
+        return rendered
+
+    return f"json_object({', '.join(member(clause) for clause in element.clauses)})"
 
 
 async def write_rows(

@@ -104,8 +104,18 @@ PartnersReader = Annotated[Caller, Security(authorize, scopes=[Scope.PARTNERS_RE
 TokensWriter = Annotated[Caller, Security(authorize, scopes=[Scope.TOKENS_WRITE])]
 SyncsReader = Annotated[Caller, Security(authorize, scopes=[Scope.SYNCS_READ])]
 SyncsRunner = Annotated[Caller, Security(authorize, scopes=[Scope.SYNCS_RUN])]
+SyncsApprover = Annotated[Caller, Security(authorize, scopes=[Scope.SYNCS_APPROVE])]
 UsersReader = Annotated[Caller, Security(authorize, scopes=[Scope.USERS_READ])]
+AuditReader = Annotated[Caller, Security(authorize, scopes=[Scope.AUDIT_READ])]
 KeysAdmin = Annotated[Caller, Security(authorize, scopes=[Scope.KEYS_ADMIN])]
+
+
+def request_id(request: Request) -> str:
+    """The id that the middleware gave this request."""
+    return str(request.state.request_id)
+
+
+RequestId = Annotated[str, Depends(request_id)]
 
 
 async def page_request(

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
 from partner_connector.clock import now
-from partner_connector.database import prepare_sqlite_connection
+from partner_connector.database import IDLE_TRANSACTION_SECONDS, prepare_sqlite_connection
 from partner_connector.settings import Settings
 
 APPLICATION = "partner-connector"
@@ -122,6 +122,7 @@ def engine_config(settings: Settings, executor_id: str) -> DBOSConfig:
         executor_id=executor_id,
         serializer=DBOSPortableJSONSerializer(),
         run_migrations=False,
+        sys_db_idle_transaction_timeout_sec=IDLE_TRANSACTION_SECONDS,
         log_level="WARNING",
         enable_otlp=False,
     )

@@ -2,20 +2,21 @@
 
 The open-source engine recovers what its own process left behind, but does not notice when another
 host dies. Every worker beats in our table, by the database's clock; one that has beaten without
-a gap itself may hand the work of a silent one back to the queue. A wrong verdict is harmless: the
-engine fences every checkpoint, so a worker that wakes up is refused.
+a gap itself may hand the work of a silent one back to the queue. One that is asked to stop hands
+back its own. A wrong verdict is harmless: the engine fences every checkpoint, so a worker that
+wakes up is refused, and so is what it would write to our tables (`runs`).
 """
 
 import asyncio
 import time
 
 import structlog
-from dbos import DBOS
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.database import Database
-from partner_connector.engine import SCHEMA
+from partner_connector.runs import hand_back, unfinished_runs
 
 BEAT_SECONDS = 5.0
 DEAD_AFTER_SECONDS = 30.0
@@ -30,12 +31,7 @@ _SILENT = text(
     "SELECT id FROM executors WHERE beat_at < clock_timestamp() - make_interval(secs => :seconds) "
     "AND id <> :id FOR UPDATE SKIP LOCKED"
 )
-# Work of one that was forgotten before all of it was taken over.
-_FORGOTTEN = text(
-    f"SELECT DISTINCT executor_id FROM {SCHEMA}.workflow_status WHERE status = 'PENDING' "  # noqa: S608
-    "AND executor_id NOT IN (SELECT id FROM executors)"
-)
-_RESIGN = text("UPDATE executors SET beat_at = '-infinity' WHERE id = :id")
+_KNOWN = text("SELECT id FROM executors")
 _FORGET = text("DELETE FROM executors WHERE id = ANY(:ids)")
 
 
@@ -76,20 +72,31 @@ class Liveness:
             return
         async with self.database.writing() as session:
             parameters = {"seconds": DEAD_AFTER_SECONDS, "id": self.executor_id}
-            dead = list((await session.execute(_SILENT, parameters)).scalars())
-            dead += (await session.execute(_FORGOTTEN)).scalars()
+            dead = set(await session.scalars(_SILENT, parameters))
+            runs = await unfinished_runs(session)
+            # With work of one that was forgotten before all of it was taken over.
+            dead |= runs.keys() - set(await session.scalars(_KNOWN))
             if not dead:
                 return
-            # The engine's one entry point for this has no public name yet. It is idempotent.
-            recover = DBOS._recover_pending_workflows  # noqa: SLF001
-            recovered = await asyncio.to_thread(recover, dead)
-            await session.execute(_FORGET, {"ids": dead})
-        log.warning("dead_workers_taken_over", executors=dead, workflows=len(recovered))
+            taken = await _hand_over(session, dead, runs)
+        log.warning("dead_workers_taken_over", executors=sorted(dead), workflows=taken)
 
     async def resign(self) -> None:
-        """Hand over at once: the next beat of any other worker takes this one's work."""
+        """Hand over at once: whoever looks at the queue next goes on with this one's work.
+
+        Call when nothing here works any more. Should it fail, the silence tells the others.
+        """
         try:
             async with self.database.writing() as session:
-                await session.execute(_RESIGN, {"id": self.executor_id})
+                runs = await unfinished_runs(session)
+                left = await _hand_over(session, {self.executor_id}, runs)
         except (SQLAlchemyError, OSError) as error:
             log.warning("resigning_failed", error=type(error).__name__)
+        else:
+            log.info("worker_resigned", executor=self.executor_id, workflows=left)
+
+
+async def _hand_over(session: AsyncSession, executors: set[str], runs: dict[str, set[str]]) -> int:
+    """Enqueue what these executors left unfinished, and forget them. Answers how many runs."""
+    await session.execute(_FORGET, {"ids": list(executors)})
+    return await hand_back(session, set().union(*(runs.get(one, set()) for one in executors)))

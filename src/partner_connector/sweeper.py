@@ -1,23 +1,27 @@
-"""Finds work that nobody will ever do, and has it done.
+"""Finds what nobody will ever see to, and sees to it.
 
 A row says `running` or `waiting`, but the engine has no run that could end it: an outage lasted
 longer than every retry, or the engine gave a run up. Such a row would also block every new request
-for its target, so it is looked for, not hoped against.
+for its target, so it is looked for, not hoped against. So would a plan that nobody answers. And
+what a job has staged outlives it.
 """
 
 import asyncio
+import uuid
 from collections.abc import Sequence
 from datetime import timedelta
 
 import structlog
 from dbos import DBOS
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, or_, select
 
 from partner_connector import work
 from partner_connector.clock import now
 from partner_connector.models import SyncJob, TokenValidation
 from partner_connector.patience import Pause, pause_after_crash
-from partner_connector.sync import progress
+from partner_connector.sync import leftovers, progress
+from partner_connector.sync_jobs.cancelling import mark_cancelled
+from partner_connector.sync_jobs.roll_up import tell_parent
 from partner_connector.workshop import Workshop
 
 SWEEP_SECONDS = 60.0
@@ -39,12 +43,13 @@ class Sweeper:
 
     async def watch(self) -> None:
         """Sweep until cancelled."""
+        sweeps = (self.sweep_jobs, self.sweep_validations, self.sweep_plans, self.sweep_leftovers)
         while True:
-            try:
-                await self.sweep_jobs()
-                await self.sweep_validations()
-            except Exception as error:
-                log.warning("sweep_failed", error=type(error).__name__)
+            for sweep in sweeps:
+                try:
+                    await sweep()
+                except Exception as error:
+                    log.warning("sweep_failed", sweep=sweep.__name__, error=type(error).__name__)
             await asyncio.sleep(SWEEP_SECONDS)
 
     async def sweep_jobs(self) -> None:
@@ -115,6 +120,33 @@ class Sweeper:
                 session,
                 work.validate_token(row.id, owner, attempt=row.attempt, not_before=pause.resume_at),
             )
+
+    async def sweep_plans(self) -> None:
+        """Plans whose time is up: their jobs are cancelled, and nothing of them is applied."""
+        overdue = select(SyncJob.id).where(*_plan_is_overdue()).order_by(SyncJob.plan_expires_at)
+        async with self.shop.database.reading() as session:
+            job_ids = (await session.scalars(overdue.limit(_AT_A_TIME))).all()
+        for job_id in job_ids:
+            await self._let_plan_expire(job_id)
+
+    async def _let_plan_expire(self, job_id: uuid.UUID) -> None:
+        async with self.shop.database.writing() as session:
+            # Looked at again under its lock: it may have been approved this very moment.
+            still = select(SyncJob).where(SyncJob.id == job_id, *_plan_is_overdue())
+            job = await session.scalar(still.with_for_update())
+            if job is None:
+                return
+            mark_cancelled(job)
+            await tell_parent(session, job)
+        log.info("plan_expired", job_id=str(job_id))
+
+    async def sweep_leftovers(self) -> None:
+        """What jobs that have ended left in the staging tables."""
+        await leftovers.clear_ended_jobs(self.shop.database)
+
+
+def _plan_is_overdue() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return SyncJob.status == "halted", SyncJob.plan_expires_at <= now()
 
 
 def _run_id(workflow: str, subject_id: object, attempt: int) -> str:

@@ -12,10 +12,12 @@ import structlog
 from dbos import DBOS
 
 from partner_connector.database import open_database
+from partner_connector.dropped_runs import DroppedRuns
 from partner_connector.engine import WorkQueue, engine_config, launch_executor
 from partner_connector.graph import GraphClient, ProofMode, open_http_client
 from partner_connector.graph_budgets import DatabaseBudgets
 from partner_connector.liveness import Liveness
+from partner_connector.runs import refuse_if_taken_over
 from partner_connector.sealing.keyring import KeyringFile
 from partner_connector.sealing.private import PrivateKeyring
 from partner_connector.sealing.public import PublicKeyring
@@ -41,7 +43,7 @@ async def worker_running(settings: Settings, ring: KeyringFile) -> AsyncIterator
     executor_id = _ONLY_EXECUTOR if settings.uses_sqlite else f"worker-{uuid.uuid4().hex}"
     async with contextlib.AsyncExitStack() as stack:
         shop = await _open_workshop(settings, ring, stack)
-        DBOS(config=engine_config(settings, executor_id))
+        executor = DBOS(config=engine_config(settings, executor_id))
         SyncWorkflows(shop)
         ValidationWorkflows(shop)
         liveness = None if settings.uses_sqlite else Liveness(shop.database, executor_id)
@@ -50,9 +52,11 @@ async def worker_running(settings: Settings, ring: KeyringFile) -> AsyncIterator
             # Entered first, so left last: the work is handed over once nobody here works on it.
             stack.push_async_callback(liveness.resign)
         await launch_executor(WORKER_CONCURRENCY)
-        stack.push_async_callback(_stop_executor)
+        stack.push_async_callback(_stop_executor, executor)
         if liveness is not None:
             await stack.enter_async_context(in_background(liveness.watch()))
+        dropped = DroppedRuns(shop.database, executor, executor_id)
+        await stack.enter_async_context(in_background(dropped.watch()))
         await stack.enter_async_context(in_background(Sweeper(shop).watch()))
         log.info("worker_started", executor=executor_id)
         yield
@@ -71,12 +75,25 @@ async def in_background(watch: Coroutine[Any, Any, None]) -> AsyncIterator[None]
             await task
 
 
-async def _stop_executor() -> None:
+async def _stop_executor(executor: DBOS) -> None:
     """Leave running work where it is: it is taken up again, here or on another host."""
+    for stops in executor.background_thread_stop_events:
+        stops.set()
+    await _drop_running_work(executor)
     # Not on the loop's default threads: the engine has put its own in their place, and ends them.
     with ThreadPoolExecutor(max_workers=1) as thread:
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(thread, lambda: DBOS.destroy(workflow_completion_timeout_sec=0))
+    # What was taken from the queue at the very moment of the first look.
+    await _drop_running_work(executor)
+
+
+async def _drop_running_work(executor: DBOS) -> None:
+    """Stop in the middle; the engine itself would let it run into its closed connections."""
+    runs = set(executor._workflow_tasks)  # noqa: SLF001 - the engine only stops taking new work
+    for run in runs:
+        run.cancel()
+    await asyncio.gather(*runs, return_exceptions=True)
 
 
 async def _open_workshop(
@@ -101,7 +118,7 @@ async def _open_workshop(
     stack.push_async_callback(graph.settle)
     return Workshop(
         settings=settings,
-        database=database,
+        database=database.guarded_by(refuse_if_taken_over),
         graph=graph,
         keyring=PrivateKeyring(ring),
         public_keyring=PublicKeyring(ring),

@@ -14,7 +14,7 @@ from partner_connector.clock import now
 from partner_connector.database import Database
 from partner_connector.models import ApiKey
 from partner_connector.sealing.public import PublicKeyring
-from tests.api import world as rows
+from tests.api import rows
 from tests.api.problems import assert_problem
 from tests.api.surface import TOKEN
 from tests.support.clients import client_of, make_tenant

@@ -18,11 +18,11 @@ from partner_connector.sealing.keyring import KeyringFile, rotated
 from partner_connector.sealing.private import PrivateKeyring
 from partner_connector.sealing.public import PublicKeyring, SealedToken
 from partner_connector.settings import Settings
-from tests.api import world as rows
+from tests.api import rows
 from tests.api.conftest import Standing
 from tests.api.engine_rows import enqueued
 from tests.api.surface import TOKEN
-from tests.api.world import World
+from tests.api.world import World, everything_of
 from tests.support.clients import Tenant, client_of, running
 
 ON_STANDING = pytest.mark.asyncio(loop_scope="session")
@@ -62,7 +62,11 @@ async def test_create_with_a_token_in_clear(
     assert created["app_id"] == "2965389650414399"
     assert created["graph_version"] == "v26.0"
     assert created["safeguard_percent"] == 20
-    assert created["schedule"] == {"frequency": "daily", "paused": False}
+    assert created["schedule"] == {
+        "frequency": "daily",
+        "paused": False,
+        "next_run_at": None,
+    }
     assert (await api.get(answer.headers["location"])).json() == created
     row = await the_token(database)
     assert row.sealed is not None
@@ -240,7 +244,7 @@ async def test_update(api: httpx.AsyncClient, world: World) -> None:
     assert after == {
         **before,
         "name": "Renamed",
-        "schedule": {"frequency": "daily", "paused": True},
+        "schedule": {"frequency": "daily", "paused": True, "next_run_at": None},
         "updated_at": after["updated_at"],
     }
     assert (await api.get(path)).json() == after
@@ -263,6 +267,7 @@ async def test_update(api: httpx.AsyncClient, world: World) -> None:
         {"meta_business_id": "2"},
         {"health": "healthy"},
         {"schedule": {"paused": "yes"}},
+        {"schedule": {"next_run_at": "2026-11-24T09:30:00.000Z"}},
     ],
 )
 async def test_update_takes_nothing_else(standing: Standing, body: dict[str, Any]) -> None:
@@ -274,10 +279,43 @@ async def test_update_takes_nothing_else(standing: Standing, body: dict[str, Any
     assert (await standing.api.get(path)).json() == before
 
 
+async def test_a_pause_is_not_made_up_for(
+    api: httpx.AsyncClient, database: Database, world: World
+) -> None:
+    """Pausing shows no next run; resuming has it planned anew, though it was due long ago."""
+    path = f"/v1/integrations/{world.ids['int']}"
+
+    async def plan() -> None:
+        async with database.writing() as session:
+            row = await session.get_one(Integration, world.integration.id)
+            row.next_check_at = rows.SEEN_AT
+
+    async def next_runs() -> list[Any]:
+        listed = (await api.get("/v1/integrations")).json()["items"]
+        shown = [*listed, (await api.get(path)).json()]
+        return [each["schedule"]["next_run_at"] for each in shown]
+
+    await plan()
+    assert await next_runs() == ["2026-11-01T12:00:00.000Z"] * 2
+    # What changes nothing of the schedule does not put it off either.
+    for body in ({"name": "Renamed"}, {"schedule": {"paused": False}}):
+        assert (await api.patch(path, json=body)).is_success
+    assert await next_runs() == ["2026-11-01T12:00:00.000Z"] * 2
+    for paused in (True, False):
+        answer = await api.patch(path, json={"schedule": {"paused": paused}})
+        assert answer.json()["schedule"]["next_run_at"] is None
+        if paused:
+            # The worker goes on planning, and starts nothing.
+            await plan()
+        assert await next_runs() == [None, None]
+
+
 async def test_delete_takes_everything_along(
     api: httpx.AsyncClient, database: Database, world: World, workspace_id: UUID
 ) -> None:
-    """Deleting an integration removes its partners, people and sealed tokens from here."""
+    """Deleting an integration removes its partners, people and sealed tokens from here, and keeps
+    who decided what.
+    """
     neighbour = rows.integration(workspace_id)
     await rows.store(database, neighbour, rows.partner(neighbour))
     path = f"/v1/integrations/{world.ids['int']}"
@@ -286,8 +324,8 @@ async def test_delete_takes_everything_along(
     assert (await api.get(path)).status_code == 404
     assert (await api.delete(path)).status_code == 404
     async with database.reading() as session:
-        left = await rows.everything_of(session, workspace_id)
-    kept = {"api_keys", "integrations", "partners"}
+        left = await everything_of(session, workspace_id)
+    kept = {"api_keys", "audit_events", "integrations", "partners"}
     assert {table for table, found in left.items() if found} == kept
     assert await count(database, Integration) == 1
     assert await count(database, Partner) == 1

@@ -71,6 +71,9 @@ async def test_no_operation_echoes(
             )
             if "content" not in parts and "json" not in parts:
                 assert answer.status_code != 500, (operation.name, place)
+            if answer.is_success:
+                # Where the next page is: the address of this request, with a cursor.
+                answer.headers.pop("link", None)
             seen = answer.text + repr(answer.headers)
             # The one thing that may come back: a name, in the resource that now bears it.
             is_resource = answer.is_success and place in {"name", "note"}

@@ -1,7 +1,7 @@
 """Lists: every row once, in order, however many pages; and cursors that fit nowhere else."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
+import json
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -12,83 +12,11 @@ from sqlalchemy import event
 
 from partner_connector.context import ApiContext
 from partner_connector.database import Database
-from partner_connector.ids import encode
-from partner_connector.models import Base
-from tests.api import world as rows
-from tests.api.world import SEEN_AT
+from tests.api import rows
+from tests.api.lists import LISTS, Seed, seed_integrations, seed_partners
 from tests.support.clients import Tenant, client_of
 
 ROWS = 7
-
-Seed = Callable[[Database, UUID, int], Awaitable[str]]
-
-
-async def seed_partners(database: Database, workspace_id: UUID, count: int) -> str:
-    """So many partners, in threes of one name."""
-    ours = rows.integration(workspace_id)
-    partners = [rows.partner(ours, name=f"Partner {number // 3}") for number in range(count)]
-    await rows.store(database, ours, *partners)
-    return "/v1/partners"
-
-
-async def seed_users(database: Database, workspace_id: UUID, count: int) -> str:
-    """So many partner users, first seen in threes, each with a grant."""
-    ours = rows.integration(workspace_id)
-    theirs = rows.partner(ours)
-    thing = rows.asset(ours)
-    users = [
-        rows.partner_user(
-            theirs, name=f"User {n // 3}", first_seen_at=SEEN_AT + timedelta(seconds=n // 3)
-        )
-        for n in range(count)
-    ]
-    grants = [rows.grant(thing, user) for user in users]
-    await rows.store(database, ours, theirs, thing, *users, *grants)
-    return "/v1/partner-users"
-
-
-async def seed_integrations(database: Database, workspace_id: UUID, count: int) -> str:
-    """So many businesses of ours."""
-    await rows.store(database, *(rows.integration(workspace_id) for _ in range(count)))
-    return "/v1/integrations"
-
-
-async def seed_jobs(database: Database, workspace_id: UUID, count: int) -> str:
-    """So many completed jobs."""
-    ours = rows.integration(workspace_id)
-    theirs = rows.partner(ours)
-    await rows.store(database, ours, theirs, *(rows.sync_job(theirs) for _ in range(count)))
-    return "/v1/sync-jobs"
-
-
-async def seed_assets(database: Database, workspace_id: UUID, count: int) -> str:
-    """So many assets shared with one partner."""
-    ours = rows.integration(workspace_id)
-    theirs = rows.partner(ours)
-    things = [rows.asset(ours) for _ in range(count)]
-    shares: list[Base] = [rows.share(thing, theirs) for thing in things]
-    await rows.store(database, ours, theirs, *things, *shares)
-    return f"/v1/partners/{encode('ptn', theirs.id)}/assets"
-
-
-LISTS: Sequence[tuple[Seed, Sequence[dict[str, str]]]] = (
-    (
-        seed_partners,
-        ({}, {"sort": "-name"}, {"sort": "created_at"}, {"sort": "-created_at"}),
-    ),
-    (
-        seed_users,
-        (
-            {},
-            {"sort": "-name", "expand": "grants"},
-            {"sort": "first_seen_at"},
-            {"sort": "-first_seen_at"},
-        ),
-    ),
-    (seed_integrations, ({},)),
-    (seed_jobs, ({},)),
-    (seed_assets, ({},)),
-)
 
 
 async def walk(
@@ -120,7 +48,7 @@ async def test_pages_add_up_to_the_list(
     path = await seed(database, workspace_id, ROWS)
     for params in orders:
         [whole] = await walk(api, path, params, 100)
-        assert len({item["id"] for item in whole}) == ROWS
+        assert len({json.dumps(item) for item in whole}) == ROWS
         for size in (1, 3, ROWS):
             pages = await walk(api, path, params, size)
             assert [item for page in pages for item in page] == whole
@@ -260,8 +188,8 @@ async def test_a_list_costs_the_same_whatever_its_size(
                 answer = await api.get(path, params={**params, "page_size": size})
                 assert len(answer.json()["items"]) == size
                 counts.append(sum(text.lstrip().startswith("SELECT") for text in statements))
-            # The key, the list, and at most one more.
-            assert 2 <= counts[0] == counts[1] <= 3, (path, params)
+            # The key, the list, and at most two more.
+            assert 2 <= counts[0] == counts[1] <= 4, (path, params)
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

@@ -7,10 +7,11 @@ import httpx
 import pytest
 
 from partner_connector.database import Database
-from partner_connector.ids import encode
-from tests.api import world as rows
+from partner_connector.ids import encode, new_id
+from tests.api import rows
 from tests.api.conftest import Standing
-from tests.api.world import SEEN_AT, World
+from tests.api.rows import SEEN_AT
+from tests.api.world import World
 
 
 @pytest.fixture
@@ -145,4 +146,76 @@ async def test_expand_grants(api: httpx.AsyncClient, database: Database, world: 
         },
     ]
     one = (await api.get(f"/v1/partner-users/{world.ids['usr']}")).json()
-    assert one == expanded[0]
+    assert one == {**expanded[0], "history": one["history"]}
+
+
+async def test_history(api: httpx.AsyncClient, database: Database, world: World) -> None:
+    """One partner user comes with what changed about it, newest first and of nobody else."""
+    about_ada: dict[str, Any] = {"partner_user_id": world.user.id}
+    await rows.publish(
+        database,
+        rows.change(world.partner, kind="user_joined", partner_user_id=new_id()),
+        rows.change(
+            world.partner,
+            kind="user_email_changed",
+            before={"email": None},
+            after={"email": "ada@example.com"},
+            **about_ada,
+        ),
+        rows.change(world.partner, kind="user_left", before={"name": "Ada"}, **about_ada),
+    )
+    shown = (await api.get(f"/v1/partner-users/{world.ids['usr']}")).json()["history"]
+    assert [item["kind"] for item in shown] == ["user_left", "user_email_changed", "partner_listed"]
+    assert shown[1]["before"] == {"email": None}
+    assert shown[1]["after"] == {"email": "ada@example.com"}
+    feed = (await api.get("/v1/changes")).json()["items"]
+    assert shown == [feed[3], feed[2], feed[0]]
+    [listed] = (await api.get("/v1/partner-users")).json()["items"]
+    assert listed["history"] is None
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_history_ends_after_100(
+    api: httpx.AsyncClient, database: Database, world: World
+) -> None:
+    """Of somebody who comes and goes all the time the latest hundred changes are shown."""
+    changes = [rows.change(world.partner, partner_user_id=world.user.id) for _ in range(101)]
+    await rows.publish(database, *changes)
+    shown = (await api.get(f"/v1/partner-users/{world.ids['usr']}")).json()["history"]
+    assert [item["sequence"] for item in shown] == list(range(102, 2, -1))
+
+
+async def test_who_holds_our_token(
+    api: httpx.AsyncClient, database: Database, workspace_id: UUID
+) -> None:
+    """The system user of the partner's active token is named, in the list and alone; those of
+    other partners, of our own business and of earlier tokens are not.
+    """
+    ours = rows.integration(workspace_id)
+    north, south = rows.partner(ours), rows.partner(ours)
+    of_north = {"meta_user_id": "1001", "kind": "system_user"}
+    robots = [
+        rows.partner_user(north, name="A, of the active token", **of_north),
+        rows.partner_user(north, name="B, of an earlier token", meta_user_id="1002"),
+        rows.partner_user(north, name="C, of our own", meta_user_id="1003"),
+        rows.partner_user(south, name="D, the same id elsewhere", **of_north),
+    ]
+    await rows.store(
+        database,
+        ours,
+        north,
+        south,
+        rows.token(north, system_user_id="1001", version=2),
+        rows.token(north, system_user_id="1002", state="superseded"),
+        rows.token(north, system_user_id="1003", partner_id=None),
+        rows.token(south, system_user_id="1009"),
+        *robots,
+    )
+    items = (await api.get("/v1/partner-users")).json()["items"]
+    assert [item["holds_our_token"] for item in items] == [True, False, False, False]
+    for item in items:
+        one = (await api.get(f"/v1/partner-users/{item['id']}")).json()
+        assert one["holds_our_token"] == item["holds_our_token"]
+    assert (await api.delete(f"/v1/partners/{encode('ptn', north.id)}/token")).status_code == 200
+    items = (await api.get("/v1/partner-users")).json()["items"]
+    assert not any(item["holds_our_token"] for item in items)

@@ -8,7 +8,7 @@ import pytest
 
 from partner_connector.database import Database
 from partner_connector.ids import encode
-from tests.api import world as rows
+from tests.api import rows
 from tests.api.world import World
 
 

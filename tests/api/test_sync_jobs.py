@@ -13,7 +13,7 @@ from partner_connector.clock import now
 from partner_connector.database import Database
 from partner_connector.ids import decode, encode
 from partner_connector.models import SyncJob
-from tests.api import world as rows
+from tests.api import rows
 from tests.api.engine_rows import enqueued
 from tests.api.surface import TOKEN
 from tests.api.world import World
@@ -146,6 +146,48 @@ async def test_prefer_wait_answers_as_soon_as_it_is_over(
     assert answer.json()["status_label"] == "Complete"
     assert answer.headers["preference-applied"] == "wait=20"
     assert "retry-after" not in answer.headers
+
+
+@ONLY_SQLITE
+async def test_prefer_wait_does_not_wait_for_people(
+    api: httpx.AsyncClient, database: Database, world: World
+) -> None:
+    """A job that halts waits for somebody's answer: the client is told at once, with 202."""
+    url = f"/v1/partners/{world.ids['ptn']}/sync-jobs"
+
+    async def work() -> None:
+        await asyncio.sleep(0.3)
+        async with database.writing() as session:
+            queued = update(SyncJob).where(SyncJob.status == "queued")
+            await session.execute(queued.values(status="halted"))
+
+    began = time.monotonic()
+    answer, _ = await asyncio.gather(api.post(url, headers={"Prefer": "wait=20"}), work())
+    assert time.monotonic() - began < 5
+    assert (answer.status_code, answer.json()["status"]) == (202, "halted")
+
+
+@ONLY_SQLITE
+async def test_prefer_wait_waits_for_the_others(
+    api: httpx.AsyncClient, database: Database, world: World
+) -> None:
+    """A check of all partners that shows one halted goes on with the others until it has ended."""
+    parent = rows.sync_job(world.partner, partner_id=None, task="sync_integration", status="halted")
+    await rows.store(database, parent)
+    url = f"/v1/integrations/{world.ids['int']}/sync-jobs"
+    began = time.monotonic()
+    answer = await api.post(url, headers={"Prefer": "wait=1"})
+    assert time.monotonic() - began >= 1
+    assert answer.json()["id"] == encode("job", parent.id)
+
+    async def work() -> None:
+        await asyncio.sleep(0.3)
+        async with database.writing() as session:
+            await session.execute(update(SyncJob).values(finished_at=now()))
+
+    answer, _ = await asyncio.gather(api.post(url, headers={"Prefer": "wait=20"}), work())
+    assert time.monotonic() - began < 6
+    assert (answer.status_code, answer.json()["status"]) == (202, "halted")
 
 
 @ONLY_SQLITE

@@ -14,7 +14,7 @@ from partner_connector.models import Token, TokenValidation
 from partner_connector.sealing.keyring import KeyringFile
 from partner_connector.sealing.private import PrivateKeyring
 from partner_connector.sealing.public import SealedToken
-from tests.api import world as rows
+from tests.api import rows
 from tests.api.engine_rows import enqueued
 from tests.api.surface import TOKEN
 from tests.api.world import World
@@ -130,6 +130,8 @@ async def test_facts_about_a_token(
         "expires_at": None,
         "data_access_expires_at": None,
         "health": "healthy",
+        "narrowed": [],
+        "capability_checked_at": None,
         "last_checked_at": "2026-11-01T12:00:00.000Z",
         "activated_at": "2026-11-01T12:00:00.000Z",
     }

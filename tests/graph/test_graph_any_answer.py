@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from partner_connector.graph import GraphError, Unreachable, classify
+from partner_connector.graph import GraphError, Unreachable, classify, parse_answer
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -31,7 +31,7 @@ ERROR_KEYS = ["code", "error_subcode", "message", "is_transient", "fbtrace_id", 
 )
 def test_any_answer_has_a_meaning(status: int, headers: dict[str, str], content: bytes) -> None:
     """Nothing that can come over the wire breaks the classification itself."""
-    found = classify(status, headers, content)
+    found = classify(status, headers, parse_answer(content))
 
     assert found is None or isinstance(found, GraphError)
     if found is not None:
@@ -42,4 +42,4 @@ def test_any_answer_has_a_meaning(status: int, headers: dict[str, str], content:
 @pytest.mark.parametrize("content", [b"[" * 100_000, b'{"error":' * 100_000, b"9" * 10_000])
 def test_answers_made_to_hurt_a_parser_are_no_answers(content: bytes) -> None:
     """Brackets without end are as good as HTML."""
-    assert type(classify(200, {}, content)) is Unreachable
+    assert type(classify(200, {}, parse_answer(content))) is Unreachable

@@ -37,7 +37,10 @@ ALL = [
     edges.assigned_ad_accounts("1"),
     edges.assigned_pages("1"),
     edges.assigned_product_catalogs("1"),
-    edges.assigned_business_asset_groups("1", "act_2"),
+    edges.business_asset_groups("1"),
+    edges.group_contents("1", "ad_account"),
+    edges.group_members("1", "2"),
+    edges.assigned_business_asset_groups("1"),
     edges.me(),
     edges.my_businesses(),
     edges.my_permissions(),
@@ -102,6 +105,7 @@ def test_assigned_users_name_their_business() -> None:
         ("id", "name", "user_type", "business{id,name}", "tasks"),
         {"business": "2", "summary": "total_count"},
         50,
+        500,
     )
     assert read.edge == "assigned_users"
 

@@ -26,6 +26,7 @@ from partner_connector.graph import (
     Unreachable,
     classify,
     decide,
+    parse_answer,
 )
 
 CONFIGURATION, PERMISSION, RATE_LIMIT, TRANSIENT, INTERNAL = (
@@ -161,7 +162,7 @@ def body(code: Any, subcode: Any = None, message: str = "m", **more: Any) -> byt
 
 
 def meaning(status: int, content: bytes, headers: dict[str, str] | None = None) -> GraphError:
-    found = classify(status, headers or {}, content)
+    found = classify(status, headers or {}, parse_answer(content))
     assert found is not None
     return found
 
@@ -329,7 +330,7 @@ def test_answers_without_a_readable_error_are_judged_by_their_status(
 @pytest.mark.parametrize("content", [b'{"id":"1"}', b'{"data":[]}', b"[]", b"{}", b'{"x":"error"}'])
 def test_a_good_answer_is_no_error(content: bytes) -> None:
     """A JSON object or list without `error` is an answer."""
-    assert classify(200, {}, content) is None
+    assert classify(200, {}, parse_answer(content)) is None
 
 
 def test_numbers_written_as_text_are_read() -> None:

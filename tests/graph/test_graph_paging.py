@@ -7,6 +7,7 @@ import pytest
 
 from partner_connector.graph import (
     CursorExpired,
+    InvalidRequest,
     Page,
     Read,
     TooMuchData,
@@ -174,6 +175,27 @@ async def test_a_halved_page_size_grows_back() -> None:
     await meta.reader().rows(AGENCIES.with_limit(5))
 
     assert sent(meta, "limit") == ["5", "5", *["2"] * 4, *["4"] * 4, *["5"] * 3]
+
+
+async def test_pages_behind_the_first_may_be_greater() -> None:
+    """Long lists take fewer calls; where Meta finds that too much, or refuses it, small ones do."""
+    people = Read("1/business_users", ("id",), limit=100, later_limit=500)
+    pages = [page(str(n), after=f"A{n}", more=True) for n in range(3)]
+    too_great = error(100, "Param limit must be at most 250")
+
+    meta = Meta(*pages, page("end"))
+    assert len(await meta.reader().rows(people)) == 4
+    assert sent(meta, "limit") == ["100", "500", "500", "500"]
+
+    meta = Meta(pages[0], too_great, *pages[1:], page("end"))
+    assert len(await meta.reader().rows(people)) == 4
+    assert sent(meta, "limit") == ["100", "500", "100", "100", "100"]
+    assert sent(meta, "after") == [None, "A0", "A0", "A1", "A2"]
+
+    meta = Meta(too_great)
+    with pytest.raises(InvalidRequest):
+        await meta.reader().rows(people)
+    assert sent(meta, "limit") == ["100"]
 
 
 @pytest.mark.parametrize(("limit", "sizes"), [(3, ["3", "1"]), (None, [None, "12", "6", "3", "1"])])

@@ -13,7 +13,12 @@ from tests.journey.meta import Json, Meta
 from tests.journey.troubles import HOST_EDGES, Scenario, Trouble
 
 # Edges whose rows bring their people along: a refused one is asked once more without them.
-EXPANDED = ("client_ad_accounts", "client_product_catalogs", "client_pixels")
+EXPANDED = (
+    "client_ad_accounts",
+    "client_product_catalogs",
+    "client_pixels",
+    "business_asset_groups",
+)
 # Dozens look at once: they may not take the machine from those who are looked at.
 _LOOKS_EVERY_SECONDS = 0.4
 

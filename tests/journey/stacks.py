@@ -146,26 +146,34 @@ def embedded_stack(directory: Path, *simulator_options: str) -> Iterator[Stack]:
             yield Stack("embedded", directory, settings, data_dir, meta, api, secrets=secrets)
 
 
+def settings_apart(
+    meta: Meta, directory: Path, database_url: str
+) -> tuple[dict[str, str], dict[str, str]]:
+    """A migrated PostgreSQL and its keys: the settings of worker and operator, and the API's."""
+    data_dir = directory / "var"
+    full, public = data_dir / "keyring.json", directory / "api" / "keyring.public.json"
+    common = settings_for(meta, data_dir) | {"DATABASE_URL": database_url}
+    operator = common | {"KEYRING_FILE": str(full)}
+    for command in (("migrate",), ("keys", "generate"), ("keys", "public", "--out", public)):
+        done = run_cli(*map(str, command), settings=operator, cwd=directory)
+        assert done.returncode == 0, done.stderr
+    of_api = common | {"KEYRING_FILE": str(public), "DATA_DIR": str(directory / "api")}
+    del of_api["META_APP_SECRET"]
+    return operator, of_api
+
+
 @contextmanager
 def separate_stack(directory: Path, database_url: str) -> Iterator[Stack]:
     """An API that can only seal, two workers that can open, and PostgreSQL between them."""
     with simulated_meta(directory) as meta:
-        data_dir = directory / "var"
-        full, public = data_dir / "keyring.json", directory / "api" / "keyring.public.json"
-        common = settings_for(meta, data_dir) | {"DATABASE_URL": database_url}
-        operator = common | {"KEYRING_FILE": str(full)}
-        for command in (("migrate",), ("keys", "generate"), ("keys", "public", "--out", public)):
-            done = run_cli(*map(str, command), settings=operator, cwd=directory)
-            assert done.returncode == 0, done.stderr
-        of_api = common | {"KEYRING_FILE": str(public), "DATA_DIR": str(directory / "api")}
-        del of_api["META_APP_SECRET"]
+        operator, of_api = settings_apart(meta, directory, database_url)
         with api_process(of_api, directory) as api, ExitStack() as more:
-            secrets = {common["META_APP_SECRET"]}
+            secrets = {operator["META_APP_SECRET"]}
             stack = Stack(
                 "separate",
                 directory,
                 operator,
-                data_dir,
+                directory / "var",
                 meta,
                 api,
                 database_url=database_url,

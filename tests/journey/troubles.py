@@ -13,6 +13,8 @@ PARTNER_EDGES = (
     "accounts",
     "business_users",
     "system_users",
+    "business_asset_groups",
+    "assigned_business_asset_groups",
     "assigned_users",
     "batch",
 )

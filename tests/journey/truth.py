@@ -29,18 +29,18 @@ def assets(partner: Json) -> dict[str, Json]:
             "name": asset["name"],
             "direction": asset["direction"],
             "permitted_tasks": _permitted(asset),
-            "user_count": len(_directly_assigned(asset)),
+            "user_count": len({row["id"] for row in _ways_to(asset)}),
         }
         for asset in partner["shared_assets"]
     }
 
 
 def users(partner: Json) -> dict[str, Json]:
-    """People and system users with direct access to a shared asset, by Meta's id."""
+    """People and system users with access to a shared asset, however they have it, by Meta's id."""
     grants: dict[str, dict[str, Any]] = {}
     for asset in partner["shared_assets"]:
-        for row in _directly_assigned(asset):
-            grants.setdefault(row["id"], {})[asset["id"]] = {
+        for row in _ways_to(asset):
+            grants.setdefault(row["id"], {})[_grant_key(asset["id"], row["via"])] = {
                 "type": asset["type"],
                 "name": asset["name"],
                 "tasks": sorted(row["tasks"]),
@@ -51,7 +51,7 @@ def users(partner: Json) -> dict[str, Json]:
 
 
 def people_not_stored(partner: Json) -> int:
-    """The partner's people who are not directly assigned to any shared asset."""
+    """The partner's people who reach no shared asset."""
     stored = users(partner)
     return sum(person["id"] not in stored for person in partner["people"])
 
@@ -71,7 +71,7 @@ def shown_users(items: Iterable[Json]) -> dict[str, Json]:
             "kind": item["kind"],
             "title": item["title"],
             "grants": {
-                grant["asset"]["meta_id"]: {
+                _grant_key(grant["asset"]["meta_id"], grant["via"]): {
                     "type": grant["asset"]["type"],
                     "name": grant["asset"]["name"],
                     "tasks": sorted(grant["tasks"]),
@@ -105,9 +105,23 @@ def _permitted(asset: Json) -> list[str]:
     return sorted(asset["permitted_tasks"])
 
 
-def _directly_assigned(asset: Json) -> list[Json]:
-    people = [row for row in asset["people"] if row["via"] == "direct"]
-    return [*people, *asset["system_users"]]
+def _ways_to(asset: Json) -> list[Json]:
+    """Everybody who reaches the asset, in the API's words; twice who does in both ways."""
+    return [
+        row if row["via"] == "direct" else _through_a_group(asset, row)
+        for row in (*asset["people"], *asset["system_users"])
+    ]
+
+
+def _through_a_group(asset: Json, row: Json) -> Json:
+    """Of a catalog in a group no edge of Meta's tells the tasks."""
+    told = [] if asset["type"] == "product_catalog" else row["tasks"]
+    return {"id": row["id"], "tasks": told, "via": "asset_group"}
+
+
+def _grant_key(asset_id: str, via: str) -> str:
+    """What is assigned directly goes by the asset alone."""
+    return asset_id if via == "direct" else f"{asset_id} by {via}"
 
 
 def _everyone(partner: Json) -> dict[str, Json]:

@@ -162,6 +162,35 @@ async def test_the_person_behind_a_group_is_found_by_its_group(surface: Surface)
     assert person["id"] in {row["id"] for row in rows}
 
 
+async def test_groups_come_with_what_they_hold_and_who_is_in_them(surface: Surface) -> None:
+    """CALL_PLANS c4: in one read of the partner's; nobody else sees them, or who is in them."""
+    partner = surface.partner()
+    token = partner["tokens"]["good"]
+    (known,) = partner["asset_groups"]
+    people = f"assigned_users.business({partner['id']}).summary(true){{id,business{{id}}}}"
+    fields = f"id,contained_adaccounts.limit(100){{id}},contained_pages{{id}},{people}"
+    path = f"{partner['id']}/business_asset_groups"
+
+    (row,) = await surface.rows(path, token, fields=fields)
+    assert row["id"] == known["id"]
+    assert [a["id"] for a in row["contained_adaccounts"]["data"]] == [
+        f"act_{asset_id}" for asset_id in known["assets"]
+    ]
+    assert "contained_pages" not in row
+    assert [p["id"] for p in row["assigned_users"]["data"]] == known["members"]
+    assert row["assigned_users"]["data"][0]["business"]["id"] == partner["id"]
+    assert row["assigned_users"]["summary"]["total_count"] == 1
+
+    for stranger in (surface.host["token"], surface.partner("client")["tokens"]["good"]):
+        for hidden in (path, known["id"]):
+            assert (await surface.error(hidden, stranger))["error_subcode"] == 33
+    await surface.switch(business_argument_in_expansion=False)
+    assert (await surface.error(path, token, fields=fields))["code"] == 100
+    await surface.switch(refused_expansion="omit")
+    (row,) = await surface.rows(path, token, fields=fields)
+    assert set(row) == {"id", "contained_adaccounts"}
+
+
 async def test_system_user_has_full_control_of_everything_shared(surface: Surface) -> None:
     """CALL_PLANS b4 to b6: assigned_* of the admin system user, by id and as /me."""
     partner = surface.partner()

@@ -59,6 +59,40 @@ async def test_a_person_moves_behind_a_group(surface: Surface) -> None:
     assert {"group"} == {a["via"] for a in known["assets"] if a["id"] == account["id"]}
 
 
+async def test_people_and_system_users_join_and_leave_groups(surface: Surface) -> None:
+    """join_group, leave_group: besides what one is assigned to, several groups put together."""
+    partner = surface.partner()
+    token, page = partner["tokens"]["good"], first(partner, "page")
+    person = next(p["id"] for p in page["people"] if p["via"] == "direct")
+    robot, catalog = partner["employee_system_user"]["id"], first(partner, "product_catalog")
+    one, other = [
+        await surface.mutate("join_group", person=person, assets=[page["id"]], tasks=[task])
+        for task in ("ANALYZE", "MODERATE")
+    ]
+    await surface.mutate("join_group", person=robot, assets=[catalog["id"], page["id"]])
+
+    known = first(surface.partner(), "page")
+    ways = {(p["id"], p["via"]): p["tasks"] for p in known["people"] + known["system_users"]}
+    assert ways[person, "direct"] == next(p["tasks"] for p in page["people"] if p["id"] == person)
+    assert ways[person, "group"] == ["ANALYZE", "MODERATE"]
+    assert ways[robot, "group"] == ["ANALYZE"]
+    listed = await surface.rows(f"{person}/assigned_business_asset_groups", token)
+    assert {row["id"]: row["page_tasks"] for row in listed} == {
+        one["group"]: ["ANALYZE"],
+        other["group"]: ["MODERATE"],
+    }
+
+    await surface.mutate("leave_group", person=person, group=one["group"])
+    listed = await surface.rows(f"{person}/assigned_business_asset_groups", token)
+    assert [row["id"] for row in listed] == [other["group"]]
+    assert await surface.rows(f"{one['group']}/assigned_users", token, business=partner["id"]) == []
+    groups = {group["id"]: group for group in surface.partner()["asset_groups"]}
+    assert (groups[one["group"]]["assets"], groups[one["group"]]["members"]) == ([page["id"]], [])
+    again = {"op": "leave_group", "person": person, "group": one["group"]}
+    answer = await surface.http.post("/__simulator__/mutations", json=again)
+    assert answer.status_code == 422
+
+
 async def test_assets_are_shared_and_closed(surface: Surface) -> None:
     """share (new and existing), change_permitted_tasks, unshare."""
     partner = surface.partner()

@@ -32,7 +32,10 @@ async def read(*replies: Reply) -> tuple[AccessBatch, Meta]:
     meta = Meta(*replies)
     client = meta.client()
     readers = {PAGE_ID: client.reader(PAGE_TOKEN)}
-    return await read_access(client.reader(TOKEN), [PAGE], PARTNER, readers), meta
+    (found,) = [
+        batch async for batch in read_access(client.reader(TOKEN), [PAGE], PARTNER, readers)
+    ]
+    return found, meta
 
 
 async def test_a_page_token_that_was_heard_is_enough() -> None:
@@ -106,4 +109,4 @@ async def test_a_dead_token_of_ours_is_still_told() -> None:
     readers: dict[str, GraphReader] = {PAGE_ID: client.reader(PAGE_TOKEN)}
 
     with pytest.raises(TokenDead):
-        await read_access(client.reader(TOKEN), [PAGE], PARTNER, readers)
+        await anext(read_access(client.reader(TOKEN), [PAGE], PARTNER, readers))

@@ -1,8 +1,9 @@
 """A read-only, asynchronous client for Meta's Graph API."""
 
 from partner_connector.graph import edges
+from partner_connector.graph.batch import MAX_READS
 from partner_connector.graph.budgets import Budget
-from partner_connector.graph.classify import classify
+from partner_connector.graph.classify import classify, parse_answer
 from partner_connector.graph.client import GraphClient
 from partner_connector.graph.credentials import ProofMode
 from partner_connector.graph.edges import ad_account_path
@@ -37,6 +38,7 @@ from partner_connector.graph.versions import VersionWarning, sunset, version_war
 
 __all__ = [
     "ERROR_TABLE",
+    "MAX_READS",
     "REFUSALS",
     "REQUIRED_SCOPES",
     "Blocked",
@@ -75,6 +77,7 @@ __all__ = [
     "nested_page",
     "open_http_client",
     "page_from",
+    "parse_answer",
     "parse_usage",
     "role_class",
     "sunset",

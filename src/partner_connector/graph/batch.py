@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import httpx
 
-from partner_connector.graph.classify import classify
+from partner_connector.graph.classify import classify, parse_answer
 from partner_connector.graph.errors import (
     ErrorClass,
     GraphError,
@@ -19,7 +19,7 @@ from partner_connector.graph.errors import (
     Temporary,
     UnknownGraphError,
 )
-from partner_connector.graph.reads import Read, hide_links
+from partner_connector.graph.reads import Read
 from partner_connector.graph.usage import parse_usage
 
 MAX_READS = 50
@@ -52,11 +52,10 @@ def item_outcome(
         return _not_run()
     inner = item_headers(item)
     headers = inner if parse_usage(inner) else outer
-    body = str(item.get("body") or "").encode(errors="replace")
-    error = classify(item["code"], headers, body, secrets=secrets)
+    content = parse_answer(str(item.get("body") or "").encode(errors="replace"))
+    error = classify(item["code"], headers, content, secrets=secrets)
     if error is not None:
         return error
-    content = json.loads(body, object_hook=hide_links)
     if not isinstance(content, dict):
         return UnknownGraphError("The read was answered with a list")
     return content

@@ -22,6 +22,7 @@ from partner_connector.graph.errors import (
     UnknownGraphError,
     Unreachable,
 )
+from partner_connector.graph.reads import hide_links
 from partner_connector.graph.redact import redact
 from partner_connector.graph.usage import parse_usage, resume_after
 
@@ -40,12 +41,11 @@ class _Envelope:
 def classify(
     http_status: int,
     headers: Mapping[str, str],
-    body: bytes,
+    answer: Any,
     *,
     secrets: Iterable[str] = (),
 ) -> GraphError | None:
-    """What this answer means. `secrets` are texts that must not survive in the message."""
-    answer = _parse(body)
+    """What an answer read by `parse_answer` means. `secrets` must not survive in the message."""
     if isinstance(answer, dict) and "error" in answer:
         return _from_error_object(answer["error"], http_status, headers, tuple(secrets))
     if http_status < HTTPStatus.MULTIPLE_CHOICES and isinstance(answer, dict | list):
@@ -141,8 +141,9 @@ def _integer(value: Any) -> int | None:
         return None
 
 
-def _parse(body: bytes) -> Any:
+def parse_answer(body: bytes) -> Any:
+    """The JSON of an answer with its links blanked, or None for what is no JSON at all."""
     try:
-        return json.loads(body)
+        return json.loads(body, object_hook=hide_links)
     except (ValueError, RecursionError):  # the second for brackets without end
         return None

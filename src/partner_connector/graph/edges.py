@@ -10,8 +10,20 @@ import re
 from partner_connector.graph.reads import Read
 
 PAGE_SIZE = 100  # used on business edges in the wild; Meta does not publish the maximum (7 [3])
+# Limits seen in the wild on business edges: 100, 200, 500 (7 [3]). Only lists of people get long.
+_LATER_PAGE_SIZE = 500
 # Half a page, since each row brings a page of people along (plan c2).
 _EXPANDED_PAGE_SIZE = 50
+# A quarter, since each group brings five lists along (plan c4).
+_GROUPS_PAGE_SIZE = 25
+
+# The edge of an asset group that lists what it holds, by type of asset. [S] BusinessAssetGroup.json
+CONTAINED = {
+    "ad_account": "contained_adaccounts",
+    "page": "contained_pages",
+    "product_catalog": "contained_product_catalogs",
+    "pixel": "contained_pixels",
+}
 
 _COUNT = {"summary": "total_count"}
 _ACCOUNT_NUMBER = re.compile(r"(?:act_)?(\d+)", re.ASCII)
@@ -196,7 +208,53 @@ def assigned_users(asset_path: str, business_id: str, *, limit: int = PAGE_SIZE)
     """
     fields = ("id", "name", "user_type", "business{id,name}", "tasks")
     params = {"business": business_id, **_COUNT}
-    return Read(f"{asset_path}/assigned_users", fields, params, limit)
+    return Read(f"{asset_path}/assigned_users", fields, params, limit, _LATER_PAGE_SIZE)
+
+
+# Asset groups: who is in one reaches what it holds without being assigned to it (3.2 [3]).
+
+
+def business_asset_groups(
+    business_id: str, *, with_contents: bool = False, limit: int | None = None
+) -> Read:
+    """Asset groups of the business. [S] Business.json.
+
+    `with_contents` expands what each holds and who is in it (plan c4), which by the grammar of 8.2
+    [D] should work and was not seen anywhere [?].
+    """
+    path, named = f"{business_id}/business_asset_groups", ("id", "name")
+    if not with_contents:
+        return Read(path, named, limit=limit or PAGE_SIZE)
+    assets = (f"{edge}.limit({PAGE_SIZE}){{id}}" for edge in CONTAINED.values())
+    people = (
+        f"assigned_users.business({business_id}).limit({PAGE_SIZE}).summary(true)"
+        "{id,name,user_type,business{id}}"
+    )
+    return Read(path, (*named, *assets, people), limit=limit or _GROUPS_PAGE_SIZE)
+
+
+def group_contents(group_id: str, asset_type: str, *, limit: int = PAGE_SIZE) -> Read:
+    """What of one type a group holds. [S] BusinessAssetGroup.json."""
+    return Read(f"{group_id}/{CONTAINED[asset_type]}", ("id",), limit=limit)
+
+
+def group_members(group_id: str, business_id: str, *, limit: int = PAGE_SIZE) -> Read:
+    """People of one business in a group. [S] BusinessAssetGroup.json; `business` is required.
+
+    The count is documented for assets only [?], and no document gives these rows their tasks.
+    """
+    fields = ("id", "name", "user_type", "business{id}")
+    params = {"business": business_id, **_COUNT}
+    return Read(f"{group_id}/assigned_users", fields, params, limit)
+
+
+def assigned_business_asset_groups(user_id: str, *, limit: int = PAGE_SIZE) -> Read:
+    """Groups that a user is in, with its tasks by type of asset; none are told for catalogs.
+
+    [S] BusinessUser.json, tasks [D] ref/business-user/assigned_business_asset_groups.
+    """
+    fields = ("id", "adaccount_tasks", "page_tasks", "pixel_tasks")
+    return Read(f"{user_id}/assigned_business_asset_groups", fields, limit=limit)
 
 
 # The people of a business.
@@ -219,12 +277,13 @@ def business_users(business_id: str, *, limit: int = PAGE_SIZE) -> Read:
         "two_fac_status",
         "finance_permission",
     )
-    return Read(f"{business_id}/business_users", fields, _COUNT, limit)
+    return Read(f"{business_id}/business_users", fields, _COUNT, limit, _LATER_PAGE_SIZE)
 
 
 def system_users(business_id: str, *, limit: int = PAGE_SIZE) -> Read:
     """System users; no other edge tells their role. [S], [D] ref/business/system_users."""
-    return Read(f"{business_id}/system_users", ("id", "name", "role"), _COUNT, limit)
+    fields = ("id", "name", "role")
+    return Read(f"{business_id}/system_users", fields, _COUNT, limit, _LATER_PAGE_SIZE)
 
 
 def pending_users(business_id: str, *, limit: int = PAGE_SIZE) -> Read:
@@ -252,18 +311,6 @@ def assigned_product_catalogs(user_id: str, *, limit: int = PAGE_SIZE) -> Read:
     """Catalogs assigned to a user; their tasks come from `assigned_users`. [S], 3.4 [D]."""
     fields = ("id", "name", "vertical")
     return Read(f"{user_id}/assigned_product_catalogs", fields, limit=limit)
-
-
-def assigned_business_asset_groups(
-    user_id: str, contained_asset_id: str, *, limit: int = PAGE_SIZE
-) -> Read:
-    """Groups by which a user reaches an asset without being assigned to it.
-
-    [S], tasks [D] ref/business-user/assigned_business_asset_groups.
-    """
-    fields = ("id", "name", "adaccount_tasks", "page_tasks", "pixel_tasks")
-    params = {"contained_asset_id": contained_asset_id}
-    return Read(f"{user_id}/assigned_business_asset_groups", fields, params, limit)
 
 
 # The token's own view.

@@ -17,6 +17,7 @@ from partner_connector.graph.credentials import BatchCredentials, Credentials
 from partner_connector.graph.errors import (
     CursorExpired,
     GraphError,
+    InvalidRequest,
     RetryRule,
     Throttled,
     TooMuchData,
@@ -82,9 +83,10 @@ class GraphReader:
         or a cursor that died, is no reason to give up here: the edge is then asked by itself.
         When the cursor dies under way, the edge is read once more from page one: those pages
         have `run == 2`, and the rows of the first run are to be dropped. When Meta finds an
-        answer too big, the page size is halved, and grows back after some good pages.
+        answer too big, the page size is halved, and grows back after some good pages. Where it
+        refuses pages that are greater than the first one, the others are as small.
         """
-        place, run, good_pages = read, 1, 0
+        place, run, sizes = read, 1, _PageSizes(read)
         answer = first
         passed: set[str] = set()
         while True:
@@ -96,11 +98,9 @@ class GraphReader:
                 place, run, answer = place.from_start(), 2, None
                 passed.clear()
                 continue
-            except TooMuchData:
-                size = place.limit or _META_PAGE_SIZE
-                if size == 1:
-                    raise
-                place, good_pages, answer = place.with_limit(size // 2), 0, None
+            except (TooMuchData, InvalidRequest) as error:
+                sizes.shrink(error)
+                place, answer = place.with_limit(sizes.now), None
                 continue
             yield replace(page, run=run)
             if page.next_cursor is None:
@@ -108,10 +108,8 @@ class GraphReader:
             if page.next_cursor in passed:
                 raise UnknownGraphError("The edge led to a page that was read before")
             passed.add(page.next_cursor)
-            good_pages += 1
-            place, answer = place.after(page.next_cursor), None
-            if good_pages >= _GOOD_PAGES_BEFORE_GROWING:
-                place, good_pages = _grown(place, read), 0
+            sizes.grow()
+            place, answer = place.after(page.next_cursor).with_limit(sizes.now), None
 
     async def _page_of(self, read: Read, answer: dict[str, Any] | GraphError | None) -> Page:
         if answer is None:
@@ -235,11 +233,32 @@ class _Task:
     reader: GraphReader | None
 
 
-def _grown(place: Read, wanted: Read) -> Read:
-    """Twice the page size, up to what the caller asked for."""
-    if place.limit == wanted.limit or place.limit is None:
-        return place
-    doubled = place.limit * 2
-    if doubled >= (wanted.limit or _META_PAGE_SIZE):
-        return replace(place, limit=wanted.limit)
-    return place.with_limit(doubled)
+class _PageSizes:
+    """How many rows the next page of an edge is asked for; None leaves it to Meta."""
+
+    def __init__(self, read: Read) -> None:
+        self.now = self._first = read.limit
+        self._greatest = read.later_limit or read.limit
+        self._good_pages = 0
+
+    def grow(self) -> None:
+        """After a good page: to the greatest size behind the first one, else step by step."""
+        self._good_pages += 1
+        if self.now == self._first and self._good_pages == 1:
+            self.now = self._greatest
+        elif self._good_pages > _GOOD_PAGES_BEFORE_GROWING and self.now is not None:
+            self.now = min(self.now * 2, self._greatest or _META_PAGE_SIZE)
+            self._good_pages = 1
+
+    def shrink(self, error: TooMuchData | InvalidRequest) -> None:
+        """After a page that was too great. Raises the error where a smaller one cannot help."""
+        if isinstance(error, InvalidRequest):
+            # The greatest page of an edge is not published: more is lowered or refused (7 [D]).
+            if self._first in {self.now, self._greatest}:
+                raise error
+            self.now = self._greatest = self._first
+            return
+        size = self.now or _META_PAGE_SIZE
+        if size == 1:
+            raise error
+        self.now, self._good_pages = size // 2, 1

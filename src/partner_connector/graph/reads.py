@@ -32,12 +32,17 @@ _LINKS = ("next", "previous")
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """One GET: `Read("123/agencies", ("id", "name"))`; no version, no leading slash, no token."""
+    """One GET: `Read("123/agencies", ("id", "name"))`; no version, no leading slash, no token.
+
+    `limit` is the size of the first page, `later_limit` that of the others where it differs: most
+    lists end with their first page, and it is the long ones that are worth a try at greater pages.
+    """
 
     path: str
     fields: tuple[str, ...] = ()
     params: Mapping[str, str] = field(default_factory=dict)
     limit: int | None = None
+    later_limit: int | None = None
 
     def __post_init__(self) -> None:
         if not _PATH.fullmatch(self.path) or _VERSION.match(self.path):
@@ -53,12 +58,16 @@ class Read:
         """The same read from behind this cursor."""
         return replace(self, params={**self.params, "after": cursor})
 
+    def following(self, cursor: str) -> "Read":
+        """The page behind this cursor, as great as later pages may be."""
+        return replace(self.after(cursor), limit=self.later_limit or self.limit)
+
     def from_start(self) -> "Read":
         """The same read from page one."""
         return replace(self, params={k: v for k, v in self.params.items() if k != "after"})
 
-    def with_limit(self, n: int) -> "Read":
-        """The same read with another page size."""
+    def with_limit(self, n: int | None) -> "Read":
+        """The same read with another page size; None leaves it to Meta."""
         return replace(self, limit=n)
 
     @property

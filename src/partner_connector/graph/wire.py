@@ -1,7 +1,6 @@
 """One request, carried through: may it be sent, attempt, classify, decide, wait."""
 
 import asyncio
-import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -19,7 +18,7 @@ from partner_connector.graph.budgets import (
     object_of,
     reported,
 )
-from partner_connector.graph.classify import classify, unreachable
+from partner_connector.graph.classify import classify, parse_answer, unreachable
 from partner_connector.graph.credentials import Signer
 from partner_connector.graph.errors import (
     ErrorClass,
@@ -30,7 +29,6 @@ from partner_connector.graph.errors import (
     TooMuchData,
 )
 from partner_connector.graph.ledger import PRIVATE_PREFIX, BudgetStore, Ledger
-from partner_connector.graph.reads import hide_links
 from partner_connector.graph.retry import decide
 from partner_connector.graph.slots import Slots
 from partner_connector.graph.usage import SLOW_FROM_PERCENT, Usage, parse_usage, pause_at
@@ -219,17 +217,15 @@ class Wire:
             return _too_long()
         self._note_version(response.headers, meter)
         self.observe(parse_usage(response.headers), meter, subject)
+        content = parse_answer(body)
         error = classify(
-            response.status_code,
-            response.headers,
-            body,
-            secrets=credentials.secrets(),
+            response.status_code, response.headers, content, secrets=credentials.secrets()
         )
         if isinstance(error, Throttled):
             self.note_throttled(error, meter, subject)
         if error is not None:
             return error
-        return Answer(json.loads(body, object_hook=hide_links), response.headers)
+        return Answer(content, response.headers)
 
     def _concern(self, meter: Meter, subject: str | None) -> Concern:
         return Concern(f"app:{meter.app_id or self._app_id}", meter.token_key, subject)

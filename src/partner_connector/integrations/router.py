@@ -20,6 +20,7 @@ from partner_connector.integrations.schemas import (
     IntegrationTokenReplace,
     IntegrationUpdate,
     IntegrationView,
+    integration_view,
 )
 from partner_connector.models import Integration
 from partner_connector.sync_jobs import service as sync_jobs
@@ -39,7 +40,7 @@ async def list_integrations(
 ) -> IntegrationPage:
     """Oldest first."""
     rows, cursor = await IntegrationRepository(session, caller.workspace_id).page(page)
-    items = [IntegrationView.model_validate(row) for row in rows]
+    items = [integration_view(row) for row in rows]
     return IntegrationPage(items=items, next_cursor=cursor)
 
 
@@ -74,7 +75,7 @@ async def create_integration(
         purpose="integration",
     )
     response.headers["Location"] = f"/v1/integrations/{encode('int', integration.id)}"
-    return IntegrationView.model_validate(integration)
+    return integration_view(integration)
 
 
 @router.get("/{integration_id}", operation_id="getIntegration", summary="Get an integration")
@@ -83,7 +84,7 @@ async def get_integration(
 ) -> IntegrationView:
     """One integration and its health."""
     integration = await IntegrationRepository(session, caller.workspace_id).get(integration_id)
-    return IntegrationView.model_validate(integration)
+    return integration_view(integration)
 
 
 @router.patch(
@@ -95,13 +96,16 @@ async def update_integration(
     caller: IntegrationsWriter,
     session: WriteSession,
 ) -> IntegrationView:
-    """Name, safeguard and schedule."""
+    """Name, safeguard and schedule. After a pause checks go on at the next regular time."""
     integrations = IntegrationRepository(session, caller.workspace_id)
     integration = await integrations.get(integration_id, lock=True)
+    if body.schedule is not None and body.schedule.model_dump() != integration.schedule:
+        # The worker plans it anew, and does not make up for what was missed in a pause.
+        integration.next_check_at = None
     for name, value in body.model_dump(exclude_none=True).items():
         setattr(integration, name, value)
     await session.flush()
-    return IntegrationView.model_validate(integration)
+    return integration_view(integration)
 
 
 @router.delete(

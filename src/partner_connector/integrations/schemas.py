@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 
 from partner_connector.ids import IntegrationId
+from partner_connector.models import Integration
 from partner_connector.pagination import Page
 from partner_connector.schemas import Answer, Body, Instant, MetaId, open_enum
 from partner_connector.tokens.intake import TokenIntake, either_form
@@ -45,6 +46,16 @@ class Schedule(Body):
         examples=["daily"],
     )
     paused: bool = Field(default=False, strict=True, description="True: only when asked for.")
+
+
+class ScheduleView(Answer):
+    """When checks for updates run by themselves, and when the next one does."""
+
+    frequency: str = open_enum("daily", description="How often.")
+    paused: bool = Field(description="True: only when asked for.")
+    next_run_at: Instant | None = Field(
+        description="Null while paused, and until a worker has planned it, which takes a minute."
+    )
 
 
 class IntegrationCreate(TokenIntake):
@@ -93,7 +104,7 @@ class IntegrationView(Answer):
     )
     health_reasons: list[HealthReason] = Field(max_length=100)
     safeguard_percent: SafeguardPercent
-    schedule: Schedule
+    schedule: ScheduleView
     graph_version: str = Field(max_length=8, pattern=r"^v[0-9]+\.[0-9]+$", examples=["v26.0"])
     last_sync_at: Instant | None
     created_at: Instant
@@ -104,3 +115,15 @@ class IntegrationPage(Page):
     """A page of integrations."""
 
     items: list[IntegrationView] = Field(max_length=100)
+
+
+def integration_view(row: Integration) -> IntegrationView:
+    """An integration's row as the wire shows it."""
+    given = Schedule.model_validate(row.schedule)
+    schedule = ScheduleView(
+        frequency=given.frequency,
+        paused=given.paused,
+        next_run_at=None if given.paused else row.next_check_at,
+    )
+    stored = {name: getattr(row, name) for name in set(IntegrationView.model_fields) - {"schedule"}}
+    return IntegrationView(schedule=schedule, **stored)

@@ -3,7 +3,7 @@
 import uuid
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, Integer, String, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, Integer, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from partner_connector.models.base import Base, WorkspaceOwned
@@ -46,6 +46,16 @@ class Grant(Base):
     """What one partner user may do on one shared asset, and how it was given."""
 
     __tablename__ = "grants"
+    __table_args__ = (
+        # A check compares the grants of one partner on one asset.
+        Index("ix_grants_partner_id_asset_id", "partner_id", "asset_id"),
+        Index(
+            "ix_grants_partner_id_through_group",
+            "partner_id",
+            sqlite_where=text("via = 'asset_group'"),
+            postgresql_where=text("via = 'asset_group'"),
+        ),
+    )
 
     partner_user_id: Mapped[uuid.UUID] = mapped_column(
         ForeignKey("partner_users.id", ondelete="CASCADE"), primary_key=True
@@ -55,9 +65,7 @@ class Grant(Base):
     )
     via: Mapped[str] = mapped_column(String(16), primary_key=True, default="direct")
     workspace_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("workspaces.id", ondelete="CASCADE"))
-    partner_id: Mapped[uuid.UUID] = mapped_column(
-        ForeignKey("partners.id", ondelete="CASCADE"), index=True
-    )
+    partner_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("partners.id", ondelete="CASCADE"))
     tasks: Mapped[list[str]]
     full_control: Mapped[bool]
     granted_at: Mapped[datetime]

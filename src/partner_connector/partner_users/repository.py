@@ -4,13 +4,12 @@ import uuid
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import Select, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.errors import found
-from partner_connector.models import Asset, Grant, PartnerUser
+from partner_connector.models import Asset, Grant, PartnerUser, Token
 from partner_connector.pagination import KeysetOrder, PageRequest
 
 SORTS = {
@@ -19,6 +18,14 @@ SORTS = {
     "first_seen_at": (PartnerUser.__table__.c.first_seen_at, False),
     "-first_seen_at": (PartnerUser.__table__.c.first_seen_at, True),
 }
+
+# Whether this is the system user whose token the partner is connected with.
+_HOLDS_OUR_TOKEN = exists().where(
+    Token.integration_id == PartnerUser.integration_id,
+    Token.partner_id == PartnerUser.partner_id,
+    Token.state == "active",
+    Token.system_user_id == PartnerUser.meta_user_id,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +42,7 @@ class PartnerUserFilter:
     email: str | None = None
     q: str | None = None
 
-    def apply(self, query: Select[Any]) -> Select[Any]:
+    def apply(self, query: Select[PartnerUser, bool]) -> Select[PartnerUser, bool]:
         """Narrow the query."""
         for column, value in (
             (PartnerUser.partner_id, self.partner_id),
@@ -74,22 +81,21 @@ class PartnerUserRepository:
         self.session = session
         self.workspace_id = workspace_id
 
-    async def get(self, user_id: uuid.UUID) -> PartnerUser:
-        """One partner user. Raises `NotFound`."""
-        query = select(PartnerUser).where(
-            PartnerUser.workspace_id == self.workspace_id, PartnerUser.id == user_id
-        )
-        return found(await self.session.scalar(query))
+    async def get(self, user_id: uuid.UUID) -> tuple[PartnerUser, bool]:
+        """One partner user, and whether it holds our token. Raises `NotFound`."""
+        query = self._users().where(PartnerUser.id == user_id)
+        user, holds_our_token = found((await self.session.execute(query)).one_or_none())
+        return user, holds_our_token
 
     async def page(
         self, page: PageRequest, only: PartnerUserFilter, sort: str
-    ) -> tuple[list[PartnerUser], str | None]:
-        """Partner users in the asked-for order."""
-        query = only.apply(select(PartnerUser).where(PartnerUser.workspace_id == self.workspace_id))
+    ) -> tuple[list[tuple[PartnerUser, bool]], str | None]:
+        """Partner users in the asked-for order, and whether each holds our token."""
+        query = only.apply(self._users())
         column, descending = SORTS[sort]
         order = KeysetOrder([column, PartnerUser.__table__.c.id], descending)
         rows, cursor = await page.fetch(self.session, self.workspace_id, query, order)
-        return [row[0] for row in rows], cursor
+        return [(row[0], row[1]) for row in rows], cursor
 
     async def grants_of(
         self, user_ids: Sequence[uuid.UUID]
@@ -105,3 +111,8 @@ class PartnerUserRepository:
         for grant, asset in (await self.session.execute(query)).all():
             by_user[grant.partner_user_id].append((grant, asset))
         return by_user
+
+    def _users(self) -> Select[PartnerUser, bool]:
+        return select(PartnerUser, _HOLDS_OUR_TOKEN).where(
+            PartnerUser.workspace_id == self.workspace_id
+        )

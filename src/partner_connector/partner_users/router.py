@@ -1,13 +1,15 @@
 """`/v1/partner-users`: which people at our partners can touch our assets."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 
+from partner_connector.changes.repository import ChangeRepository
+from partner_connector.changes.schemas import ChangeView
 from partner_connector.dependencies import PageDep, ReadSession, UsersReader
 from partner_connector.ids import AssetId, IntegrationId, PartnerId, PartnerUserId
-from partner_connector.models import Asset, Grant, PartnerUser
+from partner_connector.models import Asset, Change, Grant, PartnerUser
 from partner_connector.partner_users.repository import PartnerUserFilter, PartnerUserRepository
 from partner_connector.partner_users.schemas import (
     GrantedAsset,
@@ -17,6 +19,8 @@ from partner_connector.partner_users.schemas import (
 )
 
 router = APIRouter(prefix="/v1/partner-users", tags=["Partner users"])
+
+HISTORY_LENGTH = 100
 
 Kind = Literal["person", "system_user", "pending_invite"]
 State = Literal["active", "removed"]
@@ -64,10 +68,13 @@ async def list_partner_users(
     users = PartnerUserRepository(session, caller.workspace_id)
     rows, cursor = await users.page(page, only, sort)
     if expand is None:
-        items = [partner_user_view(row, None) for row in rows]
+        items = [partner_user_view(row, holds_our_token=ours) for row, ours in rows]
     else:
-        grants = await users.grants_of([row.id for row in rows])
-        items = [partner_user_view(row, grants.get(row.id, [])) for row in rows]
+        grants = await users.grants_of([row.id for row, _ in rows])
+        items = [
+            partner_user_view(row, holds_our_token=ours, grants=grants.get(row.id, []))
+            for row, ours in rows
+        ]
     return PartnerUserPage(items=items, next_cursor=cursor)
 
 
@@ -75,28 +82,39 @@ async def list_partner_users(
 async def get_partner_user(
     partner_user_id: PartnerUserId, caller: UsersReader, session: ReadSession
 ) -> PartnerUserView:
-    """One partner user with every grant."""
+    """One partner user with every grant, and what changed about it lately."""
     users = PartnerUserRepository(session, caller.workspace_id)
-    row = await users.get(partner_user_id)
+    row, ours = await users.get(partner_user_id)
     grants = await users.grants_of([row.id])
-    return partner_user_view(row, grants.get(row.id, []))
+    changes = ChangeRepository(session, caller.workspace_id)
+    history = await changes.latest_of_user(row.id, limit=HISTORY_LENGTH)
+    return partner_user_view(
+        row, holds_our_token=ours, grants=grants.get(row.id, []), history=history
+    )
 
 
 def partner_user_view(
-    row: PartnerUser, grants: Sequence[tuple[Grant, Asset]] | None
+    row: PartnerUser,
+    *,
+    holds_our_token: bool,
+    grants: Sequence[tuple[Grant, Asset]] | None = None,
+    history: Sequence[Change] | None = None,
 ) -> PartnerUserView:
-    """A user row and, where asked for, its grants, as the wire shows them."""
-    views = None
-    if grants is not None:
-        views = [
-            GrantView(
-                asset=GrantedAsset.model_validate(asset),
-                tasks=grant.tasks,
-                full_control=grant.full_control,
-                via=grant.via,
-                granted_at=grant.granted_at,
-            )
-            for grant, asset in grants
-        ]
-    names = set(PartnerUserView.model_fields) - {"grants"}
-    return PartnerUserView(grants=views, **{name: getattr(row, name) for name in names})
+    """A user row and, where asked for, its grants and history, as the wire shows them."""
+    derived: dict[str, Any] = {
+        "holds_our_token": holds_our_token,
+        "grants": None if grants is None else [_grant_view(*pair) for pair in grants],
+        "history": None if history is None else [ChangeView.model_validate(c) for c in history],
+    }
+    stored = {name: getattr(row, name) for name in set(PartnerUserView.model_fields) - set(derived)}
+    return PartnerUserView(**stored, **derived)
+
+
+def _grant_view(grant: Grant, asset: Asset) -> GrantView:
+    return GrantView(
+        asset=GrantedAsset.model_validate(asset),
+        tasks=grant.tasks,
+        full_control=grant.full_control,
+        via=grant.via,
+        granted_at=grant.granted_at,
+    )

@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from partner_connector.changes.schemas import ChangeView
 from partner_connector.ids import AssetId, IntegrationId, PartnerId, PartnerUserId
 from partner_connector.pagination import Page
 from partner_connector.schemas import Answer, Instant, MetaId, open_enum
@@ -23,10 +24,16 @@ class GrantView(Answer):
 
     asset: GrantedAsset
     tasks: list[str] = Field(
-        max_length=100, description="As Meta says them.", examples=[["ADVERTISE", "ANALYZE"]]
+        max_length=100,
+        description="As Meta says them. Empty where it does not: of a catalog in an asset group.",
+        examples=[["ADVERTISE", "ANALYZE"]],
     )
     full_control: bool
-    via: str = open_enum("direct", "asset_group", description="How the access was given.")
+    via: str = open_enum(
+        "direct",
+        "asset_group",
+        description="How the access was given. Whoever has it in both ways has two grants.",
+    )
     granted_at: Instant = Field(description="When we first saw it.")
 
 
@@ -48,12 +55,19 @@ class PartnerUserView(Answer):
     )
     two_factor: str = open_enum("on", "off", "unknown", description="Two-factor authentication.")
     finance_permission: str | None = Field(max_length=64, examples=[None])
+    holds_our_token: bool = Field(
+        description="The system user whose token the partner is connected with."
+    )
     asset_count: int = Field(ge=0, le=2147483647, examples=[3])
     first_seen_at: Instant
     last_seen_at: Instant
     removed_at: Instant | None
     grants: list[GrantView] | None = Field(
         max_length=10000, description="With `expand=grants`; null otherwise."
+    )
+    history: list[ChangeView] | None = Field(
+        max_length=100,
+        description="The latest changes, newest first; null in a list. `/v1/changes` has them all.",
     )
 
 

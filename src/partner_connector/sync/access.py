@@ -1,17 +1,23 @@
 """Who of a business is assigned to each asset, as Meta tells it. Nothing is written here."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from typing import Any
 
 from partner_connector.graph import (
+    MAX_READS,
     REFUSALS,
     Blocked,
+    CursorExpired,
     GraphClient,
     GraphError,
     GraphReader,
+    InvalidRequest,
+    Page,
     Read,
     TokenDead,
+    TooMuchData,
     UnknownGraphError,
     edges,
     page_from,
@@ -20,6 +26,10 @@ from partner_connector.sync.shared_assets import SharedAsset, SharedAssets, asse
 
 # A Page token dies by itself when its admin loses the Page; the partner's own may live.
 PAGE_REFUSALS = (*REFUSALS, TokenDead, Blocked, UnknownGraphError)
+
+# Some megabytes, whatever the size of the partner.
+_ROWS_AT_A_TIME = 10_000
+_KEPT = ("id", "name", "user_type", "tasks")
 
 Answer = dict[str, Any] | GraphError
 
@@ -62,6 +72,8 @@ class AccessBatch:
     trouble: GraphError | None = None
     # Meta took no notice of the Page tokens that the reads of a batch came with.
     own_tokens_ignored: bool = False
+    # The answers to what else was sent along.
+    also: list[Answer] = field(default_factory=list)
 
 
 def access_told_by(shared: SharedAssets, business_id: str) -> list[tuple[SharedAsset, AccessRead]]:
@@ -79,7 +91,7 @@ def access_told_by(shared: SharedAssets, business_id: str) -> list[tuple[SharedA
 
 
 def access_from_row(
-    shared: SharedAsset, nested: Mapping[str, Any], business_id: str
+    shared: SharedAsset | AssetToRead, nested: Mapping[str, Any], business_id: str
 ) -> AccessRead | None:
     """What the asset's own row told (plan c2); None where the asset has to be asked itself.
 
@@ -93,12 +105,46 @@ def access_from_row(
     if page.next_cursor is not None or not all(_is_of(row, business_id) for row in page.rows):
         return None
     asset = AssetToRead(shared.type, shared.meta_id, shared.name)
-    read = _access(asset, page.rows, page.total_count, business_id)
+    read = access_of(asset, page.rows, page.total_count, business_id)
     return read if read.is_complete else None
 
 
 def _is_of(row: Mapping[str, Any], business_id: str) -> bool:
     return bool(row.get("id")) and _business_of(row) == business_id
+
+
+@dataclass(slots=True)
+class _OpenList:
+    """The list of one asset's people, page by page."""
+
+    asset: AssetToRead
+    read: Read
+    # A Page's own reader, where it gave a token.
+    own: GraphReader | None
+    place: Read
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    total: int | None = None
+    goes_on: bool = True
+    passed: set[str] = field(default_factory=set)
+
+    @property
+    def refusals(self) -> tuple[type[GraphError], ...]:
+        return REFUSALS if self.own is None else PAGE_REFUSALS
+
+    def take(self, page: Page) -> None:
+        self.rows.extend(_slim(row) for row in page.rows)
+        self.total = page.total_count if page.total_count is not None else self.total
+        self.goes_on = page.next_cursor is not None
+        if page.next_cursor is not None:
+            if page.next_cursor in self.passed:
+                raise UnknownGraphError("The edge led to a page that was read before")
+            self.passed.add(page.next_cursor)
+            self.place = self.read.following(page.next_cursor)
+
+    @property
+    def expected(self) -> int:
+        """Rows that it will have in memory in the end, as far as Meta counts them."""
+        return max(self.total or 0, len(self.rows))
 
 
 async def read_access(
@@ -108,66 +154,129 @@ async def read_access(
     page_readers: Mapping[str, GraphReader],
     *,
     own_tokens_in_batch: bool = True,
-) -> AccessBatch:
-    """One batch for all of these assets, each Page with its own token (REFERENCE 3.2 [D]) where
-    Meta hears those of single reads.
+    also: Sequence[Read] = (),
+) -> AsyncIterator[AccessBatch]:
+    """All people on these assets: one batch for the first pages, then some lists at a time to
+    their end, each round one batch. The reads in `also` ride along with the first one.
 
-    A Page that gives no token is asked with the one we have; Meta may accept it. What was read is
-    kept when some of the assets meet a limit or trouble at Meta's end: they are left out of
-    `reads`, and the first such error is the `trouble`.
+    A Page is asked with its own token (REFERENCE 3.2 [D]), in the batch where Meta hears those of
+    single reads. One that gives no token is asked with the one we have; Meta may accept it. What
+    was read is kept when some of the assets meet a limit or trouble at Meta's end: they are in no
+    batch's `reads`, and the first such error is a `trouble`.
     """
-    reads = [edges.assigned_users(asset.path, business_id) for asset in assets]
-    pages = {
-        place: page_readers[asset.meta_id]
-        for place, asset in enumerate(assets)
-        if asset.type == "page" and asset.meta_id in page_readers
-    }
-    answers, ignored = await _first_answers(reader, reads, pages, own_tokens_in_batch)
-    batch = AccessBatch(own_tokens_ignored=ignored)
-    for place, (asset, read, answer) in enumerate(zip(assets, reads, answers, strict=True)):
-        if batch.trouble is not None and _goes_on(answer):
-            continue
-        refusals = PAGE_REFUSALS if place in pages else REFUSALS
-        try:
-            rows, total = await _to_the_end(pages.get(place, reader), read, answer)
-            batch.reads.append(_access(asset, rows, total, business_id))
-        except refusals as error:
-            batch.reads.append(AccessRead(asset, refusal=error))
-        except TokenDead:
-            raise
-        except GraphError as error:
-            batch.trouble = batch.trouble or error
-    return batch
+    lists = []
+    for asset in assets:
+        read = edges.assigned_users(asset.path, business_id)
+        own = page_readers.get(asset.meta_id) if asset.type == "page" else None
+        lists.append(_OpenList(asset, read, own, read))
+    answers, heard, batch = await _first_answers(reader, lists, own_tokens_in_batch, also)
+    for one, answer in zip(lists, answers, strict=True):
+        await _take(reader, one, answer, batch, business_id)
+    yield batch
+    longer = sorted((one for one in lists if one.goes_on), key=lambda one: one.expected)
+    while longer and batch.trouble is None:
+        some, longer = _that_fit_in_memory(longer)
+        batch = AccessBatch()
+        while some and batch.trouble is None:
+            for one, answer in zip(some, await _next_answers(reader, some, heard), strict=True):
+                await _take(reader, one, answer, batch, business_id)
+            some = [one for one in some if one.goes_on]
+        yield batch
+
+
+def _that_fit_in_memory(lists: list[_OpenList]) -> tuple[list[_OpenList], list[_OpenList]]:
+    """The first lists that are short enough together, at least one, and the others."""
+    rows = accumulate(one.expected for one in lists)
+    fitting = sum(1 for so_far in rows if so_far <= _ROWS_AT_A_TIME)
+    number = min(max(fitting, 1), MAX_READS)
+    return lists[:number], lists[number:]
+
+
+async def _take(
+    reader: GraphReader, one: _OpenList, answer: Answer, batch: AccessBatch, business_id: str
+) -> None:
+    """Take the next page of one list; with its last one, or its refusal, the list is done."""
+    try:
+        if isinstance(answer, GraphError):
+            await _ask_again(one.own or reader, one, answer)
+        else:
+            one.take(page_from(answer))
+    except one.refusals as error:
+        one.goes_on = False
+        batch.reads.append(AccessRead(one.asset, refusal=error))
+        return
+    except TokenDead:
+        raise
+    except GraphError as error:
+        one.goes_on = False
+        batch.trouble = batch.trouble or error
+        return
+    if not one.goes_on:
+        batch.reads.append(access_of(one.asset, one.rows, one.total, business_id))
+
+
+async def _ask_again(reader: GraphReader, one: _OpenList, error: GraphError) -> None:
+    """A page that a batch did not bring. Raises the error where asking otherwise cannot help."""
+    too_great = isinstance(error, (InvalidRequest, TooMuchData))
+    if too_great and one.place.limit != one.read.limit:
+        # The greatest page of an edge is not published (7 [D]): on with small ones.
+        one.read = replace(one.read, later_limit=None)
+        one.place = one.place.with_limit(one.read.limit)
+        return
+    is_first = one.place == one.read
+    if not is_first and not isinstance(error, (CursorExpired, TooMuchData)):
+        raise error
+    # From page one, by itself: there the reader has more ways to go on.
+    one.rows, one.total = await to_the_end(reader, one.read, error if is_first else None)
+    one.goes_on = False
+
+
+async def _next_answers(
+    reader: GraphReader, lists: Sequence[_OpenList], own_tokens_are_heard: bool
+) -> list[Answer]:
+    in_batch = [one for one in lists if one.own is None or own_tokens_are_heard]
+    own = {place: one.own for place, one in enumerate(in_batch) if one.own is not None}
+    brought = await reader.batch([one.place for one in in_batch], own) if in_batch else []
+    answers = dict(zip(map(id, in_batch), brought, strict=True))
+    for one in lists:
+        if id(one) not in answers:
+            answers[id(one)] = await _alone(one.own or reader, one.place)
+    return [answers[id(one)] for one in lists]
 
 
 async def _first_answers(
     reader: GraphReader,
-    reads: Sequence[Read],
-    pages: Mapping[int, GraphReader],
+    lists: Sequence[_OpenList],
     own_tokens_in_batch: bool,
-) -> tuple[list[Answer], bool]:
-    """The first page of each read, and whether Meta ignored the tokens that reads came with.
+    also: Sequence[Read],
+) -> tuple[list[Answer], bool, AccessBatch]:
+    """The first page of each list, whether Meta hears tokens inside a batch, and what else came.
 
     A Page's list as another token sees it could be shorter without a word, and nothing in it tells
     whose token was heard (8.1 [?]). So one Page's token also asks who it is, in the same batch:
     only where that is the Page, what came of Page tokens counts; else each Page is asked alone.
     """
-    in_batch = [place for place in range(len(reads)) if own_tokens_in_batch or place not in pages]
-    asked = [reads[place] for place in in_batch]
+    pages = {place: one.own for place, one in enumerate(lists) if one.own is not None}
+    in_batch = [place for place in range(len(lists)) if own_tokens_in_batch or place not in pages]
+    asked = [lists[place].read for place in in_batch]
     own = {at: pages[place] for at, place in enumerate(in_batch) if place in pages}
     who = next(iter(pages), None) if own_tokens_in_batch else None
     if who is not None:
         own[len(asked)] = pages[who]
         asked.append(edges.me())
-    brought = await reader.batch(asked, own) if asked else []
+    # What rides along comes last: of more than fifty reads, those behind go in another batch.
+    sent = await reader.batch([*asked, *also], own) if asked or also else []
+    brought, rode_along = sent[: len(asked)], sent[len(asked) :]
     answers = dict(zip(in_batch, brought, strict=False))  # but for who it is
-    if who is not None and _is_page(brought[-1], reads[who].subject):
-        return [answers[place] for place in range(len(reads))], False
-    alone = {place: await _alone(own_reader, reads[place]) for place, own_reader in pages.items()}
+    heard = who is not None and _is_page(brought[-1], lists[who].asset.meta_id)
+    if heard:
+        return [answers[place] for place in range(len(lists))], True, AccessBatch(also=rode_along)
+    alone = {place: await _alone(of_page, lists[place].read) for place, of_page in pages.items()}
     answers |= alone
     would_go_alone = any(isinstance(answer, dict) for answer in alone.values())
     ignored = who is not None and would_go_alone and not _is_its_own_trouble(brought[-1])
-    return [answers[place] for place in range(len(reads))], ignored
+    batch = AccessBatch(own_tokens_ignored=ignored, also=rode_along)
+    return [answers[place] for place in range(len(lists))], False, batch
 
 
 def _is_page(answer: Answer, page_id: str) -> bool:
@@ -184,11 +293,6 @@ async def _alone(reader: GraphReader, read: Read) -> Answer:
         return await reader.get(read)
     except GraphError as error:
         return error
-
-
-def _goes_on(answer: Answer) -> bool:
-    """Whether there is more to ask about this asset."""
-    return isinstance(answer, GraphError) or bool((answer.get("paging") or {}).get("next"))
 
 
 async def page_readers(
@@ -221,8 +325,8 @@ def _page_reader(
     return {str(row["id"]): own}
 
 
-async def _to_the_end(
-    reader: GraphReader, read: Read, answer: Answer
+async def to_the_end(
+    reader: GraphReader, read: Read, answer: Answer | None
 ) -> tuple[list[dict[str, Any]], int | None]:
     """All rows, and how many Meta counts."""
     rows: list[dict[str, Any]] = []
@@ -235,15 +339,23 @@ async def _to_the_end(
     return rows, total
 
 
-def _access(
+def access_of(
     asset: AssetToRead, rows: Sequence[dict[str, Any]], total: int | None, business_id: str
 ) -> AccessRead:
+    """Who of this business is in a list that came to its end, and whether it is all of them."""
     seen = {str(row["id"]) for row in rows if row.get("id")}
     ours = [row for row in rows if row.get("id") and _business_of(row) in {None, business_id}]
     # An empty list without a count proves nothing: Meta shortens silently (DOMAIN, failure 2).
     is_short = len(seen) < total if total is not None else not rows
     is_nameless = any(not row.get("id") for row in rows)
     return AccessRead(asset, ours, is_short=is_short or is_nameless)
+
+
+def _slim(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What is kept of a row while its list is read: of long lists there are many."""
+    slim = {name: row.get(name) for name in _KEPT}
+    business = _business_of(row)
+    return slim if business is None else {**slim, "business": {"id": business}}
 
 
 def _business_of(row: Mapping[str, Any]) -> str | None:

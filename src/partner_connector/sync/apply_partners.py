@@ -10,9 +10,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.clock import now
 from partner_connector.engine import WorkQueue
-from partner_connector.models import Integration, Partner, StagedPartner, SyncJob, Token
-from partner_connector.models.sync_job import UNFINISHED
-from partner_connector.sync import progress
+from partner_connector.ids import new_id
+from partner_connector.models import (
+    Integration,
+    Partner,
+    PlannedChange,
+    StagedPartner,
+    SyncJob,
+    Token,
+)
 from partner_connector.sync_jobs import service as sync_jobs
 from partner_connector.sync_jobs.roll_up import roll_up
 
@@ -40,16 +46,22 @@ async def apply_partners(
     for business_id, seen in listed.items():
         partner = known.get(business_id)
         if partner is None:
-            session.add(_new_partner(job, business_id, seen))
+            partner = _new_partner(job, business_id, seen)
+            session.add_all([partner, _listed_change(job, partner)])
             job.added += 1
-        elif _update(partner, seen, unknown_sides):
+            continue
+        comes_back = partner.presence != "listed"
+        if _update(partner, seen, unknown_sides):
             job.changed += 1
         else:
             job.unchanged += 1
+        if comes_back:
+            session.add(_listed_change(job, partner))
     if not unknown_sides:
         for business_id, partner in known.items():
             if business_id not in listed and partner.presence == "listed":
                 partner.presence = "no_longer_shared"
+                session.add(_unshared_change(job, partner))
                 job.removed += 1
     job.seen = len(listed)
     integration = await session.get_one(Integration, job.integration_id)
@@ -77,7 +89,6 @@ async def check_connected_partners(session: AsyncSession, queue: WorkQueue, job:
             former_parents |= {child.parent_id} if child.parent_id else set()
             child.parent_id = job.id
     job.own_work_done = True
-    await progress.clear_staging(session, job.id)
     await session.flush()
     # Last, since everybody locks a child before its parent.
     for parent_id in sorted({job.id, *former_parents}):
@@ -86,7 +97,7 @@ async def check_connected_partners(session: AsyncSession, queue: WorkQueue, job:
 
 async def _has_unfinished_parent(session: AsyncSession, child: SyncJob) -> bool:
     parent = await session.get(SyncJob, child.parent_id) if child.parent_id else None
-    return parent is not None and parent.status in UNFINISHED
+    return parent is not None and parent.finished_at is None
 
 
 async def _listed(session: AsyncSession, job: SyncJob) -> dict[str, ListedPartner]:
@@ -111,6 +122,7 @@ def _relationship(sides: set[str]) -> str:
 
 def _new_partner(job: SyncJob, business_id: str, seen: ListedPartner) -> Partner:
     return Partner(
+        id=new_id(),
         workspace_id=job.workspace_id,
         integration_id=job.integration_id,
         meta_business_id=business_id,
@@ -118,6 +130,26 @@ def _new_partner(job: SyncJob, business_id: str, seen: ListedPartner) -> Partner
         relationship=_relationship(seen.sides),
         shared_asset_counts=seen.counts or {},
     )
+
+
+def _listed_change(job: SyncJob, partner: Partner) -> PlannedChange:
+    return PlannedChange(
+        job_id=job.id, kind="partner_listed", partner_id=partner.id, after=_facts(partner)
+    )
+
+
+def _unshared_change(job: SyncJob, partner: Partner) -> PlannedChange:
+    return PlannedChange(
+        job_id=job.id, kind="partner_unshared", partner_id=partner.id, before=_facts(partner)
+    )
+
+
+def _facts(partner: Partner) -> dict[str, Any]:
+    return {
+        "meta_business_id": partner.meta_business_id,
+        "name": partner.name,
+        "relationship": partner.relationship,
+    }
 
 
 def _update(partner: Partner, seen: ListedPartner, unknown_sides: Collection[str]) -> bool:

@@ -1,114 +1,93 @@
-"""How what a check has staged differs from what is known: predicates and counts, in SQL."""
+"""What a check has staged beside what is known: the columns and conditions of plan and apply.
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select
+By the time these are used, `resolve_ids` has given every staged row the id of the row that it is
+about, or the one that it will get.
+"""
+
+import uuid
+
+from sqlalchemy import ColumnElement, and_, exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from partner_connector.models import Asset, Grant, PartnerUser, StagedGrant, StagedUser, SyncJob
+from partner_connector.models import (
+    Asset,
+    AssetShare,
+    Grant,
+    PartnerUser,
+    StagedAsset,
+    StagedGrant,
+    StagedUser,
+    SyncJob,
+)
 
 # What the people edges tell and an asset does not.
 ENRICHMENT = ("kind", "email", "title", "role", "role_class", "two_factor", "finance_permission")
 FACTS = ("name", *ENRICHMENT)
 
 
-def has_access(job: SyncJob, meta_user_id: InstrumentedAttribute[str]) -> ColumnElement[bool]:
-    """Whether this check saw the person on any asset."""
-    return exists().where(StagedGrant.job_id == job.id, StagedGrant.meta_user_id == meta_user_id)
-
-
-def _is_asset_of_staged_grant(job: SyncJob) -> ColumnElement[bool]:
-    return and_(
+async def resolve_ids(session: AsyncSession, job: SyncJob) -> None:
+    """Give staged assets and people the ids under which they are known."""
+    asset = select(Asset.id).where(
         Asset.integration_id == job.integration_id,
-        Asset.type == StagedGrant.asset_type,
-        Asset.meta_id == StagedGrant.asset_meta_id,
+        Asset.type == StagedAsset.type,
+        Asset.meta_id == StagedAsset.meta_id,
+    )
+    user = select(PartnerUser.id).where(
+        PartnerUser.partner_id == job.partner_id,
+        PartnerUser.meta_user_id == StagedUser.meta_user_id,
+    )
+    for table, known in ((StagedAsset, asset), (StagedUser, user)):
+        await session.execute(
+            update(table)
+            .where(table.job_id == job.id, known.exists())
+            .values(id=known.scalar_subquery())
+            .execution_options(synchronize_session=False)
+        )
+
+
+def is_of_staged_asset() -> ColumnElement[bool]:
+    """Joins `StagedGrant` to its `StagedAsset`."""
+    return and_(
+        StagedAsset.job_id == StagedGrant.job_id,
+        StagedAsset.type == StagedGrant.asset_type,
+        StagedAsset.meta_id == StagedGrant.asset_meta_id,
     )
 
 
-def staged_for_grant(job: SyncJob) -> ColumnElement[bool]:
-    """A staged grant for the row of `Grant` at hand."""
-    return (
+def has_access(
+    job: SyncJob,
+    user_id: InstrumentedAttribute[uuid.UUID],
+    meta_user_id: InstrumentedAttribute[str],
+) -> ColumnElement[bool]:
+    """Whether this check saw the person on any asset: staged, or on one that is as it was."""
+    staged = exists().where(StagedGrant.job_id == job.id, StagedGrant.meta_user_id == meta_user_id)
+    as_it_was = (
         exists()
-        .where(
-            PartnerUser.id == Grant.partner_user_id,
-            Asset.id == Grant.asset_id,
-            StagedGrant.job_id == job.id,
-            StagedGrant.meta_user_id == PartnerUser.meta_user_id,
-            StagedGrant.via == Grant.via,
-            _is_asset_of_staged_grant(job),
-        )
-        .correlate(Grant)
+        .where(Grant.partner_user_id == user_id, Grant.via == "direct")
+        .where(StagedAsset.job_id == job.id, StagedAsset.is_unchanged)
+        .where(StagedAsset.id == Grant.asset_id)
+    )
+    return or_(staged, as_it_was)
+
+
+def differs(*names: str) -> ColumnElement[bool]:
+    """Whether a `StagedUser` tells any of these otherwise than its `PartnerUser`."""
+    return or_(
+        *(getattr(PartnerUser, name).is_distinct_from(getattr(StagedUser, name)) for name in names)
     )
 
 
-async def count_differences(session: AsyncSession, job: SyncJob, *, remove: bool) -> None:
-    """Count differences before they are applied. A user changes once, however much of it did."""
-    staged, user = StagedUser, PartnerUser
-    known = and_(user.partner_id == job.partner_id, user.meta_user_id == staged.meta_user_id)
-    with_access = and_(staged.job_id == job.id, has_access(job, staged.meta_user_id))
-    active = and_(known, user.state == "active")
-    facts_differ = or_(
-        *(getattr(user, name).is_distinct_from(getattr(staged, name)) for name in FACTS)
+async def distrust_stale_digests(session: AsyncSession, job: SyncJob) -> None:
+    """An asset was taken for unchanged by a digest that is no longer on record: it was not read."""
+    same = exists().where(
+        AssetShare.partner_id == job.partner_id,
+        AssetShare.asset_id == StagedAsset.id,
+        AssetShare.access_digest == StagedAsset.access_digest,
     )
-    differs = or_(facts_differ, _grants_differ(job, remove=remove))
-
-    async def number(query: ColumnElement[bool]) -> int:
-        counted = select(func.count()).select_from(staged).outerjoin(user, active).where(query)
-        return await session.scalar(counted) or 0
-
-    job.seen = await number(with_access)
-    job.added = await number(and_(with_access, user.id.is_(None)))
-    job.changed = await number(and_(with_access, user.id.is_not(None), differs))
-    job.unchanged = job.seen - job.added - job.changed
-    job.removed = 0
-    if remove:
-        gone = select(func.count()).where(
-            user.partner_id == job.partner_id,
-            user.state == "active",
-            ~has_access(job, user.meta_user_id),
-        )
-        job.removed = await session.scalar(gone) or 0
-
-
-def _grants_differ(job: SyncJob, *, remove: bool) -> ColumnElement[bool]:
-    """Whether the grants of the `PartnerUser` at hand are not those that were staged.
-
-    What belongs to the outer row is said with `correlate`: left to itself SQLAlchemy would bring
-    the table in once more, and any other user's equal grant would hide the difference.
-    """
-    same = (
-        exists()
-        .where(
-            Grant.partner_user_id == PartnerUser.id,
-            Grant.via == StagedGrant.via,
-            Grant.tasks == StagedGrant.tasks,
-            Asset.id == Grant.asset_id,
-            _is_asset_of_staged_grant(job),
-        )
-        .correlate(PartnerUser, StagedGrant)
+    await session.execute(
+        update(StagedAsset)
+        .where(StagedAsset.job_id == job.id, StagedAsset.is_unchanged, ~same)
+        .values(is_unchanged=False, state="unread")
+        .execution_options(synchronize_session=False)
     )
-    new_or_changed = (
-        exists()
-        .where(
-            StagedGrant.job_id == job.id,
-            StagedGrant.meta_user_id == PartnerUser.meta_user_id,
-            ~same,
-        )
-        .correlate(PartnerUser)
-    )
-    if not remove:
-        return new_or_changed
-    staged = (
-        exists()
-        .where(
-            Asset.id == Grant.asset_id,
-            StagedGrant.job_id == job.id,
-            StagedGrant.meta_user_id == PartnerUser.meta_user_id,
-            StagedGrant.via == Grant.via,
-            _is_asset_of_staged_grant(job),
-        )
-        .correlate(PartnerUser, Grant)
-    )
-    taken_away = (
-        exists().where(Grant.partner_user_id == PartnerUser.id, ~staged).correlate(PartnerUser)
-    )
-    return or_(new_or_changed, taken_away)

@@ -12,6 +12,7 @@ from partner_connector.models import Integration, TokenValidation
 from partner_connector.patience import Pause
 from partner_connector.sync import progress
 from partner_connector.sync.apply_partners import apply_partners, check_connected_partners
+from partner_connector.sync.change_feed import publish
 from partner_connector.sync.discover import (
     SIDES,
     SideIncomplete,
@@ -56,7 +57,8 @@ async def apply(shop: Workshop, target: Target, attempt: int) -> str:
     """Partners and their checks, in one transaction."""
     async with shop.database.writing() as session:
         job = await progress.running_job(session, target.job_id, attempt)
-        if job is None:
+        if job is None or job.own_work_done:
+            # Applied already, and cut off before the engine had noted that.
             return STOP
         await progress.lock_children_to_be(session, job)
         edges_not_read = {warning["edge"] for warning in job.warnings}
@@ -65,6 +67,7 @@ async def apply(shop: Workshop, target: Target, attempt: int) -> str:
         await apply_partners(session, job, unknown_sides=unknown_sides)
         await _note_integration_works(session, target)
         await check_connected_partners(session, shop.queue, job)
+        await publish(session, job, now())
     return GO_ON
 
 

@@ -8,7 +8,7 @@ import uuid
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector import work
@@ -16,10 +16,10 @@ from partner_connector.clock import now
 from partner_connector.database import clean
 from partner_connector.engine import WorkQueue
 from partner_connector.graph import GraphError, TokenDead
-from partner_connector.models import StagedAsset, StagedGrant, StagedPartner, StagedUser, SyncJob
+from partner_connector.models import StagedAsset, SyncJob
 from partner_connector.models.sync_job import UNFINISHED
 from partner_connector.patience import Pause, pause_after_crash
-from partner_connector.sync_jobs.roll_up import roll_up
+from partner_connector.sync_jobs.roll_up import tell_parent
 
 _MOST_WARNINGS = 100
 # What an earlier attempt of the same job read is not asked for again this soon.
@@ -39,16 +39,19 @@ async def begin(session: AsyncSession, job_id: uuid.UUID, attempt: int) -> SyncJ
     job = await session.get(SyncJob, job_id, with_for_update=True)
     if job is None or job.attempt != attempt or job.status not in {"queued", "waiting", "running"}:
         return None
-    if job.status != "running":
+    if job.approved_plan is not None:
+        await _take_what_was_read_for_listed_now(session, job)
+    elif job.status != "running":
         await _read_again_what_is_not_proven(session, job)
     job.status = "running"
     job.waiting_reason = None
     job.resume_at = None
     job.started_at = job.started_at or now()
-    # What an earlier attempt could not read, this one may.
-    job.warnings = []
-    job.partial = False
-    await _tell_parent(session, job)
+    if job.approved_plan is None:
+        # What an earlier attempt could not read, this one may.
+        job.warnings = []
+        job.partial = False
+    await tell_parent(session, job)
     return job
 
 
@@ -61,6 +64,16 @@ async def _read_again_what_is_not_proven(session: AsyncSession, job: SyncJob) ->
         update(StagedAsset)
         .where(StagedAsset.job_id == job.id, not_proven)
         .values(state="unread")
+        .execution_options(synchronize_session=False)
+    )
+
+
+async def _take_what_was_read_for_listed_now(session: AsyncSession, job: SyncJob) -> None:
+    """An approved plan is carried out as it was read; nothing is asked anew."""
+    await session.execute(
+        update(StagedAsset)
+        .where(StagedAsset.job_id == job.id)
+        .values(listed_in=job.attempt)
         .execution_options(synchronize_session=False)
     )
 
@@ -103,16 +116,15 @@ async def park(session: AsyncSession, queue: WorkQueue, job: SyncJob, pause: Pau
         session,
         work.sync(job.task, job.id, target, attempt=job.attempt, not_before=pause.resume_at),
     )
-    await _tell_parent(session, job)
+    await tell_parent(session, job)
 
 
 async def fail(session: AsyncSession, job: SyncJob, error: dict[str, Any]) -> None:
-    """End without applying anything."""
+    """End without applying anything. What was staged is swept up later."""
     job.status = "failed"
     job.error = error
     job.finished_at = now()
-    await clear_staging(session, job.id)
-    await _tell_parent(session, job)
+    await tell_parent(session, job)
 
 
 async def retry_after_crash(session: AsyncSession, queue: WorkQueue, job: SyncJob) -> None:
@@ -136,20 +148,7 @@ async def finish(session: AsyncSession, job: SyncJob) -> None:
     job.status = "completed"
     job.phase = "finished"
     job.finished_at = now()
-    await clear_staging(session, job.id)
-    await _tell_parent(session, job)
-
-
-async def clear_staging(session: AsyncSession, job_id: uuid.UUID) -> None:
-    """What was read has been applied, or never will be."""
-    for table in (StagedGrant, StagedUser, StagedAsset, StagedPartner):
-        await session.execute(delete(table).where(table.job_id == job_id))
-
-
-async def _tell_parent(session: AsyncSession, job: SyncJob) -> None:
-    if job.parent_id is not None:
-        await session.flush()
-        await roll_up(session, job.parent_id)
+    await tell_parent(session, job)
 
 
 def graph_failure(error: GraphError) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """What Meta does not do for a partner, remembered so that it is not asked for at each check.
 
-Two of our shorter ways are in no document of Meta's: people expanded into the rows of shared
-assets, and a read of a batch that is made with a token of its own. Where Meta refuses one, the
-plain way is taken, and the short one is tried again after a week.
+Three of our shorter ways are in no document of Meta's: people expanded into the rows of shared
+assets, contents and members expanded into those of asset groups, and a read of a batch that is made
+with a token of its own. Where Meta refuses one, the plain way is taken, and the short one is tried
+again after a week.
 """
 
 import uuid
@@ -16,6 +17,7 @@ from partner_connector.clock import now
 from partner_connector.models import Partner
 
 OWN_TOKENS = "tokens_in_batch"
+GROUPS_WITH_CONTENTS = "business_asset_groups"
 _TRIED_AGAIN_AFTER = timedelta(days=7)
 
 

@@ -7,19 +7,18 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from partner_connector.clock import now
 from partner_connector.database import clean, write_rows
 from partner_connector.graph import full_control, role_class
 from partner_connector.ids import new_id
-from partner_connector.models import StagedAsset, StagedGrant, StagedUser
-from partner_connector.sync.access import AccessRead, AssetToRead
+from partner_connector.models import StagedAsset, StagedUser
+from partner_connector.sync.access import AssetToRead
 from partner_connector.sync.shared_assets import SharedAsset
 
 # One Graph batch holds 50 operations, of which one asks whether Page tokens are heard.
-ASSETS_AT_A_TIME = 49
+ASSETS_IN_A_BATCH = 49
 
 _TWO_FACTOR = {"on": "on", "enabled": "on", "true": "on", "off": "off", "disabled": "off"}
 
@@ -90,7 +89,9 @@ def _short(value: Any, length: int) -> str | None:
     return clean(value, length) if value else None
 
 
-async def next_assets(session: AsyncSession, job_id: uuid.UUID, attempt: int) -> list[AssetToRead]:
+async def next_assets(
+    session: AsyncSession, job_id: uuid.UUID, attempt: int, number: int
+) -> list[AssetToRead]:
     """The next assets whose people are to be read; Pages come first, whose tokens are at hand."""
     query = (
         select(StagedAsset.type, StagedAsset.meta_id, StagedAsset.name)
@@ -100,62 +101,29 @@ async def next_assets(session: AsyncSession, job_id: uuid.UUID, attempt: int) ->
             StagedAsset.state == "unread",
         )
         .order_by(StagedAsset.type != "page", StagedAsset.type, StagedAsset.meta_id)
-        .limit(ASSETS_AT_A_TIME)
+        .limit(number)
     )
     return [AssetToRead(*row) for row in await session.execute(query)]
 
 
-async def stage_access(
-    session: AsyncSession, job_id: uuid.UUID, reads: Sequence[AccessRead]
-) -> None:
-    """Write who is assigned to these assets, and mark them as dealt with."""
-    for read in reads:
-        await session.execute(
-            delete(StagedGrant).where(
-                StagedGrant.job_id == job_id,
-                StagedGrant.asset_type == read.asset.type,
-                StagedGrant.asset_meta_id == read.asset.meta_id,
-            )
-        )
-        await session.execute(
-            update(StagedAsset)
-            .where(
-                StagedAsset.job_id == job_id,
-                StagedAsset.type == read.asset.type,
-                StagedAsset.meta_id == read.asset.meta_id,
-            )
-            .values(state="read" if read.is_complete else "refused", read_at=now())
-        )
-    grants = {
-        (read.asset.type, read.asset.meta_id, str(row["id"])): _grant(job_id, read.asset, row)
-        for read in reads
-        for row in read.rows
-    }
-    people = {str(row["id"]): _named_only(job_id, row) for read in reads for row in read.rows}
-    await write_rows(session, StagedUser, list(people.values()), key=("job_id", "meta_user_id"))
-    await write_rows(
-        session,
-        StagedGrant,
-        list(grants.values()),
-        key=("job_id", "asset_type", "asset_meta_id", "meta_user_id", "via"),
-        update=("tasks", "full_control"),
-    )
-
-
-def _grant(job_id: uuid.UUID, asset: AssetToRead, row: Mapping[str, Any]) -> dict[str, Any]:
+def staged_grant(
+    job_id: uuid.UUID, asset_type: str, meta_id: str, row: Mapping[str, Any], *, via: str
+) -> dict[str, Any]:
+    """That the user of this row may do its tasks on the asset."""
     tasks = sorted({clean(task, 100) for task in row.get("tasks") or ()})
     return {
         "job_id": job_id,
-        "asset_type": asset.type,
-        "asset_meta_id": asset.meta_id,
+        "asset_type": asset_type,
+        "asset_meta_id": meta_id,
         "meta_user_id": str(row["id"]),
-        "via": "direct",
+        "via": via,
         "tasks": tasks,
-        "full_control": full_control(asset.type, tasks),
+        "full_control": full_control(asset_type, tasks),
     }
 
 
-def _named_only(job_id: uuid.UUID, row: Mapping[str, Any]) -> dict[str, Any]:
+def named_only(job_id: uuid.UUID, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Somebody whom the business's own list of people may lack: the name is all that is known."""
     # The values of `user_type` are not documented (REFERENCE 3.2): only a hint is taken from it.
     is_system = "SYSTEM" in str(row.get("user_type", "")).upper()
     bare = _person(job_id, "system_user" if is_system else "person", row)

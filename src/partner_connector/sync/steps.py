@@ -26,6 +26,10 @@ log = structlog.get_logger()
 Step = Callable[[Workshop, Target, int], Awaitable[str]]
 
 
+class AttemptEnded(Exception):
+    """The job is no longer this attempt's: cancelled, taken over, or gone."""
+
+
 class TokenMissing(Exception):
     """There is no active token to read with. `pause` where one is just being proven."""
 
@@ -54,6 +58,8 @@ async def _run_step(shop: Workshop, step: Step, job_id: str, attempt: int) -> st
             target = await load_target(session, job)
         try:
             return await step(shop, target, attempt)
+        except AttemptEnded:
+            return STOP
         except (GraphError, UnreadableToken, TokenMissing) as error:
             async with shop.database.writing() as session:
                 mine = await progress.running_job(session, target.job_id, attempt)

@@ -15,8 +15,14 @@ from partner_connector import work
 from partner_connector.engine import INSTANCE
 from partner_connector.patience import StepCrashed
 from partner_connector.sync import integration_steps, partner_steps, progress
+from partner_connector.sync.leftovers import clear_staging
 from partner_connector.sync.steps import AGAIN, GO_ON, STOP, run_step
 from partner_connector.workshop import Workshop
+
+# What `begin` answers where a plan was approved: nothing is to be read.
+APPROVED = "approved"
+
+StepMethod = Callable[[str, int], Awaitable[str]]
 
 log = structlog.get_logger()
 
@@ -32,33 +38,28 @@ class SyncWorkflows(DBOSConfiguredInstance):
     @DBOS.workflow(name=work.SYNC_INTEGRATION)
     async def sync_integration(self, job_id: str, attempt: int) -> None:
         """List the partners, then start a check of each connected one."""
-        steps = (self.begin, self.read_partners, self.apply_partners)
-        await self._run(job_id, attempt, steps)
+        await self._run(
+            job_id, attempt, (self.read_partners, self.read_partners, self.apply_partners)
+        )
 
     @DBOS.workflow(name=work.SYNC_PARTNER)
     async def sync_partner(self, job_id: str, attempt: int) -> None:
         """Read one partner's assets, people and access, then apply them at once."""
-        steps = (
-            self.begin,
-            self.check_token,
-            self.read_theirs,
-            self.read_partner,
-            self.ask_owners,
-            self.read_access,
-            self.apply_users,
-        )
-        await self._run(job_id, attempt, steps)
+        await self._run(job_id, attempt, (self.read_partner, self.read_access, self.apply_users))
 
     async def _run(
-        self, job_id: str, attempt: int, steps: tuple[Callable[[str, int], Awaitable[str]], ...]
+        self, job_id: str, attempt: int, methods: tuple[StepMethod, StepMethod, StepMethod]
     ) -> None:
+        """Begin, read, read on, apply; or apply at once what somebody approved as it was read."""
+        read, read_on, apply = methods
         try:
-            for step in steps:
-                answer = await step(job_id, attempt)
-                while answer == AGAIN:
-                    answer = await step(job_id, attempt)
-                if answer == STOP:
-                    return
+            answer = await self.begin(job_id, attempt)
+            if answer == GO_ON:
+                answer = await read(job_id, attempt)
+            while answer == AGAIN:
+                answer = await read_on(job_id, attempt)
+            if answer != STOP and await apply(job_id, attempt) != STOP:
+                await self.clear_up(job_id, attempt)
         except Exception as error:
             await self.recover(job_id, attempt, str(StepCrashed.of(error)))
 
@@ -67,7 +68,9 @@ class SyncWorkflows(DBOSConfiguredInstance):
         """Take the job, if it is this attempt's turn."""
         async with self.shop.database.writing() as session:
             job = await progress.begin(session, uuid.UUID(job_id), attempt)
-        return STOP if job is None else GO_ON
+            if job is None:
+                return STOP
+            return GO_ON if job.approved_plan is None else APPROVED
 
     @DBOS.step(name="read_partners")
     async def read_partners(self, job_id: str, attempt: int) -> str:
@@ -79,25 +82,10 @@ class SyncWorkflows(DBOSConfiguredInstance):
         """Staged businesses become partners; the connected ones are checked."""
         return await run_step(self.shop, integration_steps.apply, job_id, attempt)
 
-    @DBOS.step(name="check_token")
-    async def check_token(self, job_id: str, attempt: int) -> str:
-        """Is the token alive, and does it see as much as when it was proven?"""
-        return await run_step(self.shop, partner_steps.check_token, job_id, attempt)
-
-    @DBOS.step(name="read_theirs")
-    async def read_theirs(self, job_id: str, attempt: int) -> str:
-        """What the partner shares with us, into staging."""
-        return await run_step(self.shop, partner_steps.read_theirs, job_id, attempt)
-
     @DBOS.step(name="read_partner")
     async def read_partner(self, job_id: str, attempt: int) -> str:
-        """What we share with the partner, its people and most of their access, into staging."""
+        """The token's view, shares, people and most of their access, into staging."""
         return await run_step(self.shop, partner_steps.read_partner, job_id, attempt)
-
-    @DBOS.step(name="ask_owners")
-    async def ask_owners(self, job_id: str, attempt: int) -> str:
-        """Are shares that are no longer listed really gone?"""
-        return await run_step(self.shop, partner_steps.ask_owners, job_id, attempt)
 
     @DBOS.step(name="read_access")
     async def read_access(self, job_id: str, attempt: int) -> str:
@@ -108,6 +96,12 @@ class SyncWorkflows(DBOSConfiguredInstance):
     async def apply_users(self, job_id: str, attempt: int) -> str:
         """Staging becomes partner users, in one transaction."""
         return await run_step(self.shop, partner_steps.apply, job_id, attempt)
+
+    @DBOS.step(name="clear_up")
+    async def clear_up(self, job_id: str, attempt: int) -> str:
+        """What was staged has been applied; if this is cut off, the sweeper finds it."""
+        await clear_staging(self.shop.database, uuid.UUID(job_id))
+        return GO_ON
 
     # Tried for some minutes: what crashed the step, a database that is away, may last that long.
     @DBOS.step(name="recover_job", retries_allowed=True, interval_seconds=2.0, max_attempts=8)

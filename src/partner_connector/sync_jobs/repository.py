@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.errors import found
-from partner_connector.models import SyncJob
+from partner_connector.models import PlannedChange, SyncJob, Token
 from partner_connector.models.sync_job import UNFINISHED
 from partner_connector.pagination import KeysetOrder, PageRequest
 
@@ -49,26 +49,43 @@ class SyncJobRepository:
         self.session = session
         self.workspace_id = workspace_id
 
-    async def get(self, job_id: uuid.UUID) -> SyncJob:
-        """One job. Raises `NotFound`."""
+    async def get(self, job_id: uuid.UUID, *, lock: bool = False) -> SyncJob:
+        """One job; with `lock` its row stays locked until the end. Raises `NotFound`."""
         query = select(SyncJob).where(
             SyncJob.workspace_id == self.workspace_id, SyncJob.id == job_id
         )
-        return found(await self.session.scalar(query))
+        return found(await self.session.scalar(query.with_for_update() if lock else query))
+
+    async def lock_with_children(self, job_id: uuid.UUID) -> tuple[SyncJob, list[SyncJob]]:
+        """One job and its unfinished children, all locked. Raises `NotFound`.
+
+        Everybody locks children before their parent. A parent that got its children while we
+        waited for it is therefore let go and locked anew; it gets them once.
+        """
+        while True:
+            async with self.session.begin_nested() as attempt:
+                children = list(await self.session.scalars(self._locked_children(job_id)))
+                job = await self.get(job_id, lock=True)
+                if len(children) == await self._count_unfinished_children(job_id):
+                    return job, children
+                await attempt.rollback()
 
     async def unfinished(
         self, integration_id: uuid.UUID, partner_id: uuid.UUID | None
     ) -> SyncJob | None:
-        """The one job that is not done yet for this target, if there is one."""
-        same_partner = (
-            SyncJob.partner_id.is_(None) if partner_id is None else SyncJob.partner_id == partner_id
-        )
+        """The one job that is not done yet for this target, if there is one.
+
+        A check of all partners in which only plans wait for an answer is over.
+        """
         query = select(SyncJob).where(
             SyncJob.workspace_id == self.workspace_id,
             SyncJob.integration_id == integration_id,
-            same_partner,
             SyncJob.status.in_(UNFINISHED),
         )
+        if partner_id is None:
+            query = query.where(SyncJob.partner_id.is_(None), SyncJob.finished_at.is_(None))
+        else:
+            query = query.where(SyncJob.partner_id == partner_id)
         return await self.session.scalar(query)
 
     async def add(self, job: SyncJob) -> bool:
@@ -89,3 +106,37 @@ class SyncJobRepository:
         order = KeysetOrder([SyncJob.__table__.c.id], descending=True)
         rows, cursor = await page.fetch(self.session, self.workspace_id, query, order)
         return [row[0] for row in rows], cursor
+
+    async def plan_page(
+        self, page: PageRequest, job: SyncJob
+    ) -> tuple[list[PlannedChange], str | None]:
+        """What the job is about to change, in its order."""
+        query = select(PlannedChange).where(PlannedChange.job_id == job.id)
+        order = KeysetOrder([PlannedChange.__table__.c.id])
+        rows, cursor = await page.fetch(self.session, self.workspace_id, query, order)
+        return [row[0] for row in rows], cursor
+
+    async def active_token_id(self, job: SyncJob) -> uuid.UUID | None:
+        """The token that the job's partner is connected with now."""
+        query = select(Token.id).where(
+            Token.workspace_id == self.workspace_id,
+            Token.integration_id == job.integration_id,
+            Token.partner_id == job.partner_id,
+            Token.state == "active",
+        )
+        return await self.session.scalar(query)
+
+    def _locked_children(self, job_id: uuid.UUID) -> Select[SyncJob]:
+        query = select(SyncJob).where(*self._unfinished_children(job_id))
+        return query.order_by(SyncJob.id).with_for_update()
+
+    async def _count_unfinished_children(self, job_id: uuid.UUID) -> int:
+        query = select(func.count()).where(*self._unfinished_children(job_id))
+        return await self.session.scalar(query) or 0
+
+    def _unfinished_children(self, job_id: uuid.UUID) -> tuple[ColumnElement[bool], ...]:
+        return (
+            SyncJob.workspace_id == self.workspace_id,
+            SyncJob.parent_id == job_id,
+            SyncJob.status.in_(UNFINISHED),
+        )

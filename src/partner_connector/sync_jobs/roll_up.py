@@ -19,16 +19,23 @@ def rolled_up(children: Counter[str]) -> str:
     for status in _ORDER:
         if children[status]:
             return status
-    if children["cancelled"] and not children["completed"]:
-        return "cancelled"
-    return "completed"
+    # Complete is said only where all of it is.
+    return "cancelled" if children["cancelled"] else "completed"
+
+
+async def tell_parent(session: AsyncSession, job: SyncJob) -> None:
+    """Roll the parent up, once this job's row is as it should be. Locks the parent."""
+    if job.parent_id is not None:
+        await session.flush()
+        await roll_up(session, job.parent_id)
 
 
 async def roll_up(session: AsyncSession, parent_id: uuid.UUID) -> None:
     """Bring the parent up to date, in the transaction that changed a child.
 
     The parent's row is locked first: two children that end at the same moment would otherwise
-    each see the other one running, and the parent would never end.
+    each see the other one running, and the parent would never end. A parent has ended when only
+    plans wait for an answer: whatever follows from those changes its status and not its end.
     """
     parent = await session.scalar(
         select(SyncJob)
@@ -66,5 +73,5 @@ async def roll_up(session: AsyncSession, parent_id: uuid.UUID) -> None:
     parent.done = children.total() - unfinished
     parent.phase = "checking_partners" if unfinished else "finished"
     parent.partial = parent.partial or bool(partial_children)
-    if not unfinished:
+    if unfinished == children["halted"]:
         parent.finished_at = parent.finished_at or now()

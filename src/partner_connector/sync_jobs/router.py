@@ -11,9 +11,11 @@ from partner_connector.dependencies import (
     ContextDep,
     PageDep,
     ReadSession,
+    RequestId,
     SyncsReader,
     SyncsRunner,
     WaitSeconds,
+    WriteSession,
 )
 from partner_connector.ids import PartnerId, SyncJobId, encode
 from partner_connector.models import SyncJob
@@ -21,6 +23,7 @@ from partner_connector.models.sync_job import UNFINISHED
 from partner_connector.partners.repository import PartnerRepository
 from partner_connector.schemas import GivenInstant
 from partner_connector.sync_jobs import service
+from partner_connector.sync_jobs.cancelling import cancel
 from partner_connector.sync_jobs.repository import SyncJobFilter, SyncJobRepository
 from partner_connector.sync_jobs.schemas import (
     SyncJobCreate,
@@ -76,15 +79,25 @@ async def answer_with_job(
         async with context.database.reading() as session:
             return await SyncJobRepository(session, job.workspace_id).get(job.id)
 
-    def is_final(row: SyncJob) -> bool:
-        # A parent is `failed` with its first failed child, and finished with its last one.
-        return row.status not in UNFINISHED and row.finished_at is not None
+    def is_at_rest(row: SyncJob) -> bool:
+        return _has_ended(row) or _waits_for_an_answer(row)
 
-    current = await waiting.until(is_final, read, wait, context.draining)
+    current = await waiting.until(is_at_rest, read, wait, context.draining)
     waiting.accepted(
-        response, location=job_location(current.id), is_final=is_final(current), waited=wait
+        response, location=job_location(current.id), is_final=_has_ended(current), waited=wait
     )
     return sync_job_view(current)
+
+
+def _has_ended(job: SyncJob) -> bool:
+    # A parent is `failed` with its first failed child, and finished with its last one.
+    return job.status not in UNFINISHED and job.finished_at is not None
+
+
+def _waits_for_an_answer(job: SyncJob) -> bool:
+    # A parent is `halted` with its first halted child, while others may still run.
+    is_parent = job.partner_id is None
+    return job.status == "halted" and (not is_parent or job.finished_at is not None)
 
 
 def job_location(job_id: uuid.UUID) -> str:
@@ -124,3 +137,15 @@ async def get_sync_job(job_id: SyncJobId, caller: SyncsReader, session: ReadSess
     """Status, progress, counts and, where it did not complete, why."""
     job = await SyncJobRepository(session, caller.workspace_id).get(job_id)
     return sync_job_view(job)
+
+
+@router.post(
+    "/sync-jobs/{job_id}/cancel", operation_id="cancelSyncJob", summary="Cancel a sync job"
+)
+async def cancel_sync_job(
+    job_id: SyncJobId, caller: SyncsRunner, session: WriteSession, request_id: RequestId
+) -> SyncJobView:
+    """Takes effect at once: what was read is not applied. With a check of all partners those that
+    are not done yet are cancelled; what has been applied stays. Cancelling again changes nothing.
+    """
+    return sync_job_view(await cancel(session, caller, request_id, job_id))

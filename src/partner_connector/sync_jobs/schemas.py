@@ -108,6 +108,10 @@ class SyncJobView(Answer):
     partial: bool = Field(description="True where something could not be read; see `warnings`.")
     warnings: list[SyncWarning] = Field(max_length=1000)
     error: SyncError | None
+    plan_expires_at: Instant | None = Field(
+        description="Until when the plan of a job that the safeguard halted can be approved; null "
+        "where it never halted."
+    )
     created_at: Instant
     started_at: Instant | None
     finished_at: Instant | None

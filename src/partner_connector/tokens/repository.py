@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.errors import found
-from partner_connector.models import Partner, Token, TokenValidation
+from partner_connector.models import Capability, Partner, Token, TokenValidation
 from partner_connector.sealing.public import SealedToken
 
 
@@ -89,6 +89,13 @@ class TokenRepository:
             .limit(10)
         )
         return [(token, name) for token, name in (await self.session.execute(query)).all()]
+
+    async def capability(self, partner_id: uuid.UUID, *, lock: bool = False) -> Capability | None:
+        """What the partner's token sees; None before its first check."""
+        query = select(Capability).where(
+            Capability.workspace_id == self.workspace_id, Capability.partner_id == partner_id
+        )
+        return await self.session.scalar(query.with_for_update() if lock else query)
 
     async def get_validation(self, validation_id: uuid.UUID) -> TokenValidation:
         """One proof. Raises `NotFound`."""

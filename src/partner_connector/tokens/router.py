@@ -12,18 +12,22 @@ from partner_connector.dependencies import (
     ContextDep,
     PartnersReader,
     ReadSession,
+    RequestId,
+    SyncsApprover,
     TokensWriter,
     WaitSeconds,
     WriteSession,
 )
 from partner_connector.ids import PartnerId, ValidationId, encode
-from partner_connector.models import Token, TokenValidation
+from partner_connector.models import Capability, Token, TokenValidation
 from partner_connector.partners.repository import PartnerRepository
 from partner_connector.sealing.keyring import ALGORITHM
 from partner_connector.sealing.public import SealingKey
 from partner_connector.tokens import intake, service
+from partner_connector.tokens.narrowing import accept
 from partner_connector.tokens.repository import TokenRepository
 from partner_connector.tokens.schemas import (
+    CapabilityAcceptance,
     PartnerDisconnected,
     PartnerTokenView,
     ResidualAccess,
@@ -159,21 +163,44 @@ async def get_partner_token(
     """Facts only. No operation returns a token or a part of one."""
     partner = await PartnerRepository(session, caller.workspace_id).get(partner_id)
     tokens = TokenRepository(session, caller.workspace_id)
-    token = await tokens.active(partner.integration_id, partner.id)
-    if token is None:
-        raise service.TokenNotConnected
-    return token_view(token)
+    token = await service.require_active(tokens, partner)
+    return token_view(token, await tokens.capability(partner.id))
 
 
-def token_view(token: Token) -> PartnerTokenView:
-    """A token row without its ciphertext."""
-    system_user = SystemUserView(
-        id=token.system_user_id, name=token.system_user_name, role=token.system_user_role
-    )
-    names = set(PartnerTokenView.model_fields) - {"system_user"}
-    return PartnerTokenView(
-        system_user=system_user, **{name: getattr(token, name) for name in names}
-    )
+def token_view(token: Token, capability: Capability | None) -> PartnerTokenView:
+    """A token row without its ciphertext, and what the token sees less than it did."""
+    derived: dict[str, Any] = {
+        "system_user": SystemUserView(
+            id=token.system_user_id, name=token.system_user_name, role=token.system_user_role
+        ),
+        "narrowed": capability.narrowed if capability else [],
+        "capability_checked_at": capability.observed_at if capability else None,
+    }
+    names = set(PartnerTokenView.model_fields) - set(derived)
+    return PartnerTokenView(**derived, **{name: getattr(token, name) for name in names})
+
+
+@router.post(
+    "/partners/{partner_id}/token/accept-capabilities",
+    operation_id="acceptTokenCapabilities",
+    summary="Accept that a token sees less",
+)
+async def accept_token_capabilities(
+    partner_id: PartnerId,
+    caller: SyncsApprover,
+    session: WriteSession,
+    request_id: RequestId,
+    body: CapabilityAcceptance | None = None,
+) -> PartnerTokenView:
+    """For a narrowing that is meant: from now on what the token sees is taken for all there is, and
+    people whom it does not see are removed again.
+    """
+    partner = await PartnerRepository(session, caller.workspace_id).get(partner_id)
+    tokens = TokenRepository(session, caller.workspace_id)
+    token = await service.require_active(tokens, partner)
+    expected = body.narrowed if body else None
+    capability = await accept(tokens, caller, request_id, partner, expected)
+    return token_view(token, capability)
 
 
 @router.delete(

@@ -1,9 +1,11 @@
 """Tokens and their proof on the wire: facts about a token, never the token."""
 
+from typing import Annotated
+
 from pydantic import Field
 
 from partner_connector.ids import PartnerId, TokenId, ValidationId
-from partner_connector.schemas import Answer, Instant, open_enum
+from partner_connector.schemas import Answer, Body, Instant, open_enum
 from partner_connector.tokens.intake import TokenIntake
 
 CHECK_IDS = (
@@ -26,8 +28,20 @@ CHECK_IDS = (
 )
 
 
+Narrowed = Annotated[
+    list[Annotated[str, Field(max_length=2000)]],
+    Field(max_length=1000, examples=[["ads_read is gone"]]),
+]
+
+
 class TokenConnect(TokenIntake):
     """The partner's system-user token, in clear or sealed."""
+
+
+class CapabilityAcceptance(Body):
+    """What is accepted. Without it: all that the token view shows now."""
+
+    narrowed: Narrowed | None = None
 
 
 class TokenCheck(Answer):
@@ -112,6 +126,13 @@ class PartnerTokenView(Answer):
         "unreadable",
         "unknown",
         description="What the last proof said.",
+    )
+    narrowed: Narrowed = Field(
+        description="In what the token sees less than at the last complete check. While there is "
+        "anything, nobody is removed."
+    )
+    capability_checked_at: Instant | None = Field(
+        description="When a check last looked at what the token sees."
     )
     last_checked_at: Instant | None
     created_at: Instant

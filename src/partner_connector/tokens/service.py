@@ -8,7 +8,7 @@ from partner_connector import work
 from partner_connector.clock import now
 from partner_connector.engine import WorkQueue
 from partner_connector.errors import NotFound
-from partner_connector.models import Partner, TokenValidation
+from partner_connector.models import Partner, Token, TokenValidation
 from partner_connector.sealing.public import SealedToken
 from partner_connector.tokens.repository import TokenRepository
 
@@ -39,6 +39,14 @@ async def submit(
     validation = await tokens.add_validation(candidate, purpose)
     await queue.enqueue(session, work.validate_token(validation.id, partner_id or integration_id))
     return validation
+
+
+async def require_active(tokens: TokenRepository, partner: Partner) -> Token:
+    """The token that the partner is connected with. Raises `TokenNotConnected`."""
+    token = await tokens.active(partner.integration_id, partner.id)
+    if token is None:
+        raise TokenNotConnected
+    return token
 
 
 async def disconnect(tokens: TokenRepository, partner: Partner) -> None:

@@ -1,0 +1,1 @@
+"""Who decided what: written with each decision, read by auditors."""

@@ -1,0 +1,77 @@
+"""`/v1/sync-jobs/{id}/plan`: what the safeguard halted, for somebody to decide."""
+
+from fastapi import APIRouter, Response
+
+from partner_connector.clock import now
+from partner_connector.dependencies import (
+    ContextDep,
+    PageDep,
+    ReadSession,
+    RequestId,
+    SyncsApprover,
+    SyncsReader,
+    WaitSeconds,
+    WriteSession,
+)
+from partner_connector.ids import SyncJobId
+from partner_connector.sync_jobs import plans
+from partner_connector.sync_jobs.plan_schemas import (
+    SyncPlanDecision,
+    SyncPlanView,
+    sync_plan_view,
+)
+from partner_connector.sync_jobs.repository import SyncJobRepository
+from partner_connector.sync_jobs.router import FINISHED_WHILE_WAITING, answer_with_job
+from partner_connector.sync_jobs.schemas import SyncJobView, sync_job_view
+
+router = APIRouter(prefix="/v1/sync-jobs/{job_id}/plan", tags=["Sync jobs"])
+
+
+@router.get("", operation_id="getSyncPlan", summary="Get the plan of a halted job")
+async def get_sync_plan(
+    job_id: SyncJobId, caller: SyncsReader, session: ReadSession, page: PageDep
+) -> SyncPlanView:
+    """Every change that the job would make, in its order. Nothing of it has been applied."""
+    jobs = SyncJobRepository(session, caller.workspace_id)
+    job = await jobs.get(job_id)
+    status = plans.plan_status(job, await jobs.active_token_id(job), now())
+    changes, cursor = await jobs.plan_page(page, job)
+    return sync_plan_view(job, plans.plan_of(job), status, changes, cursor)
+
+
+@router.post(
+    "/approve",
+    operation_id="approveSyncPlan",
+    summary="Approve the plan of a halted job",
+    status_code=202,
+    responses=FINISHED_WHILE_WAITING,
+)
+async def approve_sync_plan(
+    job_id: SyncJobId,
+    caller: SyncsApprover,
+    context: ContextDep,
+    request_id: RequestId,
+    response: Response,
+    wait: WaitSeconds,
+    body: SyncPlanDecision | None = None,
+) -> SyncJobView:
+    """The job goes on and carries the plan out, if it is still the same plan by then; else it
+    halts again with the new one.
+    """
+    async with context.database.writing() as session:
+        digest = body.digest if body else None
+        job = await plans.approve(session, context.queue, caller, request_id, job_id, digest)
+    return await answer_with_job(context, response, job, wait)
+
+
+@router.post("/reject", operation_id="rejectSyncPlan", summary="Reject the plan of a halted job")
+async def reject_sync_plan(
+    job_id: SyncJobId,
+    caller: SyncsApprover,
+    session: WriteSession,
+    request_id: RequestId,
+    body: SyncPlanDecision | None = None,
+) -> SyncJobView:
+    """The job is cancelled and nothing of its plan is applied."""
+    digest = body.digest if body else None
+    return sync_job_view(await plans.reject(session, caller, request_id, job_id, digest))

@@ -1,0 +1,68 @@
+"""Accepting that a token sees less than it did. `sync.capability` finds out that it does.
+
+Meta leaves out of its lists what a token may not see, so a narrower view looks as if people had
+left. Only somebody who knows that the narrowing was meant can say that they have.
+"""
+
+from collections.abc import Sequence
+
+from partner_connector.audit.service import record
+from partner_connector.auth import Caller
+from partner_connector.clock import now
+from partner_connector.errors import Conflict
+from partner_connector.ids import encode
+from partner_connector.models import Capability, Partner
+from partner_connector.tokens.repository import TokenRepository
+
+
+class NothingNarrowed(Conflict):
+    """The token sees as much as it did."""
+
+    code = "nothing_narrowed"
+    title = "There is nothing to accept"
+    description = "The token sees as much as at the last complete check."
+
+
+class NarrowingChanged(Conflict):
+    """What the caller read is not what there is to accept now."""
+
+    code = "narrowing_changed"
+    title = "The token's view has changed"
+    description = (
+        "What the token sees is no longer what you named, or a check is looking at it just now. "
+        "Read the token again, after the check if one runs."
+    )
+
+
+async def accept(
+    tokens: TokenRepository,
+    caller: Caller,
+    request_id: str,
+    partner: Partner,
+    expected: Sequence[str] | None,
+) -> Capability:
+    """Take what was observed for what is proven. `expected` is what the caller has read.
+
+    Raises `NothingNarrowed` and `NarrowingChanged`.
+    """
+    capability = await tokens.capability(partner.id, lock=True)
+    if capability is None or not capability.narrowed:
+        raise NothingNarrowed
+    narrowed = capability.narrowed
+    if expected is not None and list(expected) != narrowed:
+        raise NarrowingChanged
+    # A check that is under way has noted a part of what it sees, and has not compared it yet.
+    if "assets" not in (capability.observed or {}):
+        raise NarrowingChanged
+    capability.proven = capability.observed
+    capability.proven_at = now()
+    capability.narrowed = []
+    await record(
+        tokens.session,
+        caller,
+        request_id,
+        action="capabilities.accepted",
+        subject=encode("ptn", partner.id),
+        details={"narrowed": narrowed},
+    )
+    return capability

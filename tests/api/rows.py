@@ -1,0 +1,259 @@
+"""Rows as the worker or an operator would have written them."""
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, select
+
+from partner_connector.clock import now
+from partner_connector.database import Database
+from partner_connector.ids import encode, new_id
+from partner_connector.models import (
+    Asset,
+    AssetShare,
+    AuditEvent,
+    Base,
+    Capability,
+    Change,
+    Grant,
+    Integration,
+    Partner,
+    PartnerUser,
+    PlannedChange,
+    SyncJob,
+    Token,
+    TokenValidation,
+)
+
+SEEN_AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+
+def meta_id() -> str:
+    """An id as Meta gives them: digits, and never the same twice."""
+    return str(new_id().int)[:20] + str(uuid.uuid4().int)[:10]
+
+
+def integration(workspace_id: uuid.UUID, **values: Any) -> Integration:
+    """Our own business."""
+    given: dict[str, Any] = {
+        "name": "Acme",
+        "meta_business_id": meta_id(),
+        "app_id": "2965389650414399",
+        "schedule": {"frequency": "daily", "paused": False},
+        "graph_version": "v26.0",
+        "id": new_id(),
+    }
+    return Integration(workspace_id=workspace_id, **(given | values))
+
+
+def partner(of: Integration, **values: Any) -> Partner:
+    """A business that shares assets with ours."""
+    given: dict[str, Any] = {
+        "name": "Northwind",
+        "meta_business_id": meta_id(),
+        "relationship": "agency",
+        "id": new_id(),
+    }
+    return Partner(workspace_id=of.workspace_id, integration_id=of.id, **(given | values))
+
+
+def token(of: Partner, **values: Any) -> Token:
+    """A partner's active token, with a ciphertext that nobody will open.
+
+    With `partner_id=None` it is that of the integration.
+    """
+    given: dict[str, Any] = {
+        "version": 1,
+        "state": "active",
+        "sealed": b"ciphertext",
+        "sealed_as": "at_rest",
+        "key_id": "sk_0123456789abcdef",
+        "health": "healthy",
+        "scopes": ["business_management"],
+        "partner_id": of.id,
+        "id": new_id(),
+    }
+    return Token(workspace_id=of.workspace_id, integration_id=of.integration_id, **(given | values))
+
+
+def validation(of: Token, **values: Any) -> TokenValidation:
+    """A completed proof."""
+    given: dict[str, Any] = {
+        "purpose": "connect",
+        "status": "completed",
+        "verdict": "connectable",
+        "id": new_id(),
+    }
+    return TokenValidation(
+        workspace_id=of.workspace_id,
+        integration_id=of.integration_id,
+        partner_id=of.partner_id,
+        token_id=of.id,
+        **(given | values),
+    )
+
+
+def sync_job(of: Partner, **values: Any) -> SyncJob:
+    """A completed check for updates."""
+    given: dict[str, Any] = {
+        "task": "sync_partner",
+        "trigger": "api",
+        "status": "completed",
+        "partner_id": of.id,
+        "id": new_id(),
+    }
+    return SyncJob(
+        workspace_id=of.workspace_id, integration_id=of.integration_id, **(given | values)
+    )
+
+
+DIGEST = "0123456789abcdef" * 4
+
+
+def plan(made_with: Token | None, **values: Any) -> dict[str, Any]:
+    """Why a job was halted, as the worker stores it."""
+    given: dict[str, Any] = {
+        "digest": DIGEST,
+        "users": 5,
+        "removals": 2,
+        "percent": 20,
+        "counts": {"access_revoked": 2, "user_left": 2},
+        "created_at": SEEN_AT.isoformat(),
+        "token_id": None if made_with is None else str(made_with.id),
+    }
+    return given | values
+
+
+def halted_job(of: Partner, made_with: Token | None = None, **values: Any) -> SyncJob:
+    """A check that the safeguard halted, with a plan that is open."""
+    given: dict[str, Any] = {
+        "status": "halted",
+        "phase": "applying",
+        "plan": plan(made_with),
+        "plan_expires_at": now() + timedelta(hours=1),
+    }
+    return sync_job(of, **(given | values))
+
+
+def planned(of: SyncJob, **values: Any) -> PlannedChange:
+    """Something that the job is about to change: someone leaves."""
+    given: dict[str, Any] = {
+        "kind": "user_left",
+        "partner_id": of.partner_id,
+        "partner_user_id": new_id(),
+        "before": {"name": "Ada Example", "email": None},
+    }
+    return PlannedChange(job_id=of.id, **(given | values))
+
+
+def change(at: Partner, **values: Any) -> Change:
+    """Something that changed at the partner: it was listed. `publish` gives it its place."""
+    given: dict[str, Any] = {
+        "kind": "partner_listed",
+        "occurred_at": SEEN_AT,
+        "after": {"name": at.name},
+        "job_id": new_id(),
+    }
+    return Change(workspace_id=at.workspace_id, partner_id=at.id, **(given | values))
+
+
+def capability(of: Partner, **values: Any) -> Capability:
+    """What the partner's token sees: less than it did."""
+    given: dict[str, Any] = {
+        "proven": {"scopes": ["ads_read"], "granular": {}, "role": "ADMIN", "assets": {}},
+        "proven_at": SEEN_AT,
+        "observed": {"scopes": [], "granular": {}, "role": "ADMIN", "assets": {}},
+        "observed_at": SEEN_AT,
+        "narrowed": ["ads_read is gone"],
+    }
+    return Capability(workspace_id=of.workspace_id, partner_id=of.id, **(given | values))
+
+
+def audit_event(workspace_id: uuid.UUID, **values: Any) -> AuditEvent:
+    """That somebody decided something."""
+    given: dict[str, Any] = {
+        "occurred_at": SEEN_AT,
+        "api_key_id": new_id(),
+        "request_id": "req_01k9z3v0e8fjt9m2c4r6w8xabc",
+        "action": "sync_job.cancelled",
+        "subject": encode("job", new_id()),
+        "details": {},
+        "id": new_id(),
+    }
+    return AuditEvent(workspace_id=workspace_id, **(given | values))
+
+
+def partner_user(of: Partner, **values: Any) -> PartnerUser:
+    """Someone at the partner."""
+    given: dict[str, Any] = {
+        "meta_user_id": meta_id(),
+        "kind": "person",
+        "name": "Ada Example",
+        "email": "ada@example.com",
+        "first_seen_at": SEEN_AT,
+        "last_seen_at": SEEN_AT,
+        "id": new_id(),
+    }
+    return PartnerUser(
+        workspace_id=of.workspace_id,
+        integration_id=of.integration_id,
+        partner_id=of.id,
+        **(given | values),
+    )
+
+
+def asset(of: Integration, **values: Any) -> Asset:
+    """Something that is shared."""
+    given: dict[str, Any] = {
+        "type": "ad_account",
+        "meta_id": meta_id(),
+        "name": "Spring campaign",
+        "id": new_id(),
+    }
+    return Asset(workspace_id=of.workspace_id, integration_id=of.id, **(given | values))
+
+
+def share(of: Asset, with_: Partner) -> AssetShare:
+    """That the asset is shared with the partner."""
+    return AssetShare(
+        workspace_id=of.workspace_id,
+        partner_id=with_.id,
+        asset_id=of.id,
+        direction="ours_shared_to_partner",
+        permitted_tasks=["ADVERTISE"],
+        first_seen_at=SEEN_AT,
+    )
+
+
+def grant(of: Asset, to: PartnerUser, **values: Any) -> Grant:
+    """That someone may work on the asset."""
+    given: dict[str, Any] = {"tasks": ["ADVERTISE"], "full_control": False}
+    return Grant(
+        workspace_id=of.workspace_id,
+        partner_id=to.partner_id,
+        partner_user_id=to.id,
+        asset_id=of.id,
+        granted_at=SEEN_AT,
+        **(given | values),
+    )
+
+
+async def publish(database: Database, *changes: Change) -> None:
+    """Append the changes to the feed of their workspace."""
+    async with database.writing() as session:
+        for each in changes:
+            query = select(func.max(Change.sequence)).where(
+                Change.workspace_id == each.workspace_id
+            )
+            each.sequence = (await session.scalar(query) or 0) + 1
+            session.add(each)
+            await session.flush()
+
+
+async def store(database: Database, *rows: Base) -> None:
+    """Write the rows in the order in which they were given."""
+    async with database.writing() as session:
+        for row in rows:
+            session.add(row)
+            await session.flush()

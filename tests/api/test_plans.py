@@ -1,0 +1,263 @@
+"""A check that the safeguard halted: its plan is read, approved or rejected."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any, cast
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import select, update
+
+from partner_connector.auth import Caller
+from partner_connector.clock import now
+from partner_connector.context import ApiContext
+from partner_connector.database import Database
+from partner_connector.ids import encode, new_id
+from partner_connector.models import AuditEvent, SyncJob, Token
+from partner_connector.sync_jobs import plans
+from tests.api import rows
+from tests.api.engine_rows import enqueued
+from tests.api.problems import assert_problem
+from tests.api.rows import DIGEST
+from tests.api.world import World
+
+ONLY_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+OTHER_DIGEST = "f" * 64
+
+Halt = Callable[..., Awaitable[tuple[SyncJob, str]]]
+
+
+@pytest.fixture
+def halt(database: Database, world: World) -> Halt:
+    """Halts a check of the connected partner, and answers it with the address of its plan."""
+
+    async def halt(**values: Any) -> tuple[SyncJob, str]:
+        job = rows.halted_job(world.partner, world.token, **values)
+        await rows.store(database, job)
+        return job, f"/v1/sync-jobs/{encode('job', job.id)}/plan"
+
+    return halt
+
+
+async def stored(database: Database, job: SyncJob) -> SyncJob:
+    """The job as it is in the database now."""
+    async with database.reading() as session:
+        return await session.get_one(SyncJob, job.id)
+
+
+async def audited(database: Database) -> list[AuditEvent]:
+    """What was put on record since the world was made, oldest first."""
+    async with database.reading() as session:
+        events = await session.scalars(select(AuditEvent).order_by(AuditEvent.id))
+        return list(events)[1:]
+
+
+async def test_the_plan(
+    api: httpx.AsyncClient, database: Database, world: World, halt: Halt
+) -> None:
+    """Numbers and every change, in order, and nothing of the token that it was made with."""
+    job, url = await halt()
+    user_id, asset_id = new_id(), new_id()
+    grant = {"via": "direct", "tasks": ["ANALYZE"], "full_control": False}
+    await rows.store(
+        database,
+        rows.planned(
+            job, kind="access_revoked", partner_user_id=user_id, asset_id=asset_id, before=grant
+        ),
+        rows.planned(job, partner_user_id=user_id),
+    )
+    answer = await api.get(url)
+    shown = answer.json()
+    expires_at = shown.pop("expires_at")
+    assert expires_at > shown["created_at"]
+    assert shown == {
+        "job_id": encode("job", job.id),
+        "digest": DIGEST,
+        "status": "open",
+        "created_at": "2026-11-01T12:00:00.000Z",
+        "users": 5,
+        "removals": 2,
+        "safeguard_percent": 20,
+        "counts": {"access_revoked": 2, "user_left": 2},
+        "items": [
+            {
+                "kind": "access_revoked",
+                "partner_id": world.ids["ptn"],
+                "partner_user_id": encode("usr", user_id),
+                "asset_id": encode("ast", asset_id),
+                "before": grant,
+                "after": None,
+            },
+            {
+                "kind": "user_left",
+                "partner_id": world.ids["ptn"],
+                "partner_user_id": encode("usr", user_id),
+                "asset_id": None,
+                "before": {"name": "Ada Example", "email": None},
+                "after": None,
+            },
+        ],
+        "next_cursor": None,
+    }
+    assert str(world.token.id) not in answer.text
+    of_job = (await api.get(url.removesuffix("/plan"))).json()
+    assert (of_job["status"], of_job["plan_expires_at"]) == ("halted", expires_at)
+
+
+async def test_approve(
+    api: httpx.AsyncClient, database: Database, world: World, halt: Halt
+) -> None:
+    """The job goes on as its next attempt; approving once more changes nothing."""
+    parent = rows.sync_job(
+        world.partner,
+        partner_id=None,
+        task="sync_integration",
+        status="halted",
+        own_work_done=True,
+        finished_at=now(),
+    )
+    await rows.store(database, parent)
+    job, url = await halt(parent_id=parent.id, attempt=3)
+    answer = await api.post(f"{url}/approve", json={"digest": DIGEST})
+    assert answer.status_code == 202
+    assert answer.headers["location"] == url.removesuffix("/plan")
+    shown = answer.json()
+    assert (shown["status"], shown["attempt"]) == ("running", 4)
+    assert shown["progress"] == {"phase": "applying", "done": 0, "total": None}
+    assert (await stored(database, job)).approved_plan == DIGEST
+    assert await enqueued(database) == [f"sync_partner:{job.id}:4"]
+    above = await stored(database, parent)
+    assert (above.status, above.finished_at) == ("running", parent.finished_at)
+    assert (await api.get(url)).json()["status"] == "approved"
+    for body in ({"digest": DIGEST}, None):
+        again = await api.post(f"{url}/approve", json=body)
+        assert (again.status_code, again.json()) == (202, shown)
+    assert len(await enqueued(database)) == 1
+    [event] = await audited(database)
+    assert (event.action, event.subject) == ("sync_plan.approved", encode("job", job.id))
+    assert event.request_id == answer.headers["x-request-id"]
+    assert event.details == {"digest": DIGEST, "users": 5, "removals": 2}
+
+
+async def test_reject(api: httpx.AsyncClient, database: Database, world: World, halt: Halt) -> None:
+    """The job is cancelled and nothing of it is done; the partner can be checked again."""
+    parent = rows.sync_job(
+        world.partner,
+        partner_id=None,
+        task="sync_integration",
+        status="halted",
+        own_work_done=True,
+    )
+    await rows.store(database, parent)
+    job, url = await halt(parent_id=parent.id)
+    answer = await api.post(f"{url}/reject", json={"digest": DIGEST})
+    assert answer.status_code == 200
+    assert (answer.json()["status"], answer.json()["status_label"]) == ("cancelled", "Cancelled")
+    assert answer.json()["finished_at"] is not None
+    assert (await stored(database, parent)).status == "cancelled"
+    assert (await api.get(url)).json()["status"] == "closed"
+    assert await enqueued(database) == []
+    for decision in ("approve", "reject"):
+        assert_problem(await api.post(f"{url}/{decision}"), 409, "plan_not_open")
+    [event] = await audited(database)
+    assert (event.action, event.subject) == ("sync_plan.rejected", encode("job", job.id))
+    restart = await api.post(f"/v1/partners/{world.ids['ptn']}/sync-jobs")
+    assert restart.json()["id"] != encode("job", job.id)
+
+
+@ONLY_SQLITE
+@pytest.mark.parametrize("decision", ["approve", "reject"])
+async def test_another_plan_is_not_decided(
+    api: httpx.AsyncClient, database: Database, halt: Halt, decision: str
+) -> None:
+    """Whoever names a digest decides on that plan or on none."""
+    job, url = await halt()
+    answer = await api.post(f"{url}/{decision}", json={"digest": OTHER_DIGEST})
+    assert_problem(answer, 409, "plan_stale")
+    assert (await stored(database, job)).status == "halted"
+    assert await enqueued(database) == []
+    assert await audited(database) == []
+
+
+@ONLY_SQLITE
+async def test_an_expired_plan(api: httpx.AsyncClient, database: Database, halt: Halt) -> None:
+    """What was read too long ago is not carried out; it can still be rejected."""
+    job, url = await halt(plan_expires_at=now() - timedelta(seconds=1))
+    assert (await api.get(url)).json()["status"] == "expired"
+    assert_problem(await api.post(f"{url}/approve"), 409, "plan_stale")
+    assert (await stored(database, job)).status == "halted"
+    assert await enqueued(database) == []
+    assert (await api.post(f"{url}/reject")).json()["status"] == "cancelled"
+
+
+@ONLY_SQLITE
+@pytest.mark.parametrize("replaced", [True, False])
+async def test_another_token_makes_a_plan_stale(
+    api: httpx.AsyncClient, database: Database, world: World, halt: Halt, *, replaced: bool
+) -> None:
+    """With another token, or none, what was seen with the first one is not carried out."""
+    job, url = await halt()
+    async with database.writing() as session:
+        await session.execute(update(Token).values(state="superseded"))
+    if replaced:
+        await rows.store(database, rows.token(world.partner, version=2))
+    assert (await api.get(url)).json()["status"] == "stale"
+    assert_problem(await api.post(f"{url}/approve", json={"digest": DIGEST}), 409, "plan_stale")
+    assert (await stored(database, job)).status == "halted"
+    assert await enqueued(database) == []
+
+
+@ONLY_SQLITE
+@pytest.mark.parametrize("status", ["queued", "running", "waiting", "completed", "cancelled"])
+async def test_a_job_that_is_no_longer_halted(
+    api: httpx.AsyncClient, database: Database, halt: Halt, status: str
+) -> None:
+    """Once a job has gone on or ended there is nothing left to decide."""
+    job, url = await halt(status=status)
+    assert (await api.get(url)).json()["status"] == "closed"
+    for decision in ("approve", "reject"):
+        assert_problem(await api.post(f"{url}/{decision}"), 409, "plan_not_open")
+    assert (await stored(database, job)).status == status
+
+
+@ONLY_SQLITE
+async def test_a_job_without_a_plan(
+    api: httpx.AsyncClient, database: Database, world: World
+) -> None:
+    """Of a job that never halted there is no plan, whatever is asked of it."""
+    job = rows.sync_job(world.partner, status="running")
+    await rows.store(database, job)
+    url = f"/v1/sync-jobs/{encode('job', job.id)}/plan"
+    for method, path in (("GET", ""), ("POST", "/approve"), ("POST", "/reject")):
+        assert_problem(await api.request(method, url + path), 404, "no_plan")
+
+
+@ONLY_SQLITE
+@pytest.mark.parametrize("digest", ["", "f" * 63, "F" * 64, 1])
+async def test_a_digest_that_is_none(api: httpx.AsyncClient, halt: Halt, digest: object) -> None:
+    """What cannot be a digest is refused before anything is looked at."""
+    _, url = await halt()
+    answer = await api.post(f"{url}/approve", json={"digest": digest})
+    assert_problem(answer, 422, "validation_failed")
+
+
+async def test_a_decision_and_its_record_are_one(
+    app: FastAPI, database: Database, halt: Halt
+) -> None:
+    """Where the transaction does not end well there is neither approval, nor work, nor record."""
+    job, _ = await halt()
+    context = cast("ApiContext", app.state.context)
+    caller = Caller(job.workspace_id, new_id(), frozenset(), None)
+
+    async def approve_and_fail() -> None:
+        async with context.database.writing() as session:
+            await plans.approve(session, context.queue, caller, "req_test", job.id, None)
+            assert len((await session.scalars(select(AuditEvent))).all()) == 2
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await approve_and_fail()
+    assert (await stored(database, job)).status == "halted"
+    assert await enqueued(database) == []
+    assert await audited(database) == []

@@ -1,0 +1,249 @@
+"""Checks for updates against a database alone: what was read is given, and staged as ever."""
+
+import uuid
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import delete, select
+
+from partner_connector.database import Database, write_rows
+from partner_connector.ids import encode, new_id
+from partner_connector.models import (
+    Asset,
+    Capability,
+    Change,
+    Grant,
+    Integration,
+    Partner,
+    PartnerUser,
+    StagedGrant,
+    StagedUser,
+    SyncJob,
+    Token,
+    Workspace,
+)
+from partner_connector.sync import capability, leftovers, progress
+from partner_connector.sync.access import AccessRead, AssetToRead
+from partner_connector.sync.apply_users import apply_users
+from partner_connector.sync.shared_assets import SharedAsset
+from partner_connector.sync.stage_access import stage_access
+from partner_connector.sync.staging import named_only, stage_assets, stage_people, staged_grant
+
+Json = dict[str, Any]
+Tasks = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """One partner as Meta has it: who may do what, and what the people are like."""
+
+    assets: Mapping[str, Mapping[str, Tasks]]
+    """Asset → person → tasks."""
+    people: Mapping[str, Json]
+    """Person → row of `business_users`."""
+    groups: Mapping[tuple[str, str], Tasks] = field(default_factory=dict)
+    """(asset, person) → tasks through an asset group."""
+
+
+@dataclass(slots=True)
+class Checked:
+    """A partner of its own in a real database, checked as often as one likes."""
+
+    database: Database
+    workspace_id: uuid.UUID
+    integration_id: uuid.UUID
+    partner_id: uuid.UUID
+    token_id: uuid.UUID | None = None
+
+    async def check(
+        self,
+        world: World,
+        *,
+        refused: frozenset[str] = frozenset(),
+        scopes: Collection[str] | None = None,
+        granular: Mapping[str, Any] | None = None,
+    ) -> SyncJob:
+        """Stage the world, but for assets that are refused, and apply it."""
+        async with self.database.writing() as session:
+            queued = SyncJob(
+                workspace_id=self.workspace_id,
+                integration_id=self.integration_id,
+                partner_id=self.partner_id,
+                task="sync_partner",
+                trigger="api",
+            )
+            session.add(queued)
+        await self._stage(queued.id, world, refused)
+        async with self.database.writing() as session:
+            await capability.note_scopes(session, queued, scopes, granular)
+        job = await self.apply(queued.id)
+        if job.status != "halted":
+            await leftovers.clear_staging(self.database, job.id)
+        return job
+
+    async def _stage(self, job_id: uuid.UUID, world: World, refused: frozenset[str]) -> None:
+        async with self.database.writing() as session:
+            job = await progress.begin(session, job_id, 1)
+            assert job is not None
+            shared = [
+                SharedAsset("page", meta_id, f"Page {meta_id}", "ours_shared_to_partner", None)
+                for meta_id in world.assets
+            ]
+            await stage_assets(session, job.id, 1, shared)
+            for kind in ("person", "system_user"):
+                rows = [row for row in world.people.values() if row.get("kind", "person") == kind]
+                await stage_people(session, job.id, kind, rows)
+            reads = [
+                AccessRead(
+                    AssetToRead("page", meta_id, f"Page {meta_id}"),
+                    [
+                        {"id": person, "name": f"Named {person}", "tasks": list(tasks)}
+                        for person, tasks in assigned.items()
+                    ],
+                    is_short=meta_id in refused,
+                )
+                for meta_id, assigned in world.assets.items()
+            ]
+            await stage_access(session, job, reads)
+            through_groups = [
+                staged_grant(
+                    job.id, "page", asset, {"id": person, "tasks": tasks}, via="asset_group"
+                )
+                for (asset, person), tasks in world.groups.items()
+            ]
+            members = [
+                named_only(job.id, {"id": person, "name": f"Named {person}"})
+                for person in sorted({person for _, person in world.groups})
+            ]
+            await write_rows(session, StagedUser, members, key=("job_id", "meta_user_id"))
+            key = ("job_id", "asset_type", "asset_meta_id", "meta_user_id", "via")
+            await write_rows(session, StagedGrant, through_groups, key=key)
+
+    async def apply(self, job_id: uuid.UUID) -> SyncJob:
+        """What the last step of a check does."""
+        async with self.database.writing() as session:
+            job = await session.get_one(SyncJob, job_id)
+            token = None if self.token_id is None else await session.get(Token, self.token_id)
+            await apply_users(session, job, token)
+        return job
+
+    async def approve(self, job: SyncJob) -> SyncJob:
+        """Somebody's word for the plan of a halted job, and the attempt that carries it out."""
+        async with self.database.writing() as session:
+            row = await session.get_one(SyncJob, job.id)
+            assert row.plan is not None
+            row.approved_plan = row.plan["digest"]
+            row.attempt += 1
+            row.status = "running"
+        async with self.database.writing() as session:
+            assert await progress.begin(session, job.id, row.attempt) is not None
+        return await self.apply(job.id)
+
+    async def with_token(self, **facts: Any) -> None:
+        """The partner hands over a token whose proof showed these facts."""
+        async with self.database.writing() as session:
+            token = Token(
+                workspace_id=self.workspace_id,
+                integration_id=self.integration_id,
+                partner_id=self.partner_id,
+                version=1,
+                state="active",
+                key_id="k",
+                **facts,
+            )
+            session.add(token)
+            await session.flush()
+            self.token_id = token.id
+
+    async def forget(self, user_id: uuid.UUID | None) -> None:
+        """The user and its grants are gone, by no doing of a check."""
+        async with self.database.writing() as session:
+            await session.execute(delete(PartnerUser).where(PartnerUser.id == user_id))
+
+    async def capability(self) -> Capability:
+        """What is known of the token's view."""
+        async with self.database.reading() as session:
+            return await session.get_one(Capability, self.partner_id)
+
+    async def users(self) -> dict[str, Json]:
+        """Active users as the API would show them, by id, with their grants."""
+        async with self.database.reading() as session:
+            rows = await session.execute(
+                select(PartnerUser, Grant, Asset)
+                .outerjoin(Grant, Grant.partner_user_id == PartnerUser.id)
+                .outerjoin(Asset, Asset.id == Grant.asset_id)
+                .where(PartnerUser.partner_id == self.partner_id)
+                .where(PartnerUser.state == "active")
+            )
+            users: dict[str, Json] = {}
+            for user, grant, asset in rows:
+                known = users.setdefault(encode("usr", user.id), _shown(user))
+                if grant is not None:
+                    known["grants"].append(
+                        {
+                            "asset": {"id": encode("ast", asset.id), "meta_id": asset.meta_id},
+                            "via": grant.via,
+                            "tasks": grant.tasks,
+                            "full_control": grant.full_control,
+                        }
+                    )
+            return users
+
+    async def feed(self) -> list[Json]:
+        """The partner's changes as the API would show them."""
+        async with self.database.reading() as session:
+            rows = await session.scalars(
+                select(Change).where(Change.partner_id == self.partner_id).order_by(Change.sequence)
+            )
+            return [
+                {
+                    "sequence": row.sequence,
+                    "kind": row.kind,
+                    "partner_id": encode("ptn", row.partner_id),
+                    "partner_user_id": row.partner_user_id and encode("usr", row.partner_user_id),
+                    "asset_id": row.asset_id and encode("ast", row.asset_id),
+                    "before": row.before,
+                    "after": row.after,
+                }
+                for row in rows
+            ]
+
+
+def _shown(user: PartnerUser) -> Json:
+    names = ("meta_user_id", "kind", "name", "email", "title", "role", "role_class")
+    facts = {name: getattr(user, name) for name in (*names, "two_factor", "finance_permission")}
+    return {
+        "id": encode("usr", user.id),
+        "partner_id": encode("ptn", user.partner_id),
+        "asset_count": user.asset_count,
+        "grants": [],
+        **facts,
+    }
+
+
+async def a_partner(database: Database, *, safeguard_percent: int = 100) -> Checked:
+    """A connected partner of a new workspace that was never checked."""
+    workspace = Workspace(id=new_id(), name="Checks")
+    integration = Integration(
+        id=new_id(),
+        workspace_id=workspace.id,
+        name="Our business",
+        meta_business_id="100",
+        app_id="1",
+        safeguard_percent=safeguard_percent,
+        schedule={},
+        graph_version="v26.0",
+    )
+    partner = Partner(
+        id=new_id(),
+        workspace_id=workspace.id,
+        integration_id=integration.id,
+        meta_business_id="200",
+        name="Partner",
+        relationship="agency",
+    )
+    for row in (workspace, integration, partner):
+        async with database.writing() as session:
+            session.add(row)
+    return Checked(database, workspace.id, integration.id, partner.id)
