@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format openapi lock clean
+.PHONY: help install demo test bench check format openapi lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -25,6 +25,9 @@ demo: $(READY) ## Walk the whole journey against a simulated Meta, then keep ser
 
 test: $(READY) ## Run every test, on SQLite and on a real PostgreSQL (ARGS="-k name" selects)
 	$(BIN)/pytest $(ARGS)
+
+bench: $(READY) ## Run every benchmark (ARGS=--quick tries them, ARGS=--markdown makes tables)
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 check: $(READY) ## Lint, types, import contracts, migration drift, OpenAPI drift
 	$(BIN)/ruff format --check .

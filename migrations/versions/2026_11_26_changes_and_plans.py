@@ -39,12 +39,6 @@ def upgrade() -> None:
             name=op.f("fk_changes_partner_id_partners"),
             ondelete="CASCADE",
         ),
-        sa.ForeignKeyConstraint(
-            ["workspace_id"],
-            ["workspaces.id"],
-            name=op.f("fk_changes_workspace_id_workspaces"),
-            ondelete="CASCADE",
-        ),
         sa.PrimaryKeyConstraint("workspace_id", "sequence", name=op.f("pk_changes")),
     )
     op.create_index(
@@ -135,6 +129,9 @@ def upgrade() -> None:
     op.create_index(op.f("ix_audit_events_workspace_id"), "audit_events", ["workspace_id"])
     op.create_index("ix_audit_events_workspace_id_id", "audit_events", ["workspace_id", "id"])
 
+    with op.batch_alter_table("grants") as grants:
+        grants.drop_constraint(op.f("fk_grants_partner_id_partners"), type_="foreignkey")
+        grants.drop_constraint(op.f("fk_grants_workspace_id_workspaces"), type_="foreignkey")
     op.drop_index(op.f("ix_grants_partner_id"), "grants")
     op.create_index("ix_grants_partner_id_asset_id", "grants", ["partner_id", "asset_id"])
     op.create_index(
@@ -172,6 +169,11 @@ def downgrade() -> None:
     op.drop_index("ix_grants_partner_id_through_group", "grants")
     op.drop_index("ix_grants_partner_id_asset_id", "grants")
     op.create_index(op.f("ix_grants_partner_id"), "grants", ["partner_id"])
+    with op.batch_alter_table("grants") as grants:
+        for column, table in (("partner_id", "partners"), ("workspace_id", "workspaces")):
+            grants.create_foreign_key(
+                op.f(f"fk_grants_{column}_{table}"), table, [column], ["id"], ondelete="CASCADE"
+            )
     op.drop_column("staged_assets", "is_unchanged")
     op.drop_column("staged_assets", "access_digest")
     op.drop_column("asset_shares", "access_digest")

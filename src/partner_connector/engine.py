@@ -136,6 +136,6 @@ async def launch_executor(worker_concurrency: int) -> None:
             queue,
             partition_concurrency=1,
             worker_concurrency=worker_concurrency,
-            polling_interval_sec=0.25,
+            polling_interval_sec=0.1,
             on_conflict="always_update",
         )

@@ -18,6 +18,7 @@ from partner_connector.graph import GraphClient, ProofMode, open_http_client
 from partner_connector.graph_budgets import DatabaseBudgets
 from partner_connector.liveness import Liveness
 from partner_connector.runs import refuse_if_taken_over
+from partner_connector.scheduler import Scheduler
 from partner_connector.sealing.keyring import KeyringFile
 from partner_connector.sealing.private import PrivateKeyring
 from partner_connector.sealing.public import PublicKeyring
@@ -58,6 +59,7 @@ async def worker_running(settings: Settings, ring: KeyringFile) -> AsyncIterator
         dropped = DroppedRuns(shop.database, executor, executor_id)
         await stack.enter_async_context(in_background(dropped.watch()))
         await stack.enter_async_context(in_background(Sweeper(shop).watch()))
+        await stack.enter_async_context(in_background(Scheduler(shop).watch()))
         log.info("worker_started", executor=executor_id)
         yield
         log.info("worker_stops", executor=executor_id)

@@ -78,6 +78,8 @@ class Caller:
             "access_token": host["token"],
             # Nothing here is about the safeguard: a test may remove half of a small partner.
             "safeguard_percent": 100,
+            # Nor should its minute of the day come in the middle of one.
+            "schedule": {"paused": True},
         }
         created = _json(self.ask("POST", "/v1/integrations", json=body), 201)
         path = f"/v1/integrations/{created['id']}"

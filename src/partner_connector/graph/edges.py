@@ -206,7 +206,7 @@ def assigned_users(asset_path: str, business_id: str, *, limit: int = PAGE_SIZE)
     `business` is required. System users are among the rows, and the rows of a partner's business
     are complete where its `business_users` is not (3.4 [O]). A Page wants its own Page token.
     """
-    fields = ("id", "name", "user_type", "business{id,name}", "tasks")
+    fields = ("id", "name", "user_type", "business{id}", "tasks")
     params = {"business": business_id, **_COUNT}
     return Read(f"{asset_path}/assigned_users", fields, params, limit, _LATER_PAGE_SIZE)
 

@@ -24,9 +24,8 @@ class Change(Base):
         Index("ix_changes_partner_user_id_sequence", "partner_user_id", "sequence"),
     )
 
-    workspace_id: Mapped[uuid.UUID] = mapped_column(
-        ForeignKey("workspaces.id", ondelete="CASCADE"), primary_key=True
-    )
+    # No foreign key of its own: it is the partner's.
+    workspace_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     sequence: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     kind: Mapped[str] = mapped_column(String(32))
     occurred_at: Mapped[datetime]

@@ -64,8 +64,9 @@ class Grant(Base):
         ForeignKey("assets.id", ondelete="CASCADE"), primary_key=True, index=True
     )
     via: Mapped[str] = mapped_column(String(16), primary_key=True, default="direct")
-    workspace_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("workspaces.id", ondelete="CASCADE"))
-    partner_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("partners.id", ondelete="CASCADE"))
+    # No foreign keys: both are the user's, whose key is checked already, once a row and not thrice.
+    workspace_id: Mapped[uuid.UUID]
+    partner_id: Mapped[uuid.UUID]
     tasks: Mapped[list[str]]
     full_control: Mapped[bool]
     granted_at: Mapped[datetime]

@@ -1,8 +1,7 @@
 """Who of a business is assigned to each asset, as Meta tells it. Nothing is written here."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import accumulate
 from typing import Any
 
 from partner_connector.graph import (
@@ -23,13 +22,14 @@ from partner_connector.graph import (
     page_from,
 )
 from partner_connector.sync.shared_assets import SharedAsset, SharedAssets, asset_path
+from partner_connector.sync.side_by_side import as_they_come
 
 # A Page token dies by itself when its admin loses the Page; the partner's own may live.
 PAGE_REFUSALS = (*REFUSALS, TokenDead, Blocked, UnknownGraphError)
 
 # Some megabytes, whatever the size of the partner.
-_ROWS_AT_A_TIME = 10_000
-_KEPT = ("id", "name", "user_type", "tasks")
+_ROWS_AT_A_TIME = 5_000
+_GROUPS_AT_ONCE = 3
 
 Answer = dict[str, Any] | GraphError
 
@@ -126,13 +126,19 @@ class _OpenList:
     total: int | None = None
     goes_on: bool = True
     passed: set[str] = field(default_factory=set)
+    businesses: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @property
     def refusals(self) -> tuple[type[GraphError], ...]:
         return REFUSALS if self.own is None else PAGE_REFUSALS
 
     def take(self, page: Page) -> None:
-        self.rows.extend(_slim(row) for row in page.rows)
+        for row in page.rows:
+            # Of long lists there are many rows, and all are of the same few businesses.
+            business = _business_of(row)
+            if business is not None:
+                row["business"] = self.businesses.setdefault(business, {"id": business})
+        self.rows.extend(page.rows)
         self.total = page.total_count if page.total_count is not None else self.total
         self.goes_on = page.next_cursor is not None
         if page.next_cursor is not None:
@@ -173,23 +179,36 @@ async def read_access(
     for one, answer in zip(lists, answers, strict=True):
         await _take(reader, one, answer, batch, business_id)
     yield batch
-    longer = sorted((one for one in lists if one.goes_on), key=lambda one: one.expected)
-    while longer and batch.trouble is None:
-        some, longer = _that_fit_in_memory(longer)
-        batch = AccessBatch()
-        while some and batch.trouble is None:
-            for one, answer in zip(some, await _next_answers(reader, some, heard), strict=True):
-                await _take(reader, one, answer, batch, business_id)
-            some = [one for one in some if one.goes_on]
-        yield batch
+    if batch.trouble is None:
+        groups = _that_fit_in_memory([one for one in lists if one.goes_on])
+        to_their_ends = (_to_their_ends(reader, some, heard, business_id) for some in groups)
+        async for read_to_the_end in as_they_come(to_their_ends, _GROUPS_AT_ONCE):
+            yield read_to_the_end
 
 
-def _that_fit_in_memory(lists: list[_OpenList]) -> tuple[list[_OpenList], list[_OpenList]]:
-    """The first lists that are short enough together, at least one, and the others."""
-    rows = accumulate(one.expected for one in lists)
-    fitting = sum(1 for so_far in rows if so_far <= _ROWS_AT_A_TIME)
-    number = min(max(fitting, 1), MAX_READS)
-    return lists[:number], lists[number:]
+def _that_fit_in_memory(lists: list[_OpenList]) -> Iterator[list[_OpenList]]:
+    """Lists that are short enough together, the shortest first; a long one goes by itself."""
+    group: list[_OpenList] = []
+    for one in sorted(lists, key=lambda one: one.expected):
+        rows = sum(other.expected for other in group) + one.expected
+        if group and (rows > _ROWS_AT_A_TIME or len(group) == MAX_READS):
+            yield group
+            group = []
+        group.append(one)
+    if group:
+        yield group
+
+
+async def _to_their_ends(
+    reader: GraphReader, lists: list[_OpenList], heard: bool, business_id: str
+) -> AccessBatch:
+    """Each round one batch with the next page of every list."""
+    batch = AccessBatch()
+    while lists and batch.trouble is None:
+        for one, answer in zip(lists, await _next_answers(reader, lists, heard), strict=True):
+            await _take(reader, one, answer, batch, business_id)
+        lists = [one for one in lists if one.goes_on]
+    return batch
 
 
 async def _take(
@@ -349,13 +368,6 @@ def access_of(
     is_short = len(seen) < total if total is not None else not rows
     is_nameless = any(not row.get("id") for row in rows)
     return AccessRead(asset, ours, is_short=is_short or is_nameless)
-
-
-def _slim(row: Mapping[str, Any]) -> dict[str, Any]:
-    """What is kept of a row while its list is read: of long lists there are many."""
-    slim = {name: row.get(name) for name in _KEPT}
-    business = _business_of(row)
-    return slim if business is None else {**slim, "business": {"id": business}}
 
 
 def _business_of(row: Mapping[str, Any]) -> str | None:

@@ -1,10 +1,9 @@
 """What a step reads of one partner, on its way into staging: assets, people, groups, access."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -23,6 +22,7 @@ from partner_connector.sync.access import (
 from partner_connector.sync.groups import GroupsRead, stage_group_access
 from partner_connector.sync.refusals import GROUPS_WITH_CONTENTS, OWN_TOKENS, remember_refusal
 from partner_connector.sync.shared_assets import SharedAssets
+from partner_connector.sync.side_by_side import all_of, one_ahead
 from partner_connector.sync.stage_access import stage_access
 from partner_connector.sync.staging import (
     ASSETS_IN_A_BATCH,
@@ -89,7 +89,7 @@ class PartnerReading:
         seen: set[str] = set()
         total, run, warnings = None, 1, []
         try:
-            async for page in self.reader.pages(read, first):
+            async for page in one_ahead(self.reader.pages(read, first)):
                 if page.run != run:
                     seen, run = set(), page.run
                 seen.update(str(row["id"]) for row in page.rows)
@@ -178,15 +178,6 @@ class PartnerReading:
             job.graph_calls += calls_of_pages
         if batch.trouble is not None:
             raise batch.trouble
-
-
-async def all_of(work: Iterable[Coroutine[Any, Any, Any]]) -> list[Any]:
-    """Side by side, each to its own end; then the first failure is raised."""
-    outcomes = await asyncio.gather(*work, return_exceptions=True)
-    for outcome in outcomes:
-        if isinstance(outcome, BaseException):
-            raise outcome
-    return outcomes
 
 
 def _warn_of(job: SyncJob, read: AccessRead) -> None:

@@ -1,7 +1,7 @@
 """The steps of `sync_partner`: assets, people, access, and then everything at once."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 from partner_connector.graph import REFUSALS, GraphError, Read, TokenDead, edges
 from partner_connector.sealing.private import UnreadableToken
@@ -10,15 +10,17 @@ from partner_connector.sync.access import Answer, AssetToRead
 from partner_connector.sync.apply_users import apply_users
 from partner_connector.sync.capability import require_valid
 from partner_connector.sync.groups import assets_listed, read_groups, read_memberships
-from partner_connector.sync.partner_reading import PartnerReading, all_of
+from partner_connector.sync.partner_reading import PartnerReading
 from partner_connector.sync.refusals import GROUPS_WITH_CONTENTS
 from partner_connector.sync.shared_assets import (
     OURS_TO_PARTNER,
     THEIRS_TO_US,
+    SharedAssets,
     reads_with_people,
     shared_assets,
     shared_to_us,
 )
+from partner_connector.sync.side_by_side import all_of
 from partner_connector.sync.steps import (
     AGAIN,
     GO_ON,
@@ -37,21 +39,36 @@ OWN_TOKEN_TROUBLE = (TokenDead, TokenMissing, UnreadableToken)
 
 
 async def read_partner(shop: Workshop, target: Target, attempt: int) -> str:
-    """Nearly all of a partner: its token's view, shares both ways and people at once; then the
-    people of its Pages, what the members of its asset groups may do, and shares that are gone.
+    """Nearly all of a partner: its token's view, its lists, and what they share; then beside the
+    people, who may do what, and shares that are gone.
 
     Page tokens are in clear in this function only, which is why all of that is one step.
     """
     reading = PartnerReading(shop, target, attempt, reader_for(shop, target.partner_token))
     business = target.partner_business_id
-    list_groups = edges.business_asset_groups(
+    assets = reads_with_people(business, refused=target.refused_by_meta)
+    people = {"person": edges.business_users(business), "system_user": edges.system_users(business)}
+    groups = edges.business_asset_groups(
         business, with_contents=GROUPS_WITH_CONTENTS not in target.refused_by_meta
     )
-    _, _, (of_groups, page_tokens) = await all_of(
-        [_check_token(reading), _read_theirs(reading), _read_lists(reading, list_groups)]
+    lists = [*assets.values(), *people.values(), groups, edges.my_accounts()]
+    first, *_ = await all_of(
+        [reading.reader.batch(lists), _check_token(reading), _read_theirs(reading)]
     )
-    there_are_more, _ = await all_of(
-        [_read_access_of_all(reading, list_groups, of_groups, page_tokens), _ask_owners(reading)]
+    *of_people, of_groups, page_tokens = first[len(assets) :]
+    shares = shared_assets(
+        reading.reader,
+        assets,
+        first[: len(assets)],
+        owned_by=target.host_business_id,
+        direction=OURS_TO_PARTNER,
+    )
+    kinds = zip(people.items(), of_people, strict=True)
+    there_are_more, *_ = await all_of(
+        [
+            _read_assets(reading, shares, (groups, of_groups), page_tokens),
+            *(reading.stage_kind(kind, read, answer) for (kind, read), answer in kinds),
+        ]
     )
     return AGAIN if there_are_more else GO_ON
 
@@ -108,45 +125,30 @@ async def _read_theirs(reading: PartnerReading) -> None:
             progress.warn(job, "host_token_unusable", None, detail)
 
 
-async def _read_lists(reading: PartnerReading, list_groups: Read) -> list[Answer]:
-    """What we share with the partner and its people. Answers its asset groups and Page tokens."""
-    target, reader = reading.target, reading.reader
-    business = target.partner_business_id
-    assets = reads_with_people(business, refused=target.refused_by_meta)
-    people = {"person": edges.business_users(business), "system_user": edges.system_users(business)}
-    first = await reader.batch(
-        [*assets.values(), *people.values(), list_groups, edges.my_accounts()]
-    )
-    found = shared_assets(
-        reader,
-        assets,
-        first[: len(assets)],
-        owned_by=target.host_business_id,
-        direction=OURS_TO_PARTNER,
-    )
-    kinds = zip(people.items(), first[len(assets) :], strict=False)
-    await all_of(
-        [
-            reading.stage_shares(found),
-            *(reading.stage_kind(kind, read, answer) for (kind, read), answer in kinds),
-        ]
-    )
-    return first[-2:]
-
-
-async def _read_access_of_all(
-    reading: PartnerReading, list_groups: Read, of_groups: Answer, page_tokens: Answer
+async def _read_assets(
+    reading: PartnerReading,
+    shares: AsyncIterator[SharedAssets],
+    groups: tuple[Read, Answer],
+    page_tokens: Answer,
 ) -> bool:
-    """Asset groups, and who is assigned to the first assets. Answers whether there are more."""
+    """What we share with the partner, and who may do what on it. Answers whether there is more."""
+    await reading.stage_shares(shares)
+    there_are_more, _ = await all_of(
+        [_read_first_access(reading, groups, page_tokens), _ask_owners(reading)]
+    )
+    return bool(there_are_more)
+
+
+async def _read_first_access(
+    reading: PartnerReading, groups: tuple[Read, Answer], page_tokens: Answer
+) -> bool:
     target = reading.target
     async with reading.shop.database.reading() as session:
         shared = await assets_listed(session, target.job_id, reading.attempt)
-    groups = await read_groups(
-        reading.reader, list_groups, of_groups, target.partner_business_id, shared
-    )
-    there_are_more, memberships = await reading.read_next_access(page_tokens, groups.reads())
-    await read_memberships(reading.reader, groups, memberships)
-    await reading.stage_groups(groups)
+    found = await read_groups(reading.reader, *groups, target.partner_business_id, shared)
+    there_are_more, memberships = await reading.read_next_access(page_tokens, found.reads())
+    await read_memberships(reading.reader, found, memberships)
+    await reading.stage_groups(found)
     return there_are_more
 
 

@@ -8,7 +8,7 @@ import uuid
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import delete, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector import work
@@ -16,7 +16,7 @@ from partner_connector.clock import now
 from partner_connector.database import clean
 from partner_connector.engine import WorkQueue
 from partner_connector.graph import GraphError, TokenDead
-from partner_connector.models import StagedAsset, SyncJob
+from partner_connector.models import StagedAsset, StagedGrant, SyncJob
 from partner_connector.models.sync_job import UNFINISHED
 from partner_connector.patience import Pause, pause_after_crash
 from partner_connector.sync_jobs.roll_up import tell_parent
@@ -63,7 +63,18 @@ async def _read_again_what_is_not_proven(session: AsyncSession, job: SyncJob) ->
     await session.execute(
         update(StagedAsset)
         .where(StagedAsset.job_id == job.id, not_proven)
-        .values(state="unread")
+        .values(state="unread", is_unchanged=False)
+        .execution_options(synchronize_session=False)
+    )
+    is_read_again = exists().where(
+        StagedAsset.job_id == StagedGrant.job_id,
+        StagedAsset.type == StagedGrant.asset_type,
+        StagedAsset.meta_id == StagedGrant.asset_meta_id,
+        StagedAsset.state == "unread",
+    )
+    await session.execute(
+        delete(StagedGrant)
+        .where(StagedGrant.job_id == job.id, StagedGrant.via == "direct", is_read_again)
         .execution_options(synchronize_session=False)
     )
 

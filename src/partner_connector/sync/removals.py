@@ -1,6 +1,6 @@
 """Whether what was not seen is gone. The proof is decision 0008."""
 
-from sqlalchemy import delete, exists, select
+from sqlalchemy import CursorResult, delete, exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.models import StagedAsset, StagedGrant, SyncJob
@@ -8,11 +8,14 @@ from partner_connector.models import StagedAsset, StagedGrant, SyncJob
 
 async def drop_what_was_not_listed(session: AsyncSession, job: SyncJob) -> None:
     """An earlier attempt may have seen shares that ended since."""
-    await session.execute(
+    dropped = await session.execute(
         delete(StagedAsset).where(
             StagedAsset.job_id == job.id, StagedAsset.listed_in != job.attempt
         )
     )
+    assert isinstance(dropped, CursorResult)
+    if dropped.rowcount == 0:
+        return
     still_listed = exists().where(
         StagedAsset.job_id == job.id,
         StagedAsset.type == StagedGrant.asset_type,

@@ -26,6 +26,8 @@ from partner_connector.models import (
 from partner_connector.sync.access import AccessRead, AssetToRead
 from partner_connector.sync.staging import named_only
 
+# SQLite takes some tens of thousands of values in one statement at most, older ones less.
+_NAMES_AT_A_TIME = 900
 _COLUMNS = "job_id, asset_type, asset_meta_id, via, meta_user_id, tasks, full_control"
 
 
@@ -100,15 +102,51 @@ async def stage_access(session: AsyncSession, job: SyncJob, reads: Sequence[Acce
         return
     known = await _known_digests(session, job, reads)
     staged = [_in_short(read, known) for read in reads]
-    await _drop_earlier(session, job, reads)
+    await _drop_what_was_staged_before(session, job, reads)
     connection = await session.connection()
     await connection.execute(_MARK, [one.mark(job) for one in staged])
     changed = [one for one in staged if not one.is_unchanged]
     if changed:
         take_apart = _TAKE_APART[session.get_bind().dialect.name]
         await connection.execute(take_apart, [one.grants(job) for one in changed])
-    names = {str(row["id"]): named_only(job.id, row) for one in changed for row in one.read.rows}
-    await write_rows(session, StagedUser, list(names.values()), key=("job_id", "meta_user_id"))
+    await _stage_names(session, job, {row["id"]: row for one in changed for row in one.read.rows})
+
+
+async def _drop_what_was_staged_before(
+    session: AsyncSession, job: SyncJob, reads: Sequence[AccessRead]
+) -> None:
+    """Before a crash this attempt may have written the same assets already; mostly it has not."""
+    dealt_with = await session.execute(
+        select(StagedAsset.type, StagedAsset.meta_id)
+        .where(StagedAsset.job_id == job.id, StagedAsset.state != "unread")
+        .where(
+            tuple_(StagedAsset.type, StagedAsset.meta_id).in_([_key(one.asset) for one in reads])
+        )
+    )
+    places = [(asset_type, meta_id) for asset_type, meta_id in dealt_with]
+    if places:
+        await session.execute(
+            delete(StagedGrant)
+            .where(StagedGrant.job_id == job.id, StagedGrant.via == "direct")
+            .where(tuple_(StagedGrant.asset_type, StagedGrant.asset_meta_id).in_(places))
+            .execution_options(synchronize_session=False)
+        )
+
+
+async def _stage_names(
+    session: AsyncSession, job: SyncJob, people: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Whom the business's own lists have not named yet, mostly nobody."""
+    ids = list(people)
+    for start in range(0, len(ids), _NAMES_AT_A_TIME):
+        some = ids[start : start + _NAMES_AT_A_TIME]
+        named = await session.scalars(
+            select(StagedUser.meta_user_id).where(
+                StagedUser.job_id == job.id, StagedUser.meta_user_id.in_(some)
+            )
+        )
+        news = [named_only(job.id, people[user_id]) for user_id in set(some).difference(named)]
+        await write_rows(session, StagedUser, news, key=("job_id", "meta_user_id"))
 
 
 def _in_short(read: AccessRead, known: Mapping[tuple[str, str], str | None]) -> _Staged:
@@ -156,14 +194,3 @@ async def _known_digests(
         .where(tuple_(Asset.type, Asset.meta_id).in_([_key(read.asset) for read in reads]))
     )
     return {(kind, meta_id): digest for kind, meta_id, digest in await session.execute(query)}
-
-
-async def _drop_earlier(session: AsyncSession, job: SyncJob, reads: Sequence[AccessRead]) -> None:
-    """What an earlier attempt, or this one before a crash, wrote of the same assets."""
-    place = tuple_(StagedGrant.asset_type, StagedGrant.asset_meta_id)
-    await session.execute(
-        delete(StagedGrant)
-        .where(StagedGrant.job_id == job.id, StagedGrant.via == "direct")
-        .where(place.in_([_key(read.asset) for read in reads]))
-        .execution_options(synchronize_session=False)
-    )
