@@ -40,7 +40,7 @@ _SQLITE_PRAGMAS = (
     "synchronous = FULL",
     "foreign_keys = ON",
     # In KiB. With the default of 2 MiB a great check writes the pages of its indexes again and again.
-    "cache_size = -16000",
+    "cache_size = -8000",
 )
 
 # A transaction idles this long only where its process is frozen or its host is gone: the locks

@@ -28,7 +28,7 @@ from partner_connector.sync.side_by_side import as_they_come
 PAGE_REFUSALS = (*REFUSALS, TokenDead, Blocked, UnknownGraphError)
 
 # Some megabytes, whatever the size of the partner.
-_ROWS_AT_A_TIME = 5_000
+_ROWS_AT_A_TIME = 3_000
 _GROUPS_AT_ONCE = 3
 
 Answer = dict[str, Any] | GraphError
@@ -126,7 +126,7 @@ class _OpenList:
     total: int | None = None
     goes_on: bool = True
     passed: set[str] = field(default_factory=set)
-    businesses: dict[str, dict[str, str]] = field(default_factory=dict)
+    shared: dict[Any, Any] = field(default_factory=dict)
 
     @property
     def refusals(self) -> tuple[type[GraphError], ...]:
@@ -134,10 +134,7 @@ class _OpenList:
 
     def take(self, page: Page) -> None:
         for row in page.rows:
-            # Of long lists there are many rows, and all are of the same few businesses.
-            business = _business_of(row)
-            if business is not None:
-                row["business"] = self.businesses.setdefault(business, {"id": business})
+            self._make_light(row)
         self.rows.extend(page.rows)
         self.total = page.total_count if page.total_count is not None else self.total
         self.goes_on = page.next_cursor is not None
@@ -146,6 +143,16 @@ class _OpenList:
                 raise UnknownGraphError("The edge led to a page that was read before")
             self.passed.add(page.next_cursor)
             self.place = self.read.following(page.next_cursor)
+
+    def _make_light(self, row: dict[str, Any]) -> None:
+        """Of a long list there are many rows in memory, and most of each is as in all others."""
+        if _business_of(row) == self.read.params["business"]:
+            del row["business"]
+        tasks, user_type = row.get("tasks"), row.get("user_type")
+        if isinstance(tasks, list):
+            row["tasks"] = self.shared.setdefault(tuple(map(str, tasks)), tasks)
+        if isinstance(user_type, str):
+            row["user_type"] = self.shared.setdefault(user_type, user_type)
 
     @property
     def expected(self) -> int:

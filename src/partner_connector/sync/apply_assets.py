@@ -3,40 +3,38 @@
 from datetime import datetime
 
 from sqlalchemy import and_, case, delete, exists, func, literal, null, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.database import upsert
 from partner_connector.models import Asset, AssetShare, Partner, StagedAsset, SyncJob
 
+_WHAT_IT_IS_IN_META = ["integration_id", "type", "meta_id"]
 _NONE_OF_ANY = dict.fromkeys(("ad_account", "page", "product_catalog", "pixel"), 0)
+
+
+async def store_assets(session: AsyncSession, job: SyncJob, at: datetime) -> None:
+    """Give every staged asset a row, before anything names it by its id.
+
+    Checks of partners that have an asset in common run side by side: whoever comes second waits
+    here for the first, and then knows the asset. A row by itself is shown to nobody.
+    """
+    assets = _staged_as_assets(session, job, at)
+    await session.execute(assets.on_conflict_do_nothing(index_elements=_WHAT_IT_IS_IN_META))
 
 
 async def apply_assets(
     session: AsyncSession, job: SyncJob, at: datetime, *, complete: bool
 ) -> None:
-    """Add and change assets and their shares.
+    """Bring names and shares to what was read.
 
     A digest counts from now on only where all that it stands for is applied.
     """
     staged = StagedAsset
-    assets = upsert(session, Asset).from_select(
-        ["id", "workspace_id", "integration_id", "type", "meta_id", "name", "created_at"],
-        select(
-            staged.id,
-            literal(job.workspace_id),
-            literal(job.integration_id),
-            staged.type,
-            staged.meta_id,
-            staged.name,
-            literal(at, Asset.created_at.type),
-        )
-        .where(staged.job_id == job.id)
-        # In one order everywhere, since partners share assets and their checks run side by side.
-        .order_by(staged.type, staged.meta_id),
-    )
+    assets = _staged_as_assets(session, job, at)
     await session.execute(
         assets.on_conflict_do_update(
-            index_elements=["integration_id", "type", "meta_id"],
+            index_elements=_WHAT_IT_IS_IN_META,
             set_={"name": assets.excluded.name},
             where=Asset.name != assets.excluded.name,
         )
@@ -69,6 +67,27 @@ async def apply_assets(
             index_elements=["partner_id", "asset_id"],
             set_={name: shares.excluded[name] for name in renewed},
         )
+    )
+
+
+def _staged_as_assets(
+    session: AsyncSession, job: SyncJob, at: datetime
+) -> sqlite.Insert | postgresql.Insert:
+    """In one order everywhere, so that two checks never wait for each other."""
+    staged = StagedAsset
+    return upsert(session, Asset).from_select(
+        ["id", "workspace_id", "integration_id", "type", "meta_id", "name", "created_at"],
+        select(
+            staged.id,
+            literal(job.workspace_id),
+            literal(job.integration_id),
+            staged.type,
+            staged.meta_id,
+            staged.name,
+            literal(at, Asset.created_at.type),
+        )
+        .where(staged.job_id == job.id)
+        .order_by(staged.type, staged.meta_id),
     )
 
 

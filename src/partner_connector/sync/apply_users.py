@@ -25,6 +25,7 @@ from partner_connector.sync.apply_assets import (
     apply_assets,
     count_assets,
     forget_unshared_assets,
+    store_assets,
 )
 from partner_connector.sync.change_feed import publish
 from partner_connector.sync.differences import (
@@ -47,6 +48,7 @@ async def apply_users(session: AsyncSession, job: SyncJob, token: Token | None) 
     # What was read is as old as the first read, whenever it is applied.
     at, as_of = now(), job.started_at or now()
     await drop_what_was_not_listed(session, job)
+    await store_assets(session, job, at)
     await resolve_ids(session, job)
     await distrust_stale_digests(session, job)
     await _keep_facts_that_were_not_read(session, job)

@@ -35,7 +35,7 @@ from partner_connector.sync.target import Target
 from partner_connector.workshop import Workshop
 
 # Batches under way at once for one partner: the network is waited for, not the database.
-_BATCHES_AT_ONCE = 4
+_BATCHES_AT_ONCE = 2
 
 
 @dataclass(slots=True)

@@ -173,7 +173,7 @@ class TaskSets:
 
     def of(self, row: Mapping[str, Any]) -> tuple[list[str], bool]:
         """The tasks of a row as they are stored, and whether they are full control."""
-        told = tuple(row.get("tasks") or ())
+        told = tuple(map(str, row.get("tasks") or ()))
         if told not in self._known:
             tasks = sorted({clean(task, 100) for task in told})
             self._known[told] = (tasks, full_control(self._type, tasks))
