@@ -57,7 +57,7 @@ async def test_a_batch_is_one_form_with_the_token_as_its_field() -> None:
         {
             "method": "GET",
             "relative_url": "act_1/assigned_users?business=2&summary=total_count"
-            "&fields=id%2Cname%2Cuser_type%2Cbusiness%7Bid%2Cname%7D%2Ctasks&limit=100",
+            "&fields=id%2Cname%2Cuser_type%2Cbusiness%7Bid%7D%2Ctasks&limit=100",
         },
         {"method": "GET", "relative_url": "me/permissions"},
     ]

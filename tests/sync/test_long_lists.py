@@ -86,7 +86,7 @@ async def test_later_pages_of_many_assets_go_out_together() -> None:
 
 async def test_what_would_fill_the_memory_comes_in_parts() -> None:
     """A batch of lists is handed on before the next ones are read on."""
-    lists = Lists(**{str(number): 1500 for number in range(1, 6)})
+    lists = Lists(**{str(number): 3000 for number in range(1, 6)})
 
     batches = await read(lists)
 

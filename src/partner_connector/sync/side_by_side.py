@@ -26,8 +26,8 @@ async def as_they_come(work: Iterator[Coroutine[Any, Any, T]], at_once: int) -> 
             if not running:
                 return
             done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                yield task.result()
+            while done:
+                yield done.pop().result()
     finally:
         for task in running:
             task.cancel()

@@ -1,0 +1,103 @@
+"""How long a list takes to read while a big partner is being synced in the same process.
+
+One process on SQLite serves the API and works; a client reads a page of users every ten
+milliseconds, of another workspace whose rows stay the same. The times without and with a sync are
+taken in turn.
+"""
+
+import statistics
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from benchmarks.cost_per_grant import connected
+from benchmarks.customer import Customer
+from benchmarks.fast_graph import fast_graph, show_people
+from benchmarks.fast_world import Size
+from benchmarks.measure import Goal, Options, Report, Row, run, tell
+from benchmarks.product import product
+
+MOST_TIMES_IDLE = 3.0
+PAGE = "/v1/partner-users"
+EVERY_SECONDS = 0.01
+
+
+@dataclass(slots=True)
+class Reads:
+    """Milliseconds of every read of one stretch."""
+
+    times: list[float] = field(default_factory=list)
+
+    def percentile(self, percent: int) -> float:
+        return statistics.quantiles(self.times, n=100, method="inclusive")[percent - 1]
+
+
+def measure(options: Options) -> Report:
+    """Idle and syncing in turn."""
+    size = Size(1, assets=options.size(100, 8), users=options.size(1000, 50))
+    idle: list[Reads] = []
+    busy: list[Reads] = []
+    with fast_graph(size) as graph, product("SQLite", graph) as running:
+        reader, customer = running.customer(), running.customer()
+        _, partner = connected(reader, graph)
+        reader.check(partner)
+        for lap in range(options.repeat):
+            integration, partner = connected(customer, graph)
+            with _reading(reader) as at_rest:
+                time.sleep(options.size(5, 1))
+            with _reading(reader) as at_work:
+                check = customer.check(partner)
+            customer.forget(integration)
+            show_people(graph, shown=True)
+            idle.append(at_rest)
+            busy.append(at_work)
+            tell(
+                f"{lap + 1}/{options.repeat} p99 {at_rest.percentile(99):.1f} ms idle, "
+                f"{at_work.percentile(99):.1f} ms in a sync of {check.seconds:.1f} s"
+            )
+    rows = [
+        Row(f"p{percent}, {when}", [reads.percentile(percent) for reads in many], "ms")
+        for percent in (50, 99)
+        for when, many in (("idle", idle), ("during a sync", busy))
+    ]
+    rows.append(Row("slowest, during a sync", [max(reads.times) for reads in busy], "ms"))
+    world = (
+        f"GET {PAGE}?page_size=25 every {EVERY_SECONDS * 1000:.0f} ms, "
+        f"while {size.grants:,} new grants are synced."
+    )
+    ratio = Goal("p99 during a sync / idle", rows[3].median / rows[2].median, MOST_TIMES_IDLE)
+    return Report("Reads during a sync", world, rows, [ratio])
+
+
+@contextmanager
+def _reading(reader: Customer) -> Iterator[Reads]:
+    """Read all the time for as long as the block lasts."""
+    reads, enough = Reads(), threading.Event()
+    failures: list[Exception] = []
+
+    def read() -> None:
+        try:
+            while not enough.is_set():
+                began = time.perf_counter()
+                reader.get(PAGE, page_size=25)
+                took = time.perf_counter() - began
+                reads.times.append(took * 1000)
+                enough.wait(max(0.0, EVERY_SECONDS - took))
+        except Exception as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    try:
+        yield reads
+    finally:
+        enough.set()
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+if __name__ == "__main__":
+    run(__doc__, measure)
