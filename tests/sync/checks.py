@@ -1,7 +1,7 @@
 """Checks for updates against a database alone: what was read is given, and staged as ever."""
 
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,8 +63,12 @@ class Checked:
         refused: frozenset[str] = frozenset(),
         scopes: Collection[str] | None = None,
         granular: Mapping[str, Any] | None = None,
+        raw: Sequence[AccessRead] | None = None,
     ) -> SyncJob:
-        """Stage the world, but for assets that are refused, and apply it."""
+        """Stage the world, but for assets that are refused, and apply it.
+
+        `raw` stands for what was read of the assets, in place of what the world says.
+        """
         async with self.database.writing() as session:
             queued = SyncJob(
                 workspace_id=self.workspace_id,
@@ -74,7 +78,7 @@ class Checked:
                 trigger="api",
             )
             session.add(queued)
-        await self._stage(queued.id, world, refused)
+        await self._stage(queued.id, world, refused, raw)
         async with self.database.writing() as session:
             await capability.note_scopes(session, queued, scopes, granular)
         job = await self.apply(queued.id)
@@ -82,7 +86,13 @@ class Checked:
             await leftovers.clear_staging(self.database, job.id)
         return job
 
-    async def _stage(self, job_id: uuid.UUID, world: World, refused: frozenset[str]) -> None:
+    async def _stage(
+        self,
+        job_id: uuid.UUID,
+        world: World,
+        refused: frozenset[str],
+        raw: Sequence[AccessRead] | None = None,
+    ) -> None:
         async with self.database.writing() as session:
             job = await progress.begin(session, job_id, 1)
             assert job is not None
@@ -105,7 +115,7 @@ class Checked:
                 )
                 for meta_id, assigned in world.assets.items()
             ]
-            await stage_access(session, job, reads)
+            await stage_access(session, job, reads if raw is None else raw)
             through_groups = [
                 staged_grant(
                     job.id, "page", asset, {"id": person, "tasks": tasks}, via="asset_group"

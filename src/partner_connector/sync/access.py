@@ -147,12 +147,13 @@ class _OpenList:
 
         A copy: what is taken out of the row itself leaves holes in memory that stay open.
         """
-        tasks, user_type = row.get("tasks") or (), str(row.get("user_type") or "")
+        told, user_type = row.get("tasks"), str(row.get("user_type") or "")
+        tasks = tuple(map(str, told)) if isinstance(told, list) else ()
         light = {
             "id": row.get("id"),
             "name": row.get("name"),
             "user_type": self.shared.setdefault(user_type, user_type),
-            "tasks": self.shared.setdefault(tuple(map(str, tasks)), list(map(str, tasks))),
+            "tasks": self.shared.setdefault(tasks, tasks),
         }
         business = _business_of(row)
         if business not in {None, self.read.params["business"]}:

@@ -5,6 +5,7 @@ check that nothing about the asset has changed: then not even that is written.
 """
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,8 @@ from partner_connector.models import (
 from partner_connector.sync.access import AccessRead, AssetToRead
 from partner_connector.sync.staging import named_only
 
+# NUL and halves of surrogates, which PostgreSQL refuses in JSON too; whole ones look like them.
+_MAY_BE_REFUSED = re.compile(r"\\u(0000|d[89a-f])")
 # SQLite takes some tens of thousands of values in one statement at most, older ones less.
 _NAMES_AT_A_TIME = 900
 _COLUMNS = "job_id, asset_type, asset_meta_id, via, meta_user_id, tasks, full_control"
@@ -109,7 +112,8 @@ async def stage_access(session: AsyncSession, job: SyncJob, reads: Sequence[Acce
     if changed:
         take_apart = _TAKE_APART[session.get_bind().dialect.name]
         await connection.execute(take_apart, [one.grants(job) for one in changed])
-    await _stage_names(session, job, {row["id"]: row for one in changed for row in one.read.rows})
+    people = {str(row["id"]): row for one in changed for row in one.read.rows}
+    await _stage_names(session, job, people)
 
 
 async def _drop_what_was_staged_before(
@@ -153,15 +157,20 @@ def _in_short(read: AccessRead, known: Mapping[tuple[str, str], str | None]) -> 
     """One row a person, in an order of its own, so that Meta's does not matter."""
     rows = {str(row["id"]): row for row in read.rows}
     tasks = TaskSets(read.asset.type)
-    people = compact_json(
-        [
-            [user_id, *tasks.of(row), row.get("name"), row.get("user_type")]
-            for user_id, row in sorted(rows.items())
-        ]
-    )
-    digest = hashlib.sha256(people.encode()).hexdigest() if read.is_complete else None
+    people = [
+        [user_id, *tasks.of(row), row.get("name"), row.get("user_type")]
+        for user_id, row in sorted(rows.items())
+    ]
+    written = compact_json(people)
+    if _MAY_BE_REFUSED.search(written):
+        written = compact_json([[_clean(value) for value in person] for person in people])
+    digest = hashlib.sha256(written.encode()).hexdigest() if read.is_complete else None
     is_unchanged = digest is not None and known.get(_key(read.asset)) == digest
-    return _Staged(read, people, digest, is_unchanged)
+    return _Staged(read, written, digest, is_unchanged)
+
+
+def _clean(value: object) -> object:
+    return clean(value, 500) if isinstance(value, str) else value
 
 
 class TaskSets:
@@ -173,7 +182,8 @@ class TaskSets:
 
     def of(self, row: Mapping[str, Any]) -> tuple[list[str], bool]:
         """The tasks of a row as they are stored, and whether they are full control."""
-        told = tuple(map(str, row.get("tasks") or ()))
+        tasks_told = row.get("tasks")
+        told = tuple(map(str, tasks_told)) if isinstance(tasks_told, (list, tuple)) else ()
         if told not in self._known:
             tasks = sorted({clean(task, 100) for task in told})
             self._known[told] = (tasks, full_control(self._type, tasks))
