@@ -121,7 +121,10 @@ def test_a_full_allowance_is_heeded_before_anything_is_refused(caller: Caller) -
     job = caller.waiting(caller.start_check(partner))
 
     assert_rests(job, seconds=60)
-    assert caller.meta.calls()["by_edge"] == {"debug_token": 1}
+    calls = caller.meta.calls()
+    # What went out beside it, both sides' lists, and nothing that came to mind afterwards.
+    assert calls["http_requests"] == 3
+    assert "assigned_users" not in calls["by_edge"]
 
 
 def use_case(object_id: str, minutes: float) -> Json:
