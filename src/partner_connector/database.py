@@ -39,7 +39,7 @@ _SQLITE_PRAGMAS = (
     "journal_mode = WAL",
     "synchronous = FULL",
     "foreign_keys = ON",
-    # In KiB. With the default of 2 MiB a great check writes the pages of its indexes again and again.
+    # In KiB. With the default of 2 MiB a great check writes pages of its indexes again and again.
     "cache_size = -8000",
 )
 

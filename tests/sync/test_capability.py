@@ -55,7 +55,9 @@ async def connected(database: Database) -> Checked:
         ({"scopes": ["ads_management"]}, "business_management is gone"),
         ({"granular": {"ads_management": ["1"]}}, "ads_management covers fewer assets"),
         ({"granular": {"business_management": ["9"]}}, "business_management covers fewer assets"),
+        ({"granular": None}, "what its permissions cover was not shown"),
         ({"role": "EMPLOYEE"}, "the system user is EMPLOYEE where it was ADMIN"),
+        ({"role": None}, "the system user's role, which was ADMIN, was not shown"),
         ({"assets": {"page:12": False}}, "page:11"),
         ({"assets": {"page:11": False, "page:12": True}}, "page:11"),
     ],
@@ -70,9 +72,12 @@ def test_each_way_to_see_less_is_told(observed: dict[str, Any], words: str) -> N
     "observed",
     [
         {},
-        {"scopes": None, "granular": None},
+        {"scopes": None},
         {"scopes": [*SCOPES, "pages_show_list"], "granular": {"ads_management": None}},
-        {"role": None},
+        {
+            "scopes": [*SCOPES, "pages_show_list"],
+            "granular": {**PROVEN["granular"], "pages_show_list": ["7"]},
+        },
         {"assets": {"page:11": True, "page:12": True, "page:13": True}},
     ],
 )

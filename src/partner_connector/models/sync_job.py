@@ -70,6 +70,8 @@ class SyncJob(WorkspaceOwned, Base):
     partial: Mapped[bool] = mapped_column(default=False)
     warnings: Mapped[list[Any]] = mapped_column(default=list)
     error: Mapped[dict[str, Any] | None]
+    # The token that the lists were read with: another one's view judges them wrongly.
+    read_with: Mapped[uuid.UUID | None]
     # Why the safeguard halted the job, and what the plan would do, in numbers (`sync.safeguard`).
     plan: Mapped[dict[str, Any] | None]
     plan_expires_at: Mapped[datetime | None]

@@ -390,4 +390,5 @@ def access_of(
 def _business_of(row: Mapping[str, Any]) -> str | None:
     """Whose person it is; None where the row does not say so."""
     business = row.get("business")
-    return business.get("id") if isinstance(business, dict) else None
+    told = business.get("id") if isinstance(business, dict) else None
+    return None if told is None else str(told)

@@ -19,6 +19,7 @@ from partner_connector.models import (
     SyncJob,
     Token,
 )
+from partner_connector.sync import progress
 from partner_connector.sync_jobs import service as sync_jobs
 from partner_connector.sync_jobs.roll_up import roll_up
 
@@ -84,7 +85,10 @@ async def check_connected_partners(session: AsyncSession, queue: WorkQueue, job:
         child = await sync_jobs.request_partner_sync(
             session, queue, partner, trigger=job.trigger, parent_id=job.id
         )
-        if child.parent_id != job.id and not await _has_unfinished_parent(session, child):
+        if child.status == "halted":
+            detail = f"A plan for {partner.name} waits for an answer: it was not checked again."
+            progress.warn(job, "plan_open", None, detail)
+        elif child.parent_id != job.id and not await _has_unfinished_parent(session, child):
             # A check that was already under way counts as ours.
             former_parents |= {child.parent_id} if child.parent_id else set()
             child.parent_id = job.id

@@ -69,23 +69,34 @@ def what_shrank(
 def _scopes_that_shrank(proven: Mapping[str, Any], observed: Mapping[str, Any]) -> list[str]:
     if observed.get("scopes") is None:
         return []
-    lost = sorted(set(proven.get("scopes") or ()).difference(observed["scopes"]))
-    before = proven.get("granular") or {}
+    scopes = set(proven.get("scopes") or ())
+    lost = sorted(scopes.difference(observed["scopes"]))
+    before, after = proven.get("granular"), observed.get("granular")
+    if before is not None and after is None:
+        # Unknown is not as much as before (DOMAIN, failure 2).
+        return [f"{scope} is gone" for scope in lost] + ["what its permissions cover was not shown"]
     narrowed = [
         scope
-        for scope, targets in sorted((observed.get("granular") or {}).items())
+        for scope, targets in sorted((after or {}).items())
         if targets is not None
-        and scope not in lost
-        and (before.get(scope) is None or not set(targets).issuperset(before[scope]))
+        and scope in scopes.difference(lost)
+        and not _covers(targets, (before or {}).get(scope))
     ]
     return [f"{scope} is gone" for scope in lost] + [
         f"{scope} covers fewer assets" for scope in narrowed
     ]
 
 
+def _covers(targets: Collection[str], before: Collection[str] | None) -> bool:
+    """Whether these targets are at least those from before; None was all of them."""
+    return before is not None and set(targets).issuperset(before)
+
+
 def _role_that_shrank(proven: str | None, observed: str | None) -> list[str]:
-    if proven is None or observed is None or observed in {proven, "ADMIN"}:
+    if proven is None or observed in {proven, "ADMIN"}:
         return []
+    if observed is None:
+        return [f"the system user's role, which was {proven}, was not shown"]
     return [f"the system user is {observed} where it was {proven}"]
 
 
@@ -139,7 +150,9 @@ async def compare(session: AsyncSession, job: SyncJob, token: Token | None) -> N
 async def note_proven(session: AsyncSession, job: SyncJob, at: datetime) -> None:
     """A complete check: this is what the next one is measured by."""
     row = await _row(session, job)
-    row.proven, row.proven_at = row.observed, at
+    shown = {name: value for name, value in (row.observed or {}).items() if value is not None}
+    # What was not shown this time, and was not known before either, stays unknown.
+    row.proven, row.proven_at = {**(row.proven or {}), **shown}, at
 
 
 def _proof_of(token: Token | None) -> dict[str, Any]:

@@ -6,7 +6,7 @@ about, or the one that it will get.
 
 import uuid
 
-from sqlalchemy import ColumnElement, and_, exists, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, and_, exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -20,6 +20,7 @@ from partner_connector.models import (
     StagedUser,
     SyncJob,
 )
+from partner_connector.sync import progress
 
 # What the people edges tell and an asset does not.
 ENRICHMENT = ("kind", "email", "title", "role", "role_class", "two_factor", "finance_permission")
@@ -85,9 +86,13 @@ async def distrust_stale_digests(session: AsyncSession, job: SyncJob) -> None:
         AssetShare.asset_id == StagedAsset.id,
         AssetShare.access_digest == StagedAsset.access_digest,
     )
-    await session.execute(
+    distrusted = await session.execute(
         update(StagedAsset)
         .where(StagedAsset.job_id == job.id, StagedAsset.is_unchanged, ~same)
         .values(is_unchanged=False, state="unread")
         .execution_options(synchronize_session=False)
     )
+    assert isinstance(distrusted, CursorResult)
+    if distrusted.rowcount:
+        detail = f"{distrusted.rowcount} assets have to be compared anew by the next check."
+        progress.warn(job, "compared_anew", None, detail)

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 
 from partner_connector.graph import REFUSALS, GraphError, Read, TokenDead, edges
+from partner_connector.models import Token
 from partner_connector.sealing.private import UnreadableToken
 from partner_connector.sync import capability, progress
 from partner_connector.sync.access import Answer, AssetToRead
@@ -87,21 +88,23 @@ async def _check_token(reading: PartnerReading) -> None:
             raise
         # Meta does not let us look, as without the app's secret or with a wrong one, whose 190 is
         # not about the partner's token: the token's own word has to do.
-        await _ask_for_permissions(reading)
+        await _ask_for_permissions(reading, token)
         return
     require_valid(inspection)
     async with reading.staging() as (session, job):
         job.graph_calls += 1
+        job.read_with = token.id
         granular = capability.granular_as_json(inspection)
         await capability.note_scopes(session, job, inspection.scopes, granular)
 
 
-async def _ask_for_permissions(reading: PartnerReading) -> None:
+async def _ask_for_permissions(reading: PartnerReading, token: Token) -> None:
     granted: set[str] | None = None
     with contextlib.suppress(*REFUSALS):
         rows = await reading.reader.rows(edges.my_permissions())
         granted = {str(row.get("permission")) for row in rows if row.get("status") == "granted"}
     async with reading.staging() as (session, job):
+        job.read_with = token.id
         await capability.note_scopes(session, job, granted, None)
         if granted is None:
             detail = "Meta did not show what the token may do: what it sees is not proven."
@@ -195,6 +198,9 @@ async def read_access(shop: Workshop, target: Target, attempt: int) -> str:
 
 async def apply(shop: Workshop, target: Target, attempt: int) -> str:
     """Staging becomes partner users and the job is finished, or halted, in one transaction."""
+    if target.partner_token is None:
+        # Disconnected meanwhile.
+        raise TokenMissing
     await shop.database.refresh_statistics("staged_assets", "staged_users", "staged_grants")
     async with shop.database.writing(at_length=True) as session:
         job = await progress.running_job(session, target.job_id, attempt)

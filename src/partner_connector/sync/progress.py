@@ -79,6 +79,17 @@ async def _read_again_what_is_not_proven(session: AsyncSession, job: SyncJob) ->
     )
 
 
+async def forget_what_was_read(session: AsyncSession, job: SyncJob) -> None:
+    """Everything is asked for again by the next attempt, and no plan stands."""
+    job.read_with = job.approved_plan = job.plan = job.plan_expires_at = None
+    await session.execute(
+        update(StagedAsset)
+        .where(StagedAsset.job_id == job.id)
+        .values(state="unread")
+        .execution_options(synchronize_session=False)
+    )
+
+
 async def _take_what_was_read_for_listed_now(session: AsyncSession, job: SyncJob) -> None:
     """An approved plan is carried out as it was read; nothing is asked anew."""
     await session.execute(

@@ -4,7 +4,7 @@ import hashlib
 from collections import Counter
 from datetime import timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.clock import now
@@ -13,6 +13,7 @@ from partner_connector.models import (
     Partner,
     PartnerUser,
     PlannedChange,
+    StagedAsset,
     SyncJob,
     Token,
 )
@@ -28,13 +29,18 @@ async def objects(
 ) -> bool:
     """Whether more would be removed than is allowed without somebody's word for this very plan."""
     leavers = planned["user_left"]
-    # That nothing is shared any more was confirmed asset by asset, by whoever owns it.
-    if leavers == 0 or partner.presence == "no_longer_shared":
+    if leavers == 0 or await _nothing_is_shared(session, job, partner):
         return False
     integration = await session.get_one(Integration, job.integration_id)
     if is_allowed(leavers, await _users(session, job), integration.safeguard_percent):
         return False
     return job.approved_plan is None or job.approved_plan != await _digest(session, job)
+
+
+async def _nothing_is_shared(session: AsyncSession, job: SyncJob, partner: Partner) -> bool:
+    """Neither side lists anything, which whoever owns it confirmed asset by asset."""
+    listed = exists().where(StagedAsset.job_id == job.id)
+    return partner.presence == "no_longer_shared" and not await session.scalar(select(listed))
 
 
 def is_allowed(leavers: int, users: int, percent: int) -> bool:
@@ -76,11 +82,13 @@ async def _users(session: AsyncSession, job: SyncJob) -> int:
 async def _digest(session: AsyncSession, job: SyncJob) -> str:
     """What the plan is recognised by: every change in it, in its order."""
     plan = PlannedChange
+    via = func.coalesce(plan.after["via"].as_string(), plan.before["via"].as_string())
     digest = hashlib.sha256()
     rows = await session.stream(
         select(plan.kind, plan.partner_user_id, plan.asset_id, plan.before, plan.after)
         .where(plan.job_id == job.id)
-        .order_by(plan.kind, plan.partner_user_id, plan.asset_id, plan.id)
+        # By what it is about, since a database may find the same rows in another order.
+        .order_by(plan.kind, plan.partner_user_id, plan.asset_id, via)
         .execution_options(yield_per=_ROWS_AT_A_TIME)
     )
     async for row in rows:

@@ -84,7 +84,7 @@ def is_shared_with(agency: Mapping[str, Any], business_id: str) -> bool:
     A missing status counts as shared, PENDING does not (CALL_PLANS a2).
     """
     confirmed = str(agency.get("access_status", "CONFIRMED")).upper() != "PENDING"
-    return confirmed and agency.get("id") == business_id
+    return confirmed and str(agency.get("id")) == business_id
 
 
 def _received_reads(business_id: str) -> dict[str, Read]:
@@ -151,7 +151,7 @@ async def shared_to_us(
 def _of_owner(
     edge: str, rows: Sequence[dict[str, Any]], asset_type: str, owner: str, direction: str
 ) -> SharedAssets:
-    owners = [(row.get("business") or row.get("owner_business") or {}).get("id") for row in rows]
+    owners = [_owner_of(row) for row in rows]
     ours = [
         (asset_from(row, asset_type, direction), row)
         for row, row_owner in zip(rows, owners, strict=True)
@@ -165,6 +165,12 @@ def _of_owner(
     return SharedAssets(
         edge, [asset for asset, _ in ours], people=people, without_owner=owners.count(None)
     )
+
+
+def _owner_of(row: Mapping[str, Any]) -> str | None:
+    owner = row.get("business") or row.get("owner_business")
+    told = owner.get("id") if isinstance(owner, dict) else None
+    return None if told is None else str(told)
 
 
 def asset_from(row: dict[str, Any], asset_type: str, direction: str) -> SharedAsset:

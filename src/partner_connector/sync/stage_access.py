@@ -25,7 +25,7 @@ from partner_connector.models import (
     SyncJob,
 )
 from partner_connector.sync.access import AccessRead, AssetToRead
-from partner_connector.sync.staging import named_only
+from partner_connector.sync.staging import meta_id_of, named_only
 
 # NUL and halves of surrogates, which PostgreSQL refuses in JSON too; whole ones look like them.
 _MAY_BE_REFUSED = re.compile(r"\\u(0000|d[89a-f])")
@@ -101,6 +101,8 @@ class _Staged:
 
 async def stage_access(session: AsyncSession, job: SyncJob, reads: Sequence[AccessRead]) -> None:
     """Write who is assigned to these assets, and mark them as dealt with."""
+    # One that a page lists twice is written once.
+    reads = list({_key(read.asset): read for read in reads}.values())
     if not reads:
         return
     known = await _known_digests(session, job, reads)
@@ -112,7 +114,7 @@ async def stage_access(session: AsyncSession, job: SyncJob, reads: Sequence[Acce
     if changed:
         take_apart = _TAKE_APART[session.get_bind().dialect.name]
         await connection.execute(take_apart, [one.grants(job) for one in changed])
-    people = {str(row["id"]): row for one in changed for row in one.read.rows}
+    people = {meta_id_of(row): row for one in changed for row in one.read.rows}
     await _stage_names(session, job, people)
 
 
@@ -155,22 +157,24 @@ async def _stage_names(
 
 def _in_short(read: AccessRead, known: Mapping[tuple[str, str], str | None]) -> _Staged:
     """One row a person, in an order of its own, so that Meta's does not matter."""
-    rows = {str(row["id"]): row for row in read.rows}
-    tasks = TaskSets(read.asset.type)
-    people = [
-        [user_id, *tasks.of(row), row.get("name"), row.get("user_type")]
-        for user_id, row in sorted(rows.items())
-    ]
+    rows: dict[str, list[Any]] = {}
+    task_sets = TaskSets(read.asset.type)
+    for row in read.rows:
+        user_id, (tasks, full_control) = meta_id_of(row), task_sets.of(row)
+        if user_id in rows:
+            # Told twice: whatever either row allows.
+            tasks = sorted({*rows[user_id][1], *tasks})
+            full_control = full_control or rows[user_id][2]
+        rows[user_id] = [user_id, tasks, full_control, row.get("name"), row.get("user_type")]
+    people = [person for _, person in sorted(rows.items())]
     written = compact_json(people)
     if _MAY_BE_REFUSED.search(written):
-        written = compact_json([[_clean(value) for value in person] for person in people])
+        written = compact_json(
+            [[*person[:3], clean(person[3], 500), clean(person[4], 64)] for person in people]
+        )
     digest = hashlib.sha256(written.encode()).hexdigest() if read.is_complete else None
     is_unchanged = digest is not None and known.get(_key(read.asset)) == digest
     return _Staged(read, written, digest, is_unchanged)
-
-
-def _clean(value: object) -> object:
-    return clean(value, 500) if isinstance(value, str) else value
 
 
 class TaskSets:

@@ -20,6 +20,7 @@ from partner_connector.sync.shared_assets import SharedAsset
 # One Graph batch holds 50 operations, of which one asks whether Page tokens are heard.
 ASSETS_IN_A_BATCH = 49
 
+_ID_LENGTH = 32
 _TWO_FACTOR = {"on": "on", "enabled": "on", "true": "on", "off": "off", "disabled": "off"}
 
 
@@ -35,7 +36,7 @@ async def stage_assets(
             "id": new_id(),
             "name": clean(asset.name, 500),
             "direction": asset.direction,
-            "permitted_tasks": list(asset.permitted_tasks) if asset.permitted_tasks else None,
+            "permitted_tasks": [clean(task, 100) for task in asset.permitted_tasks or ()] or None,
             "listed_in": attempt,
             "state": "unread",
             "read_at": None,
@@ -65,17 +66,23 @@ async def stage_people(
     )
 
 
+def meta_id_of(row: Mapping[str, Any]) -> str:
+    """Meta's id of a row as text; ids are digits, and what is none must still be storable."""
+    text = str(row["id"])
+    return text if text.isdigit() and len(text) <= _ID_LENGTH else clean(text, _ID_LENGTH)
+
+
 def _person(job_id: uuid.UUID, kind: str, row: Mapping[str, Any]) -> dict[str, Any]:
     email = row.get("email")
     role = _short(row.get("role"), 64)
     return {
         "job_id": job_id,
-        "meta_user_id": str(row["id"]),
+        "meta_user_id": meta_id_of(row),
         "id": new_id(),
         "kind": kind,
         "name": clean(row.get("name") or row["id"], 500),
         # Matching is by exact address (DOMAIN R11), and addresses differ in case only by accident.
-        "email": clean(email, 320).strip().lower() if email else None,
+        "email": clean(str(email).strip().lower(), 320) if email else None,
         "title": _short(row.get("title"), 500),
         "role": role,
         "role_class": role_class(role),
@@ -115,7 +122,7 @@ def staged_grant(
         "job_id": job_id,
         "asset_type": asset_type,
         "asset_meta_id": meta_id,
-        "meta_user_id": str(row["id"]),
+        "meta_user_id": meta_id_of(row),
         "via": via,
         "tasks": tasks,
         "full_control": full_control(asset_type, tasks),

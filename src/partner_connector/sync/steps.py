@@ -56,6 +56,10 @@ async def _run_step(shop: Workshop, step: Step, job_id: str, attempt: int) -> st
             if job is None or job.attempt != attempt or job.status != "running":
                 return STOP
             target = await load_target(session, job)
+            other_token = _reads_with_another_token(job, target)
+        if other_token:
+            await _read_anew(shop, target, attempt)
+            return STOP
         try:
             return await step(shop, target, attempt)
         except AttemptEnded:
@@ -66,6 +70,23 @@ async def _run_step(shop: Workshop, step: Step, job_id: str, attempt: int) -> st
                 if mine is not None:
                     await _settle(shop, session, mine, target, error)
         return STOP
+
+
+def _reads_with_another_token(job: SyncJob, target: Target) -> bool:
+    """Whether the token was replaced since the lists were read: the new one may see more, and
+    would be taken for a proof of what the old one was not shown.
+    """
+    token = target.partner_token
+    return token is not None and job.read_with is not None and job.read_with != token.id
+
+
+async def _read_anew(shop: Workshop, target: Target, attempt: int) -> None:
+    async with shop.database.writing() as session:
+        job = await progress.running_job(session, target.job_id, attempt)
+        if job is not None:
+            log.info("sync_job_reads_anew", reason="token_replaced")
+            await progress.forget_what_was_read(session, job)
+            await progress.park(session, shop.queue, job, Pause("retrying", now()))
 
 
 def reader_for(shop: Workshop, token: Token | None) -> GraphReader:
