@@ -94,6 +94,18 @@ def test_a_row_that_shows_all_is_believed() -> None:
     assert empty.people() == []
 
 
+def test_a_kind_that_no_row_shows_is_asked_for_where_access_is_at_stake() -> None:
+    """An edge that Meta refuses is left out like an empty one (8.2 [O])."""
+    (group,) = groups_from_rows([row("34", contained_pages={"data": [{"id": "70"}]})], PARTNER)
+    (at_stake,) = groups_from_rows(
+        [row("34", contained_pages={"data": [{"id": "70"}]})], PARTNER, {"ad_account"}
+    )
+
+    assert group.contents["ad_account"] == set()
+    assert at_stake.contents["ad_account"] is None
+    assert at_stake.contents["pixel"] == set()
+
+
 @pytest.mark.parametrize(
     "people",
     [

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.database import write_rows
@@ -27,7 +27,7 @@ from partner_connector.graph import (
     edges,
     page_from,
 )
-from partner_connector.models import StagedAsset, StagedGrant, StagedUser
+from partner_connector.models import Asset, Grant, StagedAsset, StagedGrant, StagedUser
 from partner_connector.sync.access import (
     AccessRead,
     Answer,
@@ -99,10 +99,12 @@ async def read_groups(
     first: Answer,
     business_id: str,
     shared: frozenset[AssetKey],
+    kinds_at_stake: Collection[str] = (),
 ) -> GroupsRead:
     """The partner's groups, but for what their members may do.
 
     `first` is the answer of a batch to `read`. Asks more only for what that leaves open.
+    `kinds_at_stake` are those on which somebody is known to have access through a group.
     """
     found = GroupsRead()
     try:
@@ -111,7 +113,7 @@ async def read_groups(
         detail = f"Meta refused to list the partner's asset groups: {refusal}"
         found.warnings.append(("edge_refused", read.edge, detail))
         return found
-    groups = groups_from_rows(rows, business_id)
+    groups = groups_from_rows(rows, business_id, kinds_at_stake)
     found.warnings += await _ask_contents(reader, groups)
     found.groups = [group for group in groups if not shared.isdisjoint(group.assets())]
     found.warnings += await _ask_members(reader, found.groups, business_id)
@@ -139,18 +141,23 @@ async def _rows(
         return await reader.rows(bare), not trouble.transient
 
 
-def groups_from_rows(rows: Sequence[Row], business_id: str) -> list[Group]:
+def groups_from_rows(
+    rows: Sequence[Row], business_id: str, kinds_at_stake: Collection[str] = ()
+) -> list[Group]:
     """What the rows tell of their groups; the rest has to be asked for. Pure.
 
     An edge without rows is left out, and so may be one that Meta refuses (8.2 [O]). All groups are
-    the partner's own, so what is shown of one is not refused of another: there it is empty.
+    the partner's own, so what is shown of one is not refused of another: there it is empty. A kind
+    that no row shows is asked for where somebody's access is at stake.
     """
     shown = {edge for row in rows for edge in (*edges.CONTAINED.values(), _MEMBERS) if edge in row}
     groups = []
     for row in rows:
         node = AssetToRead("asset_group", str(row["id"]), str(row.get("name") or row["id"]))
         contents = {
-            kind: _ids_told(row.get(edge, _NONE)) if shown else None
+            kind: None
+            if edge not in shown and (not shown or kind in kinds_at_stake)
+            else _ids_told(row.get(edge, _NONE))
             for kind, edge in edges.CONTAINED.items()
         }
         people = row.get(_MEMBERS, _NONE if _MEMBERS in shown else None)
@@ -292,3 +299,14 @@ async def stage_group_access(session: AsyncSession, job_id: uuid.UUID, found: Gr
             for user_id, tasks in tasks_on((kind, meta_id), found).items()
         ]
         await write_rows(session, StagedGrant, grants, key=_GRANT_KEY)
+
+
+async def kinds_at_stake(session: AsyncSession, partner_id: uuid.UUID | None) -> frozenset[str]:
+    """The kinds of assets that somebody is known to reach through a group."""
+    rows = await session.scalars(
+        select(Asset.type)
+        .join(Grant, Grant.asset_id == Asset.id)
+        .where(Grant.partner_id == partner_id, Grant.via == literal_column("'asset_group'"))
+        .distinct()
+    )
+    return frozenset(rows)

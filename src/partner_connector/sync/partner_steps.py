@@ -10,7 +10,12 @@ from partner_connector.sync import capability, progress
 from partner_connector.sync.access import Answer, AssetToRead
 from partner_connector.sync.apply_users import apply_users
 from partner_connector.sync.capability import require_valid
-from partner_connector.sync.groups import assets_listed, read_groups, read_memberships
+from partner_connector.sync.groups import (
+    assets_listed,
+    kinds_at_stake,
+    read_groups,
+    read_memberships,
+)
 from partner_connector.sync.partner_reading import PartnerReading
 from partner_connector.sync.refusals import GROUPS_WITH_CONTENTS
 from partner_connector.sync.shared_assets import (
@@ -150,7 +155,8 @@ async def _read_first_access(
     target = reading.target
     async with reading.shop.database.reading() as session:
         shared = await assets_listed(session, target.job_id, reading.attempt)
-    found = await read_groups(reading.reader, *groups, target.partner_business_id, shared)
+        at_stake = await kinds_at_stake(session, target.partner_id)
+    found = await read_groups(reading.reader, *groups, target.partner_business_id, shared, at_stake)
     there_are_more, memberships = await reading.read_next_access(page_tokens, found.reads())
     await read_memberships(reading.reader, found, memberships)
     await reading.stage_groups(found)
