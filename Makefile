@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test bench check format openapi lock clean
+.PHONY: help install demo test bench survive check format openapi lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -28,6 +28,9 @@ test: $(READY) ## Run every test, on SQLite and on a real PostgreSQL (ARGS="-k n
 
 bench: $(READY) ## Run every benchmark (ARGS=--quick tries them, ARGS=--markdown makes tables)
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+survive: $(READY) ## Kill, freeze, fill and lock everything, for hours (ARGS="--kills 10" for less)
+	@$(BIN)/python -m tests.survival $(ARGS)
 
 check: $(READY) ## Lint, types, import contracts, migration drift, OpenAPI drift
 	$(BIN)/ruff format --check .

@@ -1,0 +1,22 @@
+"""Drawing at random, and yet everything in turn."""
+
+import random
+from collections.abc import Sequence
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Deck(Generic[T]):
+    """Cards are shuffled anew only when all of them have been drawn: none is long in coming."""
+
+    def __init__(self, dice: random.Random, cards: Sequence[T]) -> None:
+        self._dice = dice
+        self._cards = cards
+        self._left: list[T] = []
+
+    def draw(self) -> T:
+        """The next card."""
+        if not self._left:
+            self._left = self._dice.sample(self._cards, len(self._cards))
+        return self._left.pop()

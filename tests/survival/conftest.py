@@ -1,0 +1,41 @@
+"""Two small products, in whose midst things are struck."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.survival.customer import Customer, customer
+from tests.survival.deployment import deployment
+from tests.survival.postgres import OwnPostgres, own_postgres
+
+PARTNERS = 4
+
+
+@pytest.fixture(scope="package")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Customer]:
+    """SQLite, and one process."""
+    directory = tmp_path_factory.mktemp("survival-embedded")
+    with deployment(directory, None, partners=PARTNERS) as running, customer(running) as made:
+        yield made
+
+
+@pytest.fixture(scope="package")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnPostgres]:
+    """A PostgreSQL that nobody else needs."""
+    with own_postgres(tmp_path_factory.mktemp("survival-postgres")) as started:
+        yield started
+
+
+@pytest.fixture(scope="package")
+def apart(tmp_path_factory: pytest.TempPathFactory, server: OwnPostgres) -> Iterator[Customer]:
+    """PostgreSQL, an API and two workers."""
+    directory = tmp_path_factory.mktemp("survival-apart")
+    with deployment(directory, server.url, partners=PARTNERS) as running, customer(running) as made:
+        yield made
+
+
+@pytest.fixture(params=["embedded", "apart"])
+def subject(request: pytest.FixtureRequest) -> Customer:
+    """A customer of each product in turn."""
+    made: Customer = request.getfixturevalue(request.param)
+    return made

@@ -1,0 +1,52 @@
+"""A lean sample of the campaign (`make survive` plays all of it, and more often)."""
+
+from tests.survival.api_killed import kill_api
+from tests.survival.blows import freeze_workers, kill_workers
+from tests.survival.customer import Customer
+from tests.survival.outages import fill_disk, lock_database, restart_postgres
+from tests.survival.postgres import OwnPostgres
+from tests.survival.report import Report
+from tests.survival.side_by_side import check_at_once
+
+SEED = 20261124
+
+
+def promised(report: Report) -> None:
+    """Nothing of what is promised was broken."""
+    print(report)
+    assert report.violations == []
+
+
+def test_workers_share_the_work_and_nobody_does_it_twice(apart: Customer) -> None:
+    """Two workers and checks of everything at once: each did some, and of one partner one only."""
+    promised(check_at_once(apart, seed=SEED, rounds=2))
+
+
+def test_the_api_may_be_killed_while_it_is_asked_for_a_check(subject: Customer) -> None:
+    """One job or none, and whoever asks again gets the one."""
+    promised(kill_api(subject, seed=SEED, kills=1))
+
+
+def test_a_full_disk_leaves_nothing_half_applied(subject: Customer) -> None:
+    """The check completes once there is room."""
+    promised(fill_disk(subject, seed=SEED, seconds=[2.0]))
+
+
+def test_a_locked_database_is_waited_for(subject: Customer) -> None:
+    """The check goes on by itself."""
+    promised(lock_database(subject, seed=SEED, seconds=[3.0]))
+
+
+def test_the_embedded_process_survives_kills(embedded: Customer) -> None:
+    """kill -9 three times in a check: as if nothing had happened."""
+    promised(kill_workers(embedded, seed=SEED, kills=3))
+
+
+def test_postgresql_may_be_struck_dead(apart: Customer, server: OwnPostgres) -> None:
+    """An immediate end of the server in the middle of a check, and a new start."""
+    promised(restart_postgres(apart, server, seed=SEED, restarts=1))
+
+
+def test_a_worker_may_freeze_and_wake_up_when_others_have_its_work(apart: Customer) -> None:
+    """They have it within a minute, and what it writes about it then does not count."""
+    promised(freeze_workers(apart, seed=SEED, freezes=1))
