@@ -87,6 +87,9 @@ _KINDS: tuple[Blindness, ...] = (
     hiccup,
 )
 
+# Without a word, and with the token as it was: what was shared only now is nowhere to be seen.
+SILENT = {empty_list.__name__, lapsed_app.__name__}
+
 
 class Blinder:
     """Takes the sight of some partners from the next check, and gives it back."""

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.journey import truth
-from tests.journey.blindness import Blinder
+from tests.journey.blindness import SILENT, Blinder
 from tests.journey.caller import Caller, at_once
 from tests.journey.campaign import differing, untrue_or_lost
 from tests.journey.drift import Drift
@@ -65,10 +65,14 @@ class History:
         print(f"{name}: {len(complete)} of {len(children)} complete; {[*made, *struck]}")
         found = [f"tried again: {one}" for one in (job, *children.values()) if one["attempt"] != 1]
         found += self._of_listing(job, listed)
+        # Where our list was refused, it may be unknown that they share something with us too.
+        sees_news = not job["warnings"] and SILENT.isdisjoint(struck)
         for key, partner in self._connected.items():
             child = children.get(partner["id"])
             if child is not None:
-                found += self._of_partner(partner, child, before[key], left[key], job)
+                found += self._of_partner(
+                    partner, child, before[key], left[key], sees_news=sees_news
+                )
             elif self.caller.partner(partner)["user_count"]:
                 found.append(f"{partner['name']} was not checked")
         found += [*self._of_feed(), *self._of_people()]
@@ -93,15 +97,14 @@ class History:
         return wrong if found == true else [*wrong, f"partners are {found}, not {true}"]
 
     def _of_partner(
-        self, partner: Json, child: Json, before: Json, left: Json, parent: Json
+        self, partner: Json, child: Json, before: Json, left: Json, *, sees_news: bool
     ) -> list[str]:
         known = self.caller.meta.partner(partner["meta_business_id"])
         after, true = self._shown(partner), _users(known)
         whose = known["name"]
         # Who comes back is as known as those who never left.
         back = {key: left[key] for key in left.keys() & after.keys()}
-        # Where our list was refused, it may be unknown that they share something with us too.
-        if child["partial"] or parent["warnings"]:
+        if child["partial"] or not sees_news:
             found = untrue_or_lost(before | back, after, true)
             if child["partial"] and (child["counts"]["removed"] or not child["warnings"]):
                 found.append(f"a partial check told {child['counts']} and {child['warnings']}")

@@ -16,8 +16,8 @@ from tests.journey.meta import Json, Meta
 from tests.journey.stacks import Stack, make_tenant, settings_for, simulated_meta
 from tests.support.processes import Running, api_process
 
-SLOW = 0.4
-UNDER_WAY = {"listing_people", "reading_access"}
+SLOW = 0.8
+UNDER_WAY = {"listing_assets", "listing_people", "reading_access"}
 STOPS_WITHIN_SECONDS = 10.0
 HANDED_OVER_WITHIN_SECONDS = 2.0
 TAKEN_OVER_WITHIN_SECONDS = 60.0
