@@ -33,6 +33,7 @@ from partner_connector.sync import progress
 from partner_connector.sync.differences import is_of_staged_asset
 
 _NAMED_AT_MOST = 5
+_COVER_UNKNOWN = "what its permissions cover was not shown"
 
 
 def require_valid(inspection: TokenInspection) -> None:
@@ -74,7 +75,7 @@ def _scopes_that_shrank(proven: Mapping[str, Any], observed: Mapping[str, Any]) 
     before, after = proven.get("granular"), observed.get("granular")
     if before is not None and after is None:
         # Unknown is not as much as before (DOMAIN, failure 2).
-        return [f"{scope} is gone" for scope in lost] + ["what its permissions cover was not shown"]
+        return [f"{scope} is gone" for scope in lost] + [_COVER_UNKNOWN]
     narrowed = [
         scope
         for scope, targets in sorted((after or {}).items())
@@ -144,7 +145,8 @@ async def compare(session: AsyncSession, job: SyncJob, token: Token | None) -> N
     if row.narrowed:
         told = "; ".join(row.narrowed)
         detail = f"The token sees less than it did, so that nobody is removed: {told}."
-        progress.warn(job, "token_narrowed", None, detail)
+        edge = "debug_token" if _COVER_UNKNOWN in row.narrowed else None
+        progress.warn(job, "token_narrowed", edge, detail)
 
 
 async def note_proven(session: AsyncSession, job: SyncJob, at: datetime) -> None:
