@@ -9,7 +9,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from partner_connector.ids import new_id
@@ -81,14 +81,15 @@ class StagedUser(OfJob, Base):
     two_factor: Mapped[str] = mapped_column(String(16))
     finance_permission: Mapped[str | None] = mapped_column(String(64))
     enriched: Mapped[bool]
+    # Whether a staged grant names them: found out once, when all of those are there.
+    has_grants: Mapped[bool] = mapped_column(default=False)
 
 
 class StagedGrant(OfJob, Base):
     """That someone is assigned to an asset, with which tasks."""
 
+    # No index by person: each batch would write all of it again, and all is asked for at once.
     __tablename__ = "staged_grants"
-    # “Does this person have access to anything?” is asked once a person.
-    __table_args__ = (Index("ix_staged_grants_job_id_meta_user_id", "job_id", "meta_user_id"),)
 
     asset_type: Mapped[str] = mapped_column(String(32), primary_key=True)
     asset_meta_id: Mapped[str] = mapped_column(String(32), primary_key=True)

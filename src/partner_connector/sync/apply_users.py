@@ -34,6 +34,7 @@ from partner_connector.sync.differences import (
     differs,
     distrust_stale_digests,
     has_access,
+    note_who_has_grants,
     resolve_ids,
 )
 from partner_connector.sync.plan import count_changes, make_plan, planned_counts
@@ -50,6 +51,7 @@ async def apply_users(session: AsyncSession, job: SyncJob, token: Token | None) 
     await drop_what_was_not_listed(session, job)
     await store_assets(session, job, at)
     await resolve_ids(session, job)
+    await note_who_has_grants(session, job)
     await distrust_stale_digests(session, job)
     await _keep_facts_that_were_not_read(session, job)
     await capability.compare(session, job, token)

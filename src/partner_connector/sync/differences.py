@@ -8,7 +8,7 @@ import uuid
 
 from sqlalchemy import ColumnElement, CursorResult, and_, exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from partner_connector.models import (
     Asset,
@@ -47,6 +47,17 @@ async def resolve_ids(session: AsyncSession, job: SyncJob) -> None:
         )
 
 
+async def note_who_has_grants(session: AsyncSession, job: SyncJob) -> None:
+    """Look through the staged grants once for whom they name."""
+    named = select(StagedGrant.meta_user_id).where(StagedGrant.job_id == job.id)
+    await session.execute(
+        update(StagedUser)
+        .where(StagedUser.job_id == job.id)
+        .values(has_grants=StagedUser.meta_user_id.in_(named))
+        .execution_options(synchronize_session=False)
+    )
+
+
 def is_of_staged_asset() -> ColumnElement[bool]:
     """Joins `StagedGrant` to its `StagedAsset`."""
     return and_(
@@ -62,7 +73,10 @@ def has_access(
     meta_user_id: InstrumentedAttribute[str],
 ) -> ColumnElement[bool]:
     """Whether this check saw the person on any asset: staged, or on one that is as it was."""
-    staged = exists().where(StagedGrant.job_id == job.id, StagedGrant.meta_user_id == meta_user_id)
+    named = aliased(StagedUser)
+    staged = exists().where(
+        named.job_id == job.id, named.meta_user_id == meta_user_id, named.has_grants
+    )
     as_it_was = (
         exists()
         .where(Grant.partner_user_id == user_id, Grant.via == "direct")
