@@ -27,15 +27,33 @@ def lose_an_asset(meta: Meta, known: Json) -> None:
     meta.mutate("change_tasks", person=known["system_user"]["id"], asset=account, tasks=[])
 
 
+def lose_a_page(meta: Meta, known: Json) -> None:
+    """A shared Page is taken from the system user: then Meta does not say who else is on it."""
+    page = next(one["id"] for one in known["shared_assets"] if one["type"] == "page")
+    meta.mutate("change_tasks", person=known["system_user"]["id"], asset=page, tasks=[])
+
+
 def lose_the_catalogs(meta: Meta, known: Json) -> None:
     """Without this permission Meta shows none, though they are shared as before."""
     meta.mutate("remove_scope", partner=known["id"], scope="catalog_management")
 
 
+def catalogs(caller: Caller, partner: Json) -> list[Json]:
+    """What the API shows of them, with how many people reach each."""
+    assets = caller.everything(f"/v1/partners/{partner['id']}/assets")
+    return [asset for asset in assets if asset["type"] == "product_catalog"]
+
+
 def narrowed(caller: Caller, partner: Json, narrow: Narrowing) -> tuple[str, list[str]]:
     """Somebody leaves and the token sees less; who left, and what the token says of itself."""
     known = caller.meta.partner(partner["meta_business_id"])
-    leaver = next(person["id"] for person in known["people"] if person["has_access"])
+    people = {person["id"] for person in known["people"]}
+    leaver = next(
+        user_id
+        for user_id, user in truth.users(known).items()
+        if user_id in people
+        and not any(grant["type"] == "product_catalog" for grant in user["grants"].values())
+    )
     narrow(caller.meta, known)
     caller.meta.mutate("leave", person=leaver)
 
@@ -45,7 +63,7 @@ def narrowed(caller: Caller, partner: Json, narrow: Narrowing) -> tuple[str, lis
     assert "token_narrowed" in {warning["code"] for warning in job["warnings"]}
     assert caller.user(partner, leaver)["state"] == "active"
     told: list[str] = caller.get(f"/v1/partners/{partner['id']}/token")["narrowed"]
-    assert len(told) == 1
+    assert told
     return leaver, told
 
 
@@ -85,23 +103,50 @@ def test_nobody_is_removed_until_a_narrower_view_is_accepted(
     assert truth.shown_users(caller.users(partner)) == truth.users(known)
 
 
-@pytest.mark.parametrize("stack", ["embedded"], indirect=True)
-def test_what_is_accepted_to_be_out_of_sight_is_not_gone(caller: Caller) -> None:
+@pytest.mark.parametrize("stack", ["embedded", "separate"], indirect=True)
+def test_what_is_accepted_to_be_out_of_sight_stays_and_everything_else_is_judged_again(
+    caller: Caller,
+) -> None:
     """Catalogs that their owner still shares stay, with everybody who reaches them."""
     _, partners = caller.discover()
     partner = caller.connected(first_with(partners, "agency"))
-    assets = caller.everything(f"/v1/partners/{partner['id']}/assets")
-    users = truth.shown_users(caller.users(partner))
+    shown = catalogs(caller, partner)
     leaver, told = narrowed(caller, partner, lose_the_catalogs)
 
     accept(caller, partner, told)
-    caller.check(partner)
+    job = caller.check(partner)
 
-    still_there = truth.shown_users(caller.users(partner))
+    assert (job["partial"], job["counts"]["removed"]) == (False, 1)
+    assert {warning["code"] for warning in job["warnings"]} == {"out_of_sight"}
+    assert caller.user(partner, leaver)["state"] == "removed"
     true = truth.users(caller.meta.partner(partner["meta_business_id"]))
-    assert {key: still_there[key] for key in true} == true
-    assert still_there.keys() <= users.keys() == true.keys() | {leaver}
-    assert caller.everything(f"/v1/partners/{partner['id']}/assets") == assets
+    assert truth.shown_users(caller.users(partner)) == true
+    assert catalogs(caller, partner) == shown != []
+
+    # What comes into sight again is read again, and can be hidden again only by somebody's word.
+    caller.meta.mutate("restore_token", partner=partner["meta_business_id"])
+    seen = caller.check(partner)
+    assert (seen["partial"], seen["warnings"]) == (False, [])
+    _, told_again = narrowed(caller, partner, lose_the_catalogs)
+    assert told_again == told
+
+
+@pytest.mark.parametrize("stack", ["embedded"], indirect=True)
+def test_a_page_that_says_nothing_any_more_can_be_accepted_too(caller: Caller) -> None:
+    """It is listed, but Meta refuses to say who is on it: its people stay as they were."""
+    _, partners = caller.discover()
+    partner = caller.connected(first_with(partners, "agency"))
+    users = truth.shown_users(caller.users(partner))
+    lose_a_page(caller.meta, caller.meta.partner(partner["meta_business_id"]))
+    job = caller.check(partner)
+    assert {one["code"] for one in job["warnings"]} == {"asset_refused", "token_narrowed"}
+
+    accept(caller, partner, caller.get(f"/v1/partners/{partner['id']}/token")["narrowed"])
+    job = caller.check(partner)
+
+    assert (job["partial"], job["counts"]["removed"]) == (False, 0)
+    assert [one["code"] for one in job["warnings"]] == ["out_of_sight"]
+    assert truth.shown_users(caller.users(partner)) == users
 
 
 @pytest.mark.parametrize("stack", ["embedded"], indirect=True)

@@ -152,7 +152,7 @@ def test_after_a_rejected_plan_a_new_check_makes_a_new_one(caller: Caller, partn
 
 @pytest.mark.parametrize("stack", ["embedded"], indirect=True)
 def test_a_plan_that_another_token_made_is_not_carried_out(caller: Caller, partner: Json) -> None:
-    """The new token may see more: the plan is stale, and a check of its own decides."""
+    """The new token may see more: the check that made the plan is over, and a new one decides."""
     users = caller.users(partner)
     let_many_go(caller, partner)
     job = halted(caller, caller.start_check(partner))
@@ -161,12 +161,26 @@ def test_a_plan_that_another_token_made_is_not_carried_out(caller: Caller, partn
     assert caller.connect(partner, renewed)["verdict"] == "connectable"
 
     plan = caller.get(plan_of(job))
-    assert plan["status"] == "stale"
-    assert_refused(caller, f"{plan_of(job)}/approve", {"digest": plan["digest"]})
-    assert (caller.job(job)["status"], caller.users(partner)) == ("halted", users)
-    assert caller.ask("POST", f"{plan_of(job)}/reject").status_code == 200
+    assert (caller.job(job)["status"], plan["status"]) == ("cancelled", "closed")
+    answer = caller.ask("POST", f"{plan_of(job)}/approve", json={"digest": plan["digest"]})
+    assert (answer.status_code, answer.json()["code"]) == (409, "plan_not_open")
     new = halted(caller, caller.start_check(partner))
-    assert caller.get(plan_of(new))["status"] == "open"
+    assert (new["trigger"], caller.get(plan_of(new))["status"]) == ("connect", "open")
+    assert caller.users(partner) == users
+
+
+@pytest.mark.parametrize("stack", ["separate"], indirect=True)
+def test_a_plan_ends_with_the_connection_that_made_it(caller: Caller, partner: Json) -> None:
+    """Disconnecting leaves no plan behind that would keep the next check from beginning."""
+    let_many_go(caller, partner)
+    job = halted(caller, caller.start_check(partner))
+
+    assert caller.ask("DELETE", f"/v1/partners/{partner['id']}/token").status_code == 200
+
+    assert caller.job(job)["status"] == "cancelled"
+    again = caller.meta.mutate("new_token", partner=partner["meta_business_id"])["token"]
+    assert caller.connect(partner, again)["verdict"] == "connectable"
+    assert caller.get(plan_of(halted(caller, caller.start_check(partner))))["status"] == "open"
 
 
 @pytest.mark.parametrize("stack", ["separate"], indirect=True)

@@ -11,7 +11,7 @@ from partner_connector.models.base import Base
 
 
 class Capability(Base):
-    """`{scopes, granular, role, assets}`; see `sync.capability` for each part.
+    """`{scopes, granular, role, assets, hidden}`; see `sync.capability` for each part.
 
     `proven` is null before the first complete check: then the token's own proof counts. `narrowed`
     says in words what `observed` lacks of it; while there is anything, nobody is removed.

@@ -21,7 +21,7 @@ from partner_connector.graph import (
     edges,
     page_from,
 )
-from partner_connector.sync.shared_assets import SharedAsset, SharedAssets, asset_path
+from partner_connector.sync.shared_assets import SharedAsset, SharedAssets, asset_name, asset_path
 from partner_connector.sync.side_by_side import as_they_come
 
 # A Page token dies by itself when its admin loses the Page; the partner's own may live.
@@ -46,6 +46,11 @@ class AssetToRead:
     def path(self) -> str:
         """Where Meta keeps it."""
         return asset_path(self.type, self.meta_id)
+
+    @property
+    def key(self) -> str:
+        """What it is called where a token's view is compared."""
+        return asset_name(self.type, self.meta_id)
 
 
 @dataclass(slots=True)

@@ -5,12 +5,13 @@ error (DOMAIN, failure 2); so do a lower role and an asset that is taken from th
 people may be missing from the lists who never left, and nobody is removed until somebody accepts
 that the token sees less.
 
-A capability is `{scopes, granular, role, assets}`: the permissions; for each the objects that it is
-narrowed to (null: none); the system user's role; and by `type:meta id` the shared assets that it is
-assigned to, with whether that is full control. What Meta did not show is null or left out.
+A capability is `{scopes, granular, role, assets, hidden}`: the permissions; for each the objects
+that it is narrowed to (null: none); the system user's role; by `type:meta id` the shared assets
+that it is assigned to, with whether that is full control; and the names of shared assets and of
+edges that Meta does not show to it (`sync.out_of_sight`). What was not told is null or left out.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -31,6 +32,8 @@ from partner_connector.models import (
 )
 from partner_connector.sync import progress
 from partner_connector.sync.differences import is_of_staged_asset
+from partner_connector.sync.out_of_sight import hidden_from
+from partner_connector.sync.shared_assets import asset_name
 
 _NAMED_AT_MOST = 5
 _COVER_UNKNOWN = "what its permissions cover was not shown"
@@ -64,6 +67,7 @@ def what_shrank(
         *_scopes_that_shrank(proven, observed),
         *_role_that_shrank(proven.get("role"), observed.get("role")),
         *_assets_that_shrank(proven.get("assets") or {}, observed.get("assets") or {}, listed),
+        *_hidden_anew(proven.get("hidden") or (), observed.get("hidden") or ()),
     ]
 
 
@@ -111,8 +115,17 @@ def _assets_that_shrank(
     )
     if not less:
         return []
-    named = ", ".join(less[:_NAMED_AT_MOST]) + (", …" if len(less) > _NAMED_AT_MOST else "")
-    return [f"{len(less)} shared assets are assigned to the system user no more or less ({named})"]
+    told = _named(less)
+    return [f"{len(less)} shared assets are assigned to the system user no more or less ({told})"]
+
+
+def _hidden_anew(proven: Collection[str], observed: Collection[str]) -> list[str]:
+    anew = sorted(set(observed).difference(proven))
+    return [f"hidden from it, of what is shared: {len(anew)} ({_named(anew)})"] * bool(anew)
+
+
+def _named(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED_AT_MOST]) + (", …" if len(names) > _NAMED_AT_MOST else "")
 
 
 async def note_scopes(
@@ -138,6 +151,7 @@ async def compare(session: AsyncSession, job: SyncJob, token: Token | None) -> N
         **(row.observed or {}),
         "role": await _own_role(session, job, own),
         "assets": await _own_assets(session, job, own),
+        "hidden": await hidden_from(session, job),
     }
     row.narrowed = what_shrank(
         row.proven or _proof_of(token), row.observed, await _listed(session, job)
@@ -201,17 +215,15 @@ async def _own_assets(session: AsyncSession, job: SyncJob, own: str | None) -> d
     )
     assets: dict[str, bool] = {}
     for asset_type, meta_id, full_control in await session.execute(union_all(staged, as_it_was)):
-        name = _name(asset_type, meta_id)
+        name = asset_name(asset_type, meta_id)
         assets[name] = assets.get(name, False) or full_control
     return assets
 
 
 async def _listed(session: AsyncSession, job: SyncJob) -> set[str]:
     rows = await session.execute(
-        select(StagedAsset.type, StagedAsset.meta_id).where(StagedAsset.job_id == job.id)
+        select(StagedAsset.type, StagedAsset.meta_id).where(
+            StagedAsset.job_id == job.id, StagedAsset.state == "read"
+        )
     )
-    return {_name(asset_type, meta_id) for asset_type, meta_id in rows}
-
-
-def _name(asset_type: str, meta_id: str) -> str:
-    return f"{asset_type}:{meta_id}"
+    return {asset_name(asset_type, meta_id) for asset_type, meta_id in rows}

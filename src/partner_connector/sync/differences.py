@@ -98,7 +98,7 @@ async def distrust_stale_digests(session: AsyncSession, job: SyncJob) -> None:
     same = exists().where(
         AssetShare.partner_id == job.partner_id,
         AssetShare.asset_id == StagedAsset.id,
-        AssetShare.access_digest == StagedAsset.access_digest,
+        AssetShare.access_digest.is_not_distinct_from(StagedAsset.access_digest),
     )
     distrusted = await session.execute(
         update(StagedAsset)

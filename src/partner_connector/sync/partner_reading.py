@@ -20,6 +20,7 @@ from partner_connector.sync.access import (
     read_access,
 )
 from partner_connector.sync.groups import GroupsRead, stage_group_access
+from partner_connector.sync.out_of_sight import note_refused_list, stage_hidden
 from partner_connector.sync.refusals import GROUPS_WITH_CONTENTS, OWN_TOKENS, remember_refusal
 from partner_connector.sync.shared_assets import SharedAssets
 from partner_connector.sync.side_by_side import all_of, one_ahead
@@ -75,8 +76,7 @@ class PartnerReading:
                 await stage_assets(session, job.id, self.attempt, some.assets)
                 await stage_access(session, job, known)
                 if some.refusal is not None:
-                    detail = f"Meta refused to list {some.edge}: {some.refusal}"
-                    progress.warn(job, "edge_refused", some.edge, detail)
+                    note_refused_list(job, some.edge, some.refusal, self.target.out_of_sight)
                 if some.without_owner:
                     detail = f"{some.without_owner} rows of {some.edge} did not say who owns them."
                     progress.warn(job, "edge_incomplete", some.edge, detail)
@@ -168,8 +168,14 @@ class PartnerReading:
 
     async def _stage_batch(self, batch: AccessBatch, calls_of_pages: int) -> None:
         async with self.staging() as (session, job):
-            await stage_access(session, job, batch.reads)
-            for read in batch.reads:
+            accepted = self.target.out_of_sight
+            hidden = [
+                read.asset for read in batch.reads if read.refusal and read.asset.key in accepted
+            ]
+            reads = [read for read in batch.reads if read.asset not in hidden]
+            await stage_access(session, job, reads)
+            await stage_hidden(session, job, hidden, accepted)
+            for read in reads:
                 _warn_of(job, read)
             if batch.own_tokens_ignored:
                 await remember_refusal(session, self.target.partner_id, OWN_TOKENS)

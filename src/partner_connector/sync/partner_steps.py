@@ -4,10 +4,10 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 
 from partner_connector.graph import REFUSALS, GraphError, Read, TokenDead, edges
-from partner_connector.models import Token
+from partner_connector.models import SyncJob, Token
 from partner_connector.sealing.private import UnreadableToken
 from partner_connector.sync import capability, progress
-from partner_connector.sync.access import Answer, AssetToRead
+from partner_connector.sync.access import Answer
 from partner_connector.sync.apply_users import apply_users
 from partner_connector.sync.capability import require_valid
 from partner_connector.sync.groups import (
@@ -16,17 +16,20 @@ from partner_connector.sync.groups import (
     read_groups,
     read_memberships,
 )
+from partner_connector.sync.out_of_sight import stage_hidden
 from partner_connector.sync.partner_reading import PartnerReading
 from partner_connector.sync.refusals import GROUPS_WITH_CONTENTS
 from partner_connector.sync.shared_assets import (
     OURS_TO_PARTNER,
     THEIRS_TO_US,
+    SharedAsset,
     SharedAssets,
     reads_with_people,
     shared_assets,
     shared_to_us,
 )
 from partner_connector.sync.side_by_side import all_of
+from partner_connector.sync.staging import stage_assets
 from partner_connector.sync.steps import (
     AGAIN,
     GO_ON,
@@ -180,19 +183,29 @@ async def _ask_owners(reading: PartnerReading) -> None:
         except OWN_TOKEN_TROUBLE:
             if owner_token is target.partner_token:
                 raise
-            hidden, calls = vanished, 0
+            async with reading.staging() as (_, job):
+                _warn_of_hidden(job, vanished)
+            continue
         await _note_hidden(reading, hidden, calls)
 
 
-async def _note_hidden(reading: PartnerReading, hidden: Sequence[AssetToRead], calls: int) -> None:
-    async with reading.staging() as (_, job):
+async def _note_hidden(reading: PartnerReading, hidden: Sequence[SharedAsset], calls: int) -> None:
+    """What the token is not shown, though its owner shares it, or cannot say that it does not."""
+    accepted = reading.target.out_of_sight
+    async with reading.staging() as (session, job):
         job.graph_calls += calls
-        for asset in hidden:
-            detail = (
-                f"The {asset.type} {asset.name} ({asset.meta_id}) is no longer listed, but that "
-                "it is no longer shared could not be confirmed."
-            )
-            progress.warn(job, "view_shrank", None, detail)
+        await stage_assets(session, job.id, reading.attempt, hidden)
+        await stage_hidden(session, job, hidden, accepted)
+        _warn_of_hidden(job, [asset for asset in hidden if asset.key not in accepted])
+
+
+def _warn_of_hidden(job: SyncJob, hidden: Sequence[SharedAsset]) -> None:
+    for asset in hidden:
+        detail = (
+            f"The {asset.type} {asset.name} ({asset.meta_id}) is no longer listed, but that "
+            "it is no longer shared could not be confirmed."
+        )
+        progress.warn(job, "view_shrank", None, detail)
 
 
 async def read_access(shop: Workshop, target: Target, attempt: int) -> str:

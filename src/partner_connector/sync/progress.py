@@ -121,6 +121,11 @@ def move_on(job: SyncJob, phase: str, *, done: int = 0, total: int | None = None
 def warn(job: SyncJob, code: str, edge: str | None, detail: str) -> None:
     """Something could not be read: the job is partial, and says why."""
     job.partial = True
+    tell(job, code, edge, detail)
+
+
+def tell(job: SyncJob, code: str, edge: str | None, detail: str) -> None:
+    """Something that whoever reads the job should know, though it is as complete as it can be."""
     warning = {"code": code, "edge": edge, "detail": clean(detail, 1000)}
     if warning not in job.warnings and len(job.warnings) < _MOST_WARNINGS:
         # A new list: a change inside the old one would not be seen and stored.

@@ -26,5 +26,7 @@ async def drop_what_was_not_listed(session: AsyncSession, job: SyncJob) -> None:
 
 async def is_complete(session: AsyncSession, job: SyncJob) -> bool:
     """Whether everything of the partner was read, with a view no smaller than the last one."""
-    not_read = exists().where(StagedAsset.job_id == job.id, StagedAsset.state != "read")
+    not_read = exists().where(
+        StagedAsset.job_id == job.id, StagedAsset.state.not_in(("read", "out_of_sight"))
+    )
     return not job.partial and not await session.scalar(select(not_read))

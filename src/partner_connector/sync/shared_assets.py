@@ -44,6 +44,11 @@ class SharedAsset:
         """Where Meta keeps it."""
         return asset_path(self.type, self.meta_id)
 
+    @property
+    def key(self) -> str:
+        """What it is called where a token's view is compared."""
+        return asset_name(self.type, self.meta_id)
+
 
 @dataclass(frozen=True, slots=True)
 class SharedAssets:
@@ -71,6 +76,15 @@ _WITH_PEOPLE: dict[str, Callable[[str], Read]] = {
     "product_catalog": partial(edges.client_product_catalogs, with_people=True),
     "pixel": partial(edges.client_pixels, with_people=True),
 }
+
+
+# What a refusal of one of these hides is told per partner (`sync.out_of_sight`).
+SHARE_EDGES = frozenset(edge("0").edge for edge in _EDGES.values())
+
+
+def asset_name(asset_type: str, meta_id: str) -> str:
+    """What an asset is called where a token's view is compared."""
+    return f"{asset_type}:{meta_id}"
 
 
 def asset_path(asset_type: str, meta_id: str) -> str:

@@ -25,6 +25,7 @@ from partner_connector.models import (
     SyncJob,
 )
 from partner_connector.sync.access import AccessRead, AssetToRead
+from partner_connector.sync.shared_assets import SharedAsset
 from partner_connector.sync.staging import meta_id_of, named_only
 
 # NUL and halves of surrogates, which PostgreSQL refuses in JSON too; whole ones look like them.
@@ -105,7 +106,7 @@ async def stage_access(session: AsyncSession, job: SyncJob, reads: Sequence[Acce
     reads = list({_key(read.asset): read for read in reads}.values())
     if not reads:
         return
-    known = await _known_digests(session, job, reads)
+    known = await known_digests(session, job, [read.asset for read in reads])
     staged = [_in_short(read, known) for read in reads]
     await _drop_what_was_staged_before(session, job, reads)
     connection = await session.connection()
@@ -194,17 +195,18 @@ class TaskSets:
         return self._known[told]
 
 
-def _key(asset: AssetToRead) -> tuple[str, str]:
+def _key(asset: SharedAsset | AssetToRead) -> tuple[str, str]:
     return asset.type, asset.meta_id
 
 
-async def _known_digests(
-    session: AsyncSession, job: SyncJob, reads: Sequence[AccessRead]
+async def known_digests(
+    session: AsyncSession, job: SyncJob, assets: Sequence[SharedAsset | AssetToRead]
 ) -> dict[tuple[str, str], str | None]:
+    """By (type, meta id), in short who was assigned at the last check that saw all of them."""
     query = (
         select(Asset.type, Asset.meta_id, AssetShare.access_digest)
         .join(AssetShare, AssetShare.asset_id == Asset.id)
         .where(AssetShare.partner_id == job.partner_id, Asset.integration_id == job.integration_id)
-        .where(tuple_(Asset.type, Asset.meta_id).in_([_key(read.asset) for read in reads]))
+        .where(tuple_(Asset.type, Asset.meta_id).in_([_key(asset) for asset in assets]))
     )
     return {(kind, meta_id): digest for kind, meta_id, digest in await session.execute(query)}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.models import Integration, Partner, SyncJob, Token
+from partner_connector.sync.out_of_sight import accepted_out_of_sight
 from partner_connector.sync.refusals import still_refused
 from partner_connector.tokens.repository import TokenRepository
 
@@ -24,6 +25,8 @@ class Target:
     partner_token: Token | None
     # Shorter ways of asking that Meta refused lately (`sync.refusals`).
     refused_by_meta: frozenset[str]
+    # Assets and edges that somebody accepted the token not to see (`sync.capability`).
+    out_of_sight: frozenset[str]
 
 
 async def load_target(session: AsyncSession, job: SyncJob) -> Target:
@@ -41,4 +44,5 @@ async def load_target(session: AsyncSession, job: SyncJob) -> Target:
         relationship=partner.relationship if partner else "",
         partner_token=await tokens.active(integration.id, partner.id) if partner else None,
         refused_by_meta=still_refused(partner.refused_by_meta) if partner else frozenset(),
+        out_of_sight=await accepted_out_of_sight(session, job.partner_id),
     )

@@ -21,14 +21,14 @@ from partner_connector.graph import (
     page_from,
 )
 from partner_connector.models import Asset, AssetShare, StagedAsset
-from partner_connector.sync.access import PAGE_REFUSALS, AssetToRead, page_readers
-from partner_connector.sync.shared_assets import is_shared_with
+from partner_connector.sync.access import PAGE_REFUSALS, page_readers
+from partner_connector.sync.shared_assets import SharedAsset, is_shared_with
 from partner_connector.sync.target import Target
 
 
 async def shares_not_listed(
     session: AsyncSession, target: Target, attempt: int, direction: str
-) -> list[AssetToRead]:
+) -> list[SharedAsset]:
     """Assets that are known as shared this way, and that this attempt was not shown."""
     listed = exists().where(
         StagedAsset.job_id == target.job_id,
@@ -37,22 +37,25 @@ async def shares_not_listed(
         StagedAsset.meta_id == Asset.meta_id,
     )
     query = (
-        select(Asset.type, Asset.meta_id, Asset.name)
+        select(Asset.type, Asset.meta_id, Asset.name, AssetShare.permitted_tasks)
         .join(AssetShare, AssetShare.asset_id == Asset.id)
         .where(AssetShare.partner_id == target.partner_id)
         .where(AssetShare.direction == direction, ~listed)
     )
-    return [AssetToRead(*row) for row in await session.execute(query)]
+    return [
+        SharedAsset(kind, meta_id, name, direction, None if tasks is None else tuple(tasks))
+        for kind, meta_id, name, tasks in await session.execute(query)
+    ]
 
 
 async def still_shared(
-    graph: GraphClient, owner: GraphReader, assets: Sequence[AssetToRead], shared_to: str
-) -> tuple[list[AssetToRead], int]:
+    graph: GraphClient, owner: GraphReader, assets: Sequence[SharedAsset], shared_to: str
+) -> tuple[list[SharedAsset], int]:
     """Those that their owner says, or may say, are shared to this business, and the calls made."""
     pages = [asset for asset in assets if asset.type == "page"]
     others = [asset for asset in assets if asset.type != "page"]
     reads = [edges.asset_agencies(asset.path) for asset in others]
-    answers: dict[AssetToRead, dict[str, Any] | GraphError] = dict(
+    answers: dict[SharedAsset, dict[str, Any] | GraphError] = dict(
         zip(others, await owner.batch(reads) if reads else [], strict=True)
     )
     readers = await page_readers(graph, owner, {page.meta_id for page in pages}) if pages else {}

@@ -9,7 +9,7 @@ from partner_connector.auth import Caller
 from partner_connector.clock import now
 from partner_connector.errors import Conflict
 from partner_connector.ids import encode
-from partner_connector.models import SyncJob
+from partner_connector.models import Partner, SyncJob
 from partner_connector.models.sync_job import UNFINISHED
 from partner_connector.sync_jobs.repository import SyncJobRepository
 from partner_connector.sync_jobs.roll_up import roll_up, tell_parent
@@ -52,6 +52,17 @@ async def cancel(
         details={"was": was, "cancelled_checks": len(children)},
     )
     return job
+
+
+async def call_off_stale_plan(session: AsyncSession, partner: Partner) -> None:
+    """End a halted check of the partner, whose token was just replaced or taken away: its plan can
+    no longer be approved, and would keep another check from beginning. The partner is locked.
+    """
+    job = await SyncJobRepository(session, partner.workspace_id).halted(partner.id)
+    if job is not None:
+        mark_cancelled(job)
+        await session.flush()
+        await tell_parent(session, job)
 
 
 def mark_cancelled(job: SyncJob) -> None:

@@ -88,6 +88,15 @@ class SyncJobRepository:
             query = query.where(SyncJob.partner_id == partner_id)
         return await self.session.scalar(query)
 
+    async def halted(self, partner_id: uuid.UUID) -> SyncJob | None:
+        """The partner's check whose plan waits for an answer, locked."""
+        query = select(SyncJob).where(
+            SyncJob.workspace_id == self.workspace_id,
+            SyncJob.partner_id == partner_id,
+            SyncJob.status == "halted",
+        )
+        return await self.session.scalar(query.with_for_update())
+
     async def add(self, job: SyncJob) -> bool:
         """Store a new job. False where another request was faster and one is unfinished."""
         try:

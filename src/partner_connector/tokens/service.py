@@ -10,6 +10,7 @@ from partner_connector.engine import WorkQueue
 from partner_connector.errors import NotFound
 from partner_connector.models import Partner, Token, TokenValidation
 from partner_connector.sealing.public import SealedToken
+from partner_connector.sync_jobs.cancelling import call_off_stale_plan
 from partner_connector.tokens.repository import TokenRepository
 
 
@@ -63,6 +64,7 @@ async def disconnect(tokens: TokenRepository, partner: Partner) -> None:
         candidate.state = "wiped"
         candidate.sealed = None
     if token is not None:
+        await call_off_stale_plan(tokens.session, partner)
         token.state = "revoked"
         token.sealed = None
         token.retired_at = now()

@@ -13,6 +13,7 @@ from partner_connector.graph import REQUIRED_SCOPES, TokenInspection
 from partner_connector.models import Integration, Partner, Token, TokenValidation
 from partner_connector.sealing.private import PrivateKeyring
 from partner_connector.sync_jobs import service as sync_jobs
+from partner_connector.sync_jobs.cancelling import call_off_stale_plan
 from partner_connector.tokens import custody
 from partner_connector.tokens.repository import TokenRepository
 from partner_connector.validation.checks import granted_scopes
@@ -105,6 +106,7 @@ async def _start_first_sync(session: AsyncSession, queue: WorkQueue, token: Toke
         return
     partner = await session.scalar(select(Partner).where(Partner.id == token.partner_id))
     assert partner is not None
+    await call_off_stale_plan(session, partner)
     await sync_jobs.request_partner_sync(session, queue, partner, trigger="connect")
 
 
