@@ -19,6 +19,9 @@ from sqlalchemy.exc import OperationalError
 from partner_connector import __version__, diagnose, migrate, provision, serving
 from partner_connector.api_keys import service as api_keys
 from partner_connector.app import create_app
+from partner_connector.audit.chain import PURPOSE, Anchor, Verdict, verify
+from partner_connector.audit.schemas import audit_verification
+from partner_connector.audit.service import Recorder
 from partner_connector.auth import Scope
 from partner_connector.clock import now
 from partner_connector.database import open_database
@@ -41,9 +44,11 @@ cli = typer.Typer(
 keys_cli = typer.Typer(help="The keyring that seals tokens.", no_args_is_help=True)
 workspace_cli = typer.Typer(help="Tenants.", no_args_is_help=True)
 api_key_cli = typer.Typer(help="Keys for the API.", no_args_is_help=True)
+audit_cli = typer.Typer(help="Who decided what.", no_args_is_help=True)
 cli.add_typer(keys_cli, name="keys")
 cli.add_typer(workspace_cli, name="workspace")
 cli.add_typer(api_key_cli, name="api-key")
+cli.add_typer(audit_cli, name="audit")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Answer one JSON object.")]
 _DURATION = re.compile(r"^([1-9][0-9]{0,4})([smhd])$")
@@ -263,7 +268,7 @@ def api_key_create(
                     return None
                 key, secret = await api_keys.create(
                     session,
-                    workspace_id,
+                    Recorder.of_command_line(keyring, workspace_id),
                     name=name,
                     scopes=scopes,
                     expires_at=expires_at,
@@ -277,6 +282,46 @@ def api_key_create(
     if document is None:
         _give_up("there is no such workspace")
     _answer(as_json, document, document["api_key"])
+
+
+@audit_cli.command("verify")
+def audit_verify(
+    workspace: Annotated[str, typer.Option(help="The workspace's id.")],
+    anchor: Annotated[
+        str | None, typer.Option(help="SEQUENCE:HASH from an earlier time, kept outside.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Follow the chain of a workspace's audit events; 1 where it is broken."""
+    workspace_id = _workspace_id(workspace)
+    known = _anchor(anchor)
+    settings = load_settings()
+    provision.prepare_database(settings, _tell)
+    key = provision.any_keyring(settings, _tell).derive(PURPOSE)
+
+    async def follow() -> Verdict:
+        database = open_database(settings)
+        try:
+            async with database.reading() as session:
+                return await verify(session, key, workspace_id, known)
+        finally:
+            await database.close()
+
+    found = audit_verification(asyncio.run(follow()))
+    broken = found.broken
+    told = f"{found.events} events hold together; the anchor is {found.anchor}"
+    if broken is not None:
+        told += f"\nbroken at sequence {broken.sequence}: {broken.reason}"
+    _answer(as_json, found.model_dump(mode="json"), told)
+    if broken is not None:
+        raise typer.Exit(1)
+
+
+def _anchor(text: str | None) -> Anchor | None:
+    try:
+        return Anchor.parse(text) if text is not None else None
+    except ValueError as error:
+        raise typer.BadParameter(f"--anchor: {error}") from None
 
 
 def _name(text: str) -> str:

@@ -24,6 +24,7 @@ from graph_simulator.world import build_world
 from partner_connector import provision
 from partner_connector.api_keys import service as api_keys
 from partner_connector.app import create_app
+from partner_connector.audit.service import Recorder
 from partner_connector.auth import Scope
 from partner_connector.database import open_database
 from partner_connector.logging import configure_logging
@@ -140,7 +141,7 @@ async def _bootstrap(settings: Settings, keyring: PublicKeyring) -> str:
         workspace = await workspaces.create(session, "Demo")
         _, api_key = await api_keys.create(
             session,
-            workspace.id,
+            Recorder.of_command_line(keyring, workspace.id),
             name="demo",
             scopes=[str(scope) for scope in Scope],
             expires_at=None,

@@ -9,13 +9,14 @@ what a job has staged outlives it.
 import asyncio
 import uuid
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from dbos import DBOS
 from sqlalchemy import ColumnElement, or_, select
 
 from partner_connector import work
+from partner_connector.audit.chain import ends_that_moved
 from partner_connector.clock import now
 from partner_connector.models import SyncJob, TokenValidation
 from partner_connector.patience import Pause, pause_after_crash
@@ -30,6 +31,7 @@ _SETTLED_AFTER = timedelta(seconds=60)
 _AT_A_TIME = 100
 # A proof has no other end than a verdict: one that is lost again and again is tried rarely.
 _LONG_AFTER = timedelta(hours=1)
+_ANCHORED_EVERY = timedelta(hours=1)
 _CAN_STILL_RUN = {"PENDING", "ENQUEUED", "DELAYED"}
 
 log = structlog.get_logger()
@@ -40,10 +42,17 @@ class Sweeper:
 
     def __init__(self, shop: Workshop) -> None:
         self.shop = shop
+        self._anchored_at: datetime | None = None
 
     async def watch(self) -> None:
         """Sweep until cancelled."""
-        sweeps = (self.sweep_jobs, self.sweep_validations, self.sweep_plans, self.sweep_leftovers)
+        sweeps = (
+            self.sweep_jobs,
+            self.sweep_validations,
+            self.sweep_plans,
+            self.sweep_leftovers,
+            self.anchor_audit_events,
+        )
         while True:
             for sweep in sweeps:
                 try:
@@ -139,6 +148,19 @@ class Sweeper:
             mark_cancelled(job)
             await tell_parent(session, job)
         log.info("plan_expired", job_id=str(job_id))
+
+    async def anchor_audit_events(self) -> None:
+        """Once an hour the log is told where the chains of audit events end that have grown: it is
+        where somebody who can change the database cannot change that.
+        """
+        at = now()
+        since = self._anchored_at or at - _ANCHORED_EVERY
+        if at - since < _ANCHORED_EVERY:
+            return
+        async with self.shop.database.reading() as session:
+            async for workspace_id, end in ends_that_moved(session, since):
+                log.info("audit_anchor", workspace_id=str(workspace_id), anchor=str(end))
+        self._anchored_at = at
 
     async def sweep_leftovers(self) -> None:
         """What jobs that have ended left in the staging tables."""

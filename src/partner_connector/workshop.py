@@ -1,7 +1,10 @@
 """What a worker's workflows work with: built once at the edge, handed to each room."""
 
+import uuid
 from dataclasses import dataclass
 
+from partner_connector.audit.chain import PURPOSE
+from partner_connector.audit.service import Recorder
 from partner_connector.database import Database
 from partner_connector.engine import WorkQueue
 from partner_connector.graph import GraphClient
@@ -20,3 +23,7 @@ class Workshop:
     keyring: PrivateKeyring
     public_keyring: PublicKeyring
     queue: WorkQueue
+
+    def recorder(self, workspace_id: uuid.UUID, cause: str) -> Recorder:
+        """Records what this worker does in a workspace. `cause` is the id of what it works on."""
+        return Recorder(workspace_id, "worker", cause, self.public_keyring.derive(PURPOSE))

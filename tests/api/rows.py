@@ -174,6 +174,7 @@ def audit_event(workspace_id: uuid.UUID, **values: Any) -> AuditEvent:
     """That somebody decided something."""
     given: dict[str, Any] = {
         "occurred_at": SEEN_AT,
+        "actor": "api_key",
         "api_key_id": new_id(),
         "request_id": "req_01k9z3v0e8fjt9m2c4r6w8xabc",
         "action": "sync_job.cancelled",

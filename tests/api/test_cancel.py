@@ -54,7 +54,9 @@ async def states(database: Database, jobs: list[SyncJob]) -> list[str]:
 
 async def audited(database: Database, workspace_id: UUID) -> list[AuditEvent]:
     """What was put on record since the world was made, oldest first."""
-    query = select(AuditEvent).where(AuditEvent.workspace_id == workspace_id)
+    query = select(AuditEvent).where(
+        AuditEvent.workspace_id == workspace_id, AuditEvent.api_key_id.is_not(None)
+    )
     async with database.reading() as session:
         return list(await session.scalars(query.order_by(AuditEvent.id)))[1:]
 

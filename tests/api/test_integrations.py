@@ -325,7 +325,7 @@ async def test_delete_takes_everything_along(
     assert (await api.delete(path)).status_code == 404
     async with database.reading() as session:
         left = await everything_of(session, workspace_id)
-    kept = {"api_keys", "audit_events", "integrations", "partners"}
+    kept = {"api_keys", "audit_events", "audit_heads", "integrations", "partners"}
     assert {table for table, found in left.items() if found} == kept
     assert await count(database, Integration) == 1
     assert await count(database, Partner) == 1

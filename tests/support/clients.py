@@ -8,6 +8,7 @@ import httpx
 from fastapi import FastAPI
 
 from partner_connector.api_keys import service as api_keys
+from partner_connector.audit.service import Recorder
 from partner_connector.auth import Scope
 from partner_connector.database import Database
 from partner_connector.sealing.public import PublicKeyring
@@ -32,7 +33,7 @@ async def make_tenant(
         workspace = await workspaces.create(session, "Test")
         _, api_key = await api_keys.create(
             session,
-            workspace.id,
+            Recorder.of_command_line(keyring, workspace.id),
             name="test",
             scopes=scopes,
             expires_at=None,

@@ -22,12 +22,12 @@ class ApiKeyRepository:
         self.session.add(key)
         await self.session.flush()
 
-    async def get(self, api_key_id: uuid.UUID) -> ApiKey:
-        """One key. Raises `NotFound`."""
+    async def get(self, api_key_id: uuid.UUID, *, lock: bool = False) -> ApiKey:
+        """One key; with `lock` its row stays locked until the end. Raises `NotFound`."""
         query = select(ApiKey).where(
             ApiKey.workspace_id == self.workspace_id, ApiKey.id == api_key_id
         )
-        return found(await self.session.scalar(query))
+        return found(await self.session.scalar(query.with_for_update() if lock else query))
 
     async def page(self, page: PageRequest) -> tuple[list[ApiKey], str | None]:
         """Newest first."""

@@ -5,6 +5,7 @@ from fastapi import APIRouter, Response
 from partner_connector.api_keys import service
 from partner_connector.api_keys.repository import ApiKeyRepository
 from partner_connector.api_keys.schemas import ApiKeyCreate, ApiKeyCreated, ApiKeyPage, ApiKeyView
+from partner_connector.audit.dependency import RecorderDep
 from partner_connector.dependencies import (
     ContextDep,
     KeysAdmin,
@@ -28,6 +29,7 @@ async def list_api_keys(caller: KeysAdmin, session: ReadSession, page: PageDep) 
 async def create_api_key(
     body: ApiKeyCreate,
     caller: KeysAdmin,
+    audit: RecorderDep,
     session: WriteSession,
     context: ContextDep,
     response: Response,
@@ -36,7 +38,7 @@ async def create_api_key(
     service.require_held(caller, body.scopes, body.expires_at)
     key, secret = await service.create(
         session,
-        caller.workspace_id,
+        audit,
         name=body.name,
         scopes=body.scopes,
         expires_at=body.expires_at,
@@ -51,8 +53,8 @@ async def create_api_key(
     "/{api_key_id}", operation_id="revokeApiKey", summary="Revoke an API key", status_code=204
 )
 async def revoke_api_key(
-    api_key_id: ApiKeyId, caller: KeysAdmin, session: WriteSession
+    api_key_id: ApiKeyId, _caller: KeysAdmin, audit: RecorderDep, session: WriteSession
 ) -> Response:
     """Takes effect with the next request."""
-    await service.revoke(ApiKeyRepository(session, caller.workspace_id), api_key_id)
+    await service.revoke(session, audit, api_key_id)
     return Response(status_code=204)

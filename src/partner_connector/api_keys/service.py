@@ -8,9 +8,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector import auth
 from partner_connector.api_keys.repository import ApiKeyRepository
+from partner_connector.audit.service import Recorder
 from partner_connector.auth import Caller
 from partner_connector.clock import now
 from partner_connector.errors import ScopeMissing, Unprocessable
+from partner_connector.ids import encode
 from partner_connector.models import ApiKey
 
 
@@ -40,7 +42,7 @@ class ScopeNotHeld(ScopeMissing):
 
 async def create(
     session: AsyncSession,
-    workspace_id: uuid.UUID,
+    audit: Recorder,
     *,
     name: str,
     scopes: Collection[str],
@@ -52,14 +54,22 @@ async def create(
         raise ExpiryInThePast
     minted = auth.mint(pepper)
     key = ApiKey(
-        workspace_id=workspace_id,
+        workspace_id=audit.workspace_id,
         name=name,
         key_id=minted.key_id,
         digest=minted.digest,
         scopes=sorted(set(scopes)),
         expires_at=expires_at,
     )
-    await ApiKeyRepository(session, workspace_id).add(key)
+    await ApiKeyRepository(session, audit.workspace_id).add(key)
+    told = {
+        "name": name,
+        "scopes": key.scopes,
+        "expires_at": expires_at.isoformat() if expires_at else None,
+    }
+    await audit.record(
+        session, action="api_key.created", subject=encode("key", key.id), details=told
+    )
     return key, minted.secret
 
 
@@ -71,7 +81,10 @@ def require_held(caller: Caller, scopes: Collection[str], expires_at: datetime |
         raise ExpiryBeyondCaller
 
 
-async def revoke(repository: ApiKeyRepository, api_key_id: uuid.UUID) -> None:
+async def revoke(session: AsyncSession, audit: Recorder, api_key_id: uuid.UUID) -> None:
     """From the next request on the key is refused. Revoking twice is fine. Raises `NotFound`."""
-    key = await repository.get(api_key_id)
-    key.revoked_at = key.revoked_at or now()
+    key = await ApiKeyRepository(session, audit.workspace_id).get(api_key_id, lock=True)
+    if key.revoked_at is None:
+        key.revoked_at = now()
+        subject = encode("key", key.id)
+        await audit.record(session, action="api_key.revoked", subject=subject, details={})

@@ -1,10 +1,19 @@
 """`/v1/audit-events`: who decided what."""
 
-from fastapi import APIRouter
+from typing import Annotated
 
+from fastapi import APIRouter, Query
+
+from partner_connector.audit.chain import PURPOSE, Anchor, verify
 from partner_connector.audit.repository import AuditEventRepository
-from partner_connector.audit.schemas import AuditEventPage, AuditEventView
-from partner_connector.dependencies import AuditReader, PageDep, ReadSession
+from partner_connector.audit.schemas import (
+    EXAMPLE_ANCHOR,
+    AuditEventPage,
+    AuditEventView,
+    AuditVerification,
+    audit_verification,
+)
+from partner_connector.dependencies import AuditReader, ContextDep, PageDep, ReadSession
 
 router = APIRouter(prefix="/v1/audit-events", tags=["Audit"])
 
@@ -17,3 +26,24 @@ async def list_audit_events(
     rows, cursor = await AuditEventRepository(session, caller.workspace_id).page(page)
     items = [AuditEventView.model_validate(row) for row in rows]
     return AuditEventPage(items=items, next_cursor=cursor)
+
+
+@router.get("/verify", operation_id="verifyAuditEvents", summary="Verify the audit events")
+async def verify_audit_events(
+    caller: AuditReader,
+    session: ReadSession,
+    context: ContextDep,
+    anchor: Annotated[
+        str | None,
+        Query(
+            max_length=90,
+            pattern=r"^[0-9]{1,18}:[0-9a-f]{64}$",
+            description="What an earlier verification, or the worker's log, told as its anchor.",
+            examples=[EXAMPLE_ANCHOR],
+        ),
+    ] = None,
+) -> AuditVerification:
+    """Follows the chain through every event of the workspace: reads them all, so ask rarely."""
+    known = Anchor.parse(anchor) if anchor is not None else None
+    key = context.keyring.derive(PURPOSE)
+    return audit_verification(await verify(session, key, caller.workspace_id, known))

@@ -4,9 +4,12 @@ from typing import Any
 
 from pydantic import Field
 
+from partner_connector.audit.chain import REASONS, Verdict
 from partner_connector.ids import ApiKeyId, AuditEventId
 from partner_connector.pagination import Page
 from partner_connector.schemas import Answer, Instant
+
+EXAMPLE_ANCHOR = "7:" + "0f" * 32
 
 
 class AuditEventView(Answer):
@@ -14,11 +17,23 @@ class AuditEventView(Answer):
 
     id: AuditEventId
     occurred_at: Instant
-    api_key_id: ApiKeyId = Field(description="The key that it was done with.")
+    sequence: int | None = Field(
+        description="Its place in the chain of this workspace's events; null for one from before "
+        "there was a chain, until the next one is written."
+    )
+    hash: str | None = Field(
+        max_length=64, description="Covers the event and the hash of the one before."
+    )
+    actor: str = Field(
+        max_length=32,
+        description="`api_key`, `worker`, `command_line` or `token_request`; expect others.",
+        examples=["api_key"],
+    )
+    api_key_id: ApiKeyId | None = Field(description="The key that it was done with, if it was one.")
     action: str = Field(
         max_length=64,
-        description="`sync_job.cancelled`, `sync_plan.approved`, `sync_plan.rejected` or "
-        "`capabilities.accepted`; expect others.",
+        description="What was done, as `token.activated`, `partner.disconnected`, "
+        "`sync_plan.approved` or `api_key.revoked`; expect others.",
         examples=["sync_plan.approved"],
     )
     subject: str = Field(
@@ -34,3 +49,41 @@ class AuditEventPage(Page):
     """A page of audit events."""
 
     items: list[AuditEventView] = Field(max_length=100)
+
+
+class AuditBreakView(Answer):
+    """The first place where the chain of events does not hold."""
+
+    sequence: int = Field(description="Where it was expected to go on.")
+    reason: str = Field(
+        max_length=32,
+        description="`missing`: the event is not there. `altered`: it, its place or what it rests "
+        "on is not as it was written. `not_chained`: a row that the service did not write. "
+        "`head_altered`: the events end elsewhere than they should. `anchor_differs`: they hold "
+        "together, but are not those that the anchor was taken of.",
+        json_schema_extra={"x-extensible-enum": list(REASONS)},
+        examples=["altered"],
+    )
+    event_id: AuditEventId | None = Field(description="The event, if there is one.")
+
+
+class AuditVerification(Answer):
+    """Whether every event is as it was written, and none is missing."""
+
+    intact: bool
+    events: int = Field(description="How many hold together, from the first one on.")
+    anchor: str = Field(
+        max_length=90,
+        description="The last of these as `SEQUENCE:HASH`. Keep it outside, and give it back "
+        "later: then events that were taken from the end show too.",
+        examples=[EXAMPLE_ANCHOR],
+    )
+    broken: AuditBreakView | None = Field(description="Null while the chain is intact.")
+
+
+def audit_verification(verdict: Verdict) -> AuditVerification:
+    """What following the chain found."""
+    broken = AuditBreakView.model_validate(verdict.broken) if verdict.broken else None
+    return AuditVerification(
+        intact=broken is None, events=verdict.events, anchor=str(verdict.end), broken=broken
+    )

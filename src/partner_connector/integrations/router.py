@@ -1,7 +1,11 @@
 """`/v1/integrations`: our own Meta business, and the check for updates of all its partners."""
 
+from typing import Any
+
 from fastapi import APIRouter, Response
 
+from partner_connector.audit.dependency import RecorderDep
+from partner_connector.audit.service import Recorder
 from partner_connector.dependencies import (
     ContextDep,
     IntegrationsReader,
@@ -47,7 +51,8 @@ async def list_integrations(
 @router.post("", operation_id="createIntegration", summary="Create an integration", status_code=201)
 async def create_integration(
     body: IntegrationCreate,
-    caller: IntegrationsWriter,
+    _caller: IntegrationsWriter,
+    audit: RecorderDep,
     session: WriteSession,
     context: ContextDep,
     response: Response,
@@ -56,7 +61,7 @@ async def create_integration(
     settings = context.settings
     sealed = intake.sealed(body, context.keyring, require_sealed=settings.require_sealed_tokens)
     integration = Integration(
-        workspace_id=caller.workspace_id,
+        workspace_id=audit.workspace_id,
         name=body.name,
         meta_business_id=body.meta_business_id,
         app_id=settings.meta_app_id,
@@ -64,11 +69,13 @@ async def create_integration(
         schedule=body.schedule.model_dump(),
         graph_version=settings.graph_version,
     )
-    await IntegrationRepository(session, caller.workspace_id).add(integration)
+    await IntegrationRepository(session, audit.workspace_id).add(integration)
+    told = body.model_dump(include={"name", "meta_business_id", "safeguard_percent", "schedule"})
+    await _record(session, audit, "integration.created", integration, told)
     await tokens.submit(
         session,
         context.queue,
-        workspace_id=caller.workspace_id,
+        audit,
         integration_id=integration.id,
         partner_id=None,
         sealed=sealed,
@@ -93,18 +100,21 @@ async def get_integration(
 async def update_integration(
     integration_id: IntegrationId,
     body: IntegrationUpdate,
-    caller: IntegrationsWriter,
+    _caller: IntegrationsWriter,
+    audit: RecorderDep,
     session: WriteSession,
 ) -> IntegrationView:
     """Name, safeguard and schedule. After a pause checks go on at the next regular time."""
-    integrations = IntegrationRepository(session, caller.workspace_id)
+    integrations = IntegrationRepository(session, audit.workspace_id)
     integration = await integrations.get(integration_id, lock=True)
     if body.schedule is not None and body.schedule.model_dump() != integration.schedule:
         # The worker plans it anew, and does not make up for what was missed in a pause.
         integration.next_check_at = None
-    for name, value in body.model_dump(exclude_none=True).items():
+    changes = body.model_dump(exclude_none=True)
+    for name, value in changes.items():
         setattr(integration, name, value)
     await session.flush()
+    await _record(session, audit, "integration.updated", integration, changes)
     return integration_view(integration)
 
 
@@ -115,13 +125,29 @@ async def update_integration(
     status_code=204,
 )
 async def delete_integration(
-    integration_id: IntegrationId, caller: IntegrationsWriter, session: WriteSession
+    integration_id: IntegrationId,
+    _caller: IntegrationsWriter,
+    audit: RecorderDep,
+    session: WriteSession,
 ) -> Response:
     """Removes its partners, users and sealed tokens from here. Changes nothing in Meta."""
-    integrations = IntegrationRepository(session, caller.workspace_id)
+    integrations = IntegrationRepository(session, audit.workspace_id)
     integration = await integrations.get(integration_id, lock=True)
+    told = {"name": integration.name, "meta_business_id": integration.meta_business_id}
     await integrations.remove(integration)
+    await _record(session, audit, "integration.deleted", integration, told)
     return Response(status_code=204)
+
+
+async def _record(
+    session: WriteSession,
+    audit: Recorder,
+    action: str,
+    integration: Integration,
+    details: dict[str, Any],
+) -> None:
+    subject = encode("int", integration.id)
+    await audit.record(session, action=action, subject=subject, details=details)
 
 
 @router.put(
@@ -134,7 +160,8 @@ async def delete_integration(
 async def replace_integration_token(
     integration_id: IntegrationId,
     body: IntegrationTokenReplace,
-    caller: IntegrationsWriter,
+    _caller: IntegrationsWriter,
+    audit: RecorderDep,
     context: ContextDep,
     response: Response,
     wait: WaitSeconds,
@@ -143,12 +170,12 @@ async def replace_integration_token(
     settings = context.settings
     sealed = intake.sealed(body, context.keyring, require_sealed=settings.require_sealed_tokens)
     async with context.database.writing() as session:
-        integrations = IntegrationRepository(session, caller.workspace_id)
+        integrations = IntegrationRepository(session, audit.workspace_id)
         integration = await integrations.get(integration_id, lock=True)
         submitted = await tokens.submit(
             session,
             context.queue,
-            workspace_id=caller.workspace_id,
+            audit,
             integration_id=integration.id,
             partner_id=None,
             sealed=sealed,

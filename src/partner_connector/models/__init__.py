@@ -2,7 +2,7 @@
 
 from partner_connector.models.api_key import ApiKey
 from partner_connector.models.asset import Asset, AssetShare
-from partner_connector.models.audit_event import AuditEvent
+from partner_connector.models.audit_event import AuditEvent, AuditHead
 from partner_connector.models.base import Base
 from partner_connector.models.capability import Capability
 from partner_connector.models.change import Change, ChangeFeed, PlannedChange
@@ -22,6 +22,7 @@ __all__ = [
     "Asset",
     "AssetShare",
     "AuditEvent",
+    "AuditHead",
     "Base",
     "Capability",
     "Change",

@@ -4,8 +4,7 @@ import uuid
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from partner_connector.audit.service import record
-from partner_connector.auth import Caller
+from partner_connector.audit.service import Recorder
 from partner_connector.clock import now
 from partner_connector.errors import Conflict
 from partner_connector.ids import encode
@@ -23,14 +22,12 @@ class JobAlreadyEnded(Conflict):
     description = "The job completed or failed before it could be cancelled."
 
 
-async def cancel(
-    session: AsyncSession, caller: Caller, request_id: str, job_id: uuid.UUID
-) -> SyncJob:
+async def cancel(session: AsyncSession, audit: Recorder, job_id: uuid.UUID) -> SyncJob:
     """Cancel the job, or its unfinished children where it has done its own part.
 
     Cancelling a cancelled job changes nothing. Raises `NotFound` and `JobAlreadyEnded`.
     """
-    job, children = await SyncJobRepository(session, caller.workspace_id).lock_with_children(job_id)
+    job, children = await SyncJobRepository(session, audit.workspace_id).lock_with_children(job_id)
     if job.status == "cancelled":
         return job
     if job.status not in UNFINISHED and not children:
@@ -43,10 +40,8 @@ async def cancel(
         await roll_up(session, job.id)
     else:
         await tell_parent(session, job)
-    await record(
+    await audit.record(
         session,
-        caller,
-        request_id,
         action="sync_job.cancelled",
         subject=encode("job", job.id),
         details={"was": was, "cancelled_checks": len(children)},

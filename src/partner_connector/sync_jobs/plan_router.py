@@ -2,12 +2,12 @@
 
 from fastapi import APIRouter, Response
 
+from partner_connector.audit.dependency import RecorderDep
 from partner_connector.clock import now
 from partner_connector.dependencies import (
     ContextDep,
     PageDep,
     ReadSession,
-    RequestId,
     SyncsApprover,
     SyncsReader,
     WaitSeconds,
@@ -48,9 +48,9 @@ async def get_sync_plan(
 )
 async def approve_sync_plan(
     job_id: SyncJobId,
-    caller: SyncsApprover,
+    _caller: SyncsApprover,
+    audit: RecorderDep,
     context: ContextDep,
-    request_id: RequestId,
     response: Response,
     wait: WaitSeconds,
     body: SyncPlanDecision | None = None,
@@ -60,18 +60,18 @@ async def approve_sync_plan(
     """
     async with context.database.writing() as session:
         digest = body.digest if body else None
-        job = await plans.approve(session, context.queue, caller, request_id, job_id, digest)
+        job = await plans.approve(session, context.queue, audit, job_id, digest)
     return await answer_with_job(context, response, job, wait)
 
 
 @router.post("/reject", operation_id="rejectSyncPlan", summary="Reject the plan of a halted job")
 async def reject_sync_plan(
     job_id: SyncJobId,
-    caller: SyncsApprover,
+    _caller: SyncsApprover,
+    audit: RecorderDep,
     session: WriteSession,
-    request_id: RequestId,
     body: SyncPlanDecision | None = None,
 ) -> SyncJobView:
     """The job is cancelled and nothing of its plan is applied."""
     digest = body.digest if body else None
-    return sync_job_view(await plans.reject(session, caller, request_id, job_id, digest))
+    return sync_job_view(await plans.reject(session, audit, job_id, digest))

@@ -11,8 +11,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector import work
-from partner_connector.audit.service import record
-from partner_connector.auth import Caller
+from partner_connector.audit.service import Recorder
 from partner_connector.clock import now
 from partner_connector.engine import WorkQueue
 from partner_connector.errors import Conflict, NotFound
@@ -75,8 +74,7 @@ def plan_status(job: SyncJob, active_token_id: uuid.UUID | None, at: datetime) -
 async def approve(
     session: AsyncSession,
     queue: WorkQueue,
-    caller: Caller,
-    request_id: str,
+    audit: Recorder,
     job_id: uuid.UUID,
     digest: str | None,
 ) -> SyncJob:
@@ -84,7 +82,7 @@ async def approve(
 
     Raises `NotFound`, `NoPlan`, `PlanNotOpen` and `PlanStale`.
     """
-    jobs = SyncJobRepository(session, caller.workspace_id)
+    jobs = SyncJobRepository(session, audit.workspace_id)
     job = await jobs.get(job_id, lock=True)
     plan = _require_plan(job, digest)
     status = plan_status(job, await jobs.active_token_id(job), now())
@@ -101,24 +99,24 @@ async def approve(
     job.phase, job.done, job.total = "applying", 0, None
     await queue.enqueue(session, work.sync(job.task, job.id, job.partner_id, attempt=job.attempt))
     await tell_parent(session, job)
-    await _record(session, caller, request_id, "sync_plan.approved", job, plan)
+    await _record(session, audit, "sync_plan.approved", job, plan)
     return job
 
 
 async def reject(
-    session: AsyncSession, caller: Caller, request_id: str, job_id: uuid.UUID, digest: str | None
+    session: AsyncSession, audit: Recorder, job_id: uuid.UUID, digest: str | None
 ) -> SyncJob:
     """End the job without any change; one that is out of date can be rejected too.
 
     Raises `NotFound`, `NoPlan`, `PlanNotOpen` and `PlanStale`.
     """
-    job = await SyncJobRepository(session, caller.workspace_id).get(job_id, lock=True)
+    job = await SyncJobRepository(session, audit.workspace_id).get(job_id, lock=True)
     plan = _require_plan(job, digest)
     if job.status != "halted":
         raise PlanNotOpen
     mark_cancelled(job)
     await tell_parent(session, job)
-    await _record(session, caller, request_id, "sync_plan.rejected", job, plan)
+    await _record(session, audit, "sync_plan.rejected", job, plan)
     return job
 
 
@@ -130,13 +128,7 @@ def _require_plan(job: SyncJob, digest: str | None) -> dict[str, Any]:
 
 
 async def _record(
-    session: AsyncSession,
-    caller: Caller,
-    request_id: str,
-    action: str,
-    job: SyncJob,
-    plan: dict[str, Any],
+    session: AsyncSession, audit: Recorder, action: str, job: SyncJob, plan: dict[str, Any]
 ) -> None:
     told = {name: plan[name] for name in ("digest", "users", "removals")}
-    subject = encode("job", job.id)
-    await record(session, caller, request_id, action=action, subject=subject, details=told)
+    await audit.record(session, action=action, subject=encode("job", job.id), details=told)

@@ -6,12 +6,12 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Response
 
 from partner_connector import waiting
+from partner_connector.audit.dependency import RecorderDep
 from partner_connector.context import ApiContext
 from partner_connector.dependencies import (
     ContextDep,
     PageDep,
     ReadSession,
-    RequestId,
     SyncsReader,
     SyncsRunner,
     WaitSeconds,
@@ -143,9 +143,9 @@ async def get_sync_job(job_id: SyncJobId, caller: SyncsReader, session: ReadSess
     "/sync-jobs/{job_id}/cancel", operation_id="cancelSyncJob", summary="Cancel a sync job"
 )
 async def cancel_sync_job(
-    job_id: SyncJobId, caller: SyncsRunner, session: WriteSession, request_id: RequestId
+    job_id: SyncJobId, _caller: SyncsRunner, audit: RecorderDep, session: WriteSession
 ) -> SyncJobView:
     """Takes effect at once: what was read is not applied. With a check of all partners those that
     are not done yet are cancelled; what has been applied stays. Cancelling again changes nothing.
     """
-    return sync_job_view(await cancel(session, caller, request_id, job_id))
+    return sync_job_view(await cancel(session, audit, job_id))

@@ -6,8 +6,7 @@ left. Only somebody who knows that the narrowing was meant can say that they hav
 
 from collections.abc import Sequence
 
-from partner_connector.audit.service import record
-from partner_connector.auth import Caller
+from partner_connector.audit.service import Recorder
 from partner_connector.clock import now
 from partner_connector.errors import Conflict
 from partner_connector.ids import encode
@@ -36,8 +35,7 @@ class NarrowingChanged(Conflict):
 
 async def accept(
     tokens: TokenRepository,
-    caller: Caller,
-    request_id: str,
+    audit: Recorder,
     partner: Partner,
     expected: Sequence[str] | None,
 ) -> Capability:
@@ -57,10 +55,8 @@ async def accept(
     capability.proven = capability.observed
     capability.proven_at = now()
     capability.narrowed = []
-    await record(
+    await audit.record(
         tokens.session,
-        caller,
-        request_id,
         action="capabilities.accepted",
         subject=encode("ptn", partner.id),
         details={"narrowed": narrowed},

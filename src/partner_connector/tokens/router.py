@@ -6,13 +6,14 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from partner_connector import waiting
+from partner_connector.audit.dependency import RecorderDep
+from partner_connector.audit.service import Recorder
 from partner_connector.context import ApiContext
 from partner_connector.dependencies import (
     AnyCaller,
     ContextDep,
     PartnersReader,
     ReadSession,
-    RequestId,
     SyncsApprover,
     TokensWriter,
     WaitSeconds,
@@ -55,13 +56,14 @@ COMPLETED_WHILE_WAITING: dict[int | str, dict[str, Any]] = {
 async def validate_partner_token(
     partner_id: PartnerId,
     body: TokenConnect,
-    caller: TokensWriter,
+    _caller: TokensWriter,
+    audit: RecorderDep,
     context: ContextDep,
     response: Response,
     wait: WaitSeconds,
 ) -> TokenValidationView:
     """Every check that connecting would make, and nothing is connected."""
-    return await _submit(partner_id, body, caller.workspace_id, context, response, wait, "dry_run")
+    return await _submit(partner_id, body, audit, context, response, wait, "dry_run")
 
 
 @router.put(
@@ -74,7 +76,8 @@ async def validate_partner_token(
 async def put_partner_token(
     partner_id: PartnerId,
     body: TokenConnect,
-    caller: TokensWriter,
+    _caller: TokensWriter,
+    audit: RecorderDep,
     context: ContextDep,
     response: Response,
     wait: WaitSeconds,
@@ -83,13 +86,13 @@ async def put_partner_token(
     connectable verdict; a token that it replaces stays active until then. The first check for
     updates starts by itself.
     """
-    return await _submit(partner_id, body, caller.workspace_id, context, response, wait, "connect")
+    return await _submit(partner_id, body, audit, context, response, wait, "connect")
 
 
 async def _submit(
     partner_id: uuid.UUID,
     body: TokenConnect,
-    workspace_id: uuid.UUID,
+    audit: Recorder,
     context: ApiContext,
     response: Response,
     wait: int,
@@ -98,11 +101,11 @@ async def _submit(
     settings = context.settings
     sealed = intake.sealed(body, context.keyring, require_sealed=settings.require_sealed_tokens)
     async with context.database.writing() as session:
-        partner = await PartnerRepository(session, workspace_id).get_for_update(partner_id)
+        partner = await PartnerRepository(session, audit.workspace_id).get_for_update(partner_id)
         submitted = await service.submit(
             session,
             context.queue,
-            workspace_id=workspace_id,
+            audit,
             integration_id=partner.integration_id,
             partner_id=partner.id,
             sealed=sealed,
@@ -189,7 +192,7 @@ async def accept_token_capabilities(
     partner_id: PartnerId,
     caller: SyncsApprover,
     session: WriteSession,
-    request_id: RequestId,
+    audit: RecorderDep,
     body: CapabilityAcceptance | None = None,
 ) -> PartnerTokenView:
     """For a narrowing that is meant: from now on what the token sees is taken for all there is, and
@@ -199,7 +202,7 @@ async def accept_token_capabilities(
     tokens = TokenRepository(session, caller.workspace_id)
     token = await service.require_active(tokens, partner)
     expected = body.narrowed if body else None
-    capability = await accept(tokens, caller, request_id, partner, expected)
+    capability = await accept(tokens, audit, partner, expected)
     return token_view(token, capability)
 
 
@@ -209,13 +212,17 @@ async def accept_token_capabilities(
     summary="Disconnect a partner",
 )
 async def disconnect_partner(
-    partner_id: PartnerId, caller: TokensWriter, session: WriteSession, context: ContextDep
+    partner_id: PartnerId,
+    _caller: TokensWriter,
+    audit: RecorderDep,
+    session: WriteSession,
+    context: ContextDep,
 ) -> PartnerDisconnected:
     """Wipes the sealed token at once and keeps the history. Nothing changes in Meta: the answer
     says what still works there and how to revoke it.
     """
-    partner = await PartnerRepository(session, caller.workspace_id).get_for_update(partner_id)
-    await service.disconnect(TokenRepository(session, caller.workspace_id), partner)
+    partner = await PartnerRepository(session, audit.workspace_id).get_for_update(partner_id)
+    await service.disconnect(session, audit, partner)
     return PartnerDisconnected(
         onboarding_status="pending_onboarding",
         onboarding_status_label=context.settings.onboarding_label("pending_onboarding"),

@@ -5,9 +5,11 @@ import uuid
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector import work
+from partner_connector.audit.service import Recorder
 from partner_connector.clock import now
 from partner_connector.engine import WorkQueue
 from partner_connector.errors import NotFound
+from partner_connector.ids import encode
 from partner_connector.models import Partner, Token, TokenValidation
 from partner_connector.sealing.public import SealedToken
 from partner_connector.sync_jobs.cancelling import call_off_stale_plan
@@ -25,21 +27,36 @@ class TokenNotConnected(NotFound):
 async def submit(
     session: AsyncSession,
     queue: WorkQueue,
+    audit: Recorder,
     *,
-    workspace_id: uuid.UUID,
     integration_id: uuid.UUID,
     partner_id: uuid.UUID | None,
     sealed: SealedToken,
     purpose: str,
 ) -> TokenValidation:
     """Keep the sealed token as a candidate and have it proven, in one transaction."""
-    tokens = TokenRepository(session, workspace_id)
+    tokens = TokenRepository(session, audit.workspace_id)
     candidate = await tokens.add_candidate(
         integration_id=integration_id, partner_id=partner_id, sealed=sealed
     )
     validation = await tokens.add_validation(candidate, purpose)
     await queue.enqueue(session, work.validate_token(validation.id, partner_id or integration_id))
+    told = {
+        "purpose": purpose,
+        "version": candidate.version,
+        "validation": encode("val", validation.id),
+    }
+    await audit.record(
+        session, action="token.handed_over", subject=owner_name(candidate), details=told
+    )
     return validation
+
+
+def owner_name(token: Token) -> str:
+    """Whose token it is, by its id in the API."""
+    if token.partner_id is None:
+        return encode("int", token.integration_id)
+    return encode("ptn", token.partner_id)
 
 
 async def require_active(tokens: TokenRepository, partner: Partner) -> Token:
@@ -50,11 +67,12 @@ async def require_active(tokens: TokenRepository, partner: Partner) -> Token:
     return token
 
 
-async def disconnect(tokens: TokenRepository, partner: Partner) -> None:
+async def disconnect(session: AsyncSession, audit: Recorder, partner: Partner) -> None:
     """Forget the token. Touches nothing in Meta and does not need the token to be alive.
 
     Raises `TokenNotConnected`.
     """
+    tokens = TokenRepository(session, audit.workspace_id)
     token = await tokens.active(partner.integration_id, partner.id)
     candidates = await tokens.candidates(partner.id)
     if token is None and not candidates:
@@ -64,7 +82,10 @@ async def disconnect(tokens: TokenRepository, partner: Partner) -> None:
         candidate.state = "wiped"
         candidate.sealed = None
     if token is not None:
-        await call_off_stale_plan(tokens.session, partner)
+        await call_off_stale_plan(session, partner)
         token.state = "revoked"
         token.sealed = None
         token.retired_at = now()
+    subject = encode("ptn", partner.id)
+    told = {"version": token.version if token else None, "called_off": len(candidates)}
+    await audit.record(session, action="partner.disconnected", subject=subject, details=told)

@@ -6,16 +6,19 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from partner_connector.audit.service import Recorder
 from partner_connector.clock import now
 from partner_connector.database import clean
 from partner_connector.engine import WorkQueue
 from partner_connector.graph import REQUIRED_SCOPES, TokenInspection
+from partner_connector.ids import encode
 from partner_connector.models import Integration, Partner, Token, TokenValidation
 from partner_connector.sealing.private import PrivateKeyring
 from partner_connector.sync_jobs import service as sync_jobs
 from partner_connector.sync_jobs.cancelling import call_off_stale_plan
 from partner_connector.tokens import custody
 from partner_connector.tokens.repository import TokenRepository
+from partner_connector.tokens.service import owner_name
 from partner_connector.validation.checks import granted_scopes
 from partner_connector.validation.evidence import Evidence
 from partner_connector.validation.verdicts import Check, verdict
@@ -25,6 +28,7 @@ async def conclude(
     session: AsyncSession,
     queue: WorkQueue,
     keyring: PrivateKeyring,
+    audit: Recorder,
     *,
     validation: TokenValidation,
     token: Token,
@@ -50,8 +54,28 @@ async def conclude(
     if connectable and validation.purpose != "dry_run" and plaintext is not None:
         await _activate(session, token, plaintext, keyring)
         await _start_first_sync(session, queue, token)
+        await _record(session, audit, "token.activated", validation, token)
     else:
         custody.wipe(token)
+        if validation.purpose != "dry_run":
+            await _record(session, audit, "token.refused", validation, token)
+
+
+async def _record(
+    session: AsyncSession,
+    audit: Recorder,
+    action: str,
+    validation: TokenValidation,
+    token: Token,
+) -> None:
+    told = {
+        "version": token.version,
+        "validation": encode("val", validation.id),
+        "verdict": validation.verdict,
+        "fingerprint": token.fingerprint,
+        "system_user_id": token.system_user_id,
+    }
+    await audit.record(session, action=action, subject=owner_name(token), details=told)
 
 
 def _store_facts(token: Token, evidence: Evidence) -> None:

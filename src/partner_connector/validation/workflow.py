@@ -15,6 +15,7 @@ from partner_connector.access_tokens import MalformedToken, canonical
 from partner_connector.clock import now
 from partner_connector.engine import INSTANCE
 from partner_connector.graph import GraphError, GraphReader
+from partner_connector.ids import encode
 from partner_connector.models import Integration, Partner, Token, TokenValidation
 from partner_connector.patience import Pause, StepCrashed, pause_after_crash, pause_for
 from partner_connector.sealing.private import UnreadableToken
@@ -192,6 +193,7 @@ class ValidationWorkflows(DBOSConfiguredInstance):
                 session,
                 self.shop.queue,
                 self.shop.keyring,
+                self.shop.recorder(validation.workspace_id, encode("val", validation.id)),
                 validation=validation,
                 token=token,
                 checks=checks,
