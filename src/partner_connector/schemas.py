@@ -78,3 +78,13 @@ def open_enum(*values: str, description: str) -> Any:
         examples=[values[0]],
         json_schema_extra={"x-extensible-enum": list(values)},
     )
+
+
+class HealthReason(Answer):
+    """Why something needs attention, or soon will."""
+
+    code: str = Field(max_length=64, description="Stable.", examples=["token_expired"])
+    detail: str = Field(
+        max_length=2000, description="What was seen.", examples=["The token has expired."]
+    )
+    remedy: str | None = Field(max_length=2000, description="What can be done about it.")

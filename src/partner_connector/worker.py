@@ -25,6 +25,7 @@ from partner_connector.sealing.public import PublicKeyring
 from partner_connector.settings import Settings
 from partner_connector.sweeper import Sweeper
 from partner_connector.sync.workflow import SyncWorkflows
+from partner_connector.token_checks import TokenChecks
 from partner_connector.validation.workflow import ValidationWorkflows
 from partner_connector.workshop import Workshop
 
@@ -60,6 +61,7 @@ async def worker_running(settings: Settings, ring: KeyringFile) -> AsyncIterator
         await stack.enter_async_context(in_background(dropped.watch()))
         await stack.enter_async_context(in_background(Sweeper(shop).watch()))
         await stack.enter_async_context(in_background(Scheduler(shop).watch()))
+        await stack.enter_async_context(in_background(TokenChecks(shop).watch()))
         log.info("worker_started", executor=executor_id)
         yield
         log.info("worker_stops", executor=executor_id)

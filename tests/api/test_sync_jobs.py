@@ -126,6 +126,16 @@ async def test_prefer_wait_ends_after_n_seconds(api: httpx.AsyncClient, world: W
     assert 1.0 <= took < 2.5
 
 
+async def once_there_is_a_job(database: Database) -> None:
+    """Return when one waits for its turn."""
+    queued = select(func.count()).where(SyncJob.status == "queued")
+    while True:
+        async with database.reading() as session:
+            if await session.scalar(queued):
+                return
+        await asyncio.sleep(0.02)
+
+
 @ONLY_SQLITE
 async def test_prefer_wait_answers_as_soon_as_it_is_over(
     api: httpx.AsyncClient, database: Database, world: World
@@ -135,6 +145,7 @@ async def test_prefer_wait_answers_as_soon_as_it_is_over(
 
     async def work() -> None:
         await asyncio.sleep(0.3)
+        await once_there_is_a_job(database)
         async with database.writing() as session:
             await session.execute(update(SyncJob).values(status="completed", finished_at=now()))
 
@@ -157,6 +168,7 @@ async def test_prefer_wait_does_not_wait_for_people(
 
     async def work() -> None:
         await asyncio.sleep(0.3)
+        await once_there_is_a_job(database)
         async with database.writing() as session:
             queued = update(SyncJob).where(SyncJob.status == "queued")
             await session.execute(queued.values(status="halted"))

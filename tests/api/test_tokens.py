@@ -130,6 +130,7 @@ async def test_facts_about_a_token(
         "expires_at": None,
         "data_access_expires_at": None,
         "health": "healthy",
+        "health_reasons": [],
         "narrowed": [],
         "capability_checked_at": None,
         "last_checked_at": "2026-11-01T12:00:00.000Z",

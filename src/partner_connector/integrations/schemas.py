@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field
 from partner_connector.ids import IntegrationId
 from partner_connector.models import Integration
 from partner_connector.pagination import Page
-from partner_connector.schemas import Answer, Body, Instant, MetaId, open_enum
+from partner_connector.schemas import Answer, Body, HealthReason, Instant, MetaId, open_enum
 from partner_connector.tokens.intake import TokenIntake, either_form
 
 IntegrationName = Annotated[
@@ -79,14 +79,6 @@ class IntegrationUpdate(Body):
 
 class IntegrationTokenReplace(TokenIntake):
     """A new token of our own business."""
-
-
-class HealthReason(Answer):
-    """One reason why an integration needs attention."""
-
-    code: str = Field(max_length=64, examples=["token_expired"])
-    detail: str = Field(max_length=1000)
-    remedy: str | None = Field(max_length=1000)
 
 
 class IntegrationView(Answer):

@@ -11,6 +11,9 @@ from partner_connector.models.base import Base, WorkspaceOwned
 
 _ACTIVE = text("state = 'active'")
 
+# Health of a token under which the partner's data can still be read.
+WORKING = ("healthy", "expiring", "unknown")
+
 
 class Token(WorkspaceOwned, Base):
     """One version of one owner's token: `candidate → active → superseded | revoked → wiped`.
@@ -44,6 +47,12 @@ class Token(WorkspaceOwned, Base):
             sqlite_where=_ACTIVE,
             postgresql_where=_ACTIVE,
         ),
+        Index(
+            "ix_tokens_active_next_check_at",
+            "next_check_at",
+            sqlite_where=_ACTIVE,
+            postgresql_where=_ACTIVE,
+        ),
         Index("ix_tokens_owner", "integration_id", "partner_id", "version"),
     )
 
@@ -72,6 +81,10 @@ class Token(WorkspaceOwned, Base):
     expires_at: Mapped[datetime | None]
     data_access_expires_at: Mapped[datetime | None]
     health: Mapped[str] = mapped_column(String(16), default="unknown")
+    # `{code, detail, remedy}` each; empty while nothing needs attention.
+    health_reasons: Mapped[list[Any]] = mapped_column(default=list)
     last_checked_at: Mapped[datetime | None]
+    # When an active token is next proven anew; null while that was never planned.
+    next_check_at: Mapped[datetime | None]
     activated_at: Mapped[datetime | None]
     retired_at: Mapped[datetime | None]

@@ -11,7 +11,9 @@ from partner_connector.models.base import Base, WorkspaceOwned
 
 
 class TokenValidation(WorkspaceOwned, Base):
-    """`purpose` is `dry_run`, `connect` (a partner's token) or `integration` (our own)."""
+    """`purpose` is `dry_run`, `connect` (a partner's token), `integration` (our own), or `health`:
+    an active token is proven anew.
+    """
 
     __tablename__ = "token_validations"
     __table_args__ = (Index("ix_token_validations_partner_id_id", "partner_id", "id"),)

@@ -8,6 +8,7 @@ from typing import Any
 
 from partner_connector.models import Partner, TokenValidation
 from partner_connector.partners.schemas import OnboardingStep
+from partner_connector.partners.status import Standing
 
 Checks = Mapping[str, Mapping[str, Any]]
 
@@ -16,6 +17,9 @@ _GENERATE = (
     "click Generate new token, select the app, choose Never for the token expiration and the six "
     "permissions."
 )
+_REPLACE = "Generate a new token and connect the partner with it."
+# As long as the contract allows.
+_MOST = 2000
 _STEPS: Sequence[tuple[str, str, Sequence[str], str]] = (
     (
         "app_access",
@@ -48,7 +52,7 @@ _STEPS: Sequence[tuple[str, str, Sequence[str], str]] = (
 
 
 def steps(
-    partner: Partner, status: str, newest: TokenValidation | None, *, app_id: str
+    partner: Partner, standing: Standing, newest: TokenValidation | None, *, app_id: str
 ) -> list[OnboardingStep]:
     """The seven steps in order."""
     checks: Checks = {check["id"]: check for check in newest.checks} if newest else {}
@@ -56,7 +60,8 @@ def steps(
         _step_from_checks(step_id, title, names, action.format(app_id=app_id), checks)
         for step_id, title, names, action in _STEPS
     ]
-    return [*proven, _handed_over(newest), _connected(status), _first_sync(partner, status)]
+    first_sync = _first_sync(partner, standing.status)
+    return [*proven, _handed_over(newest), _connected(standing), first_sync]
 
 
 def _step_from_checks(
@@ -95,23 +100,25 @@ def _handed_over(newest: TokenValidation | None) -> OnboardingStep:
     )
 
 
-def _connected(status: str) -> OnboardingStep:
-    found = {
-        "onboarded": ("done", "The token was proven and is active.", None),
-        "needs_attention": (
-            "to_do",
-            "The active token no longer works as it should.",
-            "Generate a new token and connect the partner with it.",
-        ),
-    }
-    pending = ("to_do", "The partner has no active token.", "Connect the partner with a token.")
-    step_status, evidence, action = found.get(status, pending)
+def _connected(standing: Standing) -> OnboardingStep:
+    details = [reason["detail"] for reason in standing.reasons]
+    remedies = dict.fromkeys(reason["remedy"] for reason in standing.reasons if reason["remedy"])
+    if standing.status == "onboarded":
+        # What will need attention soon is told beforehand.
+        told = ["The token was proven and is active.", *details]
+        found = "done", " ".join(told), " ".join(remedies) or None
+    elif standing.status == "needs_attention":
+        seen = " ".join(details) or "The active token no longer works as it should."
+        found = "to_do", seen, " ".join(remedies) or _REPLACE
+    else:
+        found = "to_do", "The partner has no active token.", "Connect the partner with a token."
+    status, evidence, action = found
     return OnboardingStep(
         id="connected",
         title="Connected",
-        status=step_status,
-        evidence=evidence,
-        next_action=action,
+        status=status,
+        evidence=evidence[:_MOST],
+        next_action=action and action[:_MOST],
     )
 
 

@@ -11,7 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from partner_connector.errors import found
 from partner_connector.models import Asset, AssetShare, Grant, Partner, TokenValidation
 from partner_connector.pagination import KeysetOrder, PageRequest
-from partner_connector.partners.status import ActiveToken, join_condition, onboarding_status
+from partner_connector.partners.status import (
+    ActiveToken,
+    Standing,
+    join_condition,
+    onboarding_status,
+    standing,
+)
 
 SORTS = {
     "name": (Partner.__table__.c.name, False),
@@ -61,29 +67,29 @@ class PartnerRepository:
         """One partner, its row locked until the transaction ends. Raises `NotFound`."""
         return found(await self.session.scalar(self._one(partner_id).with_for_update()))
 
-    async def get_with_status(self, partner_id: uuid.UUID) -> tuple[Partner, str]:
-        """One partner and its onboarding status. Raises `NotFound`."""
+    async def get_with_standing(self, partner_id: uuid.UUID) -> tuple[Partner, Standing]:
+        """One partner and where its onboarding is. Raises `NotFound`."""
         query = (
-            select(Partner, onboarding_status)
+            select(Partner, onboarding_status, ActiveToken.health_reasons)
             .outerjoin(ActiveToken, join_condition)
             .where(Partner.workspace_id == self.workspace_id, Partner.id == partner_id)
         )
-        partner, status = found((await self.session.execute(query)).one_or_none())
-        return partner, status
+        partner, *told = found((await self.session.execute(query)).one_or_none())
+        return partner, standing(*told)
 
     async def page(
         self, page: PageRequest, only: PartnerFilter, sort: str
-    ) -> tuple[list[tuple[Partner, str]], str | None]:
-        """Partners with their onboarding status."""
+    ) -> tuple[list[tuple[Partner, Standing]], str | None]:
+        """Partners, each with where its onboarding is."""
         query = only.apply(
-            select(Partner, onboarding_status)
+            select(Partner, onboarding_status, ActiveToken.health_reasons)
             .outerjoin(ActiveToken, join_condition)
             .where(Partner.workspace_id == self.workspace_id)
         )
         column, descending = SORTS[sort]
         order = KeysetOrder([column, Partner.__table__.c.id], descending)
         rows, cursor = await page.fetch(self.session, self.workspace_id, query, order)
-        return [(row[0], row[1]) for row in rows], cursor
+        return [(row[0], standing(row[1], row[2])) for row in rows], cursor
 
     async def assets_page(
         self, page: PageRequest, partner_id: uuid.UUID

@@ -17,6 +17,7 @@ from partner_connector.partners.schemas import (
     SharedAssetPage,
     SharedAssetView,
 )
+from partner_connector.partners.status import Standing
 from partner_connector.settings import Settings
 
 router = APIRouter(prefix="/v1/partners", tags=["Partners"])
@@ -66,7 +67,7 @@ async def list_partners(
         q=q,
     )
     rows, cursor = await PartnerRepository(session, caller.workspace_id).page(page, only, sort)
-    items = [partner_view(partner, status, context.settings) for partner, status in rows]
+    items = [partner_view(partner, standing, context.settings) for partner, standing in rows]
     return PartnerPage(items=items, next_cursor=cursor)
 
 
@@ -76,8 +77,8 @@ async def get_partner(
 ) -> PartnerView:
     """One partner, with its onboarding status."""
     partners = PartnerRepository(session, caller.workspace_id)
-    partner, status = await partners.get_with_status(partner_id)
-    return partner_view(partner, status, context.settings)
+    partner, standing = await partners.get_with_standing(partner_id)
+    return partner_view(partner, standing, context.settings)
 
 
 @router.get(
@@ -90,13 +91,13 @@ async def get_partner_onboarding(
 ) -> PartnerOnboarding:
     """Step by step: done or not, what was seen, and what to do next."""
     partners = PartnerRepository(session, caller.workspace_id)
-    partner, status = await partners.get_with_status(partner_id)
+    partner, standing = await partners.get_with_standing(partner_id)
     newest = await partners.telling_validation(partner.id)
     return PartnerOnboarding(
         partner_id=partner.id,
-        onboarding_status=status,
-        onboarding_status_label=context.settings.onboarding_label(status),
-        steps=onboarding.steps(partner, status, newest, app_id=context.settings.meta_app_id),
+        onboarding_status=standing.status,
+        onboarding_status_label=context.settings.onboarding_label(standing.status),
+        steps=onboarding.steps(partner, standing, newest, app_id=context.settings.meta_app_id),
     )
 
 
@@ -127,12 +128,13 @@ async def list_partner_assets(
     return SharedAssetPage(items=items, next_cursor=cursor)
 
 
-def partner_view(partner: Partner, status: str, settings: Settings) -> PartnerView:
-    """A partner row and its derived status, as the wire shows them."""
+def partner_view(partner: Partner, standing: Standing, settings: Settings) -> PartnerView:
+    """A partner row and its derived standing, as the wire shows them."""
     counts = partner.shared_asset_counts
     derived: dict[str, Any] = {
-        "onboarding_status": status,
-        "onboarding_status_label": settings.onboarding_label(status),
+        "onboarding_status": standing.status,
+        "onboarding_status_label": settings.onboarding_label(standing.status),
+        "attention_reasons": standing.reasons,
         "shared_asset_counts": SharedAssetCounts(
             **{name: counts.get(name) for name in SharedAssetCounts.model_fields}
         ),

@@ -4,7 +4,7 @@ from pydantic import Field
 
 from partner_connector.ids import AssetId, IntegrationId, PartnerId
 from partner_connector.pagination import Page
-from partner_connector.schemas import Answer, Instant, MetaId, open_enum
+from partner_connector.schemas import Answer, HealthReason, Instant, MetaId, open_enum
 
 
 class SharedAssetCounts(Answer):
@@ -37,6 +37,10 @@ class PartnerView(Answer):
     )
     onboarding_status_label: str = Field(
         max_length=100, description="The same in words.", examples=["Pending onboarding"]
+    )
+    attention_reasons: list[HealthReason] = Field(
+        max_length=1100,
+        description="Why it needs attention, or soon will. What was read before stays served.",
     )
     shared_asset_counts: SharedAssetCounts
     user_count: int = Field(

@@ -34,9 +34,10 @@ from partner_connector.sync import progress
 from partner_connector.sync.differences import is_of_staged_asset
 from partner_connector.sync.out_of_sight import hidden_from
 from partner_connector.sync.shared_assets import asset_name
+from partner_connector.tokens.health import NOT_SHOWN, settle_view
 
 _NAMED_AT_MOST = 5
-_COVER_UNKNOWN = "what its permissions cover was not shown"
+_COVER_UNKNOWN = f"what its permissions cover {NOT_SHOWN}"
 
 
 def require_valid(inspection: TokenInspection) -> None:
@@ -101,7 +102,7 @@ def _role_that_shrank(proven: str | None, observed: str | None) -> list[str]:
     if proven is None or observed in {proven, "ADMIN"}:
         return []
     if observed is None:
-        return [f"the system user's role, which was {proven}, was not shown"]
+        return [f"the system user's role, which was {proven}, {NOT_SHOWN}"]
     return [f"the system user is {observed} where it was {proven}"]
 
 
@@ -156,11 +157,19 @@ async def compare(session: AsyncSession, job: SyncJob, token: Token | None) -> N
     row.narrowed = what_shrank(
         row.proven or _proof_of(token), row.observed, await _listed(session, job)
     )
+    if token is not None:
+        await _tell_token(session, token, row.narrowed)
     if row.narrowed:
         told = "; ".join(row.narrowed)
         detail = f"The token sees less than it did, so that nobody is removed: {told}."
         edge = "debug_token" if _COVER_UNKNOWN in row.narrowed else None
         progress.warn(job, "token_narrowed", edge, detail)
+
+
+async def _tell_token(session: AsyncSession, token: Token, narrowed: Sequence[str]) -> None:
+    active = await session.get(Token, token.id, with_for_update=True, populate_existing=True)
+    if active is not None and active.state == "active":
+        settle_view(active, narrowed, now())
 
 
 async def note_proven(session: AsyncSession, job: SyncJob, at: datetime) -> None:

@@ -8,7 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.clock import now
 from partner_connector.graph import GraphReader, VersionWarning, version_warnings
+from partner_connector.integrations.health import mismatch_in, note_token_health, of_version
 from partner_connector.models import Integration, TokenValidation
+from partner_connector.models.token import WORKING
 from partner_connector.patience import Pause
 from partner_connector.sync import progress
 from partner_connector.sync.apply_partners import apply_partners, check_connected_partners
@@ -25,9 +27,6 @@ from partner_connector.sync.target import Target
 from partner_connector.workshop import Workshop
 
 _SECONDS_FOR_A_PROOF = 2
-_TOKEN_TROUBLE = frozenset({"token_invalid", "token_unreadable"})
-_MISMATCH = "graph_version_mismatch"
-_VERSION_TROUBLE = frozenset({_MISMATCH, "graph_version_sunset"})
 
 
 async def read_partners(shop: Workshop, target: Target, attempt: int) -> str:
@@ -74,9 +73,7 @@ async def apply(shop: Workshop, target: Target, attempt: int) -> str:
 async def _note_integration_works(session: AsyncSession, target: Target) -> None:
     if await note_token_works(session, target.host_token):
         integration = await session.get_one(Integration, target.integration_id)
-        reasons = [r for r in integration.health_reasons if r["code"] not in _TOKEN_TROUBLE]
-        integration.health_reasons = reasons
-        integration.health = "attention_required" if _mismatch_in(reasons) else "healthy"
+        note_token_health(integration, "healthy", [])
 
 
 async def _host_reader(shop: Workshop, target: Target) -> GraphReader:
@@ -136,18 +133,17 @@ async def _note_version(
     await session.refresh(integration, with_for_update=True)
     before, reasons = integration.health_reasons, _told(integration.health_reasons, found)
     integration.health_reasons = reasons
-    if _mismatch_in(reasons):
+    if mismatch_in(reasons):
         integration.health = "attention_required"
-    elif _mismatch_in(before) and not any(r["code"] in _TOKEN_TROUBLE for r in reasons):
-        # A token that lists the partners was proven: nothing else needs attention.
+    elif mismatch_in(before) and _token_works(target):
         integration.health = "healthy"
 
 
 def _told(reasons: list[Any], found: list[VersionWarning]) -> list[Any]:
     """The reasons with these warnings in place of earlier ones about the version."""
-    others = [reason for reason in reasons if reason["code"] not in _VERSION_TROUBLE]
+    others = [reason for reason in reasons if reason not in of_version(reasons)]
     return others + [{"code": w.code, "detail": w.detail, "remedy": w.remedy} for w in found]
 
 
-def _mismatch_in(reasons: list[Any]) -> bool:
-    return any(reason["code"] == _MISMATCH for reason in reasons)
+def _token_works(target: Target) -> bool:
+    return target.host_token is not None and target.host_token.health in WORKING

@@ -8,12 +8,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.clock import now
 from partner_connector.graph import GraphError, GraphReader, TokenDead
+from partner_connector.integrations.health import note_token_health
 from partner_connector.models import Integration, Partner, SyncJob, Token
 from partner_connector.patience import MOST_ATTEMPTS, Pause, StepCrashed, pause_for
 from partner_connector.sealing.private import UnreadableToken
 from partner_connector.sync import progress
 from partner_connector.sync.target import Target, load_target
 from partner_connector.tokens import custody
+from partner_connector.tokens.health import REPLACE_IT, reason, set_health
 from partner_connector.tokens.repository import TokenRepository
 from partner_connector.workshop import Workshop
 
@@ -22,6 +24,11 @@ AGAIN = "again"
 STOP = "stop"
 
 log = structlog.get_logger()
+
+_SEEN = {
+    "invalid": "Meta no longer accepts the token.",
+    "unreadable": "The stored token cannot be opened with the keys of this deployment.",
+}
 
 Step = Callable[[Workshop, Target, int], Awaitable[str]]
 
@@ -119,7 +126,7 @@ async def note_token_works(session: AsyncSession, used: Token | None) -> bool:
     token = await session.get(Token, used.id) if used is not None else None
     if token is None or token.state != "active" or token.health not in {"invalid", "unreadable"}:
         return False
-    token.health = "healthy"
+    set_health(token, "healthy")
     return True
 
 
@@ -192,15 +199,9 @@ async def _note_token_health(
     """Meta's word on a token counts at once (REFERENCE 4.2): the status follows from it."""
     sealed = target.partner_token if job.partner_id else target.host_token
     token = await session.get(Token, sealed.id) if sealed is not None else None
+    reasons = [reason(f"token_{health}", _SEEN[health], REPLACE_IT)]
     if token is not None and token.state == "active":
-        token.health = health
+        set_health(token, health, reasons)
     if job.partner_id is None:
         integration = await session.get_one(Integration, job.integration_id)
-        integration.health = "attention_required"
-        integration.health_reasons = [
-            {
-                "code": f"token_{health}",
-                "detail": "The token of our own business no longer works.",
-                "remedy": "Generate a new token in our business and replace this one.",
-            }
-        ]
+        note_token_health(integration, health, reasons)

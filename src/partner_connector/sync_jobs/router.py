@@ -63,8 +63,8 @@ async def start_partner_sync_job(
     """
     async with context.database.writing() as session:
         partners = PartnerRepository(session, caller.workspace_id)
-        partner, status = await partners.get_with_status(partner_id)
-        if status == "pending_onboarding":
+        partner, standing = await partners.get_with_standing(partner_id)
+        if standing.status == "pending_onboarding":
             raise service.PartnerNotConnected
         job = await service.request_partner_sync(session, context.queue, partner, trigger="api")
     return await answer_with_job(context, response, job, wait)

@@ -10,7 +10,8 @@ from partner_connector.audit.service import Recorder
 from partner_connector.clock import now
 from partner_connector.errors import Conflict
 from partner_connector.ids import encode
-from partner_connector.models import Capability, Partner
+from partner_connector.models import Capability, Partner, Token
+from partner_connector.tokens.health import settle_view
 from partner_connector.tokens.repository import TokenRepository
 
 
@@ -37,6 +38,7 @@ async def accept(
     tokens: TokenRepository,
     audit: Recorder,
     partner: Partner,
+    token: Token,
     expected: Sequence[str] | None,
 ) -> Capability:
     """Take what was observed for what is proven. `expected` is what the caller has read.
@@ -55,6 +57,7 @@ async def accept(
     capability.proven = capability.observed
     capability.proven_at = now()
     capability.narrowed = []
+    settle_view(token, [], now())
     await audit.record(
         tokens.session,
         action="capabilities.accepted",

@@ -202,7 +202,7 @@ async def accept_token_capabilities(
     tokens = TokenRepository(session, caller.workspace_id)
     token = await service.require_active(tokens, partner)
     expected = body.narrowed if body else None
-    capability = await accept(tokens, audit, partner, expected)
+    capability = await accept(tokens, audit, partner, token, expected)
     return token_view(token, capability)
 
 

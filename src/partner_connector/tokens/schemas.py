@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from partner_connector.ids import PartnerId, TokenId, ValidationId
-from partner_connector.schemas import Answer, Body, Instant, open_enum
+from partner_connector.schemas import Answer, Body, HealthReason, Instant, open_enum
 from partner_connector.tokens.intake import TokenIntake
 
 CHECK_IDS = (
@@ -68,7 +68,11 @@ class TokenValidationView(Answer):
     id: ValidationId
     partner_id: PartnerId | None
     purpose: str = open_enum(
-        "dry_run", "connect", "integration", description="Why the token is checked."
+        "dry_run",
+        "connect",
+        "integration",
+        "health",
+        description="Why the token is checked; `health`: an active one, once a day.",
     )
     status: str = open_enum("queued", "running", "completed", description="Where the proof is.")
     verdict: str | None = Field(
@@ -126,6 +130,9 @@ class PartnerTokenView(Answer):
         "unreadable",
         "unknown",
         description="What the last proof said.",
+    )
+    health_reasons: list[HealthReason] = Field(
+        max_length=100, description="Why it needs attention, or soon will."
     )
     narrowed: Narrowed = Field(
         description="In what the token sees less than at the last complete check. While there is "

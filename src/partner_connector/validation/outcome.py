@@ -12,15 +12,18 @@ from partner_connector.database import clean
 from partner_connector.engine import WorkQueue
 from partner_connector.graph import REQUIRED_SCOPES, TokenInspection
 from partner_connector.ids import encode
+from partner_connector.integrations.health import note_token_health
 from partner_connector.models import Integration, Partner, Token, TokenValidation
 from partner_connector.sealing.private import PrivateKeyring
 from partner_connector.sync_jobs import service as sync_jobs
 from partner_connector.sync_jobs.cancelling import call_off_stale_plan
 from partner_connector.tokens import custody
+from partner_connector.tokens.health import reason, set_health
 from partner_connector.tokens.repository import TokenRepository
 from partner_connector.tokens.service import owner_name
 from partner_connector.validation.checks import granted_scopes
 from partner_connector.validation.evidence import Evidence
+from partner_connector.validation.health import health_of
 from partner_connector.validation.verdicts import Check, verdict
 
 
@@ -38,17 +41,13 @@ async def conclude(
     fingerprint: str | None,
 ) -> None:
     """Store the verdict; activate the token, or forget it."""
-    validation.status = "completed"
-    validation.verdict = verdict(checks)
-    validation.checks = [check.as_json() for check in checks]
-    validation.completed_at = now()
-    validation.resume_at = None
+    complete(validation, checks)
     token.fingerprint = fingerprint
     token.last_checked_at = validation.completed_at
     if evidence is not None:
-        _store_facts(token, evidence)
+        store_facts(token, evidence)
     connectable = validation.verdict != "not_connectable"
-    token.health = "healthy" if connectable else "insufficient"
+    set_health(token, *health_of(token, checks, [], now()))
     if validation.purpose == "integration":
         await _tell_integration(session, validation, token, checks)
     if connectable and validation.purpose != "dry_run" and plaintext is not None:
@@ -78,21 +77,31 @@ async def _record(
     await audit.record(session, action=action, subject=owner_name(token), details=told)
 
 
-def _store_facts(token: Token, evidence: Evidence) -> None:
+def complete(validation: TokenValidation, checks: Sequence[Check]) -> None:
+    """The proof is over, and this is what it found."""
+    validation.status = "completed"
+    validation.verdict = verdict(checks)
+    validation.checks = [check.as_json() for check in checks]
+    validation.completed_at = now()
+    validation.resume_at = None
+
+
+def store_facts(token: Token, evidence: Evidence) -> None:
+    """What Meta showed of the token; what it did not show stays as it was known."""
     inspection = evidence.inspection
-    token.app_id = (inspection.app_id if inspection else None) or evidence.app_id
-    token.type = inspection.type if inspection else None
-    token.system_user_id = evidence.system_user_id
+    token.app_id = (inspection.app_id if inspection else None) or evidence.app_id or token.app_id
+    token.type = (inspection.type if inspection else None) or token.type
+    token.system_user_id = evidence.system_user_id or token.system_user_id
     row: dict[str, Any] = dict(evidence.system_user or {})
-    token.system_user_name = clean(row.get("name") or "", 500) or None
-    token.system_user_role = clean(row.get("role") or "", 64) or None
+    token.system_user_name = clean(row.get("name") or "", 500) or token.system_user_name
+    token.system_user_role = clean(row.get("role") or "", 64) or token.system_user_role
     if inspection is not None:
         token.expires_at = inspection.expires_at
         token.data_access_expires_at = inspection.data_access_expires_at
     scopes = granted_scopes(evidence)
     if scopes is not None:
         token.scopes = sorted(scopes)
-        token.granular_scopes = granular_as_json(inspection)
+        token.granular_scopes = granular_as_json(inspection) or token.granular_scopes
         token.missing_scopes = sorted(REQUIRED_SCOPES - scopes)
         token.excess_scopes = sorted(scopes - REQUIRED_SCOPES)
 
@@ -152,8 +161,5 @@ async def _tell_integration(
         # The refused token never took over: the integration is as healthy as it was.
         return
     troubles = [check for check in checks if check.status in {"fail", "warn"}]
-    refused = [check for check in troubles if check.status == "fail"]
-    integration.health = "attention_required" if refused else "healthy"
-    integration.health_reasons = [
-        {"code": check.code, "detail": check.detail, "remedy": check.remedy} for check in troubles
-    ]
+    reasons = [reason(check.code, check.detail, check.remedy) for check in troubles]
+    note_token_health(integration, token.health, reasons)

@@ -61,6 +61,14 @@ def called_off(names: Sequence[str]) -> list[Check]:
     return [Check("format", "fail", "superseded", detail), *not_reached(names[1:])]
 
 
+_NO_VERDICT = frozenset({"meta_refused", "internal_error"})
+
+
+def is_no_verdict(checks: Iterable[Check]) -> bool:
+    """Whether these are the checks of a token that could not be checked, whatever it is worth."""
+    return any(check.id == "live" and check.code in _NO_VERDICT for check in checks)
+
+
 def given_up(names: Sequence[str], code: str, detail: str) -> list[Check]:
     """The checks of a token that could not be checked at all, and not for lack of patience."""
     live = Check("live", "fail", code, detail, "Try again later; if it stays so, tell us.")

@@ -27,6 +27,7 @@ from partner_connector.validation import verdicts
 from partner_connector.validation.checks import Reuse, evaluate
 from partner_connector.validation.evidence import Evidence, Subject, gather
 from partner_connector.validation.outcome import conclude
+from partner_connector.validation.recheck import conclude_recheck
 from partner_connector.validation.verdicts import Check
 from partner_connector.workshop import Workshop
 
@@ -133,7 +134,7 @@ class ValidationWorkflows(DBOSConfiguredInstance):
         try:
             plaintext = canonical(custody.open_token(token, self.shop.keyring))
         except UnreadableToken as error:
-            if error.code == "key_lost":
+            if error.code == "key_lost" and token.state == "candidate":
                 # The API may know a new key a moment earlier than this worker: not a verdict yet.
                 raise
             detail = "The sealed box does not open with the key that it names."
@@ -186,6 +187,10 @@ class ValidationWorkflows(DBOSConfiguredInstance):
             await self._lock_owner(session, validation)
             await session.refresh(validation, with_for_update=True)
             token = await session.get_one(Token, validation.token_id, with_for_update=True)
+            audit = self.shop.recorder(validation.workspace_id, encode("val", validation.id))
+            if validation.purpose == "health":
+                await conclude_recheck(session, audit, validation, token, checks, evidence)
+                return str(token.health)
             if await self._is_called_off(session, validation, token):
                 names = verdicts.PARTNER_CHECKS if validation.partner_id else verdicts.HOST_CHECKS
                 checks, evidence, plaintext = verdicts.called_off(names), None, None
@@ -193,7 +198,7 @@ class ValidationWorkflows(DBOSConfiguredInstance):
                 session,
                 self.shop.queue,
                 self.shop.keyring,
-                self.shop.recorder(validation.workspace_id, encode("val", validation.id)),
+                audit,
                 validation=validation,
                 token=token,
                 checks=checks,

@@ -1,0 +1,71 @@
+"""What follows from proving an active token anew: its facts and its health, and nothing else.
+
+It is never wiped, replaced or connected by that, and what was read with it stays served.
+"""
+
+from collections.abc import Sequence
+
+import structlog
+from sqlalchemy import delete
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from partner_connector.audit.service import Recorder
+from partner_connector.clock import now
+from partner_connector.integrations.health import note_token_health
+from partner_connector.models import Capability, Integration, Token, TokenValidation
+from partner_connector.tokens.health import set_health
+from partner_connector.tokens.service import owner_name
+from partner_connector.validation.evidence import Evidence
+from partner_connector.validation.health import health_of
+from partner_connector.validation.outcome import complete, store_facts
+from partner_connector.validation.verdicts import Check, is_no_verdict
+
+log = structlog.get_logger()
+
+
+async def conclude_recheck(
+    session: AsyncSession,
+    audit: Recorder,
+    validation: TokenValidation,
+    token: Token,
+    checks: Sequence[Check],
+    evidence: Evidence | None,
+) -> None:
+    """Store what was found. The token's owner and the token are locked."""
+    if is_no_verdict(checks):
+        # Nothing was found out: what is known stays the last word.
+        await session.delete(validation)
+        return
+    complete(validation, checks)
+    await _forget_earlier_ones(session, validation)
+    if token.state != "active":
+        # Replaced or taken away meanwhile: nothing follows for what came after.
+        return
+    at = now()
+    token.last_checked_at = at
+    if evidence is not None and evidence.me_id is not None:
+        store_facts(token, evidence)
+    capability = await session.get(Capability, token.partner_id) if token.partner_id else None
+    narrowed = capability.narrowed if capability is not None else []
+    before, (health, reasons) = token.health, health_of(token, checks, narrowed, at)
+    is_news = set_health(token, health, reasons)
+    if token.partner_id is None:
+        integration = await session.get_one(Integration, token.integration_id)
+        note_token_health(integration, health, reasons)
+    if is_news:
+        codes = [one["code"] for one in reasons]
+        log.info("token_health_changed", health=health, was=before, reasons=codes)
+        told = {"was": before, "health": health, "reasons": codes, "version": token.version}
+        subject = owner_name(token)
+        await audit.record(session, action="token.health_changed", subject=subject, details=told)
+
+
+async def _forget_earlier_ones(session: AsyncSession, validation: TokenValidation) -> None:
+    """One of a token is enough: else a row would stay for each day."""
+    await session.execute(
+        delete(TokenValidation)
+        .where(TokenValidation.token_id == validation.token_id)
+        .where(TokenValidation.purpose == validation.purpose)
+        .where(TokenValidation.id < validation.id, TokenValidation.status == "completed")
+        .execution_options(synchronize_session=False)
+    )

@@ -1,0 +1,129 @@
+"""Tokens that age, die, lose rights and get them back, as the daily check finds out."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+
+from tests.journey.caller import Caller, first_with, wait_until
+from tests.journey.meta import Json
+from tests.journey.stacks import Stack
+
+pytestmark = pytest.mark.parametrize("stack", ["separate"], indirect=True)
+
+
+class Day:
+    """One more day passes for every token of the deployment."""
+
+    def __init__(self, stack: Stack, caller: Caller) -> None:
+        self.stack = stack
+        self.caller = caller
+
+    def start(self) -> None:
+        """Every check is due, and a worker that comes up looks at once."""
+        assert self.stack.database_url is not None
+        with psycopg.connect(self.stack.database_url) as server:
+            server.execute("UPDATE tokens SET next_check_at = now() WHERE state = 'active'")
+        _, worker = self.stack.workers.popitem()
+        worker.stop()
+        self.stack.add_worker()
+
+    def token_after(self, partner: Json, change: Callable[[], object]) -> Json:
+        """What the partner's token shows once it was checked after this change in Meta."""
+        path = f"/v1/partners/{partner['id']}/token"
+        change()
+        before = self.caller.get(path)["last_checked_at"]
+        self.start()
+        return wait_until(
+            lambda: self.caller.get(path), lambda token: token["last_checked_at"] != before
+        )
+
+
+def test_a_token_is_proven_anew_every_day(stack: Stack, caller: Caller) -> None:
+    """What it lost is told with the reason and a remedy, and comes back by itself; what was read
+    with it stays served all the while.
+    """
+    _, partners = caller.discover()
+    partner = caller.connected(first_with(partners, "agency"))
+    users, business = caller.users(partner), partner["meta_business_id"]
+    meta, day = caller.meta, Day(stack, caller)
+    token = meta.token(business)
+
+    def standing() -> tuple[str, list[str]]:
+        shown = caller.partner(partner)
+        reasons = shown["attention_reasons"]
+        assert reasons == caller.get(f"/v1/partners/{partner['id']}/token")["health_reasons"]
+        assert all(reason["remedy"] for reason in reasons)
+        return shown["onboarding_status"], [reason["code"] for reason in reasons]
+
+    in_ten_days = int((datetime.now(UTC) + timedelta(days=10)).timestamp())
+    seen = day.token_after(
+        partner, lambda: meta.mutate("expire_token", token=token, expires_at=in_ten_days)
+    )
+    assert (seen["health"], standing()) == ("expiring", ("onboarded", ["expires_within_14_days"]))
+
+    seen = day.token_after(partner, lambda: meta.mutate("downgrade_system_user", partner=business))
+    assert seen["health"] == "insufficient"
+    assert standing() == ("needs_attention", ["system_user_not_admin"])
+    steps = caller.get(f"/v1/partners/{partner['id']}/onboarding")["steps"]
+    to_do = {step["id"]: step for step in steps if step["status"] == "to_do"}
+    assert set(to_do) == {"system_user_admin", "connected"}
+    assert "not Admin" in to_do["connected"]["evidence"]
+
+    meta.mutate("upgrade_system_user", partner=business)
+    seen = day.token_after(
+        partner, lambda: meta.mutate("remove_scope", token=token, scope="pages_read_engagement")
+    )
+    assert (seen["health"], seen["missing_scopes"]) == ("insufficient", ["pages_read_engagement"])
+    assert standing() == ("needs_attention", ["scopes_missing"])
+
+    seen = day.token_after(partner, lambda: meta.mutate("restore_token", token=token))
+    assert (seen["health"], standing()) == ("healthy", ("onboarded", []))
+
+    seen = day.token_after(partner, lambda: meta.mutate("revoke_token", token=token))
+    assert (seen["health"], standing()) == ("invalid", ("needs_attention", ["token_revoked"]))
+
+    seen = day.token_after(
+        partner,
+        lambda: (
+            meta.mutate("restore_token", token=token),
+            meta.mutate("expire_token", token=token),
+        ),
+    )
+    assert (seen["health"], standing()) == ("expired", ("needs_attention", ["token_expired"]))
+    assert caller.users(partner) == users
+
+    seen = day.token_after(partner, lambda: meta.mutate("restore_token", token=token))
+    assert (seen["health"], standing()) == ("healthy", ("onboarded", []))
+
+    told = [
+        (event["details"]["was"], event["details"]["health"])
+        for event in caller.everything("/v1/audit-events", page_size=100)[::-1]
+        if event["action"] == "token.health_changed"
+    ]
+    assert told == [
+        ("healthy", "expiring"),
+        ("expiring", "insufficient"),
+        ("insufficient", "insufficient"),
+        ("insufficient", "healthy"),
+        ("healthy", "invalid"),
+        ("invalid", "expired"),
+        ("expired", "healthy"),
+    ]
+
+
+def test_our_own_token_is_checked_too(stack: Stack, caller: Caller) -> None:
+    """The integration says what is wrong with it, and is healthy again by itself."""
+    integration = caller.integrate()
+    day, path = Day(stack, caller), f"/v1/integrations/{integration['id']}"
+    host = caller.meta.host()["tokens"]["good"]
+    caller.meta.mutate("revoke_token", token=host)
+    day.start()
+    shown = wait_until(lambda: caller.get(path), lambda one: one["health"] != "healthy")
+    assert [reason["code"] for reason in shown["health_reasons"]] == ["token_revoked"]
+
+    caller.meta.mutate("restore_token", token=host)
+    day.start()
+    shown = wait_until(lambda: caller.get(path), lambda one: one["health"] == "healthy")
+    assert shown["health_reasons"] == []
