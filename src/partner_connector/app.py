@@ -3,6 +3,7 @@
 Nothing that is imported from here reaches Meta's Graph API or a private key.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -28,9 +29,13 @@ def create_app(settings: Settings, keyring: PublicKeyring) -> FastAPI:
         database = open_database(settings)
         context = ApiContext.build(settings, database, keyring)
         app.state.context = context
+        usage = asyncio.create_task(context.key_usage.watch(database))
         try:
             yield
         finally:
+            usage.cancel()
+            await asyncio.gather(usage, return_exceptions=True)
+            await context.key_usage.write(database)
             context.queue.close()
             await database.close()
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from partner_connector.database import Database
 from partner_connector.engine import WorkQueue
+from partner_connector.key_usage import KeyUsage
 from partner_connector.pagination import CursorCodec
 from partner_connector.rate_limits import RateLimiter
 from partner_connector.sealing.public import PublicKeyring
@@ -22,6 +23,7 @@ class ApiContext:
     cursors: CursorCodec
     rate_limiter: RateLimiter
     api_key_pepper: bytes
+    key_usage: KeyUsage
     # Set when the process is asked to end: whoever waits for work is answered at once.
     draining: asyncio.Event
 
@@ -36,5 +38,6 @@ class ApiContext:
             cursors=CursorCodec(keyring.derive(b"pc-cursors")),
             rate_limiter=RateLimiter(settings.rate_limit),
             api_key_pepper=keyring.derive(b"pc-api-keys"),
+            key_usage=KeyUsage(),
             draining=asyncio.Event(),
         )

@@ -84,6 +84,7 @@ async def _caller_of(key: str, context: ApiContext) -> Caller:
         raise NotAuthenticated
     if row.expires_at is not None and row.expires_at <= now():
         raise NotAuthenticated
+    context.key_usage.note(row.id)
     return Caller(row.workspace_id, row.id, frozenset(row.scopes), row.expires_at)
 
 

@@ -1,21 +1,26 @@
 """`/v1/api-keys`: shown once, never more than their maker, refused at once when revoked."""
 
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, cast
 
 import httpx
 import pytest
 from fastapi import FastAPI
+from pydantic import SecretStr
 from sqlalchemy import select
 
 from partner_connector import auth
 from partner_connector.clock import now
-from partner_connector.database import Database
+from partner_connector.context import ApiContext
+from partner_connector.database import Database, open_database
+from partner_connector.ids import decode
 from partner_connector.models import ApiKey
 from partner_connector.sealing.public import PublicKeyring
+from partner_connector.settings import Settings
 from tests.api.conftest import Standing
 from tests.support.clients import client_of, make_tenant
 
+KEYS = "/v1/api-keys"
 ON_STANDING = pytest.mark.asyncio(loop_scope="session")
 ONLY_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -136,3 +141,42 @@ async def test_an_expiry_takes_effect_by_itself(
             query = select(ApiKey).where(ApiKey.name == "ci")
             (await session.scalars(query)).one().expires_at = now()
         assert (await client.get("/v1/partners")).status_code == 401
+
+
+async def test_when_a_key_was_last_used(
+    app: FastAPI, api: httpx.AsyncClient, database: Database
+) -> None:
+    """Noted with every request that it is good for, and shown once that is written down."""
+    made = (await api.post(KEYS, json={"name": "seldom", "scopes": ["users:read"]})).json()
+    assert made["last_used_at"] is None
+    usage = cast("ApiContext", app.state.context).key_usage
+    began = now()
+    async with client_of(app, made["api_key"]) as client:
+        assert (await client.get("/v1/partner-users")).status_code == 200
+    await usage.write(database)
+
+    shown = {key["id"]: key["last_used_at"] for key in (await api.get(KEYS)).json()["items"]}
+
+    used = datetime.fromisoformat(shown[made["id"]])
+    assert timedelta(0) <= used - began.replace(microsecond=0) < timedelta(seconds=20)
+    # A process that saw an older use, and writes it later, does not turn back the clock.
+    usage._seen[decode("key", made["id"])] = used - timedelta(hours=1)
+    await usage.write(database)
+    again = {key["id"]: key["last_used_at"] for key in (await api.get(KEYS)).json()["items"]}
+    assert again[made["id"]] == shown[made["id"]]
+
+
+async def test_use_that_cannot_be_written_is_kept(
+    app: FastAPI, api: httpx.AsyncClient, settings: Settings
+) -> None:
+    """The database is away for a moment: nothing is lost, and nobody hears of it."""
+    await api.get(KEYS)
+    usage = cast("ApiContext", app.state.context).key_usage
+    seen = dict(usage._seen)
+    assert seen
+
+    nowhere = SecretStr("sqlite:////nowhere/at-all.db")
+    away = open_database(settings.model_copy(update={"database_url": nowhere}))
+    await usage.write(away)
+    await away.close()
+    assert usage._seen == seen

@@ -46,6 +46,9 @@ class ApiKeyView(Answer):
     created_at: Instant
     expires_at: Instant | None
     revoked_at: Instant | None
+    last_used_at: Instant | None = Field(
+        description="To within a minute; null while it was never used."
+    )
 
 
 class ApiKeyCreated(ApiKeyView):

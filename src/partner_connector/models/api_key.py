@@ -19,3 +19,4 @@ class ApiKey(WorkspaceOwned, Base):
     scopes: Mapped[list[str]]
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
