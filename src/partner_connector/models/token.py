@@ -39,11 +39,13 @@ class Token(WorkspaceOwned, Base):
             sqlite_where=text("state = 'active' AND partner_id IS NULL"),
             postgresql_where=text("state = 'active' AND partner_id IS NULL"),
         ),
-        # Finds a token that is already active elsewhere in the workspace by its keyed hash.
+        # By its keyed hash. Of two proofs of one token that end at the same instant, the second one
+        # is made anew, and then finds the first (`validation.checks`, not_reused).
         Index(
-            "ix_tokens_active_fingerprint",
+            "uq_tokens_active_fingerprint",
             "workspace_id",
             "fingerprint",
+            unique=True,
             sqlite_where=_ACTIVE,
             postgresql_where=_ACTIVE,
         ),
