@@ -11,7 +11,7 @@ import pytest
 
 from partner_connector import provision
 from partner_connector.sealing import keyring as keyring_file
-from partner_connector.sealing.keyring import KeyringError, KeyringFile, public_half, rotated
+from partner_connector.sealing.keyring import KeyringError, KeyringFile, rotated
 from partner_connector.sealing.private import PrivateKeyring
 from partner_connector.sealing.public import PublicKeyring
 
@@ -80,7 +80,7 @@ def test_a_rotation_reaches_the_public_file(tmp_path: Path) -> None:
     provision.generate_keyring(path)
     ring = provision.rotate_keyring(path)
     public = keyring_file.read(provision.public_sibling(path))
-    assert public == public_half(ring)
+    assert public == ring.public_half()
 
 
 def _cut_key(document: Document) -> None:
@@ -205,6 +205,6 @@ def test_no_file(tmp_path: Path) -> None:
 
 def test_a_worker_refuses_a_public_file(path: Path, ring: KeyringFile) -> None:
     """The public half cannot be mistaken for the full ring."""
-    keyring_file.replace_atomically(path, public_half(ring))
+    keyring_file.replace_atomically(path, ring.public_half())
     with pytest.raises(KeyringError, match="full keyring"):
         PrivateKeyring(keyring_file.read(path))

@@ -141,10 +141,11 @@ async def _settle(
         return
     log.warning("sync_job_failed", error=type(error).__name__)
     await progress.fail(session, job, _failure(error, job))
+    used = target.partner_token if job.partner_id else target.host_token
     if isinstance(error, TokenDead):
-        await _note_token_health(session, target, job, "invalid")
+        await note_token_health(session, used, "invalid")
     if isinstance(error, UnreadableToken):
-        await _note_token_health(session, target, job, "unreadable")
+        await note_token_health(session, used, "unreadable")
 
 
 async def _was_replaced(session: AsyncSession, target: Target) -> bool:
@@ -186,16 +187,15 @@ def _failure(error: GraphError | UnreadableToken | TokenMissing, job: SyncJob) -
     )
 
 
-async def _note_token_health(
-    session: AsyncSession, target: Target, job: SyncJob, health: str
-) -> None:
+async def note_token_health(session: AsyncSession, used: Token | None, health: str) -> None:
     """Meta's word on a token counts at once (REFERENCE 4.2): the status follows from it."""
-    sealed = target.partner_token if job.partner_id else target.host_token
-    token = await session.get(Token, sealed.id) if sealed is not None else None
-    if token is not None and token.state == "active":
+    token = await session.get(Token, used.id) if used is not None else None
+    if token is None:
+        return
+    if token.state == "active":
         token.health = health
-    if job.partner_id is None:
-        integration = await session.get_one(Integration, job.integration_id)
+    if token.partner_id is None:
+        integration = await session.get_one(Integration, token.integration_id)
         integration.health = "attention_required"
         integration.health_reasons = [
             {
