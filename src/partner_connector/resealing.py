@@ -11,7 +11,7 @@ import uuid
 from collections.abc import AsyncIterator
 
 import structlog
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.models import Integration, Partner, Token
@@ -21,7 +21,7 @@ from partner_connector.tokens import custody
 from partner_connector.tokens.keys_in_use import sealed_under, sealed_under_none_of
 from partner_connector.workshop import Workshop
 
-LOOK_SECONDS = 5.0
+LOOK_SECONDS = 2.0
 _AT_A_TIME = 100
 # Between two tokens, so that others who write to a SQLite file get their turn.
 _REST_SECONDS = 0.005
@@ -47,16 +47,21 @@ class Resealer:
     async def look(self) -> None:
         """Seal anew what is under an older key, and tell which tokens cannot be opened."""
         keys, current = self.shop.keyring.key_ids, self.shop.keyring.current_key_id
-        older = sealed_under(keys - {current})
-        resealed = [await self._reseal(token_id, older) async for token_id in self._tokens(older)]
-        if any(resealed):
-            log.info("tokens_resealed", key_id=current, tokens=sum(resealed))
-        lost = sealed_under_none_of(keys) & _is_active() & (Token.health != "unreadable")
-        async for token_id in self._tokens(lost):
+        is_told = Token.health == "unreadable"
+        if resealed := await self._reseal_all(sealed_under(keys - {current}) & ~is_told):
+            log.info("tokens_resealed", key_id=current, tokens=resealed)
+        lost, perhaps_found = sealed_under_none_of(keys) & ~is_told, sealed_under(keys) & is_told
+        async for token_id in self._tokens(_is_active() & or_(lost, perhaps_found)):
             await self._note_health(token_id)
-        told_unreadable = sealed_under(keys) & _is_active() & (Token.health == "unreadable")
-        async for token_id in self._tokens(told_unreadable):
-            await self._note_health(token_id)
+
+    async def _reseal_all(self, older: ColumnElement[bool]) -> int:
+        resealed = 0
+        async for token_id in self._tokens(older):
+            try:
+                resealed += await self._reseal(token_id, older)
+            except UnreadableToken:
+                await self._note_health(token_id)
+        return resealed
 
     async def _tokens(self, which: ColumnElement[bool]) -> AsyncIterator[uuid.UUID]:
         """Ids of tokens in their order, each once, whatever is done with them meanwhile."""
@@ -74,17 +79,14 @@ class Resealer:
         """Whether this token came under the current key.
 
         One that somebody else is at, to replace it or to seal it anew as well, is left to them.
+        Raises `UnreadableToken`, and then has changed nothing.
         """
         async with self.shop.database.writing() as session:
             query = select(Token).where(Token.id == token_id, still)
             token = await session.scalar(query.with_for_update(skip_locked=True))
             if token is None:
                 return False
-            try:
-                custody.reseal(token, self.shop.keyring)
-            except UnreadableToken as error:
-                log.warning("token_not_resealed", token_id=str(token_id), reason=error.code)
-                return False
+            custody.reseal(token, self.shop.keyring)
         return True
 
     async def _note_health(self, token_id: uuid.UUID) -> None:

@@ -115,6 +115,22 @@ def _none_current(document: Document) -> None:
     document["keys"][0]["state"] = "retiring"
 
 
+def _unknown_state(document: Document) -> None:
+    document["keys"].append({**document["keys"][0], "key_id": "sk_" + "0" * 16, "state": "spare"})
+
+
+def _naive_window(document: Document) -> None:
+    document["keys"][0]["accepted_until"] = "2026-11-24T09:30:00"
+
+
+def _long_private_key(document: Document) -> None:
+    document["keys"][0]["private_key"] = base64.b64encode(b"x" * 33).decode()
+
+
+def _no_bytes_of_a_key(document: Document) -> None:
+    document["keys"][0]["public_key"] = ""
+
+
 def _not_base64(document: Document) -> None:
     document["keys"][0]["private_key"] = "!" * 44
 
@@ -163,6 +179,10 @@ def _halves_that_do_not_fit(document: Document) -> None:
         _keys_of_another_kind,
         _two_current,
         _none_current,
+        _unknown_state,
+        _naive_window,
+        _long_private_key,
+        _no_bytes_of_a_key,
         _not_base64,
         _number_for_a_key,
         _unknown_member,

@@ -3,7 +3,6 @@
 import base64
 import uuid
 from dataclasses import fields, is_dataclass, replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -112,21 +111,6 @@ def test_old_ciphertexts_survive_rotations(ring: KeyringFile, binding: Binding) 
     assert len({key.key_id for key in newer.keys}) == 4
     assert [key.state for key in newer.keys] == ["current", "retiring", "retiring", "retiring"]
     assert newer.service_secret == ring.service_secret
-
-
-def test_reload(tmp_path: Path, ring: KeyringFile, binding: Binding) -> None:
-    """A ring that went through its file opens what it sealed before, and rolls back too."""
-    path = tmp_path / "keyring.json"
-    keyring_file.write_new(path, ring)
-    sealed = PrivateKeyring(ring).seal_at_rest(TOKEN, binding)
-    keyring_file.replace_atomically(path, rotated(keyring_file.read(path)))
-    reloaded = keyring_file.read(path)
-    assert PrivateKeyring(reloaded).open_at_rest(sealed, binding) == TOKEN
-    newest = PrivateKeyring(reloaded).seal_at_rest(TOKEN, binding)
-    keyring_file.replace_atomically(path, ring)
-    assert keyring_file.read(path) == ring
-    with pytest.raises(UnreadableToken, match=r"^key_lost$"):
-        PrivateKeyring(keyring_file.read(path)).open_at_rest(newest, binding)
 
 
 @pytest.mark.parametrize("length", [0, 1, 15, 16, 23, 24, 39, 40, 47, 48])

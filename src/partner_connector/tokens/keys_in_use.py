@@ -10,9 +10,9 @@ from partner_connector.models import Token
 
 async def tokens_by_key(session: AsyncSession) -> dict[str, int]:
     """How many tokens there are under each key. One that was wiped is under none."""
-    query = select(Token.key_id, func.count()).where(Token.sealed.is_not(None))
-    counted = await session.execute(query.group_by(Token.key_id))
-    return dict(counted.tuples().all())
+    query = select(Token.key_id, func.count().label("tokens")).where(Token.sealed.is_not(None))
+    counted = (await session.execute(query.group_by(Token.key_id))).all()
+    return {row.key_id: row.tokens for row in counted}
 
 
 def sealed_under(key_ids: Collection[str]) -> ColumnElement[bool]:
