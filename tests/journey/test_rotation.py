@@ -2,19 +2,22 @@
 
 import json
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
+from partner_connector import provision
 from tests.journey.caller import Caller, first_with, wait_until
 from tests.journey.meta import Json, Meta
 from tests.journey.stacks import make_tenant, settings_for, simulated_meta
 from tests.journey.test_sealed_hand_over import sealed
-from tests.support.processes import api_process, run_cli, run_json
+from tests.support.processes import api_process, run_json
 
 Settings = dict[str, str]
 
@@ -31,8 +34,13 @@ def operator(meta: Meta, database_url: str, tmp_path: Path) -> Settings:
     """The settings of one process that does everything, on either database."""
     meta.reset()
     settings = settings_for(meta, tmp_path / "var") | {"DATABASE_URL": database_url}
-    assert run_cli("keys", "generate", settings=settings, cwd=tmp_path).returncode == 0
+    provision.generate_keyring(keyring_of(tmp_path))
     return settings
+
+
+def keyring_of(directory: Path) -> Path:
+    """The full keyring in the data directory."""
+    return directory / "var" / "keyring.json"
 
 
 @contextmanager
@@ -61,26 +69,25 @@ def test_rotated_while_it_runs_and_then_lost(
     with serving(operator, tmp_path, tenant, meta, name="before") as caller:
         integration, partners = caller.discover()
         partner = caller.connected(first_with(partners, "agency"))
-        rotate_while_it_runs(caller, operator, tmp_path, integration, partner)
-        remove_the_old_key(caller, operator, tmp_path, partner)
+        rotate_while_it_runs(caller, database_url, tmp_path, integration, partner)
+        remove_the_old_key(caller, operator, database_url, tmp_path, partner)
 
-    lose_every_private_key(operator, tmp_path)
-    before = ciphertexts(database_url)
+    lose_every_private_key(tmp_path)
+    before = stored(database_url)
     assert len(before) == 2
     with serving(operator, tmp_path, tenant, meta, name="after") as caller:
         assert_the_loss_is_told(caller, integration, partner)
-        assert ciphertexts(database_url) == before
+        assert stored(database_url) == before
         reconnect(caller, integration, partner)
-        assert set(ciphertexts(database_url)).isdisjoint(before)
+        assert set(stored(database_url)).isdisjoint(before)
 
 
 def rotate_while_it_runs(
-    caller: Caller, operator: Settings, directory: Path, integration: Json, partner: Json
+    caller: Caller, database_url: str, directory: Path, integration: Json, partner: Json
 ) -> None:
     """Seen by the API at once; every token follows within seconds, and works."""
     for_the_old_key = sealed(caller, caller.meta.token(partner["meta_business_id"]))
-    rotation = ("keys", "rotate", "--accept-old-for", "1h")
-    new = run_json(*rotation, settings=operator, cwd=directory)["key_id"]
+    new = provision.rotate_keyring(keyring_of(directory), timedelta(hours=1)).current.key_id
     assert caller.get("/v1/sealing-keys/current")["key_id"] == new
     keys = caller.get("/v1/sealing-keys")["items"]
     assert [(key["key_id"], key["state"]) for key in keys] == [
@@ -88,7 +95,7 @@ def rotate_while_it_runs(
         (for_the_old_key["key_id"], "retiring"),
     ]
     before = caller.get(f"/v1/partners/{partner['id']}/token")
-    wait_until(lambda: tokens_by_key(operator, directory)[new], lambda number: number == 2)
+    wait_until(lambda: {key for key, _ in stored(database_url)}, lambda keys: keys == {new})
     after = caller.get(f"/v1/partners/{partner['id']}/token")
     assert after == before | {"key_id": new}
     caller.check(integration)
@@ -99,27 +106,25 @@ def rotate_while_it_runs(
     assert caller.get(f"/v1/partners/{partner['id']}/token")["key_id"] == new
 
 
-def remove_the_old_key(caller: Caller, operator: Settings, directory: Path, partner: Json) -> None:
+def remove_the_old_key(
+    caller: Caller, operator: Settings, database_url: str, directory: Path, partner: Json
+) -> None:
     """Refused while clients may seal for it; once it is gone, what was sealed for it is refused."""
     late = sealed(caller, caller.meta.token(partner["meta_business_id"]))
-    run_json("keys", "rotate", "--accept-old-for", "1s", settings=operator, cwd=directory)
-    wait_until(
-        lambda: tokens_by_key(operator, directory)[late["key_id"]], lambda number: not number
-    )
-    wait_until(
-        lambda: run_cli("keys", "remove", late["key_id"], settings=operator, cwd=directory),
-        lambda done: done.returncode == 0,
-    )
-    assert late["key_id"] not in tokens_by_key(operator, directory)
+    old = late["key_id"]
+    new = provision.rotate_keyring(keyring_of(directory), timedelta(seconds=1)).current.key_id
+    wait_until(lambda: {key for key, _ in stored(database_url)}, lambda keys: keys == {new})
+    time.sleep(1)
+    run_json("keys", "remove", old, settings=operator, cwd=directory)
     refused = caller.ask("PUT", f"/v1/partners/{partner['id']}/token", json=late)
     assert (refused.status_code, refused.json()["code"]) == (422, "unknown_key_id")
     caller.check(partner)
 
 
-def lose_every_private_key(operator: Settings, directory: Path) -> None:
+def lose_every_private_key(directory: Path) -> None:
     """What is left is the public half; a new keyring is made beside it."""
-    (directory / "var" / "keyring.json").unlink()
-    run_json("keys", "generate", settings=operator, cwd=directory)
+    keyring_of(directory).unlink()
+    provision.generate_keyring(keyring_of(directory))
 
 
 def assert_the_loss_is_told(caller: Caller, integration: Json, partner: Json) -> None:
@@ -154,15 +159,9 @@ def reconnect(caller: Caller, integration: Json, partner: Json) -> None:
     caller.check(integration)
 
 
-def tokens_by_key(operator: Settings, directory: Path) -> dict[str, int]:
-    """As the operator is told."""
-    told = run_json("keys", "status", settings=operator, cwd=directory)["keys"]
-    return {key["key_id"]: key["tokens"] for key in told}
-
-
-def ciphertexts(database_url: str) -> list[bytes]:
-    """What lies in the database, past the product."""
-    statement = "SELECT sealed FROM tokens WHERE sealed IS NOT NULL ORDER BY id"
+def stored(database_url: str) -> list[tuple[str, bytes]]:
+    """Key and ciphertext of every token as it lies in the database, past the product."""
+    statement = "SELECT key_id, sealed FROM tokens WHERE sealed IS NOT NULL ORDER BY id"
     rows: list[tuple[Any, ...]]
     if database_url.startswith("postgresql"):
         with psycopg.connect(database_url) as server:
@@ -173,4 +172,4 @@ def ciphertexts(database_url: str) -> list[bytes]:
             rows = file.execute(statement).fetchall()
         finally:
             file.close()
-    return [bytes(row[0]) for row in rows]
+    return [(key_id, bytes(sealed)) for key_id, sealed in rows]

@@ -1,6 +1,7 @@
 """Tokens in a database that really open: a business of our own and many partners."""
 
 import uuid
+from collections.abc import Collection
 
 from sqlalchemy import select
 
@@ -8,7 +9,7 @@ from partner_connector.database import Database
 from partner_connector.ids import new_id
 from partner_connector.models import Base, Token, Workspace
 from partner_connector.sealing.keyring import Ring
-from partner_connector.sealing.private import Binding, PrivateKeyring
+from partner_connector.sealing.private import Binding, PrivateKeyring, UnreadableToken
 from partner_connector.sealing.public import PublicKeyring
 from partner_connector.tokens import custody
 from tests.api import rows
@@ -56,11 +57,23 @@ def candidate_of(active: Token, ring: Ring) -> Token:
     )
 
 
-async def opened(database: Database, ring: Ring) -> dict[uuid.UUID, tuple[str, str]]:
-    """Every stored token: the key that it is sealed under, and what it is in clear."""
+async def opened(
+    database: Database, ring: Ring, *, but: Collection[uuid.UUID] = ()
+) -> dict[uuid.UUID, tuple[str, str]]:
+    """Every stored token but these: the key that it is sealed under, and what it is in clear."""
     keyring = PrivateKeyring(ring)
     async with database.reading() as session:
         tokens = await session.scalars(select(Token).where(Token.sealed.is_not(None)))
         return {
-            token.id: (token.key_id, custody.open_token(token, keyring)) for token in tokens.all()
+            token.id: (token.key_id, in_clear(token, keyring))
+            for token in tokens
+            if token.id not in but
         }
+
+
+def in_clear(token: Token, keyring: PrivateKeyring) -> str:
+    """The token, or why it cannot be opened."""
+    try:
+        return custody.open_token(token, keyring)
+    except UnreadableToken as error:
+        return f"unreadable: {error.code}"
