@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# What the JavaScript of the documentation needs; Node itself comes into .venv.
+SAMPLES := tests/javascript
+SAMPLES_READY := $(SAMPLES)/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test bench survive check format openapi lock clean
@@ -18,12 +21,16 @@ $(READY): requirements-dev.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
 	@touch $(READY)
 
+$(SAMPLES_READY): $(READY) $(SAMPLES)/package.json $(SAMPLES)/package-lock.json
+	$(BIN)/npm ci --prefix $(SAMPLES) --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
+
 install: $(READY) ## Make .venv with hash-locked dependencies
 
 demo: $(READY) ## Walk the whole journey against a simulated Meta, then keep serving (ARGS=--once ends)
 	@$(BIN)/partner-connector demo $(ARGS)
 
-test: $(READY) ## Run every test, on SQLite and on a real PostgreSQL (ARGS="-k name" selects)
+test: $(READY) $(SAMPLES_READY) ## Run every test, on SQLite and on a real PostgreSQL (ARGS="-k name" selects)
 	$(BIN)/pytest $(ARGS)
 
 bench: $(READY) ## Run every benchmark (ARGS=--quick tries them, ARGS=--markdown makes tables)
@@ -56,4 +63,4 @@ lock: $(READY) ## Lock the dependencies anew, with hashes and without index addr
 		-o requirements-dev.txt
 
 clean: ## Remove .venv and caches
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist
+	rm -rf $(VENV) $(SAMPLES)/node_modules .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist

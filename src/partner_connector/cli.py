@@ -6,12 +6,11 @@ standard error. A wrong setting, a missing key or a busy port ends with exit cod
 
 import asyncio
 import json
-import re
 import sys
 import uuid
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 from sqlalchemy.exc import OperationalError
@@ -27,11 +26,13 @@ from partner_connector.clock import now
 from partner_connector.database import open_database
 from partner_connector.demo import DemoFailed, run_demo
 from partner_connector.ids import decode, encode
+from partner_connector.key_commands import keys_cli
 from partner_connector.logging import configure_logging
 from partner_connector.sealing import keyring as keyring_file
-from partner_connector.sealing.keyring import KeyringError, KeyringFile
+from partner_connector.sealing.keyring import KeyringError
 from partner_connector.sealing.public import PublicKeyring
 from partner_connector.settings import SettingsError, load_settings, without_environment
+from partner_connector.terminal import AsJson, answer, duration, tell
 from partner_connector.workspaces import repository as workspaces
 
 cli = typer.Typer(
@@ -41,7 +42,6 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-keys_cli = typer.Typer(help="The keyring that seals tokens.", no_args_is_help=True)
 workspace_cli = typer.Typer(help="Tenants.", no_args_is_help=True)
 api_key_cli = typer.Typer(help="Keys for the API.", no_args_is_help=True)
 audit_cli = typer.Typer(help="Who decided what.", no_args_is_help=True)
@@ -49,10 +49,6 @@ cli.add_typer(keys_cli, name="keys")
 cli.add_typer(workspace_cli, name="workspace")
 cli.add_typer(api_key_cli, name="api-key")
 cli.add_typer(audit_cli, name="audit")
-
-AsJson = Annotated[bool, typer.Option("--json", help="Answer one JSON object.")]
-_DURATION = re.compile(r"^([1-9][0-9]{0,4})([smhd])$")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def main() -> None:
@@ -80,14 +76,6 @@ def _give_up(message: str) -> NoReturn:
     sys.exit(1)
 
 
-def _tell(message: str) -> None:
-    print(message, file=sys.stderr)
-
-
-def _answer(as_json: bool, document: dict[str, Any], sentence: str) -> None:
-    print(json.dumps(document) if as_json else sentence)
-
-
 @cli.command()
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
@@ -100,12 +88,12 @@ def serve(
     settings = load_settings()
     configure_logging(settings)
     with serving.listen(host, port) as listener:
-        provision.prepare_database(settings, _tell)
+        provision.prepare_database(settings, tell)
         if with_worker:
-            ring = provision.private_keyring(settings, _tell)
+            ring = provision.private_keyring(settings, tell)
             serving.run(serving.serve_embedded(settings, ring, listener))
         else:
-            keyring = provision.public_keyring(settings, _tell)
+            keyring = provision.public_keyring(settings, tell)
             serving.run(serving.serve_api(settings, keyring, listener))
 
 
@@ -114,8 +102,8 @@ def worker() -> None:
     """Run a worker: it talks to Meta and holds the private keys."""
     settings = load_settings()
     configure_logging(settings)
-    provision.prepare_database(settings, _tell)
-    ring = provision.private_keyring(settings, _tell)
+    provision.prepare_database(settings, tell)
+    ring = provision.private_keyring(settings, tell)
     serving.run(serving.run_worker(settings, ring))
 
 
@@ -134,10 +122,10 @@ def migrate_command() -> None:
     """Bring the database to the newest revision, the engine's tables included."""
     settings = load_settings()
     if settings.uses_sqlite:
-        provision.prepare_database(settings, _tell)
+        provision.prepare_database(settings, tell)
     else:
         migrate.upgrade(settings)
-    _tell("the database is at the newest revision")
+    tell("the database is at the newest revision")
 
 
 @cli.command()
@@ -153,7 +141,7 @@ def openapi(
     if check is not None:
         if check.read_text(encoding="utf-8") != text:
             _give_up(f"{check} is not what the code generates: run `make openapi`")
-        _tell(f"{check} is up to date")
+        tell(f"{check} is up to date")
     elif out is not None:
         out.write_text(text, encoding="utf-8")
     else:
@@ -179,55 +167,12 @@ def version() -> None:
     print(__version__)
 
 
-@keys_cli.command("generate")
-def keys_generate(as_json: AsJson = False) -> None:
-    """Make a new keyring; never replaces one."""
-    settings = load_settings()
-    path = settings.private_keyring_file
-    ring = provision.generate_keyring(path)
-    document = {"keyring_file": str(path), "key_id": ring.current.key_id}
-    _answer(as_json, document, f"wrote {path}: back it up, without it no stored token opens again")
-
-
-@keys_cli.command("list")
-def keys_list(as_json: AsJson = False) -> None:
-    """Show the keys by id; never a key itself."""
-    settings = load_settings()
-    path = settings.private_keyring_file
-    ring = keyring_file.read(path if path.exists() else settings.public_keyring_file)
-    listed = [
-        {"key_id": key.key_id, "state": key.state, "created_at": key.created_at}
-        for key in ring.keys
-    ]
-    lines = [f"{key['key_id']}  {key['state']:<9} {key['created_at']}" for key in listed]
-    _answer(as_json, {"keys": listed}, "\n".join(lines))
-
-
-@keys_cli.command("rotate")
-def keys_rotate(as_json: AsJson = False) -> None:
-    """Add a new current key; those before it stay able to open what they sealed."""
-    path = load_settings().private_keyring_file
-    ring = provision.rotate_keyring(path)
-    document = {"keyring_file": str(path), "key_id": ring.current.key_id}
-    _answer(as_json, document, f"{ring.current.key_id} is current; restart API and worker")
-
-
-@keys_cli.command("public")
-def keys_public(
-    out: Annotated[Path, typer.Option(help="Where to write it.")], as_json: AsJson = False
-) -> None:
-    """Write the half of the keyring that an API process may have."""
-    ring: KeyringFile = keyring_file.read(load_settings().private_keyring_file)
-    provision.export_public(ring, out)
-    _answer(as_json, {"keyring_file": str(out)}, f"wrote {out}: it opens no token")
-
-
 @workspace_cli.command("create")
 def workspace_create(name: str, as_json: AsJson = False) -> None:
     """Make a tenant."""
     name = _name(name)
     settings = load_settings()
-    provision.prepare_database(settings, _tell)
+    provision.prepare_database(settings, tell)
 
     async def create() -> dict[str, str]:
         database = open_database(settings)
@@ -237,7 +182,7 @@ def workspace_create(name: str, as_json: AsJson = False) -> None:
         return {"id": encode("wsp", workspace.id), "name": workspace.name}
 
     document = asyncio.run(create())
-    _answer(as_json, document, document["id"])
+    answer(as_json, document, document["id"])
 
 
 @api_key_cli.command("create")
@@ -257,8 +202,8 @@ def api_key_create(
     expires_at = _expiry(expires_in)
     workspace_id = _workspace_id(workspace)
     settings = load_settings()
-    provision.prepare_database(settings, _tell)
-    keyring = provision.any_keyring(settings, _tell)
+    provision.prepare_database(settings, tell)
+    keyring = provision.any_keyring(settings, tell)
 
     async def create() -> dict[str, str] | None:
         database = open_database(settings)
@@ -281,7 +226,7 @@ def api_key_create(
     document = asyncio.run(create())
     if document is None:
         _give_up("there is no such workspace")
-    _answer(as_json, document, document["api_key"])
+    answer(as_json, document, document["api_key"])
 
 
 @audit_cli.command("verify")
@@ -296,8 +241,8 @@ def audit_verify(
     workspace_id = _workspace_id(workspace)
     known = _anchor(anchor)
     settings = load_settings()
-    provision.prepare_database(settings, _tell)
-    key = provision.any_keyring(settings, _tell).derive(PURPOSE)
+    provision.prepare_database(settings, tell)
+    key = provision.any_keyring(settings, tell).derive(PURPOSE)
 
     async def follow() -> Verdict:
         database = open_database(settings)
@@ -312,7 +257,7 @@ def audit_verify(
     told = f"{found.events} events hold together; the anchor is {found.anchor}"
     if broken is not None:
         told += f"\nbroken at sequence {broken.sequence}: {broken.reason}"
-    _answer(as_json, found.model_dump(mode="json"), told)
+    answer(as_json, found.model_dump(mode="json"), told)
     if broken is not None:
         raise typer.Exit(1)
 
@@ -344,10 +289,7 @@ def _scopes(asked: list[str]) -> list[str]:
 def _expiry(expires_in: str | None) -> datetime | None:
     if expires_in is None:
         return None
-    match = _DURATION.match(expires_in)
-    if match is None:
-        raise typer.BadParameter("--expires-in is a number and s, m, h or d, as in 90d")
-    return now() + timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+    return now() + duration("--expires-in", expires_in)
 
 
 def _workspace_id(text: str) -> uuid.UUID:

@@ -28,7 +28,7 @@ from partner_connector.audit.service import Recorder
 from partner_connector.auth import Scope
 from partner_connector.database import open_database
 from partner_connector.logging import configure_logging
-from partner_connector.sealing.keyring import KeyringFile
+from partner_connector.sealing.keyring import Ring
 from partner_connector.sealing.public import PublicKeyring
 from partner_connector.serving import ApiServer, address, listen, signals_call
 from partner_connector.settings import Settings, without_environment
@@ -86,7 +86,7 @@ async def run_demo(*, port: int, graph_port: int, once: bool) -> None:
 
 async def _serve_and_walk(
     settings: Settings,
-    ring: KeyringFile,
+    ring: Ring,
     api_socket: Any,
     stage: Stage,
     truth: dict[str, Any],

@@ -13,8 +13,9 @@ from partner_connector.database import open_database
 from partner_connector.graph import open_http_client
 from partner_connector.migrate import is_at_head
 from partner_connector.sealing import keyring as keyring_file
-from partner_connector.sealing.keyring import KeyringError
+from partner_connector.sealing.keyring import KeyringError, KeyringFile
 from partner_connector.settings import Settings
+from partner_connector.tokens.keys_in_use import tokens_by_key
 
 _TOLERATED_CLOCK_SECONDS = 30
 
@@ -23,7 +24,12 @@ Finding = dict[str, str]
 
 async def run(settings: Settings) -> list[Finding]:
     """Every check, in the order in which to mend what is wrong."""
-    return [*await _database(settings), _keys(settings), *await _meta(settings)]
+    database = await _database(settings)
+    ring = _read_keyring(settings)
+    findings = [*database, _keys(ring)]
+    if all_well(findings) and isinstance(ring, KeyringFile):
+        findings += await _tokens(settings, ring)
+    return findings + await _meta(settings)
 
 
 def all_well(findings: Sequence[Finding]) -> bool:
@@ -53,14 +59,44 @@ async def _database(settings: Settings) -> list[Finding]:
     return [reached, _finding("migrations", "fail", "behind: run `partner-connector migrate`")]
 
 
-def _keys(settings: Settings) -> Finding:
+def _read_keyring(settings: Settings) -> KeyringFile | KeyringError:
     path = settings.private_keyring_file
     try:
-        ring = keyring_file.read(path if path.exists() else settings.public_keyring_file)
+        return keyring_file.read(path if path.exists() else settings.public_keyring_file)
     except KeyringError as error:
-        return _finding("keys", "fail", str(error))
+        return error
+
+
+def _keys(ring: KeyringFile | KeyringError) -> Finding:
+    if isinstance(ring, KeyringError):
+        return _finding("keys", "fail", str(ring))
     kind = "full" if ring.holds_private_keys else "public"
     return _finding("keys", "ok", f"{kind} keyring, {ring.current.key_id} is current")
+
+
+async def _tokens(settings: Settings, ring: KeyringFile) -> list[Finding]:
+    """What is sealed under which key, where it is not all under the current one."""
+    database = open_database(settings)
+    try:
+        async with database.reading() as session:
+            used = await tokens_by_key(session)
+    finally:
+        await database.close()
+    held = {key.key_id for key in ring.keys}
+    older = sum(used.get(key_id, 0) for key_id in held - {ring.current.key_id})
+    lost = {key_id: number for key_id, number in used.items() if key_id not in held}
+    findings = []
+    if older:
+        detail = f"{older} are not under the current key yet: a worker seals them anew"
+        findings.append(_finding("tokens", "warn", detail))
+    for key_id, number in sorted(lost.items()):
+        detail = (
+            f"{number} are unreadable, since the keyring lacks {key_id}: restore it from a backup, "
+            "or have them handed over again"
+        )
+        findings.append(_finding("tokens", "warn", detail))
+    all_current = f"{sum(used.values())}, all under the current key"
+    return findings or [_finding("tokens", "ok", all_current)]
 
 
 async def _meta(settings: Settings) -> list[Finding]:

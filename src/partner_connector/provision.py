@@ -5,11 +5,14 @@ ever made by itself: a key that appears by accident is a key whose loss nobody n
 """
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 from partner_connector import migrate
+from partner_connector.clock import now
 from partner_connector.sealing import keyring as keyring_file
-from partner_connector.sealing.keyring import KeyringError, KeyringFile
+from partner_connector.sealing.keyring import ACCEPTED_FOR, KeyringError, KeyringFile
+from partner_connector.sealing.on_disk import KeyringOnDisk
 from partner_connector.sealing.public import PublicKeyring
 from partner_connector.settings import ENV_PREFIX, Settings
 
@@ -44,14 +47,15 @@ def prepare_database(settings: Settings, tell: Tell) -> None:
     migrate.upgrade(settings)
 
 
-def private_keyring(settings: Settings, tell: Tell) -> KeyringFile:
+def private_keyring(settings: Settings, tell: Tell) -> KeyringOnDisk:
     """The full keyring, for worker hosts. Raises `NotProvisioned`."""
     path = settings.private_keyring_file
     if settings.uses_sqlite and not path.exists() and settings.keyring_file is None:
+        _refuse_to_replace_a_lost_one(path)
         generate_keyring(path)
         tell(f"created the keyring {path}: back it up, without it no stored token opens again")
-    ring = _read(path)
-    if not ring.holds_private_keys:
+    ring = _open(path)
+    if not ring.latest().holds_private_keys:
         raise NotProvisioned(
             f"{ENV_PREFIX}KEYRING_FILE: the worker needs the full keyring, this is a public one"
         )
@@ -61,11 +65,11 @@ def private_keyring(settings: Settings, tell: Tell) -> KeyringFile:
 def public_keyring(settings: Settings, tell: Tell) -> PublicKeyring:
     """What an API process without a worker may have. Raises `NotProvisioned`."""
     if settings.uses_sqlite and settings.keyring_file is None:
-        full = private_keyring(settings, tell)
+        full = private_keyring(settings, tell).latest()
         if not settings.public_keyring_file.exists():  # as after restoring the full one alone
             export_public(full, settings.public_keyring_file)
-    ring = _read(settings.public_keyring_file)
-    if ring.holds_private_keys:
+    ring = _open(settings.public_keyring_file)
+    if ring.latest().holds_private_keys:
         raise NotProvisioned(
             f"{ENV_PREFIX}KEYRING_FILE: an API process must not be able to open tokens; give it "
             "the public half (`partner-connector keys public --out FILE`) or run it "
@@ -79,20 +83,37 @@ def any_keyring(settings: Settings, tell: Tell) -> PublicKeyring:
     if settings.uses_sqlite and settings.keyring_file is None:
         private_keyring(settings, tell)
     path = settings.private_keyring_file
-    return PublicKeyring(_read(path if path.exists() else settings.public_keyring_file))
+    return PublicKeyring(_open(path if path.exists() else settings.public_keyring_file))
 
 
 def generate_keyring(path: Path) -> KeyringFile:
-    """A new keyring and, beside it, its public half. Raises `KeyringError` where one exists."""
-    ring = keyring_file.generate()
+    """A new keyring and, beside it, its public half. Raises `KeyringError` where one exists.
+
+    Where the public half is all that is left of a lost one, API keys go on working.
+    """
+    public = public_sibling(path)
+    survivor = keyring_file.read(public) if public.exists() else None
+    ring = keyring_file.generate(survivor)
     keyring_file.write_new(path, ring)
-    export_public(ring, public_sibling(path))
+    export_public(ring, public)
     return ring
 
 
-def rotate_keyring(path: Path) -> KeyringFile:
+def rotate_keyring(path: Path, accepted_for: timedelta = ACCEPTED_FOR) -> KeyringFile:
     """A new current key in the file, and in its public half."""
-    ring = keyring_file.rotated(_read(path))
+    # The worker's first: it must not meet a token that is sealed for a key it does not have.
+    return _replace_keyring(path, keyring_file.rotated(_open(path).latest(), accepted_for))
+
+
+def remove_key(path: Path, key_id: str) -> KeyringFile:
+    """The file and its public half without a key that nothing is sealed under any more.
+
+    Raises `KeyringError` for the current key, and for one that clients may still seal for.
+    """
+    return _replace_keyring(path, keyring_file.without(_open(path).latest(), key_id, now()))
+
+
+def _replace_keyring(path: Path, ring: KeyringFile) -> KeyringFile:
     keyring_file.replace_atomically(path, ring)
     export_public(ring, public_sibling(path))
     return ring
@@ -100,12 +121,23 @@ def rotate_keyring(path: Path) -> KeyringFile:
 
 def export_public(ring: KeyringFile, path: Path) -> None:
     """Write the public half, over an older one if there is."""
-    keyring_file.replace_atomically(path, keyring_file.public_half(ring))
+    keyring_file.replace_atomically(path, ring.public_half())
 
 
-def _read(path: Path) -> KeyringFile:
+def _refuse_to_replace_a_lost_one(path: Path) -> None:
+    """A new keyring opens nothing of what the lost one sealed: that is for a person to decide."""
+    public = public_sibling(path)
+    if public.exists():
+        raise NotProvisioned(
+            f"{ENV_PREFIX}DATA_DIR: {path} is gone, but {public} is there: restore it from a "
+            "backup; if there is none, `partner-connector keys generate` makes another, and every "
+            "token has to be handed over again"
+        )
+
+
+def _open(path: Path) -> KeyringOnDisk:
     try:
-        return keyring_file.read(path)
+        return KeyringOnDisk(path)
     except KeyringError as error:
         hint = "; make one with `partner-connector keys generate`" if not path.exists() else ""
         raise NotProvisioned(f"{ENV_PREFIX}KEYRING_FILE: {error}{hint}") from None

@@ -17,7 +17,7 @@ from fastapi import FastAPI
 
 from partner_connector.app import create_app
 from partner_connector.context import ApiContext
-from partner_connector.sealing.keyring import KeyringFile
+from partner_connector.sealing.keyring import Ring
 from partner_connector.sealing.public import PublicKeyring
 from partner_connector.settings import Settings
 from partner_connector.worker import worker_running
@@ -96,7 +96,7 @@ async def serve_api(settings: Settings, keyring: PublicKeyring, listener: socket
         await _serve(server, listener)
 
 
-async def serve_embedded(settings: Settings, ring: KeyringFile, listener: socket.socket) -> None:
+async def serve_embedded(settings: Settings, ring: Ring, listener: socket.socket) -> None:
     """API and worker in one process, until a signal."""
     sys.setswitchinterval(_SWITCH_SECONDS)
     server = ApiServer(create_app(settings, PublicKeyring(ring)))
@@ -113,7 +113,7 @@ async def _serve(server: ApiServer, listener: socket.socket) -> None:
         await server.serve(sockets=[listener])
 
 
-async def run_worker(settings: Settings, ring: KeyringFile) -> None:
+async def run_worker(settings: Settings, ring: Ring) -> None:
     """The worker alone, until a signal."""
     stopped = asyncio.Event()
     with signals_call(stopped.set):
@@ -123,7 +123,7 @@ async def run_worker(settings: Settings, ring: KeyringFile) -> None:
 
 
 @contextlib.asynccontextmanager
-async def worker_in_a_thread(settings: Settings, ring: KeyringFile) -> AsyncIterator[None]:
+async def worker_in_a_thread(settings: Settings, ring: Ring) -> AsyncIterator[None]:
     """A worker with a loop of its own: taking a great answer apart must keep no caller waiting."""
     started: Future[Callable[[], object]] = Future()
 

@@ -17,9 +17,10 @@ from partner_connector.engine import WorkQueue, engine_config, launch_executor
 from partner_connector.graph import GraphClient, ProofMode, open_http_client
 from partner_connector.graph_budgets import DatabaseBudgets
 from partner_connector.liveness import Liveness
+from partner_connector.resealing import Resealer
 from partner_connector.runs import refuse_if_taken_over
 from partner_connector.scheduler import Scheduler
-from partner_connector.sealing.keyring import KeyringFile
+from partner_connector.sealing.keyring import Ring
 from partner_connector.sealing.private import PrivateKeyring
 from partner_connector.sealing.public import PublicKeyring
 from partner_connector.settings import Settings
@@ -38,7 +39,7 @@ log = structlog.get_logger()
 
 
 @contextlib.asynccontextmanager
-async def worker_running(settings: Settings, ring: KeyringFile) -> AsyncIterator[None]:
+async def worker_running(settings: Settings, ring: Ring) -> AsyncIterator[None]:
     """Work off the queues for as long as the block lasts."""
     # A core dump would hold every token that is in use.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -62,6 +63,7 @@ async def worker_running(settings: Settings, ring: KeyringFile) -> AsyncIterator
         await stack.enter_async_context(in_background(Sweeper(shop).watch()))
         await stack.enter_async_context(in_background(Scheduler(shop).watch()))
         await stack.enter_async_context(in_background(TokenChecks(shop).watch()))
+        await stack.enter_async_context(in_background(Resealer(shop).watch()))
         log.info("worker_started", executor=executor_id)
         yield
         log.info("worker_stops", executor=executor_id)
@@ -101,7 +103,7 @@ async def _drop_running_work(executor: DBOS) -> None:
 
 
 async def _open_workshop(
-    settings: Settings, ring: KeyringFile, stack: contextlib.AsyncExitStack
+    settings: Settings, ring: Ring, stack: contextlib.AsyncExitStack
 ) -> Workshop:
     database = open_database(settings)
     stack.push_async_callback(database.close)

@@ -1,6 +1,7 @@
 """`/v1/integrations`: our own business, from its first token to its end."""
 
 import base64
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from nacl.public import PublicKey, SealedBox
 from sqlalchemy import func, select
 
 from partner_connector.app import create_app
+from partner_connector.clock import now
 from partner_connector.database import Database
 from partner_connector.ids import decode
 from partner_connector.models import Base, Integration, Partner, Token, TokenValidation
@@ -224,6 +226,8 @@ async def test_a_retiring_key_is_still_accepted(
         answer = await client.post("/v1/integrations", json={**BODY, **form})
         keys = (await client.get("/v1/sealing-keys")).json()["items"]
     assert answer.status_code == 201
+    assert keys[0]["expires_at"] is None
+    assert datetime.fromisoformat(keys[1]["expires_at"]) > now() + timedelta(days=6)
     assert [(key["key_id"], key["state"]) for key in keys] == [
         (newer.current.key_id, "current"),
         (ring.current.key_id, "retiring"),
@@ -231,6 +235,25 @@ async def test_a_retiring_key_is_still_accepted(
     row = await the_token(database)
     assert row.sealed is not None
     assert PrivateKeyring(newer).open_box(SealedToken(row.key_id, row.sealed)) == TOKEN
+
+
+@ONLY_SQLITE
+async def test_a_key_whose_window_is_over_is_refused(
+    settings: Settings, ring: KeyringFile, api: httpx.AsyncClient, tenant: Tenant
+) -> None:
+    """The client is told to fetch the current one; nothing is stored."""
+    form = await sealed_by_client(api)
+    newer = rotated(ring, timedelta(0))
+    async with (
+        running(create_app(settings, PublicKeyring(newer))) as app,
+        client_of(app, tenant.api_key) as client,
+    ):
+        answer = await client.post("/v1/integrations", json={**BODY, **form})
+        keys = (await client.get("/v1/sealing-keys")).json()["items"]
+        integrations = (await client.get("/v1/integrations")).json()["items"]
+    assert (answer.status_code, answer.json()["code"]) == (422, "unknown_key_id")
+    assert [key["key_id"] for key in keys] == [newer.current.key_id]
+    assert integrations == []
 
 
 async def test_update(api: httpx.AsyncClient, world: World) -> None:

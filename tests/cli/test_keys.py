@@ -1,13 +1,20 @@
-"""`keys generate | list | rotate | public`."""
+"""`keys generate | list | status | rotate | remove | public`, and what `check` says of them."""
 
+import asyncio
 import json
 import stat
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from partner_connector.database import open_database
 from partner_connector.sealing import keyring as keyring_file
+from partner_connector.sealing.keyring import KeyringFile
+from partner_connector.settings import load_settings
 from tests.cli.conftest import Run
+from tests.support.sealed_tokens import store_tokens
 
 
 def mode(path: Path) -> int:
@@ -60,8 +67,15 @@ def test_rotate_and_list(run: Run) -> None:
         (second["key_id"], "current"),
         (first["key_id"], "retiring"),
     ]
-    assert {name for key in keys for name in key} == {"key_id", "state", "created_at"}
+    assert {name for key in keys for name in key} == {
+        "key_id",
+        "state",
+        "created_at",
+        "accepted_until",
+    }
     plain = run("keys", "list").out
+    assert keys[0]["accepted_until"] is None
+    assert f"accepted until {keys[1]['accepted_until']}" in plain.splitlines()[1]
     assert plain.splitlines()[0].startswith(second["key_id"])
     ring = keyring_file.read(Path(second["keyring_file"]))
     secrets = [ring.service_secret, *(key.private_key or "" for key in ring.keys)]
@@ -100,3 +114,105 @@ def test_a_public_keyring_does_not_rotate(run: Run, tmp_path: Path) -> None:
     ended = run("keys", "rotate", KEYRING_FILE=str(public))
     assert ended.code == 1
     assert public.read_bytes() == before
+
+
+def store(ring: KeyringFile, partners: int) -> int:
+    """Tokens in the database of this directory; answers how many."""
+
+    async def write() -> int:
+        database = open_database(load_settings())
+        try:
+            return len(await store_tokens(database, ring, partners))
+        finally:
+            await database.close()
+
+    return asyncio.run(write())
+
+
+def said_of_tokens(run: Run) -> list[tuple[str, str]]:
+    """What `check` finds about them. Meta is away, so that it always ends with 1."""
+    checked = run("check", "--json", GRAPH_BASE_URL="http://127.0.0.1:9")
+    findings: list[dict[str, str]] = json.loads(checked.out)["checks"]
+    return [(each["status"], each["detail"]) for each in findings if each["name"] == "tokens"]
+
+
+def test_a_key_in_use_is_not_removed(run: Run) -> None:
+    """A retired key is destroyed once nothing is sealed under it and its window is over; until then
+    it is refused, by name. `status` and `check` tell what is left.
+    """
+    old = run("keys", "generate", "--json").document["key_id"]
+    run("migrate")
+    ring = keyring_file.read(Path("var/keyring.json"))
+    number = store(ring, 5)
+    assert said_of_tokens(run) == [("ok", f"{number}, all under the current key")]
+    new = run("keys", "rotate", "--accept-old-for", "1s", "--json").document["key_id"]
+
+    status: list[dict[str, Any]] = run("keys", "status", "--json").document["keys"]
+    assert [(key["key_id"], key["state"], key["tokens"]) for key in status] == [
+        (new, "current", 0),
+        (old, "retiring", number),
+    ]
+    assert f"{number} tokens" in run("keys", "status").out
+    assert [status for status, _ in said_of_tokens(run)] == ["warn"]
+    assert f"{number} are not under the current key yet" in said_of_tokens(run)[0][1]
+    time.sleep(1.1)
+    before = Path("var/keyring.json").read_bytes()
+    for key_id, reason in {
+        old: f"{number} tokens are sealed under it",
+        new: "is the current key",
+        "sk_0000000000000000": "there is no key sk_0000000000000000",
+    }.items():
+        refused = run("keys", "remove", key_id)
+        assert (refused.code, refused.out) == (1, "")
+        assert reason in refused.err
+        assert key_id in refused.err
+    assert Path("var/keyring.json").read_bytes() == before
+
+
+def test_a_key_that_is_not_in_use_is_removed(run: Run) -> None:
+    """From both halves of the keyring, once clients may no longer seal for it."""
+    old = run("keys", "generate", "--json").document["key_id"]
+    run("keys", "rotate", "--accept-old-for", "1h")
+    refused = run("keys", "remove", old)
+    assert refused.code == 1
+    assert f"{old} is accepted from clients until" in refused.err
+    second = run("keys", "list", "--json").document["keys"][0]["key_id"]
+    third = run("keys", "rotate", "--accept-old-for", "1s", "--json").document["key_id"]
+    time.sleep(1.1)
+    assert run("keys", "remove", second, "--json").document["key_id"] == second
+    for name in ("keyring.json", "keyring.public.json"):
+        kept = keyring_file.read(Path("var") / name)
+        assert [key.key_id for key in kept.keys] == [third, old]
+
+
+def test_a_lost_key_is_told(run: Run) -> None:
+    """Tokens under a key that the keyring does not have are counted and named as unreadable."""
+    old = run("keys", "generate", "--json").document["key_id"]
+    run("migrate")
+    number = store(keyring_file.read(Path("var/keyring.json")), 3)
+    Path("var/keyring.json").unlink()
+    refused = run("serve", "--port", "0", "--with-worker")
+    assert refused.code == 1
+    assert "restore it from a backup" in refused.err
+    assert not Path("var/keyring.json").exists()
+
+    new = run("keys", "generate", "--json").document["key_id"]
+    status: list[dict[str, Any]] = run("keys", "status", "--json").document["keys"]
+    assert [(key["key_id"], key["state"], key["tokens"]) for key in status] == [
+        (new, "current", 0),
+        (old, "missing", number),
+    ]
+    ((kind, detail),) = said_of_tokens(run)
+    assert kind == "warn"
+    assert detail.startswith(f"{number} are unreadable, since the keyring lacks {old}")
+
+
+@pytest.mark.parametrize("given", ["0d", "7", "-1d", "week"])
+def test_a_window_that_is_none(run: Run, given: str) -> None:
+    """What is no duration is refused by the option's name, and nothing is rotated."""
+    run("keys", "generate")
+    before = Path("var/keyring.json").read_bytes()
+    ended = run("keys", "rotate", "--accept-old-for", given)
+    assert ended.code == 2
+    assert "--accept-old-for" in ended.err
+    assert Path("var/keyring.json").read_bytes() == before

@@ -11,7 +11,7 @@ import pytest
 
 from partner_connector import provision
 from partner_connector.sealing import keyring as keyring_file
-from partner_connector.sealing.keyring import KeyringError, KeyringFile, public_half, rotated
+from partner_connector.sealing.keyring import KeyringError, KeyringFile, rotated
 from partner_connector.sealing.private import PrivateKeyring
 from partner_connector.sealing.public import PublicKeyring
 
@@ -80,7 +80,7 @@ def test_a_rotation_reaches_the_public_file(tmp_path: Path) -> None:
     provision.generate_keyring(path)
     ring = provision.rotate_keyring(path)
     public = keyring_file.read(provision.public_sibling(path))
-    assert public == public_half(ring)
+    assert public == ring.public_half()
 
 
 def _cut_key(document: Document) -> None:
@@ -113,6 +113,22 @@ def _two_current(document: Document) -> None:
 
 def _none_current(document: Document) -> None:
     document["keys"][0]["state"] = "retiring"
+
+
+def _unknown_state(document: Document) -> None:
+    document["keys"].append({**document["keys"][0], "key_id": "sk_" + "0" * 16, "state": "spare"})
+
+
+def _naive_window(document: Document) -> None:
+    document["keys"][0]["accepted_until"] = "2026-11-24T09:30:00"
+
+
+def _long_private_key(document: Document) -> None:
+    document["keys"][0]["private_key"] = base64.b64encode(b"x" * 33).decode()
+
+
+def _no_bytes_of_a_key(document: Document) -> None:
+    document["keys"][0]["public_key"] = ""
 
 
 def _not_base64(document: Document) -> None:
@@ -163,6 +179,10 @@ def _halves_that_do_not_fit(document: Document) -> None:
         _keys_of_another_kind,
         _two_current,
         _none_current,
+        _unknown_state,
+        _naive_window,
+        _long_private_key,
+        _no_bytes_of_a_key,
         _not_base64,
         _number_for_a_key,
         _unknown_member,
@@ -205,6 +225,6 @@ def test_no_file(tmp_path: Path) -> None:
 
 def test_a_worker_refuses_a_public_file(path: Path, ring: KeyringFile) -> None:
     """The public half cannot be mistaken for the full ring."""
-    keyring_file.replace_atomically(path, public_half(ring))
+    keyring_file.replace_atomically(path, ring.public_half())
     with pytest.raises(KeyringError, match="full keyring"):
         PrivateKeyring(keyring_file.read(path))

@@ -10,7 +10,7 @@ VERSION_MISMATCH = "graph_version_mismatch"
 VERSION_SUNSET = "graph_version_sunset"
 
 
-def note_token_health(integration: Integration, health: str, reasons: Sequence[Any]) -> None:
+def note_own_token(integration: Integration, health: str, reasons: Sequence[Any]) -> None:
     """What is known of our own token takes the place of what was; the version's reasons stay."""
     others = of_version(integration.health_reasons)
     is_well = health in WORKING and not mismatch_in(others)

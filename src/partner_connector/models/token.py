@@ -18,9 +18,10 @@ WORKING = ("healthy", "expiring", "unknown")
 class Token(WorkspaceOwned, Base):
     """One version of one owner's token: `candidate → active → superseded | revoked → wiped`.
 
-    `sealed` holds ciphertext only: a libsodium sealed box while the token is a candidate
-    (`sealed_as = 'sealed_box'`), authenticated encryption bound to this row once it is active
-    (`sealed_as = 'at_rest'`), null once wiped. `key_id` names the key that opens it.
+    `sealed` holds ciphertext only: a libsodium sealed box as the token comes in
+    (`sealed_as = 'sealed_box'`), authenticated encryption bound to this row once it is active or
+    the key was rotated (`sealed_as = 'at_rest'`), null once wiped. `key_id` names the key that
+    opens it.
     """
 
     __tablename__ = "tokens"

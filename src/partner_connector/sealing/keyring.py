@@ -10,9 +10,12 @@ import os
 import re
 import secrets
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
+from typing import Protocol
 
 from nacl.exceptions import CryptoError
 from nacl.public import PrivateKey
@@ -20,6 +23,8 @@ from nacl.public import PrivateKey
 from partner_connector.clock import now
 
 ALGORITHM = "libsodium_sealed_box_x25519"
+# So long a client may go on sealing for a key that it fetched before a rotation.
+ACCEPTED_FOR = timedelta(days=7)
 _FORMAT = 1
 _KEY_BYTES = 32
 
@@ -37,9 +42,17 @@ class KeyEntry:
     state: str
     public_key: str
     private_key: str | None = None
+    accepted_until: str | None = None
+    """Of a retiring key: from then on no client may have sealed for it. It still opens."""
 
     def __repr__(self) -> str:
         return f"KeyEntry({self.key_id}, {self.state})"
+
+    def is_accepted(self, at: datetime) -> bool:
+        """Whether a client may seal for this key at that instant."""
+        if self.accepted_until is None:
+            return self.state == "current"
+        return at < datetime.fromisoformat(self.accepted_until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +75,26 @@ class KeyringFile:
         """True for a file that may only be on a worker host."""
         return any(key.private_key is not None for key in self.keys)
 
+    def latest(self) -> "KeyringFile":
+        """Itself: what was read once does not change."""
+        return self
+
+    def public_half(self) -> "KeyringFile":
+        """The same keyring without anything that opens a token."""
+        return replace(self, keys=tuple(replace(key, private_key=None) for key in self.keys))
+
+
+class Ring(Protocol):
+    """A keyring that may be rotated while it is in use."""
+
+    def latest(self) -> KeyringFile:
+        """As it is now."""
+        ...
+
+    def public_half(self) -> "Ring":
+        """The same without anything that opens a token."""
+        ...
+
 
 def _new_key() -> KeyEntry:
     private = PrivateKey.generate()
@@ -75,23 +108,48 @@ def _new_key() -> KeyEntry:
     )
 
 
-def generate() -> KeyringFile:
-    """A fresh keyring with one key."""
-    service_secret = base64.b64encode(secrets.token_bytes(32)).decode()
+def generate(survivor: KeyringFile | None = None) -> KeyringFile:
+    """A fresh keyring with one key.
+
+    The service secret of a half that survived is kept: API keys and fingerprints stay what they
+    were, where only the private keys are lost.
+    """
+    service_secret = base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode()
+    if survivor is not None:
+        service_secret = survivor.service_secret
     return KeyringFile(service_secret=service_secret, keys=(_new_key(),))
 
 
-def rotated(ring: KeyringFile) -> KeyringFile:
-    """A new current key; those before it can still open what they sealed."""
+def rotated(ring: KeyringFile, accepted_for: timedelta = ACCEPTED_FOR) -> KeyringFile:
+    """A new current key. The one before it can still open, and is accepted for a while yet."""
     if not ring.holds_private_keys:
         raise KeyringError("this is a public keyring: rotate the full one and export it again")
-    retiring = tuple(replace(key, state="retiring") for key in ring.keys)
-    return replace(ring, keys=(_new_key(), *retiring))
+    new = _new_key()
+    retiring = tuple(_retiring(key, now() + accepted_for) for key in ring.keys)
+    return replace(ring, keys=(new, *retiring))
 
 
-def public_half(ring: KeyringFile) -> KeyringFile:
-    """The same keyring without anything that opens a token."""
-    return replace(ring, keys=tuple(replace(key, private_key=None) for key in ring.keys))
+def _retiring(key: KeyEntry, accepted_until: datetime) -> KeyEntry:
+    """No longer current. One that was not so before keeps the day that was told."""
+    if key.state == "retiring":
+        return key
+    until = accepted_until.isoformat(timespec="seconds")
+    return replace(key, state="retiring", accepted_until=until)
+
+
+def without(ring: KeyringFile, key_id: str, at: datetime) -> KeyringFile:
+    """The keyring without a key that nobody may seal for any more. Raises `KeyringError`.
+
+    What is still sealed under it is lost: the caller has made sure that nothing is.
+    """
+    key = next((key for key in ring.keys if key.key_id == key_id), None)
+    if key is None:
+        raise KeyringError(f"there is no key {key_id} in this keyring")
+    if key.state == "current":
+        raise KeyringError(f"{key_id} is the current key: rotate first")
+    if key.is_accepted(at):
+        raise KeyringError(f"{key_id} is accepted from clients until {key.accepted_until}")
+    return replace(ring, keys=tuple(kept for kept in ring.keys if kept.key_id != key_id))
 
 
 def read(path: Path) -> KeyringFile:
@@ -107,7 +165,7 @@ def read(path: Path) -> KeyringFile:
     try:
         if document["format"] != _FORMAT:
             raise KeyringError(f"the keyring at {path} has a format this version does not know")
-        keys = tuple(KeyEntry(**entry) for entry in document["keys"])
+        keys = _with_windows([KeyEntry(**entry) for entry in document["keys"]])
         ring = KeyringFile(service_secret=document["service_secret"], keys=keys)
         well_formed = _is_well_formed(ring)
     except (KeyError, TypeError, ValueError, CryptoError):
@@ -115,6 +173,23 @@ def read(path: Path) -> KeyringFile:
     if not well_formed:
         raise KeyringError(f"the keyring at {path} is damaged; restore it from a backup")
     return ring
+
+
+def _with_windows(keys: Sequence[KeyEntry]) -> tuple[KeyEntry, ...]:
+    """Earlier versions did not write until when a key is accepted: it was retired when the next
+    one, which stands before it, was made.
+    """
+    return tuple(
+        key
+        if key.state == "current" or key.accepted_until is not None
+        else _retired_with(key, next_one)
+        for next_one, key in pairwise([*keys[:1], *keys])
+    )
+
+
+def _retired_with(key: KeyEntry, next_one: KeyEntry) -> KeyEntry:
+    until = datetime.fromisoformat(next_one.created_at) + ACCEPTED_FOR
+    return replace(key, accepted_until=until.isoformat(timespec="seconds"))
 
 
 def _is_well_formed(ring: KeyringFile) -> bool:
@@ -133,7 +208,10 @@ def _is_well_formed(ring: KeyringFile) -> bool:
 def _is_well_formed_key(key: KeyEntry) -> bool:
     if not re.fullmatch(r"sk_[0-9a-f]{16}", key.key_id):
         return False
-    if datetime.fromisoformat(key.created_at).tzinfo is None:
+    if key.state not in {"current", "retiring"}:
+        return False
+    times = [time for time in (key.created_at, key.accepted_until) if time is not None]
+    if any(datetime.fromisoformat(time).tzinfo is None for time in times):
         return False
     if key.private_key is None:
         return True

@@ -15,7 +15,7 @@ from nacl.exceptions import CryptoError
 from nacl.public import PrivateKey, SealedBox
 from nacl.secret import Aead
 
-from partner_connector.sealing.keyring import KeyringError, KeyringFile
+from partner_connector.sealing.keyring import KeyringError, Ring
 from partner_connector.sealing.public import SealedToken
 
 
@@ -42,20 +42,25 @@ class Binding:
 
 
 class PrivateKeyring:
-    """Every private key by its id. `repr` shows ids only."""
+    """Every private key by its id, as the ring has them now. `repr` shows ids only."""
 
-    def __init__(self, ring: KeyringFile) -> None:
-        if not ring.holds_private_keys:
+    def __init__(self, ring: Ring) -> None:
+        if not ring.latest().holds_private_keys:
             raise KeyringError("a worker needs the full keyring: this file has public keys only")
-        self._private = {
-            key.key_id: PrivateKey(base64.b64decode(key.private_key))
-            for key in ring.keys
-            if key.private_key is not None
-        }
-        self._current = ring.current.key_id
+        self._ring = ring
 
     def __repr__(self) -> str:
-        return f"PrivateKeyring({sorted(self._private)})"
+        return f"PrivateKeyring({sorted(self.key_ids)})"
+
+    @property
+    def key_ids(self) -> frozenset[str]:
+        """Every key that opens something here."""
+        return frozenset(key.key_id for key in self._ring.latest().keys)
+
+    @property
+    def current_key_id(self) -> str:
+        """The key under which everything is to be sealed."""
+        return self._ring.latest().current.key_id
 
     def open_box(self, sealed: SealedToken) -> str:
         """Open an inbound sealed box. Raises `UnreadableToken`."""
@@ -66,9 +71,10 @@ class PrivateKeyring:
 
     def seal_at_rest(self, token: str, binding: Binding) -> SealedToken:
         """Encrypt for keeping, bound to its row, under the current key."""
-        cipher = self._cipher(self._current)
-        sealed = cipher.encrypt(token.encode(), binding.associated_data(self._current))
-        return SealedToken(self._current, bytes(sealed))
+        key_id = self.current_key_id
+        cipher = self._cipher(key_id)
+        sealed = cipher.encrypt(token.encode(), binding.associated_data(key_id))
+        return SealedToken(key_id, bytes(sealed))
 
     def open_at_rest(self, sealed: SealedToken, binding: Binding) -> str:
         """Open what `seal_at_rest` made for exactly this binding. Raises `UnreadableToken`."""
@@ -79,10 +85,10 @@ class PrivateKeyring:
             raise UnreadableToken("ciphertext_unreadable") from None
 
     def _key(self, key_id: str) -> PrivateKey:
-        try:
-            return self._private[key_id]
-        except KeyError:
-            raise UnreadableToken("key_lost") from None
+        for key in self._ring.latest().keys:
+            if key.key_id == key_id and key.private_key is not None:
+                return PrivateKey(base64.b64decode(key.private_key))
+        raise UnreadableToken("key_lost")
 
     def _cipher(self, key_id: str) -> Aead:
         private = self._key(key_id).encode()

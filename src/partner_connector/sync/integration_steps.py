@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.clock import now
 from partner_connector.graph import GraphReader, VersionWarning, version_warnings
-from partner_connector.integrations.health import mismatch_in, note_token_health, of_version
+from partner_connector.integrations.health import mismatch_in, note_own_token, of_version
 from partner_connector.models import Integration, TokenValidation
 from partner_connector.models.token import WORKING
 from partner_connector.patience import Pause
@@ -73,7 +73,7 @@ async def apply(shop: Workshop, target: Target, attempt: int) -> str:
 async def _note_integration_works(session: AsyncSession, target: Target) -> None:
     if await note_token_works(session, target.host_token):
         integration = await session.get_one(Integration, target.integration_id)
-        note_token_health(integration, "healthy", [])
+        note_own_token(integration, "healthy", [])
 
 
 async def _host_reader(shop: Workshop, target: Target) -> GraphReader:

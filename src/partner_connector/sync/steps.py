@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.clock import now
 from partner_connector.graph import GraphError, GraphReader, TokenDead
-from partner_connector.integrations.health import note_token_health
+from partner_connector.integrations.health import note_own_token
 from partner_connector.models import Integration, Partner, SyncJob, Token
 from partner_connector.patience import MOST_ATTEMPTS, Pause, StepCrashed, pause_for
 from partner_connector.sealing.private import UnreadableToken
@@ -148,10 +148,11 @@ async def _settle(
         return
     log.warning("sync_job_failed", error=type(error).__name__)
     await progress.fail(session, job, _failure(error, job))
+    used = target.partner_token if job.partner_id else target.host_token
     if isinstance(error, TokenDead):
-        await _note_token_health(session, target, job, "invalid")
+        await note_token_health(session, used, "invalid")
     if isinstance(error, UnreadableToken):
-        await _note_token_health(session, target, job, "unreadable")
+        await note_token_health(session, used, "unreadable")
 
 
 async def _was_replaced(session: AsyncSession, target: Target) -> bool:
@@ -193,15 +194,14 @@ def _failure(error: GraphError | UnreadableToken | TokenMissing, job: SyncJob) -
     )
 
 
-async def _note_token_health(
-    session: AsyncSession, target: Target, job: SyncJob, health: str
-) -> None:
+async def note_token_health(session: AsyncSession, used: Token | None, health: str) -> None:
     """Meta's word on a token counts at once (REFERENCE 4.2): the status follows from it."""
-    sealed = target.partner_token if job.partner_id else target.host_token
-    token = await session.get(Token, sealed.id) if sealed is not None else None
+    token = await session.get(Token, used.id) if used is not None else None
+    if token is None:
+        return
     reasons = [reason(f"token_{health}", _SEEN[health], REPLACE_IT)]
-    if token is not None and token.state == "active":
+    if token.state == "active":
         set_health(token, health, reasons)
-    if job.partner_id is None:
-        integration = await session.get_one(Integration, job.integration_id)
-        note_token_health(integration, health, reasons)
+    if token.partner_id is None:
+        integration = await session.get_one(Integration, token.integration_id)
+        note_own_token(integration, health, reasons)

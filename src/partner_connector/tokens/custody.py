@@ -31,6 +31,23 @@ def open_token(token: Token, keyring: PrivateKeyring) -> str:
     return keyring.open_at_rest(sealed, binding(token))
 
 
+def opens(token: Token, keyring: PrivateKeyring) -> bool:
+    """Whether the token can be opened with these keys."""
+    try:
+        open_token(token, keyring)
+    except UnreadableToken:
+        return False
+    return True
+
+
+def reseal(token: Token, keyring: PrivateKeyring) -> None:
+    """Bring the token under the current key, a candidate's box too: bound to its row from then on.
+
+    Raises `UnreadableToken`, and then leaves the ciphertext as it is.
+    """
+    keep_at_rest(token, open_token(token, keyring), keyring)
+
+
 def keep_at_rest(token: Token, plaintext: str, keyring: PrivateKeyring) -> None:
     """Replace the inbound box by encryption that is bound to the row."""
     sealed = keyring.seal_at_rest(plaintext, binding(token))

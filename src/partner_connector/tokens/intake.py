@@ -148,7 +148,7 @@ def _sealed_on_arrival(access_token: SecretStr, keyring: PublicKeyring) -> Seale
 
 
 def _sealed_by_client(sealed_token: str, key_id: str, keyring: PublicKeyring) -> SealedToken:
-    if not keyring.knows(key_id):
+    if not keyring.accepts(key_id):
         raise UnknownKeyId
     try:
         box = base64.b64decode(sealed_token, validate=True)

@@ -255,8 +255,11 @@ def residual_access(partner_name: str) -> list[ResidualAccess]:
     "/sealing-keys", operation_id="listSealingKeys", summary="List sealing keys", tags=["Sealing"]
 )
 async def list_sealing_keys(_caller: AnyCaller, context: ContextDep) -> SealingKeyList:
-    """Every key that a token may be sealed for: the current one and those that are retiring."""
-    return SealingKeyList(items=[_key_view(key) for key in context.keyring.keys], next_cursor=None)
+    """Every key that a token may be sealed for: the current one, and those that were current until
+    a short while ago.
+    """
+    items = [_key_view(key) for key in context.keyring.accepted]
+    return SealingKeyList(items=items, next_cursor=None)
 
 
 @router.get(
@@ -277,4 +280,5 @@ def _key_view(key: SealingKey) -> SealingKeyView:
         public_key=key.public_key,
         state=key.state,
         created_at=key.created_at,
+        expires_at=key.expires_at,
     )

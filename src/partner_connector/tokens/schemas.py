@@ -176,6 +176,10 @@ class SealingKeyView(Answer):
     )
     state: str = open_enum("current", "retiring", description="Seal for the current one.")
     created_at: Instant
+    expires_at: Instant | None = Field(
+        description="From then on what is sealed for this key is refused as `unknown_key_id`. Null "
+        "for the current one."
+    )
 
 
 class SealingKeyList(Answer):

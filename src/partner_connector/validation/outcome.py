@@ -12,7 +12,7 @@ from partner_connector.database import clean
 from partner_connector.engine import WorkQueue
 from partner_connector.graph import REQUIRED_SCOPES, TokenInspection
 from partner_connector.ids import encode
-from partner_connector.integrations.health import note_token_health
+from partner_connector.integrations.health import note_own_token
 from partner_connector.models import Integration, Partner, Token, TokenValidation
 from partner_connector.sealing.private import PrivateKeyring
 from partner_connector.sync_jobs import service as sync_jobs
@@ -162,4 +162,4 @@ async def _tell_integration(
         return
     troubles = [check for check in checks if check.status in {"fail", "warn"}]
     reasons = [reason(check.code, check.detail, check.remedy) for check in troubles]
-    note_token_health(integration, token.health, reasons)
+    note_own_token(integration, token.health, reasons)

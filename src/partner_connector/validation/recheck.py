@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.audit.service import Recorder
 from partner_connector.clock import now
-from partner_connector.integrations.health import note_token_health
+from partner_connector.integrations.health import note_own_token
 from partner_connector.models import Capability, Integration, Token, TokenValidation
 from partner_connector.tokens.health import set_health
 from partner_connector.tokens.service import owner_name
@@ -51,7 +51,7 @@ async def conclude_recheck(
     is_news = set_health(token, health, reasons)
     if token.partner_id is None:
         integration = await session.get_one(Integration, token.integration_id)
-        note_token_health(integration, health, reasons)
+        note_own_token(integration, health, reasons)
     if is_news:
         codes = [one["code"] for one in reasons]
         log.info("token_health_changed", health=health, was=before, reasons=codes)

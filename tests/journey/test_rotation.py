@@ -1,0 +1,175 @@
+"""Keys are rotated under a product that runs, and lost under one that is stopped."""
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from partner_connector import provision
+from tests.journey.caller import Caller, first_with, wait_until
+from tests.journey.meta import Json, Meta
+from tests.journey.stacks import make_tenant, settings_for, simulated_meta
+from tests.journey.test_sealed_hand_over import sealed
+from tests.support.processes import api_process, run_json
+
+Settings = dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def meta(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Meta]:
+    """A simulated Meta for this file."""
+    with simulated_meta(tmp_path_factory.mktemp("meta")) as simulated:
+        yield simulated
+
+
+@pytest.fixture
+def operator(meta: Meta, database_url: str, tmp_path: Path) -> Settings:
+    """The settings of one process that does everything, on either database."""
+    meta.reset()
+    settings = settings_for(meta, tmp_path / "var") | {"DATABASE_URL": database_url}
+    provision.generate_keyring(keyring_of(tmp_path))
+    return settings
+
+
+def keyring_of(directory: Path) -> Path:
+    """The full keyring in the data directory."""
+    return directory / "var" / "keyring.json"
+
+
+@contextmanager
+def serving(
+    operator: Settings, directory: Path, tenant: Json, meta: Meta, *, name: str
+) -> Iterator[Caller]:
+    """API and worker, and a customer of them. In the end no answer was a 500."""
+    with api_process(operator, directory, "--with-worker", name=name) as api:
+        caller = Caller(api.url, meta, tenant, [])
+        try:
+            yield caller
+        finally:
+            caller.close()
+        answered = [line for line in api.log.splitlines() if '"event": "request"' in line]
+        assert answered != []
+        assert [line for line in answered if json.loads(line)["status"] >= 500] == []
+
+
+def test_rotated_while_it_runs_and_then_lost(
+    meta: Meta, operator: Settings, database_url: str, tmp_path: Path
+) -> None:
+    """A rotation is taken up without a restart and disturbs nothing. When every private key is
+    lost, this is told everywhere, nothing is overwritten, and new tokens connect.
+    """
+    tenant = make_tenant(operator, tmp_path)
+    with serving(operator, tmp_path, tenant, meta, name="before") as caller:
+        integration, partners = caller.discover()
+        partner = caller.connected(first_with(partners, "agency"))
+        rotate_while_it_runs(caller, database_url, tmp_path, integration, partner)
+        remove_the_old_key(caller, operator, database_url, tmp_path, partner)
+
+    lose_every_private_key(tmp_path)
+    before = stored(database_url)
+    assert len(before) == 2
+    with serving(operator, tmp_path, tenant, meta, name="after") as caller:
+        assert_the_loss_is_told(caller, integration, partner)
+        assert stored(database_url) == before
+        reconnect(caller, integration, partner)
+        assert set(stored(database_url)).isdisjoint(before)
+
+
+def rotate_while_it_runs(
+    caller: Caller, database_url: str, directory: Path, integration: Json, partner: Json
+) -> None:
+    """Seen by the API at once; every token follows within seconds, and works."""
+    for_the_old_key = sealed(caller, caller.meta.token(partner["meta_business_id"]))
+    new = provision.rotate_keyring(keyring_of(directory), timedelta(hours=1)).current.key_id
+    assert caller.get("/v1/sealing-keys/current")["key_id"] == new
+    keys = caller.get("/v1/sealing-keys")["items"]
+    assert [(key["key_id"], key["state"]) for key in keys] == [
+        (new, "current"),
+        (for_the_old_key["key_id"], "retiring"),
+    ]
+    before = caller.get(f"/v1/partners/{partner['id']}/token")
+    wait_until(lambda: {key for key, _ in stored(database_url)}, lambda keys: keys == {new})
+    after = caller.get(f"/v1/partners/{partner['id']}/token")
+    assert after == before | {"key_id": new}
+    caller.check(integration)
+    assert caller.users(partner) != []
+    # A client that had fetched the key before it was rotated.
+    assert caller.connect_with(partner, for_the_old_key)["verdict"] == "connectable"
+    caller.settle(partner)
+    assert caller.get(f"/v1/partners/{partner['id']}/token")["key_id"] == new
+
+
+def remove_the_old_key(
+    caller: Caller, operator: Settings, database_url: str, directory: Path, partner: Json
+) -> None:
+    """Refused while clients may seal for it; once it is gone, what was sealed for it is refused."""
+    late = sealed(caller, caller.meta.token(partner["meta_business_id"]))
+    old = late["key_id"]
+    new = provision.rotate_keyring(keyring_of(directory), timedelta(seconds=1)).current.key_id
+    wait_until(lambda: {key for key, _ in stored(database_url)}, lambda keys: keys == {new})
+    time.sleep(1)
+    run_json("keys", "remove", old, settings=operator, cwd=directory)
+    refused = caller.ask("PUT", f"/v1/partners/{partner['id']}/token", json=late)
+    assert (refused.status_code, refused.json()["code"]) == (422, "unknown_key_id")
+    caller.check(partner)
+
+
+def lose_every_private_key(directory: Path) -> None:
+    """What is left is the public half; a new keyring is made beside it."""
+    keyring_of(directory).unlink()
+    provision.generate_keyring(keyring_of(directory))
+
+
+def assert_the_loss_is_told(caller: Caller, integration: Json, partner: Json) -> None:
+    """The same API key works, every view answers, and what is stored of people is still served."""
+    path = f"/v1/partners/{partner['id']}"
+    wait_until(lambda: caller.get(f"{path}/token")["health"], lambda found: found == "unreadable")
+    assert caller.partner(partner)["onboarding_status"] == "needs_attention"
+    assert caller.users(partner) != []
+    seen = wait_until(
+        lambda: caller.get(f"/v1/integrations/{integration['id']}"),
+        lambda found: found["health"] == "attention_required",
+    )
+    assert [reason["code"] for reason in seen["health_reasons"]] == ["token_unreadable"]
+    for owner in (partner, integration):
+        job = caller.ended(caller.start_check(owner))
+        assert job["status"] == "failed"
+        assert job["error"]["code"] == "token_unreadable"
+        assert job["error"]["user_action"] == "reconnect_token"
+
+
+def reconnect(caller: Caller, integration: Json, partner: Json) -> None:
+    """New tokens are all it takes."""
+    path = f"/v1/integrations/{integration['id']}"
+    body = {"access_token": caller.meta.host()["token"]}
+    answer = caller.ask("PUT", f"{path}/token", json=body, headers={"Prefer": "wait=30"})
+    assert answer.json()["verdict"] == "connectable"
+    assert caller.get(path)["health"] == "healthy"
+    assert caller.connect(partner)["verdict"] == "connectable"
+    caller.settle(partner)
+    assert caller.partner(partner)["onboarding_status"] == "onboarded"
+    assert caller.get(f"/v1/partners/{partner['id']}/token")["health"] == "healthy"
+    caller.check(integration)
+
+
+def stored(database_url: str) -> list[tuple[str, bytes]]:
+    """Key and ciphertext of every token as it lies in the database, past the product."""
+    statement = "SELECT key_id, sealed FROM tokens WHERE sealed IS NOT NULL ORDER BY id"
+    rows: list[tuple[Any, ...]]
+    if database_url.startswith("postgresql"):
+        with psycopg.connect(database_url) as server:
+            rows = server.execute(statement).fetchall()
+    else:
+        file = sqlite3.connect(database_url.removeprefix("sqlite:///"), timeout=30)
+        try:
+            rows = file.execute(statement).fetchall()
+        finally:
+            file.close()
+    return [(key_id, bytes(sealed)) for key_id, sealed in rows]

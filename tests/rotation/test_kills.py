@@ -1,0 +1,13 @@
+"""A lean sample of the campaign (`python -m tests.rotation` plays all of it)."""
+
+from pathlib import Path
+
+from tests.rotation.kills import kill_resealing
+
+
+def test_no_token_is_lost_to_a_kill(database_url: str, tmp_path: Path) -> None:
+    """Killed three times while tokens are sealed anew: each opens, and none is under an old key."""
+    report = kill_resealing(tmp_path, database_url, kills=3, seed=20261124, partners=150)
+    print(report)
+    assert report.violations == []
+    assert report.in_the_middle > 0

@@ -1,0 +1,106 @@
+"""The programs of docs/sealing.md, as they stand there: Python and JavaScript seal for us."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select
+
+from partner_connector import provision
+from partner_connector.database import Database
+from partner_connector.ids import encode
+from partner_connector.models import Token
+from partner_connector.sealing.on_disk import KeyringOnDisk
+from partner_connector.sealing.private import PrivateKeyring
+from partner_connector.sealing.public import PublicKeyring
+from partner_connector.settings import Settings
+from partner_connector.tokens import custody
+from tests.api import rows
+from tests.support.clients import make_tenant
+from tests.support.processes import Running, api_process
+
+CHECKOUT = Path(__file__).parents[2]
+TOKEN = "EAABsbCS1iHgBO0made0up0for0these0tests0only"
+ONLY_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+def sample(language: str) -> str:
+    """The one program of the page in this language."""
+    text = (CHECKOUT / "docs" / "sealing.md").read_text(encoding="utf-8")
+    (program,) = re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return str(program)
+
+
+def python(directory: Path) -> list[str]:
+    """How the Python program is started."""
+    path = directory / "seal.py"
+    path.write_text(sample("python"), encoding="utf-8")
+    return [sys.executable, str(path)]
+
+
+def javascript(directory: Path) -> list[str]:
+    """How the JavaScript program is started: beside what `make test` has installed for it."""
+    path = directory / "seal.mjs"
+    path.write_text(sample("javascript"), encoding="utf-8")
+    installed = CHECKOUT / "tests" / "javascript" / "node_modules"
+    (directory / "node_modules").symlink_to(installed, target_is_directory=True)
+    return [str(Path(sys.executable).with_name("node")), str(path)]
+
+
+def ran(command: list[str], api: Running, api_key: str, partner_id: str) -> str:
+    """What the program printed, with the token on its standard input."""
+    named = {"API_URL": api.url, "API_KEY": api_key, "PARTNER_ID": partner_id, "no_proxy": "*"}
+    done = subprocess.run(
+        command,
+        input=f"{TOKEN}\n",
+        env=os.environ | named,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@ONLY_SQLITE
+@pytest.mark.parametrize("started", [python, javascript], ids=["python", "javascript"])
+async def test_what_the_page_shows_works(
+    settings: Settings,
+    database: Database,
+    tmp_path: Path,
+    started: Callable[[Path], list[str]],
+) -> None:
+    """Run against a process that refuses tokens in clear: what it stores opens as what was sealed,
+    and neither its log nor the program's output has it.
+    """
+    ring = KeyringOnDisk(_keyring_in(tmp_path))
+    tenant = await make_tenant(database, PublicKeyring(ring))
+    ours = rows.integration(cast("UUID", tenant.workspace_id))
+    partner = rows.partner(ours)
+    await rows.store(database, ours, partner)
+    of_api = {
+        "DATABASE_URL": str(settings.sqlalchemy_url()),
+        "DATA_DIR": str(tmp_path),
+        "KEYRING_FILE": str(provision.public_sibling(ring.path)),
+        "REQUIRE_SEALED_TOKENS": "true",
+    }
+    with api_process(of_api, tmp_path) as api:
+        printed = ran(started(tmp_path), api, tenant.api_key, encode("ptn", partner.id))
+        assert re.fullmatch(r"val_[0-9a-z]{26} queued\n", printed)
+        assert TOKEN not in printed + api.log
+    async with database.reading() as session:
+        token = (await session.scalars(select(Token))).one()
+    assert custody.open_token(token, PrivateKeyring(ring)) == TOKEN
+
+
+def _keyring_in(directory: Path) -> Path:
+    path = directory / "keyring.json"
+    provision.generate_keyring(path)
+    return path
