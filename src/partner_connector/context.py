@@ -22,6 +22,7 @@ class ApiContext:
     cursors: CursorCodec
     rate_limiter: RateLimiter
     api_key_pepper: bytes
+    request_code_pepper: bytes
     # Set when the process is asked to end: whoever waits for work is answered at once.
     draining: asyncio.Event
 
@@ -36,5 +37,6 @@ class ApiContext:
             cursors=CursorCodec(keyring.derive(b"pc-cursors")),
             rate_limiter=RateLimiter(settings.rate_limit),
             api_key_pepper=keyring.derive(b"pc-api-keys"),
+            request_code_pepper=keyring.derive(b"pc-request-codes"),
             draining=asyncio.Event(),
         )

@@ -249,7 +249,7 @@ def residual_access(partner_name: str) -> list[ResidualAccess]:
 )
 async def list_sealing_keys(_caller: AnyCaller, context: ContextDep) -> SealingKeyList:
     """Every key that a token may be sealed for: the current one and those that are retiring."""
-    return SealingKeyList(items=[_key_view(key) for key in context.keyring.keys], next_cursor=None)
+    return SealingKeyList(items=[key_view(key) for key in context.keyring.keys], next_cursor=None)
 
 
 @router.get(
@@ -260,10 +260,11 @@ async def list_sealing_keys(_caller: AnyCaller, context: ContextDep) -> SealingK
 )
 async def get_current_sealing_key(_caller: AnyCaller, context: ContextDep) -> SealingKeyView:
     """Seal for this one, with `crypto_box_seal` of any libsodium."""
-    return _key_view(context.keyring.current)
+    return key_view(context.keyring.current)
 
 
-def _key_view(key: SealingKey) -> SealingKeyView:
+def key_view(key: SealingKey) -> SealingKeyView:
+    """A public key as clients need it."""
     return SealingKeyView(
         key_id=key.key_id,
         algorithm=ALGORITHM,

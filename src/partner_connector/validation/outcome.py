@@ -14,6 +14,7 @@ from partner_connector.models import Integration, Partner, Token, TokenValidatio
 from partner_connector.sealing.private import PrivateKeyring
 from partner_connector.sync_jobs import service as sync_jobs
 from partner_connector.sync_jobs.cancelling import call_off_stale_plan
+from partner_connector.token_requests import service as token_requests
 from partner_connector.tokens import custody
 from partner_connector.tokens.repository import TokenRepository
 from partner_connector.validation.checks import granted_scopes
@@ -52,6 +53,7 @@ async def conclude(
         await _start_first_sync(session, queue, token)
     else:
         custody.wipe(token)
+    await token_requests.settle(session, validation)
 
 
 def _store_facts(token: Token, evidence: Evidence) -> None:
