@@ -12,6 +12,7 @@ from partner_connector.partners.router import router as partners
 from partner_connector.problems.router import router as problems
 from partner_connector.sync_jobs.plan_router import router as sync_plans
 from partner_connector.sync_jobs.router import router as sync_jobs
+from partner_connector.token_requests.page_router import router as connect_page
 from partner_connector.token_requests.partner_router import router as hand_over
 from partner_connector.token_requests.router import router as token_requests
 from partner_connector.tokens.router import router as tokens
@@ -22,6 +23,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     tokens,
     # `current` has to be met before `{token_request_id}`.
     hand_over,
+    connect_page,
     token_requests,
     sync_jobs,
     sync_plans,
