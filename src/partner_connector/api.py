@@ -12,12 +12,19 @@ from partner_connector.partners.router import router as partners
 from partner_connector.problems.router import router as problems
 from partner_connector.sync_jobs.plan_router import router as sync_plans
 from partner_connector.sync_jobs.router import router as sync_jobs
+from partner_connector.token_requests.page_router import router as connect_page
+from partner_connector.token_requests.partner_router import router as hand_over
+from partner_connector.token_requests.router import router as token_requests
 from partner_connector.tokens.router import router as tokens
 
 ROUTERS: tuple[APIRouter, ...] = (
     integrations,
     partners,
     tokens,
+    # `current` has to be met before `{token_request_id}`.
+    hand_over,
+    connect_page,
+    token_requests,
     sync_jobs,
     sync_plans,
     partner_users,
@@ -32,6 +39,8 @@ TAGS = [
     {"name": "Integrations", "description": "Our own Meta business."},
     {"name": "Partners", "description": "Businesses that share assets with ours."},
     {"name": "Tokens", "description": "Proving, connecting and disconnecting. Write-only."},
+    {"name": "Token requests", "description": "One-time links, made by you for a partner."},
+    {"name": "Hand-over", "description": "The partner's side of a link, with its code."},
     {"name": "Sealing", "description": "Public keys to seal a token for."},
     {"name": "Sync jobs", "description": "Checks for updates and their progress."},
     {"name": "Partner users", "description": "Who at our partners can touch our assets."},

@@ -1,9 +1,9 @@
 """API keys: how one is made, recognised and checked, and what it may do.
 
-A key is `pck_<key id>_<secret><checksum>`. The prefix lets scanners find leaked keys, the key id
-finds the row, the secret is 256 random bits, and the checksum refuses typing errors before the
-database is asked. What is stored is an HMAC of the whole key: with so much entropy a slow hash
-would add nothing but 100 ms to every request.
+A key is `pck_<key id>_<secret><checksum>`; the code of a token request is made alike, as `trc_…`.
+The prefix lets scanners find leaked keys, the key id finds the row, the secret is 256 random bits,
+and the checksum refuses typing errors before the database is asked. What is stored is an HMAC of
+the whole key: with so much entropy a slow hash would add nothing but 100 ms to every request.
 """
 
 import hashlib
@@ -16,6 +16,7 @@ from datetime import datetime
 from enum import StrEnum
 
 PREFIX = "pck"
+CODE_PREFIX = "trc"
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _KEY_ID_LENGTH = 12
 _SECRET_LENGTH = 43
@@ -52,7 +53,7 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class MintedKey:
-    """A new key. `secret` is the whole key, to be shown once; `repr` hides it."""
+    """A new key or code. `secret` is all of it, to be shown once; `repr` hides it."""
 
     key_id: str
     secret: str
@@ -74,10 +75,10 @@ def _checksum(body: str) -> str:
     return _base62(zlib.crc32(body.encode()), _CHECKSUM_LENGTH)
 
 
-def mint(pepper: bytes) -> MintedKey:
+def mint(pepper: bytes, prefix: str = PREFIX) -> MintedKey:
     """A fresh key with 256 random bits."""
     key_id = "".join(secrets.choice(_BASE62[:10] + _BASE62[36:]) for _ in range(_KEY_ID_LENGTH))
-    body = f"{PREFIX}_{key_id}_{_base62(secrets.randbits(256), _SECRET_LENGTH)}"
+    body = f"{prefix}_{key_id}_{_base62(secrets.randbits(256), _SECRET_LENGTH)}"
     key = body + _checksum(body)
     return MintedKey(key_id, key, digest(key, pepper))
 
@@ -87,13 +88,13 @@ def digest(key: str, pepper: bytes) -> str:
     return hmac.new(pepper, key.encode(), hashlib.sha256).hexdigest()
 
 
-def key_id_of(key: str) -> str | None:
+def key_id_of(key: str, prefix: str = PREFIX) -> str | None:
     """The public id inside a well-formed key, or None: then no row needs to be looked up."""
     parts = key.split("_")
     well_formed = (
         key.isascii()
         and len(parts) == 3  # noqa: PLR2004 - prefix, key id, secret with checksum
-        and parts[0] == PREFIX
+        and parts[0] == prefix
         and len(parts[1]) == _KEY_ID_LENGTH
         and len(parts[2]) == _SECRET_LENGTH + _CHECKSUM_LENGTH
     )

@@ -24,6 +24,7 @@ class ApiContext:
     rate_limiter: RateLimiter
     api_key_pepper: bytes
     key_usage: KeyUsage
+    request_code_pepper: bytes
     # Set when the process is asked to end: whoever waits for work is answered at once.
     draining: asyncio.Event
 
@@ -39,5 +40,6 @@ class ApiContext:
             rate_limiter=RateLimiter(settings.rate_limit),
             api_key_pepper=keyring.derive(b"pc-api-keys"),
             key_usage=KeyUsage(),
+            request_code_pepper=keyring.derive(b"pc-request-codes"),
             draining=asyncio.Event(),
         )

@@ -71,6 +71,12 @@ class ProblemDocument(BaseModel):
     errors: list[InvalidMember] | None = Field(
         default=None, max_length=100, description="With `validation_failed`: each member at fault."
     )
+    state: str | None = Field(
+        default=None,
+        max_length=32,
+        description="With `token_request_ended`: as what it ended.",
+        examples=["accepted"],
+    )
     retry_after: int | None = Field(
         default=None, ge=0, le=86400, description="Seconds to wait, where waiting helps."
     )
@@ -90,6 +96,7 @@ def problem_response(problem: Problem, request_id: str) -> Response:
         code=problem.code,
         request_id=request_id,
         errors=[InvalidMember(**error) for error in problem.errors] if problem.errors else None,
+        state=problem.state,
         retry_after=problem.retry_after,
     )
     return JSONResponse(

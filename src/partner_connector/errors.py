@@ -5,6 +5,7 @@
     ├── ScopeMissing          403
     ├── NotFound              404   also for what belongs to another workspace
     ├── Conflict              409
+    ├── Gone                  410
     ├── Unprocessable         422
     ├── RateLimited           429
     └── ServiceUnavailable    503
@@ -37,12 +38,14 @@ class Problem(Exception):
         retry_after: int | None = None,
         headers: Mapping[str, str] | None = None,
         errors: list[dict[str, Any]] | None = None,
+        state: str | None = None,
     ) -> None:
         super().__init__(detail or self.title)
         self.detail = detail or self.description
         self.retry_after = retry_after
         self.headers = dict(headers or {})
         self.errors = errors
+        self.state = state
 
 
 class BadRequest(Problem):
@@ -109,6 +112,15 @@ class Conflict(Problem):
     code = "conflict"
     title = "The present state forbids this"
     description = "Read the resource again and decide anew."
+
+
+class Gone(Problem):
+    """It was there, and is over for good."""
+
+    status = 410
+    code = "gone"
+    title = "This is over"
+    description = "It existed and has ended; asking again does not help."
 
 
 class BodyTooLarge(Problem):

@@ -21,14 +21,15 @@ returns one.
 _METHODS = ("get", "post", "put", "patch", "delete")
 _PROBLEMS: dict[int, str] = {
     400: "The body is not JSON.",
-    401: "No valid API key.",
+    401: "No valid API key, or no valid code.",
     403: "The key lacks the scope.",
     404: "No such thing in this workspace.",
     409: "The present state forbids it.",
+    410: "It has ended.",
     413: "The body is larger than 64 KiB.",
     415: "The body is not sent as JSON.",
     422: "Something in the request is not valid.",
-    429: "The key spent its allowance.",
+    429: "The key, the code or the address spent its allowance.",
     500: "Our fault.",
     503: "Busy; retry after a moment.",
 }
@@ -119,12 +120,13 @@ def _give_integers_a_format(node: Any) -> None:
 
 def _complete(operation: dict[str, Any]) -> None:
     secured = bool(operation.get("security"))
-    scopes = [name for need in operation.get("security", []) for name in need["apiKey"]]
+    scopes = [name for need in operation.get("security", []) for name in need.get("apiKey", ())]
     if scopes:
         operation["description"] += f"\n\nNeeds the scope `{scopes[0]}`."
     responses = operation["responses"]
     responses.pop("422", None)
-    for status in _statuses(operation, secured=secured, scoped=bool(scopes)):
+    with_code = any("tokenRequestCode" in need for need in operation.get("security", []))
+    for status in _statuses(operation, secured=secured, scoped=bool(scopes), with_code=with_code):
         reference = {"$ref": f"#/components/responses/Problem{status}"}
         responses.setdefault(str(status), reference)
     for status, answer in responses.items():
@@ -141,12 +143,16 @@ def _complete(operation: dict[str, Any]) -> None:
         operation["security"] = []
 
 
-def _statuses(operation: dict[str, Any], *, secured: bool, scoped: bool) -> list[int]:
+def _statuses(
+    operation: dict[str, Any], *, secured: bool, scoped: bool, with_code: bool
+) -> list[int]:
     statuses = [500, 503]
     if secured:
         statuses += [401, 429]
     if scoped:
         statuses.append(403)
+    if with_code:
+        statuses.append(410)
     if "requestBody" in operation:
         statuses += [400, 413, 415]
     if "requestBody" in operation or operation.get("parameters"):

@@ -8,7 +8,7 @@ import re
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -53,7 +53,22 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def _public_url(value: str | None) -> str | None:
+    if value is None:
+        return None
+    parts = _base_url(value)
+    if parts.path not in {"", "/"} and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+/?", parts.path):
+        raise ValueError("must have a plain path or none")
+    return value.rstrip("/")
+
+
 def _graph_base_url(value: str) -> str:
+    if _base_url(value).path not in {"", "/"}:
+        raise ValueError("must be an origin: no path")
+    return value.rstrip("/")
+
+
+def _base_url(value: str) -> SplitResult:
     try:
         parts = urlsplit(value)
         _ = parts.port
@@ -63,15 +78,9 @@ def _graph_base_url(value: str) -> str:
         raise ValueError("must be an absolute https:// URL")
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
         raise ValueError("must be https:// (plain http is accepted for this machine only)")
-    if (
-        parts.username
-        or parts.password
-        or parts.query
-        or parts.fragment
-        or parts.path not in {"", "/"}
-    ):
-        raise ValueError("must be an origin: no user, path, query or fragment")
-    return value.rstrip("/")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("must have no user, query or fragment")
+    return parts
 
 
 def _rate_limit(value: str) -> str:
@@ -104,6 +113,7 @@ class Settings(BaseSettings):
     product_name: Annotated[str, Field(max_length=60, pattern=r"^[^\x00-\x1f<>]*$")] = ""
     rate_limit: Annotated[str, AfterValidator(_rate_limit)] = "600/minute"
     require_sealed_tokens: bool = False
+    public_url: Annotated[str | None, AfterValidator(_public_url)] = None
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)
     ] = "INFO"

@@ -32,9 +32,9 @@ def workspace_id(tenant: Tenant) -> UUID:
 
 
 @pytest.fixture
-async def world(database: Database, workspace_id: UUID) -> World:
+async def world(database: Database, workspace_id: UUID, keyring: PublicKeyring) -> World:
     """A connected partner in that workspace."""
-    return await make_world(database, workspace_id)
+    return await make_world(database, workspace_id, keyring)
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ async def standing(
     keyring = PublicKeyring(keyring_file.generate())
     database = open_database(settings)
     tenant = await make_tenant(database, keyring)
-    made = await make_world(database, cast("UUID", tenant.workspace_id))
+    made = await make_world(database, cast("UUID", tenant.workspace_id), keyring)
     async with (
         running(create_app(settings, keyring)) as started,
         client_of(started, tenant.api_key) as client,

@@ -86,6 +86,14 @@ async def seed_audit_events(database: Database, workspace_id: UUID, count: int) 
     return "/v1/audit-events"
 
 
+async def seed_token_requests(database: Database, workspace_id: UUID, count: int) -> str:
+    """So many links for one partner."""
+    ours = rows.integration(workspace_id)
+    theirs = rows.partner(ours)
+    await rows.store(database, ours, theirs, *(rows.token_request(theirs) for _ in range(count)))
+    return f"/v1/partners/{encode('ptn', theirs.id)}/token-requests"
+
+
 LISTS: Sequence[tuple[Seed, Sequence[dict[str, str]]]] = (
     (
         seed_partners,
@@ -106,4 +114,5 @@ LISTS: Sequence[tuple[Seed, Sequence[dict[str, str]]]] = (
     (seed_changes, ({}, {"after": "0", "kind": "partner_listed"})),
     (seed_plan, ({},)),
     (seed_audit_events, ({},)),
+    (seed_token_requests, ({},)),
 )

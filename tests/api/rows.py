@@ -23,6 +23,7 @@ from partner_connector.models import (
     PlannedChange,
     SyncJob,
     Token,
+    TokenRequest,
     TokenValidation,
 )
 
@@ -92,6 +93,18 @@ def validation(of: Token, **values: Any) -> TokenValidation:
         token_id=of.id,
         **(given | values),
     )
+
+
+def token_request(of: Partner, **values: Any) -> TokenRequest:
+    """A link that is open, with a code that nobody knows."""
+    given: dict[str, Any] = {
+        "api_key_id": new_id(),
+        "code_id": uuid.uuid4().hex[:12],
+        "digest": "0" * 64,
+        "expires_at": now() + timedelta(hours=1),
+        "id": new_id(),
+    }
+    return TokenRequest(workspace_id=of.workspace_id, partner_id=of.id, **(given | values))
 
 
 def sync_job(of: Partner, **values: Any) -> SyncJob:

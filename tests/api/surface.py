@@ -23,11 +23,15 @@ _ID_PATTERN = re.compile(r"^\^([a-z]{3})_")
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation. `ids` maps each path parameter to the prefix of the ids it takes."""
+    """One operation. `ids` maps each path parameter to the prefix of the ids it takes.
+
+    One that `needs_code` takes the code of a token request in place of an API key.
+    """
 
     method: str
     path: str
     security: tuple[tuple[str, ...], ...] | None
+    needs_code: bool
     ids: Mapping[str, str]
     parameters: tuple[dict[str, Any], ...]
     body: dict[str, Any] | None
@@ -82,6 +86,7 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> Operation:
         else tuple(
             tuple(scope for scopes in need.values() for scope in scopes) for need in security
         ),
+        needs_code=any("tokenRequestCode" in need for need in security or ()),
         ids={
             parameter["name"]: id_prefix(parameter["schema"]) or ""
             for parameter in parameters
@@ -130,6 +135,11 @@ def example_of(schema: dict[str, Any]) -> Any:
     return {"integer": schema.get("minimum", 1), "boolean": True}.get(schema["type"], "example")
 
 
+def credential(operation: Operation, ids: Mapping[str, str]) -> dict[str, str]:
+    """What has to be sent in place of the client's own API key, if anything."""
+    return {"Authorization": f"Bearer {ids['trc']}"} if operation.needs_code else {}
+
+
 async def call(
     client: httpx.AsyncClient,
     operation: Operation,
@@ -139,7 +149,10 @@ async def call(
 ) -> httpx.Response:
     """Call an operation as its documentation says."""
     return await client.request(
-        operation.method, operation.url(ids), json=body_for(operation), headers=headers
+        operation.method,
+        operation.url(ids),
+        json=body_for(operation),
+        headers={**credential(operation, ids), **(headers or {})},
     )
 
 

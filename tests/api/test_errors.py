@@ -8,7 +8,7 @@ import pytest
 
 from tests.api.conftest import Standing
 from tests.api.problems import assert_problem
-from tests.api.surface import OPERATIONS, TOKEN, Operation
+from tests.api.surface import OPERATIONS, TOKEN, Operation, credential
 
 # What is refused before the database is asked is refused alike on both.
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -170,7 +170,7 @@ async def test_415(
         operation.method,
         operation.url(ids),
         content=b"access_token=x",
-        headers={"Content-Type": media_type},
+        headers={"Content-Type": media_type, **credential(operation, ids)},
     )
     assert_problem(answer, 415, "unsupported_media_type")
 

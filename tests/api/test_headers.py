@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from tests.api.conftest import Standing
-from tests.api.surface import OPERATIONS, call
+from tests.api.surface import OPERATIONS, call, credential
 from tests.api.world import World
 
 ON_STANDING = pytest.mark.asyncio(loop_scope="session")
@@ -94,5 +94,8 @@ async def test_an_accepted_request_says_where_to_look_and_when(
         if answer.status_code == 202:
             seen += 1
             assert answer.headers["retry-after"].isdigit(), operation.name
-            assert (await api.get(answer.headers["location"])).status_code == 200, operation.name
+            there = await api.get(
+                answer.headers["location"], headers=credential(operation, world.ids)
+            )
+            assert there.status_code == 200, operation.name
     assert seen >= 4

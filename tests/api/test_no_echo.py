@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from partner_connector.database import Database
 from partner_connector.sealing.public import PublicKeyring
 from partner_connector.settings import Settings
-from tests.api.surface import OPERATIONS, TOKEN, Operation, body_for
+from tests.api.surface import OPERATIONS, TOKEN, Operation, body_for, credential
 from tests.api.world import make_world
 from tests.support.clients import Tenant
 
@@ -56,16 +56,18 @@ async def test_no_operation_echoes(
     api: httpx.AsyncClient,
     database: Database,
     tenant: Tenant,
+    keyring: PublicKeyring,
     logs: io.StringIO,
 ) -> None:
     """Wherever a canary is planted, no failure and no log line repeats it."""
     echoes = []
     plants = 0
     for operation in OPERATIONS:
-        world = await make_world(database, tenant.workspace_id)  # type: ignore[arg-type]
+        world = await make_world(database, tenant.workspace_id, keyring)  # type: ignore[arg-type]
         for place, parts in plantings(operation):
             plants += 1
-            headers = {"Content-Type": "application/json"} | parts.pop("headers", {})
+            headers = {"Content-Type": "application/json"} | credential(operation, world.ids)
+            headers |= parts.pop("headers", {})
             answer = await api.request(
                 operation.method, operation.url(world.ids), headers=headers, **parts
             )
@@ -110,10 +112,15 @@ async def test_no_path_is_echoed(api: httpx.AsyncClient, logs: io.StringIO) -> N
     ],
 )
 async def test_a_token_is_never_echoed(
-    api: httpx.AsyncClient, database: Database, tenant: Tenant, logs: io.StringIO, body: Any
+    api: httpx.AsyncClient,
+    database: Database,
+    tenant: Tenant,
+    keyring: PublicKeyring,
+    logs: io.StringIO,
+    body: Any,
 ) -> None:
     """A token is repeated neither where it is accepted nor where it is in the wrong place."""
-    world = await make_world(database, tenant.workspace_id)  # type: ignore[arg-type]
+    world = await make_world(database, tenant.workspace_id, keyring)  # type: ignore[arg-type]
     for method, path in (("PUT", "token"), ("POST", "token-validations")):
         answer = await api.request(method, f"/v1/partners/{world.ids['ptn']}/{path}", json=body)
         assert TOKEN_CANARY not in answer.text + repr(answer.headers)

@@ -11,6 +11,8 @@ from partner_connector.app import create_app
 from partner_connector.database import Database
 from partner_connector.sealing.public import PublicKeyring
 from partner_connector.settings import Settings
+from tests.api.hand_over import make_link
+from tests.api.world import World
 from tests.support.clients import Tenant, client_of, make_tenant, running
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -69,3 +71,19 @@ async def test_health_is_not_limited(api: httpx.AsyncClient) -> None:
     """A load balancer may ask as often as it likes."""
     for _ in range(6):
         assert (await api.get("/livez")).status_code == 200
+
+
+async def test_wrong_codes_are_counted_by_address(
+    api: httpx.AsyncClient, database: Database, world: World
+) -> None:
+    """Who tries codes of token requests is told to wait; whoever has a right one is not."""
+    link = await make_link(api, database, world)
+    for status in (401, 401, 401, 429):
+        answer = await api.get("/v1/token-requests/current")
+        assert answer.status_code == status
+    assert int(answer.headers["retry-after"]) > 0
+    for remaining in ("2", "1", "0"):
+        seen = await link.get()
+        assert seen.status_code == 200
+        assert seen.headers["ratelimit"].startswith(f'"default";r={remaining};')
+    assert (await link.get()).status_code == 429

@@ -7,15 +7,19 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from partner_connector import auth
 from partner_connector.database import Database
 from partner_connector.ids import encode, new_id
 from partner_connector.models import ApiKey, Asset, Base, Integration, Partner, PartnerUser, Token
+from partner_connector.sealing.public import PublicKeyring
 from tests.api import rows
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A connected partner and everything that hangs on it. `ids` maps id prefixes to its ids."""
+    """A connected partner and everything that hangs on it. `ids` maps id prefixes to its ids,
+    and `trc` to the code of its token request.
+    """
 
     integration: Integration
     partner: Partner
@@ -25,7 +29,7 @@ class World:
     ids: Mapping[str, str]
 
 
-async def make_world(database: Database, workspace_id: uuid.UUID) -> World:
+async def make_world(database: Database, workspace_id: uuid.UUID, keyring: PublicKeyring) -> World:
     """One row of every kind that a path of the API can name. New kinds of id belong in here.
 
     The job that has an id is one of another partner, halted: of this one a check can be started.
@@ -46,6 +50,8 @@ async def make_world(database: Database, workspace_id: uuid.UUID) -> World:
         scopes=["keys:admin"],
         id=new_id(),
     )
+    code = auth.mint(keyring.derive(b"pc-request-codes"), auth.CODE_PREFIX)
+    link = rows.token_request(others, code_id=code.key_id, digest=code.digest)
     await rows.store(
         database,
         ours,
@@ -56,6 +62,7 @@ async def make_world(database: Database, workspace_id: uuid.UUID) -> World:
         rows.sync_job(theirs),
         others,
         halted,
+        link,
         rows.planned(halted),
         someone,
         thing,
@@ -74,9 +81,11 @@ async def make_world(database: Database, workspace_id: uuid.UUID) -> World:
         "usr": someone.id,
         "ast": thing.id,
         "key": key.id,
+        "trq": link.id,
     }
     encoded = {prefix: encode(prefix, value) for prefix, value in ids.items()}
-    return World(ours, theirs, active, thing, someone, encoded)
+    ids_and_code = encoded | {"trc": code.secret}
+    return World(ours, theirs, active, thing, someone, ids_and_code)
 
 
 async def everything_of(session: AsyncSession, workspace_id: uuid.UUID) -> dict[str, list[str]]:

@@ -8,7 +8,8 @@ import pytest
 
 from partner_connector.database import Database
 from partner_connector.ids import encode, new_id
-from tests.api.surface import DOCUMENT, ID_PREFIXES, OPERATIONS, Operation, call
+from partner_connector.sealing.public import PublicKeyring
+from tests.api.surface import DOCUMENT, ID_PREFIXES, OPERATIONS, Operation, call, credential
 from tests.api.world import make_world
 from tests.contracts.json_schema import violations
 from tests.support.clients import Tenant
@@ -41,11 +42,13 @@ def contradictions(operation: Operation, answer: httpx.Response) -> list[str]:
     return found + [f"{operation.name}: {status}: {each}" for each in wrong]
 
 
-async def test_successes(api: httpx.AsyncClient, database: Database, tenant: Tenant) -> None:
+async def test_successes(
+    api: httpx.AsyncClient, database: Database, keyring: PublicKeyring, tenant: Tenant
+) -> None:
     """Each operation's success has the declared status, headers and shape."""
     found = []
     for operation in OPERATIONS:
-        world = await make_world(database, cast("UUID", tenant.workspace_id))
+        world = await make_world(database, cast("UUID", tenant.workspace_id), keyring)
         answer = await call(api, operation, world.ids)
         assert answer.is_success, (operation.name, answer.text)
         found += contradictions(operation, answer)
@@ -65,22 +68,28 @@ async def test_missing_things(api: httpx.AsyncClient, database: Database) -> Non
     assert found == []
 
 
-async def test_wrong_bodies(api: httpx.AsyncClient, database: Database, tenant: Tenant) -> None:
+async def test_wrong_bodies(
+    api: httpx.AsyncClient, database: Database, keyring: PublicKeyring, tenant: Tenant
+) -> None:
     """Each operation's refusal of a body is declared and has the shape of a problem."""
-    world = await make_world(database, cast("UUID", tenant.workspace_id))
+    world = await make_world(database, cast("UUID", tenant.workspace_id), keyring)
     found = []
+    as_json, as_text = {"Content-Type": "application/json"}, {"Content-Type": "text/plain"}
+    wrong: list[dict[str, Any]] = [
+        {"json": {"unknown": 1}},
+        {"json": [1]},
+        {"content": b"{", "headers": as_json},
+        {"content": b"x", "headers": as_text},
+        {"content": b"x" * 70_000, "headers": as_json},
+    ]
     for operation in OPERATIONS:
         if operation.body is None:
             continue
-        for parts in (
-            {"json": {"unknown": 1}},
-            {"json": [1]},
-            {"content": b"{", "headers": {"Content-Type": "application/json"}},
-            {"content": b"x", "headers": {"Content-Type": "text/plain"}},
-            {"content": b"x" * 70_000, "headers": {"Content-Type": "application/json"}},
-        ):
-            url = operation.url(world.ids)
-            answer = await api.request(operation.method, url, **cast("dict[str, Any]", parts))
+        for parts in wrong:
+            headers = parts.get("headers", {}) | credential(operation, world.ids)
+            answer = await api.request(
+                operation.method, operation.url(world.ids), **(parts | {"headers": headers})
+            )
             assert answer.is_client_error, (operation.name, parts)
             found += contradictions(operation, answer)
     assert found == []

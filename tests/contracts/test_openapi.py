@@ -162,7 +162,7 @@ def test_examples_validate() -> None:
     ]
     assert wrong == []
     assert len(examples) > 50
-    assert not re.search(r"EAA[A-Za-z0-9]{16,}|pck_[0-9a-z]{12}_", json.dumps(DOCUMENT))
+    assert not re.search(r"EAA[A-Za-z0-9]{16,}|(pck|trc)_[0-9a-z]{12}_", json.dumps(DOCUMENT))
 
 
 def test_codes_are_unique_and_documented() -> None:

@@ -20,6 +20,15 @@ def test_the_shape_of_a_key() -> None:
     assert len({key.secret for key in minted}) == len({key.key_id for key in minted}) == 200
 
 
+def test_a_code_is_no_key() -> None:
+    """The code of a token request has the shape of a key, and neither is taken for the other."""
+    code, key = auth.mint(PEPPER, auth.CODE_PREFIX), auth.mint(PEPPER)
+    assert re.fullmatch(r"trc_[0-9a-z]{12}_[0-9A-Za-z]{49}", code.secret)
+    assert auth.key_id_of(code.secret, auth.CODE_PREFIX) == code.key_id
+    assert auth.key_id_of(code.secret) is None
+    assert auth.key_id_of(key.secret, auth.CODE_PREFIX) is None
+
+
 def test_a_typing_error_is_found_without_the_database() -> None:
     """One changed, missing, added or exchanged character anywhere breaks the checksum."""
     key = auth.mint(PEPPER).secret

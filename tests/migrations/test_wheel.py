@@ -1,4 +1,4 @@
-"""An installed wheel can migrate a database without a checkout."""
+"""An installed wheel can serve and migrate a database without a checkout."""
 
 import os
 import sqlite3
@@ -48,6 +48,12 @@ def run(unpacked: Path, cwd: Path, *arguments: str) -> subprocess.CompletedProce
         timeout=60,
         check=False,
     )
+
+
+def test_the_wheel_has_the_page_of_a_link(unpacked: Path, tmp_path: Path) -> None:
+    """The API of an installed wheel has the one file that is no Python."""
+    done = run(unpacked, tmp_path, "-c", "import partner_connector.token_requests.page_router")
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_wheel_migrates(unpacked: Path, tmp_path: Path) -> None:

@@ -3,10 +3,8 @@
 import doctest
 import json
 import re
-import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -19,6 +17,7 @@ from graph_simulator.faults import FAULT_KEYS, MATCH_KEYS
 from graph_simulator.mutations import MUTATIONS
 from graph_simulator.switches import Switches
 from graph_simulator.world import build_world
+from tests.support.pages import assert_printed, commands, request_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "graph-simulator.md").read_text(encoding="utf-8")
 _ASSIGNMENT = re.compile(r"(\w+)=\$\((.*) \| jq -r '(\S+)'\)")
@@ -59,52 +58,22 @@ def test_no_table_lists_what_is_gone() -> None:
     assert set(re.findall(r"^\| `([^`]+)` \|", PAGE, re.MULTILINE)) == known
 
 
-def commands() -> Iterator[tuple[str, str]]:
-    """Each command of the page's console blocks, and what the page says it prints."""
-    for block in re.findall(r"^```console\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL):
-        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            command, _, output = part.partition("\n")
-            yield command, output.rstrip("\n")
-
-
 async def test_the_commands_print_what_the_page_says() -> None:
     """All of them, in order, in one world; `…` stands for anything."""
     transport = httpx.ASGITransport(app=create_app(build_world()))
     known: dict[str, str] = {}
     ran = 0
     async with httpx.AsyncClient(transport=transport) as http:
-        for command, output in commands():
+        for command, output in commands(PAGE):
             assigned = _ASSIGNMENT.fullmatch(command)
             if assigned:
                 answer = await http.send(request_of(assigned[2], known))
                 known[assigned[1]] = picked(answer.json(), assigned[3])
             elif command.startswith("curl "):
                 answer = await http.send(request_of(command, known))
-                pattern = re.escape(output).replace("…", ".*")
-                assert re.fullmatch(pattern, answer.text, re.DOTALL), (command, answer.text)
+                assert_printed(output, answer.text)
                 ran += 1
     assert ran >= 10
-
-
-def request_of(command: str, known: dict[str, str]) -> httpx.Request:
-    """The request that curl would make of the few options the page uses."""
-    for name, value in known.items():
-        command = command.replace(f"${name}", value)
-    words = iter(shlex.split(command)[1:])
-    method, url, headers, form = "", "", {}, []
-    for word in words:
-        if word == "-X":
-            method = next(words)
-        elif word == "-H":
-            name, _, value = next(words).partition(": ")
-            headers[name] = value
-        elif word in ("-d", "--data-urlencode"):
-            form.append(next(words))
-        elif word != "-s":
-            url = f"http://{word}"
-    pairs = dict(text.split("=", 1) for text in form if not text.startswith("{"))
-    body = {"data": pairs} if pairs else {"content": "&".join(form)}
-    return httpx.Request(method or ("POST" if form else "GET"), url, headers=headers, **body)
 
 
 def picked(found: object, path: str) -> str:

@@ -49,6 +49,11 @@ class TokenRepository:
         await self.session.flush()
         return validation
 
+    async def get(self, token_id: uuid.UUID) -> Token:
+        """One token. Raises `NotFound`."""
+        query = select(Token).where(Token.workspace_id == self.workspace_id, Token.id == token_id)
+        return found(await self.session.scalar(query))
+
     async def is_overtaken(self, token: Token) -> bool:
         """Whether a later hand-over of the same owner is active already."""
         active = await self.active(token.integration_id, token.partner_id)

@@ -258,7 +258,7 @@ async def list_sealing_keys(_caller: AnyCaller, context: ContextDep) -> SealingK
     """Every key that a token may be sealed for: the current one, and those that were current until
     a short while ago.
     """
-    items = [_key_view(key) for key in context.keyring.accepted]
+    items = [key_view(key) for key in context.keyring.accepted]
     return SealingKeyList(items=items, next_cursor=None)
 
 
@@ -270,10 +270,11 @@ async def list_sealing_keys(_caller: AnyCaller, context: ContextDep) -> SealingK
 )
 async def get_current_sealing_key(_caller: AnyCaller, context: ContextDep) -> SealingKeyView:
     """Seal for this one, with `crypto_box_seal` of any libsodium."""
-    return _key_view(context.keyring.current)
+    return key_view(context.keyring.current)
 
 
-def _key_view(key: SealingKey) -> SealingKeyView:
+def key_view(key: SealingKey) -> SealingKeyView:
+    """A public key as clients need it."""
     return SealingKeyView(
         key_id=key.key_id,
         algorithm=ALGORITHM,

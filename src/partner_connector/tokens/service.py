@@ -59,6 +59,18 @@ def owner_name(token: Token) -> str:
     return encode("ptn", token.partner_id)
 
 
+async def withdraw(tokens: TokenRepository, validation_id: uuid.UUID) -> None:
+    """Forget a token that is still being proven, so that it connects nobody.
+
+    The caller holds the owner's row locked.
+    """
+    validation = await tokens.get_validation(validation_id)
+    token = await tokens.get(validation.token_id)
+    if token.state == "candidate":
+        token.state = "wiped"
+        token.sealed = None
+
+
 async def require_active(tokens: TokenRepository, partner: Partner) -> Token:
     """The token that the partner is connected with. Raises `TokenNotConnected`."""
     token = await tokens.active(partner.integration_id, partner.id)

@@ -17,6 +17,7 @@ from partner_connector.models import Integration, Partner, Token, TokenValidatio
 from partner_connector.sealing.private import PrivateKeyring
 from partner_connector.sync_jobs import service as sync_jobs
 from partner_connector.sync_jobs.cancelling import call_off_stale_plan
+from partner_connector.token_requests import service as token_requests
 from partner_connector.tokens import custody
 from partner_connector.tokens.health import reason, set_health
 from partner_connector.tokens.repository import TokenRepository
@@ -58,6 +59,7 @@ async def conclude(
         custody.wipe(token)
         if validation.purpose != "dry_run":
             await _record(session, audit, "token.refused", validation, token)
+    await token_requests.settle(session, audit, validation)
 
 
 async def _record(

@@ -1,0 +1,1 @@
+"""Token requests: one-time links by which a partner hands over its token itself."""

@@ -1,0 +1,65 @@
+"""`/v1/token-requests/current`: the partner's side of a link, with the code as its credential."""
+
+from fastapi import APIRouter, Response
+
+from partner_connector.dependencies import ContextDep, ReadSession, WaitSeconds, WriteSession
+from partner_connector.token_requests import service
+from partner_connector.token_requests.holder import Holder, HolderRecorder
+from partner_connector.token_requests.partner_schemas import CurrentTokenRequest
+from partner_connector.token_requests.repository import TokenRequestRepository
+from partner_connector.token_requests.sight import sight, without_others
+from partner_connector.tokens import intake
+from partner_connector.tokens.router import COMPLETED_WHILE_WAITING, answer_with_validation
+from partner_connector.tokens.schemas import TokenConnect, TokenValidationView
+
+PATH = "/v1/token-requests/current"
+
+router = APIRouter(prefix=PATH, tags=["Hand-over"])
+
+
+@router.get("", operation_id="getCurrentTokenRequest", summary="See what is asked for")
+async def get_current_token_request(
+    holder: Holder, session: ReadSession, context: ContextDep
+) -> CurrentTokenRequest:
+    """The guide, the checklist, the key to seal for, and what the checks said of the last token.
+    Asking changes nothing: a preview or a scanner may ask any number of times.
+    """
+    token_requests = TokenRequestRepository(session, holder.workspace_id)
+    return await sight(session, context, await token_requests.get(holder.id))
+
+
+@router.post("/open", operation_id="openCurrentTokenRequest", summary="Say that a person is here")
+async def open_current_token_request(
+    holder: Holder, audit: HolderRecorder, session: WriteSession, context: ContextDep
+) -> CurrentTokenRequest:
+    """Records that a person opened the link, for those who wait. The first time is kept."""
+    opened = await service.note_opened(session, audit, holder.id)
+    return await sight(session, context, opened)
+
+
+@router.put(
+    "/token",
+    operation_id="handOverToken",
+    summary="Hand the token over",
+    status_code=202,
+    responses=COMPLETED_WHILE_WAITING,
+)
+async def hand_over_token(
+    body: TokenConnect,
+    holder: Holder,
+    audit: HolderRecorder,
+    context: ContextDep,
+    response: Response,
+    wait: WaitSeconds,
+) -> TokenValidationView:
+    """The token is proven first. With a connectable verdict the partner is connected and the link
+    has done its work; else each check says what to do, and the next token can be handed over.
+    """
+    settings = context.settings
+    sealed = intake.sealed(body, context.keyring, require_sealed=settings.require_sealed_tokens)
+    async with context.database.writing() as session:
+        submitted = await service.hand_over(session, context.queue, audit, holder, sealed)
+    proof = await answer_with_validation(context, response, submitted, wait)
+    # Where the holder of a code can watch it: the proof's own address needs an API key.
+    response.headers["Location"] = PATH
+    return without_others(proof)

@@ -1,0 +1,124 @@
+"""Our side of token requests: making links for a partner, watching and revoking them."""
+
+from datetime import timedelta
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from partner_connector.audit.dependency import RecorderDep
+from partner_connector.dependencies import (
+    ContextDep,
+    PageDep,
+    ReadSession,
+    TokensWriter,
+    WriteSession,
+)
+from partner_connector.ids import PartnerId, TokenRequestId, encode
+from partner_connector.models import TokenRequest
+from partner_connector.partners.repository import PartnerRepository
+from partner_connector.token_requests import service
+from partner_connector.token_requests.repository import TokenRequestRepository
+from partner_connector.token_requests.schemas import (
+    TokenRequestCreate,
+    TokenRequestCreated,
+    TokenRequestPage,
+    TokenRequestView,
+)
+
+router = APIRouter(prefix="/v1", tags=["Token requests"])
+
+
+@router.get(
+    "/partners/{partner_id}/token-requests",
+    operation_id="listTokenRequests",
+    summary="List a partner's token requests",
+)
+async def list_token_requests(
+    partner_id: PartnerId, caller: TokensWriter, session: ReadSession, page: PageDep
+) -> TokenRequestPage:
+    """Newest first, ended ones included. Codes are never shown again."""
+    await PartnerRepository(session, caller.workspace_id).get(partner_id)
+    token_requests = TokenRequestRepository(session, caller.workspace_id)
+    rows, cursor = await token_requests.page(page, partner_id)
+    return TokenRequestPage(items=[_view(row) for row in rows], next_cursor=cursor)
+
+
+@router.post(
+    "/partners/{partner_id}/token-requests",
+    operation_id="createTokenRequest",
+    summary="Make a one-time link for a partner",
+    status_code=201,
+)
+async def create_token_request(
+    partner_id: PartnerId,
+    body: TokenRequestCreate,
+    _caller: TokensWriter,
+    audit: RecorderDep,
+    session: WriteSession,
+    context: ContextDep,
+    request: Request,
+    response: Response,
+) -> TokenRequestCreated:
+    """The answer shows the link once. By it the partner's admin hands the token over, so that
+    neither you nor a mailbox ever has it.
+    """
+    partner = await PartnerRepository(session, audit.workspace_id).get(partner_id)
+    token_request, code = await service.create(
+        session,
+        audit,
+        partner,
+        lifetime=timedelta(seconds=body.expires_in_seconds),
+        note=body.note,
+        pepper=context.request_code_pepper,
+    )
+    response.headers["Location"] = f"/v1/token-requests/{encode('trq', token_request.id)}"
+    base = context.settings.public_url or str(request.base_url).rstrip("/")
+    return TokenRequestCreated(**_members(token_request), code=code, url=f"{base}/connect#{code}")
+
+
+@router.get(
+    "/token-requests/{token_request_id}",
+    operation_id="getTokenRequest",
+    summary="Get a token request",
+)
+async def get_token_request(
+    token_request_id: TokenRequestId, caller: TokensWriter, session: ReadSession
+) -> TokenRequestView:
+    """How far the partner is with it."""
+    token_requests = TokenRequestRepository(session, caller.workspace_id)
+    return _view(await token_requests.get(token_request_id))
+
+
+@router.delete(
+    "/token-requests/{token_request_id}",
+    operation_id="revokeTokenRequest",
+    summary="Revoke a token request",
+    status_code=204,
+)
+async def revoke_token_request(
+    token_request_id: TokenRequestId,
+    _caller: TokensWriter,
+    audit: RecorderDep,
+    session: WriteSession,
+) -> Response:
+    """Its code is refused from now on, and a token that is still being checked is not connected.
+    One that has ended stays as it ended.
+    """
+    await service.revoke(session, audit, token_request_id)
+    return Response(status_code=204)
+
+
+def _view(row: TokenRequest) -> TokenRequestView:
+    return TokenRequestView(**_members(row))
+
+
+def _members(row: TokenRequest) -> dict[str, Any]:
+    state = service.state_of(row)
+    derived = {
+        "state": state,
+        "created_by": row.api_key_id,
+        "ended_at": row.expires_at if state == "expired" else row.ended_at,
+        "tries_left": row.max_tries - row.tries,
+    }
+    names = set(TokenRequestView.model_fields) - set(derived)
+    return {**derived, **{name: getattr(row, name) for name in names}}
