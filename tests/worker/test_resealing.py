@@ -54,6 +54,8 @@ async def test_everything_comes_under_the_current_key(
     alone = keyring_file.KeyringFile(newer.service_secret, newer.keys[:1])
     expected = {token_id: (current, text) for token_id, text in plaintexts.items()}
     assert await opened(database, alone) == expected
+    stored = b"".join(sealed or b"" for _, sealed in (await ciphertexts(database)).values())
+    assert not [text for text in plaintexts.values() if text.encode() in stored]
     assert set((await healths(database)).values()) == {"healthy"}
     before = await ciphertexts(database)
     await look(settings, newer)
