@@ -64,6 +64,9 @@ def narrowed(caller: Caller, partner: Json, narrow: Narrowing) -> tuple[str, lis
     assert caller.user(partner, leaver)["state"] == "active"
     told: list[str] = caller.get(f"/v1/partners/{partner['id']}/token")["narrowed"]
     assert told
+    shown = caller.partner(partner)
+    assert shown["onboarding_status"] == "needs_attention"
+    assert [one["detail"] for one in shown["attention_reasons"]] == told
     return leaver, told
 
 
@@ -72,6 +75,7 @@ def accept(caller: Caller, partner: Json, told: list[str]) -> None:
     path = f"/v1/partners/{partner['id']}/token/accept-capabilities"
     answer = caller.ask("POST", path, json={"narrowed": told})
     assert (answer.status_code, answer.json()["narrowed"]) == (200, [])
+    assert caller.partner(partner)["onboarding_status"] == "onboarded"
     event = caller.get("/v1/audit-events", page_size=1)["items"][0]
     assert (event["action"], event["subject"]) == ("capabilities.accepted", partner["id"])
     assert event["details"] == {"narrowed": told}

@@ -33,6 +33,13 @@ class ChangingWorld:
 
     def _come_back(self) -> int:
         """Under the same id in Meta, so that we have to know them again."""
+        still_there = {
+            person["id"]
+            for partner in self.meta.partners().values()
+            for person in partner["people"]
+        }
+        # Whoever has left the business meanwhile cannot.
+        self._away = [who for who in self._away if who[0] in still_there]
         back = [who for who in self._away if self.dice.random() < 0.5]
         for who in back:
             self._away.remove(who)
