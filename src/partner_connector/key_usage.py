@@ -38,6 +38,8 @@ class KeyUsage:
 
     async def write(self, database: Database) -> None:
         """Write down what was noted since the last time; if that fails, the next time."""
+        if not self._seen:
+            return
         seen, self._seen = self._seen, {}
         try:
             async with database.writing() as session:

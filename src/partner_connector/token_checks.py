@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import ColumnElement, and_, exists, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector import work
 from partner_connector.clock import now
-from partner_connector.models import Token, TokenValidation
+from partner_connector.models import Integration, Partner, Token, TokenValidation
 from partner_connector.scheduler import AT_A_TIME, LARGEST_SHIFT, LOOK_SECONDS, next_regular_time
 from partner_connector.tokens.repository import TokenRepository
 from partner_connector.workshop import Workshop
@@ -56,9 +57,7 @@ class TokenChecks:
     async def _take(self, token_id: uuid.UUID, at: datetime) -> bool:
         """Plan the next check, and start this one if it was its time."""
         async with self.shop.database.writing() as session:
-            due = select(Token).where(Token.id == token_id, _is_due(at))
-            # Another worker was faster, or somebody is at it: a minute is no time.
-            token = await session.scalar(due.with_for_update(key_share=True, skip_locked=True))
+            token = await _locked_if_due(session, token_id, at)
             if token is None:
                 return False
             planned, token.next_check_at = token.next_check_at, _next_check(token, at)
@@ -84,6 +83,27 @@ def _is_due(at: datetime) -> ColumnElement[bool]:
             Token.next_check_at > at + _TOO_FAR_AHEAD,
         ),
     )
+
+
+async def _locked_if_due(session: AsyncSession, token_id: uuid.UUID, at: datetime) -> Token | None:
+    """The token; None if another worker was faster, or somebody is at it: a minute is no time.
+
+    Its owner is locked first, as by everybody else who changes both.
+    """
+    due = select(Token).where(Token.id == token_id, _is_due(at))
+    token = await session.scalar(due)
+    if token is None:
+        return None
+    owner: Select[uuid.UUID] = (
+        select(Integration.id).where(Integration.id == token.integration_id)
+        if token.partner_id is None
+        else select(Partner.id).where(Partner.id == token.partner_id)
+    )
+    is_free = await session.scalar(owner.with_for_update(key_share=True, skip_locked=True))
+    if is_free is None:
+        return None
+    locked = due.with_for_update(key_share=True, skip_locked=True)
+    return await session.scalar(locked.execution_options(populate_existing=True))
 
 
 def _next_check(token: Token, at: datetime) -> datetime:

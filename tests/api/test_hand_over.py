@@ -226,10 +226,10 @@ async def test_every_move_of_a_link_is_on_record(
         ("api_key", "token_request.created"),
         ("token_request", "token_request.opened"),
         ("token_request", "token.handed_over"),
-        ("worker", "token.refused"),
         ("worker", "token_request.rejected"),
+        ("worker", "token.refused"),
         ("token_request", "token.handed_over"),
-        ("worker", "token.activated"),
         ("worker", "token_request.accepted"),
+        ("worker", "token.activated"),
     ]
     assert link.code not in str(events)

@@ -140,8 +140,12 @@ async def _break_at_the_end(
         return Break(end.sequence, "head_altered")
     if anchor is not None and end.sequence < anchor.sequence:
         return Break(end.sequence + 1, "missing")
+    # Compared with the head of this very moment: events come while the rows are followed.
+    latest = (
+        select(AuditHead.sequence).where(AuditHead.workspace_id == workspace_id).scalar_subquery()
+    )
     beyond = exists().where(AuditEvent.workspace_id == workspace_id)
-    beyond = beyond.where(AuditEvent.sequence.is_(None) | (AuditEvent.sequence > told.sequence))
+    beyond = beyond.where(AuditEvent.sequence.is_(None) | (AuditEvent.sequence > latest))
     # Rows from before there was a chain are taken up with its first event.
     if head is not None and await session.scalar(select(beyond)):
         return Break(end.sequence + 1, "not_chained")

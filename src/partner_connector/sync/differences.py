@@ -48,14 +48,19 @@ async def resolve_ids(session: AsyncSession, job: SyncJob) -> None:
 
 
 async def note_who_has_grants(session: AsyncSession, job: SyncJob) -> None:
-    """Look through the staged grants once for whom they name."""
+    """Look through the staged grants once for whom they name.
+
+    As a condition and not as a value: PostgreSQL would look through them once a person else.
+    """
     named = select(StagedGrant.meta_user_id).where(StagedGrant.job_id == job.id)
-    await session.execute(
-        update(StagedUser)
-        .where(StagedUser.job_id == job.id)
-        .values(has_grants=StagedUser.meta_user_id.in_(named))
-        .execution_options(synchronize_session=False)
-    )
+    has_some: ColumnElement[bool] = StagedUser.meta_user_id.in_(named)
+    for has_grants, which in ((False, StagedUser.has_grants.is_(True)), (True, has_some)):
+        await session.execute(
+            update(StagedUser)
+            .where(StagedUser.job_id == job.id, which)
+            .values(has_grants=has_grants)
+            .execution_options(synchronize_session=False)
+        )
 
 
 def is_of_staged_asset() -> ColumnElement[bool]:

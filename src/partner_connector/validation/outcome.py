@@ -51,6 +51,8 @@ async def conclude(
     set_health(token, *health_of(token, checks, [], now()))
     if validation.purpose == "integration":
         await _tell_integration(session, validation, token, checks)
+    # Before anything is put on record: whoever opens a link locks it first and the record then.
+    await token_requests.settle(session, audit, validation)
     if connectable and validation.purpose != "dry_run" and plaintext is not None:
         await _activate(session, token, plaintext, keyring)
         await _start_first_sync(session, queue, token)
@@ -59,7 +61,6 @@ async def conclude(
         custody.wipe(token)
         if validation.purpose != "dry_run":
             await _record(session, audit, "token.refused", validation, token)
-    await token_requests.settle(session, audit, validation)
 
 
 async def _record(
