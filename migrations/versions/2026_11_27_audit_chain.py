@@ -10,7 +10,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Only the program has the key to the chain: it takes up older rows with the next event."""
+    """The record begins with the chain: what was written before, in no release, could have been
+    changed by anybody, and would be taken for proven.
+    """
+    op.execute("DELETE FROM audit_events")
     op.create_table(
         "audit_heads",
         sa.Column("workspace_id", sa.Uuid(), nullable=False),
@@ -27,14 +30,10 @@ def upgrade() -> None:
     )
     op.create_index("ix_audit_heads_moved_at", "audit_heads", ["moved_at"])
     with op.batch_alter_table("audit_events", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("sequence", sa.BigInteger(), nullable=True))
-        batch_op.add_column(sa.Column("hash", sa.String(length=64), nullable=True))
-        batch_op.add_column(
-            sa.Column("actor", sa.String(length=32), nullable=False, server_default="api_key")
-        )
+        batch_op.add_column(sa.Column("sequence", sa.BigInteger(), nullable=False))
+        batch_op.add_column(sa.Column("hash", sa.String(length=64), nullable=False))
+        batch_op.add_column(sa.Column("actor", sa.String(length=32), nullable=False))
         batch_op.alter_column("api_key_id", existing_type=sa.Uuid(), nullable=True)
-    with op.batch_alter_table("audit_events", schema=None) as batch_op:
-        batch_op.alter_column("actor", existing_type=sa.String(length=32), server_default=None)
         batch_op.create_index(
             "uq_audit_events_workspace_id_sequence", ["workspace_id", "sequence"], unique=True
         )

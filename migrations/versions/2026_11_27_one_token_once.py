@@ -14,7 +14,13 @@ _FINDS, _ALLOWS_ONE = "ix_tokens_active_fingerprint", "uq_tokens_active_fingerpr
 
 
 def upgrade() -> None:
-    """Fails where one token is active twice already: disconnect one of the two partners first."""
+    """Where one token is active twice already, only the first keeps what it is found by."""
+    op.execute(
+        "UPDATE tokens SET fingerprint = NULL WHERE state = 'active' AND EXISTS ("
+        "SELECT 1 FROM tokens AS other WHERE other.state = 'active' AND other.id < tokens.id "
+        "AND other.workspace_id = tokens.workspace_id "
+        "AND other.fingerprint = tokens.fingerprint)"
+    )
     op.drop_index(_FINDS, table_name="tokens")
     op.create_index(
         _ALLOWS_ONE,

@@ -23,6 +23,7 @@ def upgrade() -> None:
             sa.Column("health_reasons", _JSON, nullable=False, server_default=sa.text("'[]'"))
         )
         batch_op.add_column(sa.Column("next_check_at", sa.DateTime(timezone=True), nullable=True))
+        batch_op.add_column(sa.Column("proof", _JSON, nullable=True))
     with op.batch_alter_table("tokens", schema=None) as batch_op:
         batch_op.alter_column("health_reasons", existing_type=_JSON, server_default=None)
         batch_op.create_index(
@@ -34,5 +35,6 @@ def downgrade() -> None:
     """Health stays; the reasons are found anew."""
     with op.batch_alter_table("tokens", schema=None) as batch_op:
         batch_op.drop_index(_INDEX)
+        batch_op.drop_column("proof")
         batch_op.drop_column("next_check_at")
         batch_op.drop_column("health_reasons")

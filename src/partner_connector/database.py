@@ -68,11 +68,12 @@ def prepare_sqlite_connection(dbapi_connection: Any, _record: object) -> None:
         dbapi_connection.create_function("unixepoch", count, _unixepoch)
 
 
-def _leave_begin_to_us(dbapi_connection: Any, _record: object) -> None:
+def leave_begin_to_us(dbapi_connection: Any, _record: object) -> None:
+    """Keep the driver from committing before statements that change the schema."""
     dbapi_connection.isolation_level = None
 
 
-def _begin_sqlite_transaction(connection: Connection) -> None:
+def begin_sqlite_transaction(connection: Connection) -> None:
     """Writers take the lock at BEGIN: a read that later writes would lose updates or deadlock."""
     read_only = connection.get_execution_options().get("read_only", False)
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
@@ -155,8 +156,8 @@ def open_database(settings: Settings) -> Database:
             async_url(url), hide_parameters=True, pool_size=8, json_serializer=compact_json
         )
         event.listen(engine.sync_engine, "connect", prepare_sqlite_connection)
-        event.listen(engine.sync_engine, "connect", _leave_begin_to_us)
-        event.listen(engine.sync_engine, "begin", _begin_sqlite_transaction)
+        event.listen(engine.sync_engine, "connect", leave_begin_to_us)
+        event.listen(engine.sync_engine, "begin", begin_sqlite_transaction)
     else:
         engine = create_async_engine(
             async_url(url),

@@ -5,10 +5,14 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from dbos import DBOS
-from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import OperationalError
 
-from partner_connector.database import migrations_directory
+from partner_connector.database import (
+    begin_sqlite_transaction,
+    leave_begin_to_us,
+    migrations_directory,
+)
 from partner_connector.engine import SCHEMA, engine_url
 from partner_connector.settings import Settings
 
@@ -36,9 +40,14 @@ def sync_engine(settings: Settings) -> Engine:
 
 
 def upgrade(settings: Settings) -> None:
-    """Migrate to head. Safe to run twice, and from two hosts at once."""
+    """Migrate to head, wholly or not at all. Safe to run twice, and from two hosts at once."""
     DBOS.migrate(engine_url(settings), schema=SCHEMA)
     engine = sync_engine(settings)
+    if settings.uses_sqlite:
+        # Else each change of the schema would be committed by itself, and a migration that was cut
+        # off could not be run again.
+        event.listen(engine, "connect", leave_begin_to_us)
+        event.listen(engine, "begin", begin_sqlite_transaction)
     try:
         with engine.begin() as connection:
             if not settings.uses_sqlite:

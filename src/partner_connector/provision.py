@@ -101,8 +101,8 @@ def generate_keyring(path: Path) -> KeyringFile:
 
 def rotate_keyring(path: Path, accepted_for: timedelta = ACCEPTED_FOR) -> KeyringFile:
     """A new current key in the file, and in its public half."""
-    # The worker's first: it must not meet a token that is sealed for a key it does not have.
-    return _replace_keyring(path, keyring_file.rotated(_open(path).latest(), accepted_for))
+    with keyring_file.changing(path):
+        return _replace_keyring(path, keyring_file.rotated(_open(path).latest(), accepted_for))
 
 
 def remove_key(path: Path, key_id: str) -> KeyringFile:
@@ -110,10 +110,12 @@ def remove_key(path: Path, key_id: str) -> KeyringFile:
 
     Raises `KeyringError` for the current key, and for one that clients may still seal for.
     """
-    return _replace_keyring(path, keyring_file.without(_open(path).latest(), key_id, now()))
+    with keyring_file.changing(path):
+        return _replace_keyring(path, keyring_file.without(_open(path).latest(), key_id, now()))
 
 
 def _replace_keyring(path: Path, ring: KeyringFile) -> KeyringFile:
+    # The worker's first: it must not meet a token that is sealed for a key it does not have.
     keyring_file.replace_atomically(path, ring)
     export_public(ring, public_sibling(path))
     return ring

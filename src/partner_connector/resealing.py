@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from partner_connector.integrations.health import note_own_token
 from partner_connector.models import Integration, Partner, Token
 from partner_connector.sealing.private import UnreadableToken
 from partner_connector.sync.steps import note_token_health
@@ -100,6 +101,9 @@ class Resealer:
             if can_be_opened and token.health == "unreadable":
                 # What the last proof said was overwritten; the next check will tell.
                 set_health(token, "unknown")
+                if token.partner_id is None:
+                    integration = await session.get_one(Integration, token.integration_id)
+                    note_own_token(integration, token.health, [])
                 log.info("token_readable_again", token_id=str(token_id))
             elif not can_be_opened and token.health != "unreadable":
                 await note_token_health(session, token, "unreadable")

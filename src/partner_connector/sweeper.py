@@ -9,7 +9,7 @@ what a job has staged outlives it.
 import asyncio
 import uuid
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from dbos import DBOS
@@ -32,6 +32,7 @@ _AT_A_TIME = 100
 # A proof has no other end than a verdict: one that is lost again and again is tried rarely.
 _LONG_AFTER = timedelta(hours=1)
 _ANCHORED_EVERY = timedelta(hours=1)
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _CAN_STILL_RUN = {"PENDING", "ENQUEUED", "DELAYED"}
 
 log = structlog.get_logger()
@@ -154,7 +155,8 @@ class Sweeper:
         where somebody who can change the database cannot change that.
         """
         at = now()
-        since = self._anchored_at or at - _ANCHORED_EVERY
+        # A worker that has just started tells all of them.
+        since = self._anchored_at or _BEGINNING
         if at - since < _ANCHORED_EVERY:
             return
         async with self.shop.database.reading() as session:

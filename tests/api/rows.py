@@ -1,5 +1,6 @@
 """Rows as the worker or an operator would have written them."""
 
+import itertools
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -183,6 +184,10 @@ def capability(of: Partner, **values: Any) -> Capability:
     return Capability(workspace_id=of.workspace_id, partner_id=of.id, **(given | values))
 
 
+# Far behind those that the API writes.
+_SEQUENCES = itertools.count(1000)
+
+
 def audit_event(workspace_id: uuid.UUID, **values: Any) -> AuditEvent:
     """That somebody decided something."""
     given: dict[str, Any] = {
@@ -194,6 +199,8 @@ def audit_event(workspace_id: uuid.UUID, **values: Any) -> AuditEvent:
         "subject": encode("job", new_id()),
         "details": {},
         "id": new_id(),
+        "sequence": next(_SEQUENCES),
+        "hash": "0" * 64,
     }
     return AuditEvent(workspace_id=workspace_id, **(given | values))
 

@@ -1,5 +1,6 @@
 """`/v1/audit-events`: who decided what, and that nobody changed it afterwards."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -166,7 +167,7 @@ async def truncate(session: AsyncSession, events: list[AuditEvent]) -> None:
 
 
 async def slip_in(session: AsyncSession, events: list[AuditEvent]) -> None:
-    """A row outside of the chain, as those from before there was one."""
+    """A row behind the end of the chain."""
     session.add(rows.audit_event(events[0].workspace_id))
 
 
@@ -236,22 +237,33 @@ async def test_a_head_of_another_chain(api: httpx.AsyncClient, database: Databas
     assert (broken["sequence"], broken["reason"]) == (6, "head_altered")
 
 
-async def test_events_from_before_there_was_a_chain_are_taken_up(
-    api: httpx.AsyncClient, database: Database, tenant: Tenant
-) -> None:
-    """With the next event they become its first links."""
-    async with database.writing() as session:
-        await session.execute(update(AuditEvent).values(sequence=None, hash=None))
-        await session.execute(delete(AuditHead))
-    assert await verified(api) == {
-        "intact": True,
-        "events": 0,
-        "anchor": "0:" + "0" * 64,
-        "broken": None,
-    }
+async def test_a_head_that_was_taken_away(api: httpx.AsyncClient, database: Database) -> None:
+    """It shows at once; work goes on, and what was done to the rows shows then."""
     await make_history(api)
-    found = await verified(api)
-    assert (found["intact"], found["events"]) == (True, 6)
+    async with database.writing() as session:
+        await session.execute(delete(AuditHead))
+        events = list(await session.scalars(select(AuditEvent).order_by(AuditEvent.sequence)))
+        await edit(session, events)
+    broken = (await verified(api))["broken"]
+    assert (broken["sequence"], broken["reason"]) == (1, "not_chained")
+
+    await make_history(api)
+
+    broken = (await verified(api))["broken"]
+    assert (broken["sequence"], broken["reason"]) == (3, "altered")
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_events_that_come_meanwhile_are_no_break(
+    app: FastAPI, api: httpx.AsyncClient, tenant: Tenant
+) -> None:
+    """However many decisions are made while the chain is followed."""
+    verdicts, _ = await asyncio.gather(
+        asyncio.gather(*(verified(api) for _ in range(20))),
+        asyncio.gather(*(make_history(api) for _ in range(4))),
+    )
+    assert [found["broken"] for found in verdicts] == [None] * 20
+    assert (await verified(api))["events"] == 21
 
 
 @ONLY_SQLITE

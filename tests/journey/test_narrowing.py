@@ -1,5 +1,6 @@
 """A token that sees less than it did: nobody is removed until somebody says that it is meant."""
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -133,6 +134,56 @@ def test_what_is_accepted_to_be_out_of_sight_stays_and_everything_else_is_judged
     assert (seen["partial"], seen["warnings"]) == (False, [])
     _, told_again = narrowed(caller, partner, lose_the_catalogs)
     assert told_again == told
+
+
+@pytest.mark.parametrize("stack", ["embedded"], indirect=True)
+def test_whoever_reaches_what_is_out_of_sight_through_a_group_stays(caller: Caller) -> None:
+    """The group is shown without the catalog that nobody is shown any more."""
+    _, partners = caller.discover()
+    partner = caller.connected(first_with(partners, "agency"))
+    known = caller.meta.partner(partner["meta_business_id"])
+    catalog = next(one["id"] for one in known["shared_assets"] if one["type"] == "product_catalog")
+    person = next(one["id"] for one in known["people"] if not one["has_access"])
+    caller.meta.mutate("join_group", person=person, assets=[catalog], tasks=["ADVERTISE"])
+    caller.check(partner)
+    leaver, told = narrowed(caller, partner, lose_the_catalogs)
+    accept(caller, partner, told)
+
+    job = caller.check(partner)
+
+    assert (job["partial"], job["counts"]["removed"]) == (False, 1)
+    assert caller.user(partner, leaver)["state"] == "removed"
+    kept = caller.user(partner, person)
+    assert (kept["state"], [one["via"] for one in kept["grants"]]) == ("active", ["asset_group"])
+
+
+@pytest.mark.parametrize("stack", ["embedded"], indirect=True)
+def test_a_list_that_was_cut_short_is_no_fault_of_the_token(caller: Caller) -> None:
+    """The check is partial, and the partner is onboarded as it was."""
+    _, partners = caller.discover()
+    partner = caller.connected(first_with(partners, "agency"))
+    known = caller.meta.partner(partner["meta_business_id"])
+    page = next(one["id"] for one in known["shared_assets"] if one["type"] == "page")
+    short = json.dumps({"data": [], "paging": {}, "summary": {"total_count": 5}})
+    caller.meta.fault({"edge": "assigned_users", "path_prefix": page}, {"body": short})
+    job = caller.check(partner)
+    assert {one["code"] for one in job["warnings"]} == {"edge_incomplete"}
+    assert caller.partner(partner)["onboarding_status"] == "onboarded"
+
+
+@pytest.mark.parametrize("stack", ["embedded", "separate"], indirect=True)
+def test_a_token_that_lives_again_is_noticed_by_a_check_for_updates(caller: Caller) -> None:
+    """Nobody has to wait for its daily check."""
+    _, partners = caller.discover()
+    partner = caller.connected(first_with(partners, "agency"))
+    token = caller.meta.token(partner["meta_business_id"])
+    caller.meta.mutate("revoke_token", token=token)
+    assert caller.ended(caller.start_check(partner))["status"] == "failed"
+    assert caller.partner(partner)["onboarding_status"] == "needs_attention"
+    caller.meta.mutate("restore_token", token=token)
+    caller.check(partner)
+    shown = caller.partner(partner)
+    assert (shown["onboarding_status"], shown["attention_reasons"]) == ("onboarded", [])
 
 
 @pytest.mark.parametrize("stack", ["embedded"], indirect=True)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
+from tests.journey import truth
 from tests.journey.caller import Caller, first_with, wait_until
 from tests.journey.meta import Json
 from tests.journey.stacks import Stack
@@ -127,3 +128,44 @@ def test_our_own_token_is_checked_too(stack: Stack, caller: Caller) -> None:
     day.start()
     shown = wait_until(lambda: caller.get(path), lambda one: one["health"] == "healthy")
     assert shown["health_reasons"] == []
+
+
+def test_what_a_first_check_is_measured_by_is_not_renewed(stack: Stack, caller: Caller) -> None:
+    """Before the first complete check the proof of the hand-over counts, whatever the token lost
+    by the next day: nobody is removed.
+    """
+    _, partners = caller.discover()
+    refused = {"error": {"code": 200, "message": "(#200) Permissions error"}}
+    caller.meta.fault({"edge": "business_asset_groups"}, refused)
+    partner = caller.connected(first_with(partners, "agency"))
+    caller.meta.heal()
+    business, day = partner["meta_business_id"], Day(stack, caller)
+    known = caller.meta.partner(business)
+    people = {person["id"] for person in known["people"]}
+    leaver = next(user_id for user_id in truth.users(known) if user_id in people)
+    day.token_after(partner, lambda: caller.meta.mutate("downgrade_system_user", partner=business))
+    caller.meta.mutate("leave", person=leaver)
+
+    job = caller.check(partner)
+
+    assert (job["partial"], job["counts"]["removed"]) == (True, 0)
+    assert caller.user(partner, leaver)["state"] == "active"
+
+
+def test_what_was_accepted_needs_no_attention_the_next_day(stack: Stack, caller: Caller) -> None:
+    """The daily check finds the same as before, and that somebody meant it."""
+    _, partners = caller.discover()
+    partner = caller.connected(first_with(partners, "agency"))
+    day, token = Day(stack, caller), caller.meta.token(partner["meta_business_id"])
+    caller.meta.mutate("remove_scope", token=token, scope="pages_read_engagement")
+    # Found by the daily check first, and then by the check for updates.
+    assert day.token_after(partner, lambda: None)["health"] == "insufficient"
+    caller.check(partner)
+    path = f"/v1/partners/{partner['id']}/token/accept-capabilities"
+    assert caller.ask("POST", path).status_code == 200
+    assert caller.partner(partner)["onboarding_status"] == "onboarded"
+
+    seen = day.token_after(partner, lambda: None)
+
+    assert (seen["health"], seen["missing_scopes"]) == ("healthy", ["pages_read_engagement"])
+    assert caller.partner(partner)["onboarding_status"] == "onboarded"

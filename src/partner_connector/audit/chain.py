@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import exists, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.models import AuditEvent, AuditHead
@@ -96,7 +96,7 @@ async def verify(
     end, events = Anchor(0, BEGINNING), 0
     rows = await session.stream_scalars(
         select(AuditEvent)
-        .where(AuditEvent.workspace_id == workspace_id, AuditEvent.sequence.is_not(None))
+        .where(AuditEvent.workspace_id == workspace_id)
         # Events that come meanwhile are beyond the head that was read.
         .where(AuditEvent.sequence <= (head.sequence if head else 0))
         .order_by(AuditEvent.sequence)
@@ -107,7 +107,6 @@ async def verify(
             broken = _break_at(key, event, end, anchor)
             if broken is not None:
                 return Verdict(events, end, broken)
-            assert event.hash is not None
             end, events = Anchor(end.sequence + 1, event.hash), events + 1
             session.expunge(event)
     finally:
@@ -119,7 +118,7 @@ def _break_at(key: bytes, event: AuditEvent, end: Anchor, anchor: Anchor | None)
     expected = end.sequence + 1
     if event.sequence != expected:
         return Break(expected, "missing")
-    if event.hash is None or not hmac.compare_digest(event.hash, link(key, event, end.hash)):
+    if not hmac.compare_digest(event.hash, link(key, event, end.hash)):
         return Break(expected, "altered", event.id)
     if anchor is not None and anchor.sequence == expected and anchor.hash != event.hash:
         return Break(expected, "anchor_differs", event.id)
@@ -144,12 +143,11 @@ async def _break_at_the_end(
     latest = (
         select(AuditHead.sequence).where(AuditHead.workspace_id == workspace_id).scalar_subquery()
     )
-    beyond = exists().where(AuditEvent.workspace_id == workspace_id)
-    beyond = beyond.where(AuditEvent.sequence.is_(None) | (AuditEvent.sequence > latest))
-    # Rows from before there was a chain are taken up with its first event.
-    if head is not None and await session.scalar(select(beyond)):
-        return Break(end.sequence + 1, "not_chained")
-    return None
+    beyond = exists().where(
+        AuditEvent.workspace_id == workspace_id,
+        AuditEvent.sequence > func.coalesce(latest, told.sequence),
+    )
+    return Break(end.sequence + 1, "not_chained") if await session.scalar(select(beyond)) else None
 
 
 async def ends_that_moved(

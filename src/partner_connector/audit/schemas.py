@@ -17,13 +17,8 @@ class AuditEventView(Answer):
 
     id: AuditEventId
     occurred_at: Instant
-    sequence: int | None = Field(
-        description="Its place in the chain of this workspace's events; null for one from before "
-        "there was a chain, until the next one is written."
-    )
-    hash: str | None = Field(
-        max_length=64, description="Covers the event and the hash of the one before."
-    )
+    sequence: int = Field(description="Its place in the chain of this workspace's events.")
+    hash: str = Field(max_length=64, description="Covers the event and the hash of the one before.")
     actor: str = Field(
         max_length=32,
         description="`api_key`, `worker`, `command_line` or `token_request`; expect others.",

@@ -74,13 +74,16 @@ class Recorder:
             )
             await session.execute(first.on_conflict_do_nothing())
             head = (await session.scalars(locked)).one()
-            await self._take_up_older_events(session, head)
+            await self._go_on_from_the_rows(session, head)
         return head
 
-    async def _take_up_older_events(self, session: AsyncSession, head: AuditHead) -> None:
-        """Events that were written before there was a chain."""
-        older = select(AuditEvent).where(
-            AuditEvent.workspace_id == self.workspace_id, AuditEvent.sequence.is_(None)
+    async def _go_on_from_the_rows(self, session: AsyncSession, head: AuditHead) -> None:
+        """Where somebody took the head away, work goes on, and what they did to the rows shows."""
+        last = await session.scalar(
+            select(AuditEvent)
+            .where(AuditEvent.workspace_id == self.workspace_id)
+            .order_by(AuditEvent.sequence.desc())
+            .limit(1)
         )
-        for event in await session.scalars(older.order_by(AuditEvent.id)):
-            self._append(head, event)
+        if last is not None:
+            head.sequence, head.hash = last.sequence, last.hash

@@ -14,8 +14,7 @@ from partner_connector.models.base import Base, WorkspaceOwned
 class AuditEvent(WorkspaceOwned, Base):
     """Written in the transaction of the effect. `details` never holds a secret.
 
-    `hash` covers the row and the hash of the one before (`audit.chain`). A row from before there
-    was a chain has no `sequence` until the next one is written.
+    `hash` covers the row and the hash of the one before (`audit.chain`).
     """
 
     __tablename__ = "audit_events"
@@ -24,8 +23,8 @@ class AuditEvent(WorkspaceOwned, Base):
         Index("uq_audit_events_workspace_id_sequence", "workspace_id", "sequence", unique=True),
     )
 
-    sequence: Mapped[int | None] = mapped_column(BigInteger)
-    hash: Mapped[str | None] = mapped_column(String(64))
+    sequence: Mapped[int] = mapped_column(BigInteger)
+    hash: Mapped[str] = mapped_column(String(64))
     occurred_at: Mapped[datetime] = mapped_column(default=now)
     # What did it: `api_key`, `worker`, `command_line`, `token_request`.
     actor: Mapped[str] = mapped_column(String(32))

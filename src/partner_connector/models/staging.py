@@ -41,10 +41,10 @@ class StagedPartner(OfJob, Base):
 class StagedAsset(OfJob, Base):
     """A shared asset of the partner.
 
-    `state` is `unread`, `read` once its users were read to the end, `refused` where Meta shows them
-    not, or `out_of_sight` where somebody accepted that: then it counts as unchanged. Only assets
-    that the present attempt listed (`listed_in`) count: an earlier one may have seen a share that
-    ended.
+    `state` is `unread`, `read` once its users were read to the end, `short` where Meta showed fewer
+    than it counts, `refused` where it shows none, or `out_of_sight` where somebody accepted that:
+    then it counts as unchanged. Only assets that the present attempt listed (`listed_in`) count: an
+    earlier one may have seen a share that ended.
     """
 
     __tablename__ = "staged_assets"

@@ -84,6 +84,8 @@ class Token(WorkspaceOwned, Base):
     expires_at: Mapped[datetime | None]
     data_access_expires_at: Mapped[datetime | None]
     health: Mapped[str] = mapped_column(String(16), default="unknown")
+    # `{scopes, granular, role}` as they were when it was activated; null for what came before.
+    proof: Mapped[dict[str, Any] | None]
     # `{code, detail, remedy}` each; empty while nothing needs attention.
     health_reasons: Mapped[list[Any]] = mapped_column(default=list)
     last_checked_at: Mapped[datetime | None]

@@ -5,12 +5,14 @@ needs: the public keys and the service secret, which keys hashes and cursors but
 """
 
 import base64
+import fcntl
 import json
 import os
 import re
 import secrets
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -233,6 +235,7 @@ def write_new(path: Path, ring: KeyringFile) -> None:
         file.write(_document(ring))
         file.flush()
         os.fsync(file.fileno())
+    _sync_directory(path.parent)
 
 
 def replace_atomically(path: Path, ring: KeyringFile) -> None:
@@ -247,6 +250,32 @@ def replace_atomically(path: Path, ring: KeyringFile) -> None:
         file.flush()
         os.fsync(file.fileno())
     Path(name).replace(path)
+    _sync_directory(path.parent)
+
+
+@contextmanager
+def changing(path: Path) -> Iterator[None]:
+    """One who changes the keyring of this directory at a time: the last one to write would undo
+    what the others did. Raises `KeyringError` where there is none.
+    """
+    try:
+        directory = os.open(path.parent, os.O_RDONLY)
+    except OSError:
+        raise KeyringError(f"there is no keyring at {path}") from None
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(directory)
+
+
+def _sync_directory(directory: Path) -> None:
+    """The file's name survives a power cut too: a new key may be in use a moment later."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _document(ring: KeyringFile) -> str:

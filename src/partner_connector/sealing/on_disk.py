@@ -12,7 +12,7 @@ from partner_connector.sealing.keyring import KeyringError, KeyringFile, read
 
 log = structlog.get_logger()
 
-_Mark = tuple[int, int, int]
+_Mark = tuple[int, int, int, int]
 
 
 class KeyringOnDisk:
@@ -74,4 +74,5 @@ def _mark_of(path: Path) -> _Mark | None:
         seen = path.stat()
     except OSError:
         return None
-    return seen.st_ino, seen.st_mtime_ns, seen.st_size
+    # With the time of its last change of any kind: who may read it changes nothing else.
+    return seen.st_ino, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_size

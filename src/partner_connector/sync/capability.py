@@ -184,6 +184,8 @@ def _proof_of(token: Token | None) -> dict[str, Any]:
     """Before the first complete check: what the proof of the token showed."""
     if token is None:
         return {}
+    if token.proof is not None:
+        return token.proof
     return {
         "scopes": token.scopes,
         "granular": token.granular_scopes,

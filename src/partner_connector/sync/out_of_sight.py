@@ -21,7 +21,9 @@ from partner_connector.sync.shared_assets import SHARE_EDGES, SharedAsset, asset
 from partner_connector.sync.stage_access import known_digests
 
 _REFUSED = "edge_refused"
+_OURS_REFUSED = "own_edge_refused"
 _ACCEPTED = "out_of_sight"
+_NAMED_AT_MOST = 5
 
 
 async def accepted_out_of_sight(
@@ -34,10 +36,14 @@ async def accepted_out_of_sight(
 
 
 def note_refused_list(
-    job: SyncJob, edge: str, refusal: GraphError, accepted: Collection[str]
+    job: SyncJob, edge: str, refusal: GraphError, accepted: Collection[str] | None
 ) -> None:
-    """A list of shared assets that Meta does not show."""
-    if edge in accepted:
+    """A list of shared assets that Meta does not show. `accepted` is null for our own lists, which
+    no accepting of a partner's is about.
+    """
+    if accepted is None:
+        progress.warn(job, _OURS_REFUSED, edge, f"Meta refused to list our {edge}: {refusal}")
+    elif edge in accepted:
         progress.tell(job, _ACCEPTED, edge, f"{edge} is hidden from the token, which was accepted.")
     else:
         progress.warn(job, _REFUSED, edge, f"Meta refused to list {edge}: {refusal}")
@@ -64,12 +70,17 @@ async def stage_hidden(
                 read_at=now(),
             )
         )
-        if is_accepted:
-            detail = (
-                f"The {asset.type} {asset.name} ({asset.meta_id}) is hidden from the token, which "
-                "was accepted: its people are shown as they were last seen."
-            )
-            progress.tell(job, _ACCEPTED, None, detail)
+    known = [asset for asset in hidden if asset.key in accepted]
+    if known:
+        named = ", ".join(
+            f"{one.type} {one.name} ({one.meta_id})" for one in known[:_NAMED_AT_MOST]
+        )
+        rest = f" and {len(known) - _NAMED_AT_MOST} more" if len(known) > _NAMED_AT_MOST else ""
+        detail = (
+            f"Hidden from the token, which was accepted: {named}{rest}. Their people are shown as "
+            "they were last seen."
+        )
+        progress.tell(job, _ACCEPTED, None, detail)
 
 
 async def hidden_from(session: AsyncSession, job: SyncJob) -> list[str]:

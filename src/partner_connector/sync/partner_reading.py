@@ -50,13 +50,15 @@ class PartnerReading:
     calls: CallCounter = field(init=False)
     # One transaction at a time: SQLite would make them queue less patiently.
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    # With our own business's eyes, whose trouble is not the partner's token's.
+    is_ours: bool = False
 
     def __post_init__(self) -> None:
         self.calls = CallCounter(self.reader)
 
     def of(self, reader: GraphReader) -> "PartnerReading":
-        """The same, with another business's eyes."""
-        return PartnerReading(self.shop, self.target, self.attempt, reader, self.turn)
+        """The same, with our own business's eyes."""
+        return PartnerReading(self.shop, self.target, self.attempt, reader, self.turn, is_ours=True)
 
     @asynccontextmanager
     async def staging(self) -> AsyncIterator[tuple[AsyncSession, SyncJob]]:
@@ -76,7 +78,8 @@ class PartnerReading:
                 await stage_assets(session, job.id, self.attempt, some.assets)
                 await stage_access(session, job, known)
                 if some.refusal is not None:
-                    note_refused_list(job, some.edge, some.refusal, self.target.out_of_sight)
+                    accepted = None if self.is_ours else self.target.out_of_sight
+                    note_refused_list(job, some.edge, some.refusal, accepted)
                 if some.without_owner:
                     detail = f"{some.without_owner} rows of {some.edge} did not say who owns them."
                     progress.warn(job, "edge_incomplete", some.edge, detail)

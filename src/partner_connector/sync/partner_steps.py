@@ -186,14 +186,22 @@ async def _ask_owners(reading: PartnerReading) -> None:
             async with reading.staging() as (_, job):
                 _warn_of_hidden(job, vanished)
             continue
-        await _note_hidden(reading, hidden, calls)
+        await _note_hidden(reading, hidden, calls, by_partner=direction == OURS_TO_PARTNER)
 
 
-async def _note_hidden(reading: PartnerReading, hidden: Sequence[SharedAsset], calls: int) -> None:
-    """What the token is not shown, though its owner shares it, or cannot say that it does not."""
-    accepted = reading.target.out_of_sight
+async def _note_hidden(
+    reading: PartnerReading, hidden: Sequence[SharedAsset], calls: int, *, by_partner: bool
+) -> None:
+    """What is not listed, though its owner shares it, or cannot say that it does not.
+
+    Only what the partner lists can be hidden from the partner's token, and be accepted as such.
+    """
+    accepted = reading.target.out_of_sight if by_partner else frozenset[str]()
     async with reading.staging() as (session, job):
         job.graph_calls += calls
+        if not by_partner:
+            _warn_of_hidden(job, hidden)
+            return
         await stage_assets(session, job.id, reading.attempt, hidden)
         await stage_hidden(session, job, hidden, accepted)
         _warn_of_hidden(job, [asset for asset in hidden if asset.key not in accepted])
@@ -227,5 +235,6 @@ async def apply(shop: Workshop, target: Target, attempt: int) -> str:
             return STOP
         progress.move_on(job, "applying")
         await note_token_works(session, target.partner_token)
+        await session.flush()
         await apply_users(session, job, target.partner_token)
         return STOP if job.status == "halted" else GO_ON

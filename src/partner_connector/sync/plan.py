@@ -249,8 +249,12 @@ def _access_lost_on_read_assets(job: SyncJob) -> Select[Any]:
 
 
 def _access_lost_through_groups(job: SyncJob) -> Select[Any]:
+    hidden = select(StagedAsset.id).where(
+        StagedAsset.job_id == job.id, StagedAsset.state == "out_of_sight"
+    )
     # In the words of the partial index: SQLite would not use it for a bound value.
-    return _access_lost(job, Grant.via == literal_column("'asset_group'"))
+    through_group = Grant.via == literal_column("'asset_group'")
+    return _access_lost(job, and_(through_group, Grant.asset_id.not_in(hidden)))
 
 
 def _access_lost_with_shares(job: SyncJob) -> Select[Any]:

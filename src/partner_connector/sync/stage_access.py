@@ -84,11 +84,16 @@ class _Staged:
             "of_job": job.id,
             "of_type": asset.type,
             "of_meta_id": asset.meta_id,
-            "state": "refused" if self.digest is None else "read",
+            "state": self._state(),
             "read_at": now(),
             "access_digest": self.digest,
             "is_unchanged": self.is_unchanged,
         }
+
+    def _state(self) -> str:
+        if self.digest is not None:
+            return "read"
+        return "short" if self.read.refusal is None else "refused"
 
     def grants(self, job: SyncJob) -> dict[str, Any]:
         asset = self.read.asset

@@ -124,7 +124,11 @@ class CallCounter:
 async def note_token_works(session: AsyncSession, used: Token | None) -> bool:
     """A check that got through with a token once found dead: it was not, or lives again."""
     token = await session.get(Token, used.id) if used is not None else None
-    if token is None or token.state != "active" or token.health not in {"invalid", "unreadable"}:
+    if (
+        token is None
+        or token.state != "active"
+        or token.health not in {"invalid", "expired", "unreadable"}
+    ):
         return False
     set_health(token, "healthy")
     return True

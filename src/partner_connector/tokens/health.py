@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from partner_connector.database import clean
 from partner_connector.models import Token
 from partner_connector.models.token import WORKING
 
@@ -25,12 +26,14 @@ _GIVE_BACK_OR_ACCEPT = (
     "Have the partner's admin give the system user back what it had, or accept that the token sees "
     "less (POST /v1/partners/{id}/token/accept-capabilities)."
 )
+_LONGEST = 2000
 Reason = dict[str, Any]
 
 
 def reason(code: str, detail: str, remedy: str | None) -> Reason:
-    """Why a token needs attention, or soon will."""
-    return {"code": code, "detail": detail, "remedy": remedy}
+    """Why a token needs attention, or soon will. Details may tell names from Meta."""
+    cleaned = None if remedy is None else clean(remedy, _LONGEST)
+    return {"code": code, "detail": clean(detail, _LONGEST), "remedy": cleaned}
 
 
 def set_health(token: Token, health: str, reasons: Sequence[Reason] = ()) -> bool:

@@ -14,6 +14,11 @@ from partner_connector.models import Capability, Partner, Token
 from partner_connector.tokens.health import settle_view
 from partner_connector.tokens.repository import TokenRepository
 
+# Why a proof refuses a token that sees less: accepting the one accepts the other.
+_REFUSED_FOR_IT = frozenset(
+    {"scopes_missing", "scopes_narrowed", "system_user_not_admin", "no_asset_assigned"}
+)
+
 
 class NothingNarrowed(Conflict):
     """The token sees as much as it did."""
@@ -57,6 +62,9 @@ async def accept(
     capability.proven = capability.observed
     capability.proven_at = now()
     capability.narrowed = []
+    token.health_reasons = [
+        one for one in token.health_reasons if one["code"] not in _REFUSED_FOR_IT
+    ]
     settle_view(token, [], now())
     await audit.record(
         tokens.session,
@@ -65,3 +73,18 @@ async def accept(
         details={"narrowed": narrowed},
     )
     return capability
+
+
+def accepted_checks(capability: Capability | None, token: Token) -> frozenset[str]:
+    """The checks that a token may fail since somebody accepted it: what is proven now lacks the
+    same. No token is connected that fails one of them, so nothing else can have brought that about.
+    """
+    proven = (capability.proven if capability is not None else None) or {}
+    scopes, granular = proven.get("scopes"), proven.get("granular")
+    accepted = {
+        "scopes_required": scopes is not None and not {*(token.missing_scopes or ())} & {*scopes},
+        "scopes_narrowed": granular is not None and granular == token.granular_scopes,
+        "system_user_role": proven.get("role") == token.system_user_role is not None,
+        "assets_full_control": "assets" in proven and not proven["assets"],
+    }
+    return frozenset(check for check, is_accepted in accepted.items() if is_accepted)

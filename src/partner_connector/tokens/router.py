@@ -24,6 +24,7 @@ from partner_connector.models import Capability, Token, TokenValidation
 from partner_connector.partners.repository import PartnerRepository
 from partner_connector.sealing.keyring import ALGORITHM
 from partner_connector.sealing.public import SealingKey
+from partner_connector.sync_jobs.repository import SyncJobRepository
 from partner_connector.tokens import intake, service
 from partner_connector.tokens.narrowing import accept
 from partner_connector.tokens.repository import TokenRepository
@@ -221,6 +222,8 @@ async def disconnect_partner(
     """Wipes the sealed token at once and keeps the history. Nothing changes in Meta: the answer
     says what still works there and how to revoke it.
     """
+    # Jobs are locked before their partners, by everybody.
+    await SyncJobRepository(session, audit.workspace_id).halted(partner_id)
     partner = await PartnerRepository(session, audit.workspace_id).get_for_update(partner_id)
     await service.disconnect(session, audit, partner)
     return PartnerDisconnected(

@@ -4,7 +4,7 @@ The same checks as when it was handed over, read with more care: what Meta did n
 not answer in a bad minute, takes nothing away from what was proven before, and gives nothing back.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from partner_connector.models import Token
@@ -16,16 +16,22 @@ _OF_NO_CONCERN = frozenset({"partner_listed", "scopes_excess", "not_reused"})
 
 
 def health_of(
-    token: Token, checks: Sequence[Check], narrowed: Sequence[str], at: datetime
+    token: Token,
+    checks: Sequence[Check],
+    narrowed: Sequence[str],
+    at: datetime,
+    accepted: Collection[str] = (),
 ) -> tuple[str, list[Reason]]:
     """The health and its reasons; as it was where the checks are no verdict. Pure.
 
-    `narrowed` is what a check for updates found the token to see less (`sync.capability`).
+    `narrowed` is what a check for updates found the token to see less (`sync.capability`),
+    `accepted` the checks that it may fail, since somebody said so (`tokens.narrowing`).
     """
     by_id = {check.id: check for check in checks}
     form, live = by_id["format"], by_id["live"]
-    refused = [c for c in checks if c.status == "fail" and c.id not in _OF_NO_CONCERN]
-    unclear = any(c.status == "unknown" and c.id not in _OF_NO_CONCERN for c in checks)
+    concern = [c for c in checks if c.id not in _OF_NO_CONCERN.union(accepted)]
+    refused = [check for check in concern if check.status == "fail"]
+    unclear = any(check.status == "unknown" for check in concern)
     as_it_was = token.health, list(token.health_reasons)
     if form.status == "fail":
         return "unreadable", _reasons([form])

@@ -134,6 +134,12 @@ async def _activate(
     custody.keep_at_rest(token, plaintext, keyring)
     token.state = "active"
     token.activated_at = now()
+    # Daily checks renew the facts; what the first check for updates is measured by stays.
+    token.proof = {
+        "scopes": token.scopes,
+        "granular": token.granular_scopes,
+        "role": token.system_user_role,
+    }
     await session.flush()
 
 

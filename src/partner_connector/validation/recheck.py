@@ -4,6 +4,7 @@ It is never wiped, replaced or connected by that, and what was read with it stay
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import structlog
 from sqlalchemy import delete
@@ -13,7 +14,8 @@ from partner_connector.audit.service import Recorder
 from partner_connector.clock import now
 from partner_connector.integrations.health import note_own_token
 from partner_connector.models import Capability, Integration, Token, TokenValidation
-from partner_connector.tokens.health import set_health
+from partner_connector.tokens.health import Reason, set_health
+from partner_connector.tokens.narrowing import accepted_checks
 from partner_connector.tokens.service import owner_name
 from partner_connector.validation.evidence import Evidence
 from partner_connector.validation.health import health_of
@@ -32,22 +34,19 @@ async def conclude_recheck(
     evidence: Evidence | None,
 ) -> None:
     """Store what was found. The token's owner and the token are locked."""
-    if is_no_verdict(checks):
-        # Nothing was found out: what is known stays the last word.
+    if token.state != "active" or is_no_verdict(checks):
+        # Replaced or taken away meanwhile, or nothing was found out: what is known stays the last
+        # word.
         await session.delete(validation)
         return
     complete(validation, checks)
     await _forget_earlier_ones(session, validation)
-    if token.state != "active":
-        # Replaced or taken away meanwhile: nothing follows for what came after.
-        return
     at = now()
     token.last_checked_at = at
     if evidence is not None and evidence.me_id is not None:
         store_facts(token, evidence)
     capability = await session.get(Capability, token.partner_id) if token.partner_id else None
-    narrowed = capability.narrowed if capability is not None else []
-    before, (health, reasons) = token.health, health_of(token, checks, narrowed, at)
+    before, (health, reasons) = token.health, _health(token, capability, checks, at)
     is_news = set_health(token, health, reasons)
     if token.partner_id is None:
         integration = await session.get_one(Integration, token.integration_id)
@@ -58,6 +57,13 @@ async def conclude_recheck(
         told = {"was": before, "health": health, "reasons": codes, "version": token.version}
         subject = owner_name(token)
         await audit.record(session, action="token.health_changed", subject=subject, details=told)
+
+
+def _health(
+    token: Token, capability: Capability | None, checks: Sequence[Check], at: datetime
+) -> tuple[str, list[Reason]]:
+    narrowed = capability.narrowed if capability is not None else []
+    return health_of(token, checks, narrowed, at, accepted_checks(capability, token))
 
 
 async def _forget_earlier_ones(session: AsyncSession, validation: TokenValidation) -> None:

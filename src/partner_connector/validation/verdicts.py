@@ -66,7 +66,8 @@ _NO_VERDICT = frozenset({"meta_refused", "internal_error"})
 
 def is_no_verdict(checks: Iterable[Check]) -> bool:
     """Whether these are the checks of a token that could not be checked, whatever it is worth."""
-    return any(check.id == "live" and check.code in _NO_VERDICT for check in checks)
+    live = next((check for check in checks if check.id == "live"), None)
+    return live is not None and (live.code in _NO_VERDICT or live.code == "not_shown")
 
 
 def given_up(names: Sequence[str], code: str, detail: str) -> list[Check]:

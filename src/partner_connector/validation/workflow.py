@@ -21,6 +21,7 @@ from partner_connector.patience import Pause, StepCrashed, pause_after_crash, pa
 from partner_connector.sealing.private import UnreadableToken
 from partner_connector.sync.refusals import still_refused
 from partner_connector.sync.steps import reader_for
+from partner_connector.sync_jobs.repository import SyncJobRepository
 from partner_connector.tokens import custody
 from partner_connector.tokens.repository import TokenRepository
 from partner_connector.validation import verdicts
@@ -210,8 +211,12 @@ class ValidationWorkflows(DBOSConfiguredInstance):
             return str(validation.verdict)
 
     async def _lock_owner(self, session: AsyncSession, validation: TokenValidation) -> None:
-        """Hand-overs and disconnects lock the owner's row too: one of them at a time."""
+        """Hand-overs and disconnects lock the owner's row too: one of them at a time. A job whose
+        plan may end with the token is locked before its partner, as by everybody.
+        """
         if validation.partner_id is not None:
+            jobs = SyncJobRepository(session, validation.workspace_id)
+            await jobs.halted(validation.partner_id)
             await session.get(Partner, validation.partner_id, with_for_update=True)
         else:
             await session.get(Integration, validation.integration_id, with_for_update=True)
