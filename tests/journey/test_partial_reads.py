@@ -157,7 +157,7 @@ def test_an_owner_that_finds_nothing_proves_nothing(caller: Caller) -> None:
     job = caller.check(partner)
 
     assert job["partial"] is True
-    assert {item["code"] for item in job["warnings"]} == {"view_shrank"}
+    assert {item["code"] for item in job["warnings"]} == {"view_shrank", "token_narrowed"}
     assert truth.shown_users(caller.users(partner)) == users
 
 

@@ -1,7 +1,7 @@
 """A lean sample of the campaign (`make survive` plays all of it, and more often)."""
 
 from tests.survival.api_killed import kill_api
-from tests.survival.blows import freeze_workers, kill_workers
+from tests.survival.blows import kill_workers
 from tests.survival.customer import Customer
 from tests.survival.outages import fill_disk, lock_database, restart_postgres
 from tests.survival.postgres import OwnPostgres
@@ -45,8 +45,3 @@ def test_the_embedded_process_survives_kills(embedded: Customer) -> None:
 def test_postgresql_may_be_struck_dead(apart: Customer, server: OwnPostgres) -> None:
     """An immediate end of the server in the middle of a check, and a new start."""
     promised(restart_postgres(apart, server, seed=SEED, restarts=1))
-
-
-def test_a_worker_may_freeze_and_wake_up_when_others_have_its_work(apart: Customer) -> None:
-    """They have it within a minute, and what it writes about it then does not count."""
-    promised(freeze_workers(apart, seed=SEED, freezes=1))
