@@ -88,7 +88,8 @@ def _is_due(at: datetime) -> ColumnElement[bool]:
 async def _locked_if_due(session: AsyncSession, token_id: uuid.UUID, at: datetime) -> Token | None:
     """The token; None if another worker was faster, or somebody is at it: a minute is no time.
 
-    Its owner is locked first, as by everybody else who changes both.
+    Its owner is locked first, as by everybody who changes both; only its key, which the proof
+    refers to, so that what else a starting worker does with it is not put off.
     """
     due = select(Token).where(Token.id == token_id, _is_due(at))
     token = await session.scalar(due)
@@ -99,7 +100,9 @@ async def _locked_if_due(session: AsyncSession, token_id: uuid.UUID, at: datetim
         if token.partner_id is None
         else select(Partner.id).where(Partner.id == token.partner_id)
     )
-    is_free = await session.scalar(owner.with_for_update(key_share=True, skip_locked=True))
+    is_free = await session.scalar(
+        owner.with_for_update(read=True, key_share=True, skip_locked=True)
+    )
     if is_free is None:
         return None
     locked = due.with_for_update(key_share=True, skip_locked=True)
