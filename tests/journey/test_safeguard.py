@@ -114,7 +114,9 @@ def test_a_plan_halts_one_partner_only_and_is_done_once_approved(
     assert caller.ask("POST", f"{plan_of(job)}/approve", json=body).status_code == 202
 
     done = caller.ended(job)
-    assert (done["status"], done["counts"]["removed"], done["attempt"]) == ("completed", 3, 2)
+    assert (done["status"], done["counts"]["removed"]) == ("completed", 3)
+    # One to make the plan and one to carry it out, or one more where that had to give way.
+    assert done["attempt"] in {2, 3}
     news = feed(caller)[len(told) :]
     assert [{name: change[name] for name in PLANNED} for change in news] == planned
     assert {change["job_id"] for change in news} == {job["id"]}
