@@ -167,7 +167,8 @@ async def compare(session: AsyncSession, job: SyncJob, token: Token | None) -> N
 
 
 async def _tell_token(session: AsyncSession, token: Token, narrowed: Sequence[str]) -> None:
-    active = await session.get(Token, token.id, with_for_update=True, populate_existing=True)
+    # No lock of its own: whoever changes a partner's token holds the partner's row, as we do.
+    active = await session.get(Token, token.id)
     if active is not None and active.state == "active":
         settle_view(active, narrowed, now())
 

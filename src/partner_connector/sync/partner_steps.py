@@ -235,6 +235,5 @@ async def apply(shop: Workshop, target: Target, attempt: int) -> str:
             return STOP
         progress.move_on(job, "applying")
         await note_token_works(session, target.partner_token)
-        await session.flush()
         await apply_users(session, job, target.partner_token)
         return STOP if job.status == "halted" else GO_ON
