@@ -31,7 +31,7 @@ demo: $(READY) ## Walk the whole journey against a simulated Meta, then keep ser
 	@$(BIN)/partner-connector demo $(ARGS)
 
 test: $(READY) $(SAMPLES_READY) ## Run every test, on SQLite and on a real PostgreSQL (ARGS="-k name" selects)
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
 
 bench: $(READY) ## Run every benchmark (ARGS=--quick tries them, ARGS=--markdown makes tables)
 	@$(BIN)/python -m benchmarks $(ARGS)

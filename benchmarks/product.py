@@ -35,12 +35,16 @@ class Product:
 
     def customer(self) -> Customer:
         """Somebody with an empty workspace."""
+        return Customer(self.api.url, self.new_api_key())
+
+    def new_api_key(self) -> str:
+        """A key with every scope, in a workspace of its own."""
         workspace = run_json(
             "workspace", "create", "Benchmark", settings=self.settings, cwd=self.directory
         )
         scopes = ("--workspace", workspace["id"], "--scope", "all")
-        key = run_json("api-key", "create", *scopes, settings=self.settings, cwd=self.directory)
-        return Customer(self.api.url, key["api_key"])
+        created = run_json("api-key", "create", *scopes, settings=self.settings, cwd=self.directory)
+        return str(created["api_key"])
 
     @property
     def database_url(self) -> str:

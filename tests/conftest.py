@@ -24,6 +24,18 @@ from partner_connector.settings import Settings, without_environment
 from tests.support.clients import Tenant, client_of, make_tenant, running
 from tests.support.databases import PostgresTemplate, SqliteTemplate, postgres_server
 
+# What runs whole processes shares them within a group, and takes most of the time: with two workers
+# one of them walks the journeys, the other does all the rest.
+_GROUPS = {"journey": "journeys", "survival": "blows", "rotation": "blows"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep each group with one worker, where there are several."""
+    for item in items:
+        group = _GROUPS.get(item.path.parent.name)
+        if group is not None:
+            item.add_marker(pytest.mark.xdist_group(group))
+
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresTemplate]:

@@ -14,12 +14,14 @@ import structlog
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from partner_connector.ids import encode
 from partner_connector.integrations.health import note_own_token
 from partner_connector.models import Integration, Partner, Token
 from partner_connector.sealing.private import UnreadableToken
 from partner_connector.sync.steps import note_token_health
 from partner_connector.tokens import custody
 from partner_connector.tokens.health import set_health
+from partner_connector.tokens.health_changes import telling_health_changes
 from partner_connector.tokens.keys_in_use import sealed_under, sealed_under_none_of
 from partner_connector.workshop import Workshop
 
@@ -97,17 +99,22 @@ class Resealer:
             token = await _active_with_owner_locked(session, token_id)
             if token is None:
                 return
-            can_be_opened = custody.opens(token, self.shop.keyring)
-            if can_be_opened and token.health == "unreadable":
-                # What the last proof said was overwritten; the next check will tell.
-                set_health(token, "unknown")
-                if token.partner_id is None:
-                    integration = await session.get_one(Integration, token.integration_id)
-                    note_own_token(integration, token.health, [])
-                log.info("token_readable_again", token_id=str(token_id))
-            elif not can_be_opened and token.health != "unreadable":
-                await note_token_health(session, token, "unreadable")
-                log.error("token_unreadable", token_id=str(token_id), key_id=token.key_id)
+            audit = self.shop.recorder(token.workspace_id, encode("tok", token.id))
+            async with telling_health_changes(session, audit, token.id):
+                await self._settle_health(session, token)
+
+    async def _settle_health(self, session: AsyncSession, token: Token) -> None:
+        can_be_opened = custody.opens(token, self.shop.keyring)
+        if can_be_opened and token.health == "unreadable":
+            # What the last proof said was overwritten; the next check will tell.
+            set_health(token, "unknown")
+            if token.partner_id is None:
+                integration = await session.get_one(Integration, token.integration_id)
+                note_own_token(integration, token.health, [])
+            log.info("token_readable_again", token_id=str(token.id))
+        elif not can_be_opened and token.health != "unreadable":
+            await note_token_health(session, token, "unreadable")
+            log.error("token_unreadable", token_id=str(token.id), key_id=token.key_id)
 
 
 def _is_active() -> ColumnElement[bool]:

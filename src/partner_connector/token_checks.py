@@ -1,29 +1,21 @@
-"""The daily check of every active token: it is proven anew, at a minute of the day of its own.
+"""The daily check of every active token: it is proven anew.
 
-When it is next checked is in its row (`next_check_at`), which moves on in the transaction that
-starts the check: with any number of workers it is started once. A token that ends before that is
-checked right after its end.
+A token that ends before its minute of the day is checked right after its end.
 """
 
-import asyncio
-import random
 import uuid
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import ColumnElement, Select, and_, exists, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector import work
-from partner_connector.clock import now
+from partner_connector.daily import is_due, look_every_minute, next_time, take_each
 from partner_connector.models import Integration, Partner, Token, TokenValidation
-from partner_connector.scheduler import AT_A_TIME, LARGEST_SHIFT, LOOK_SECONDS, next_regular_time
 from partner_connector.tokens.repository import TokenRepository
 from partner_connector.workshop import Workshop
 
-# Further ahead than any plan: made by a clock that was wrong.
-_TOO_FAR_AHEAD = timedelta(hours=25)
 # Meta's clock and ours differ by seconds.
 _AFTER_ITS_END = timedelta(minutes=1)
 
@@ -38,21 +30,12 @@ class TokenChecks:
 
     async def watch(self) -> None:
         """Look until cancelled."""
-        while True:
-            try:
-                await self.look(now())
-            except Exception as error:
-                log.warning("token_checks_not_started", error=type(error).__name__)
-            await asyncio.sleep(LOOK_SECONDS)
+        await look_every_minute(self.look, "token_checks")
 
     async def look(self, at: datetime) -> list[uuid.UUID]:
         """Start the checks that are due at this instant; answers the tokens that are checked."""
-        return [token_id for token_id in await self._due(at) if await self._take(token_id, at)]
-
-    async def _due(self, at: datetime) -> Sequence[uuid.UUID]:
-        query = select(Token.id).where(_is_due(at)).order_by(Token.next_check_at)
-        async with self.shop.database.reading() as session:
-            return (await session.scalars(query.limit(AT_A_TIME))).all()
+        due = select(Token.id).where(_is_due(at)).order_by(Token.next_check_at)
+        return await take_each(self.shop.database, due, self._take, at, "token_checks")
 
     async def _take(self, token_id: uuid.UUID, at: datetime) -> bool:
         """Plan the next check, and start this one if it was its time."""
@@ -75,14 +58,7 @@ class TokenChecks:
 
 
 def _is_due(at: datetime) -> ColumnElement[bool]:
-    return and_(
-        Token.state == "active",
-        or_(
-            Token.next_check_at <= at,
-            Token.next_check_at.is_(None),
-            Token.next_check_at > at + _TOO_FAR_AHEAD,
-        ),
-    )
+    return and_(Token.state == "active", is_due(Token.next_check_at, at))
 
 
 async def _locked_if_due(session: AsyncSession, token_id: uuid.UUID, at: datetime) -> Token | None:
@@ -110,8 +86,6 @@ async def _locked_if_due(session: AsyncSession, token_id: uuid.UUID, at: datetim
 
 
 def _next_check(token: Token, at: datetime) -> datetime:
-    shift = random.random() * LARGEST_SHIFT  # noqa: S311 - spreads load, guards nothing
-    regular = next_regular_time(token.id, at) + shift
     ends = [end for end in (token.expires_at, token.data_access_expires_at) if end is not None]
     after_an_end = [end + _AFTER_ITS_END for end in ends if end + _AFTER_ITS_END > at]
-    return min([regular, *after_an_end])
+    return min([next_time(token.id, at), *after_an_end])

@@ -10,7 +10,7 @@ import httpx
 from tests.journey.meta import Json, Meta
 
 FINAL = {"completed", "failed", "cancelled", "halted"}
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
 
 Found = TypeVar("Found")
 
@@ -68,6 +68,14 @@ class Caller:
             if page["next_cursor"] is None:
                 return items
             params["cursor"] = page["next_cursor"]
+
+    def health_changes(self, partner: Json) -> list[tuple[str, str]]:
+        """What the partner's token was and then was, on record, oldest first."""
+        return [
+            (event["details"]["was"], event["details"]["health"])
+            for event in self.everything("/v1/audit-events", page_size=100)[::-1]
+            if (event["action"], event["subject"]) == ("token.health_changed", partner["id"])
+        ]
 
     def integrate(self, *, health: str = "healthy") -> Json:
         """Our own business, with its own good token."""

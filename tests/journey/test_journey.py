@@ -75,8 +75,10 @@ def test_a_bad_token_is_told_apart_and_connects_nothing(caller: Caller) -> None:
 
 
 def test_a_token_of_somebody_else_is_refused(caller: Caller) -> None:
-    """Our own token and another partner's are refused, connected or not, dry run or not."""
-    _, partners = caller.discover()
+    """Our own token and another partner's are refused, connected or not, dry run or not, and a
+    partner's where ours is asked for.
+    """
+    integration, partners = caller.discover()
     partner, other = first_with(partners, "agency"), first_with(partners, "client")
     of_host, of_other = caller.meta.host()["token"], caller.meta.token(other["meta_business_id"])
 
@@ -96,6 +98,13 @@ def test_a_token_of_somebody_else_is_refused(caller: Caller) -> None:
     assert found["not_reused"]["code"] == "token_active_elsewhere"
     assert other["name"] in found["not_reused"]["detail"]
     assert_not_connected(caller, partner)
+
+    path = f"/v1/integrations/{integration['id']}/token"
+    answer = caller.ask("PUT", path, json={"access_token": of_other}, headers={"Prefer": "wait=30"})
+    found = checks(answer.json())
+    assert (answer.status_code, failed(found)) == (200, {"owner_business", "not_reused"})
+    assert other["name"] in found["not_reused"]["detail"]
+    assert caller.get(f"/v1/integrations/{integration['id']}")["health"] == "healthy"
 
 
 def test_a_token_that_will_expire_connects_with_warnings(caller: Caller) -> None:

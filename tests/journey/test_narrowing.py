@@ -104,6 +104,11 @@ def test_nobody_is_removed_until_a_narrower_view_is_accepted(
 
     assert (job["partial"], job["warnings"], job["counts"]["removed"]) == (False, [], 1)
     assert caller.user(partner, leaver)["state"] == "removed"
+    # Each is told once, however often it is seen.
+    assert caller.health_changes(partner) == [
+        ("healthy", "insufficient"),
+        ("insufficient", "healthy"),
+    ]
     known = caller.meta.partner(partner["meta_business_id"])
     assert truth.shown_users(caller.users(partner)) == truth.users(known)
 
@@ -184,6 +189,7 @@ def test_a_token_that_lives_again_is_noticed_by_a_check_for_updates(caller: Call
     caller.check(partner)
     shown = caller.partner(partner)
     assert (shown["onboarding_status"], shown["attention_reasons"]) == ("onboarded", [])
+    assert caller.health_changes(partner) == [("healthy", "invalid"), ("invalid", "healthy")]
 
 
 @pytest.mark.parametrize("stack", ["embedded"], indirect=True)

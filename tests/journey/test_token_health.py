@@ -104,12 +104,7 @@ def test_a_token_is_proven_anew_every_day(stack: Stack, caller: Caller) -> None:
     seen = day.token_after(partner, lambda: meta.mutate("restore_token", token=token))
     assert (seen["health"], standing()) == ("healthy", ("onboarded", []))
 
-    told = [
-        (event["details"]["was"], event["details"]["health"])
-        for event in caller.everything("/v1/audit-events", page_size=100)[::-1]
-        if (event["action"], event["subject"]) == ("token.health_changed", partner["id"])
-    ]
-    assert told == [
+    assert caller.health_changes(partner) == [
         ("healthy", "expiring"),
         ("expiring", "insufficient"),
         ("insufficient", "insufficient"),

@@ -9,9 +9,9 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select, update
 
+from partner_connector.daily import LARGEST_SHIFT, next_regular_time
 from partner_connector.database import Database
 from partner_connector.models import Token, TokenValidation
-from partner_connector.scheduler import LARGEST_SHIFT, next_regular_time
 from partner_connector.token_checks import TokenChecks
 from partner_connector.workshop import Workshop
 from tests.api import rows

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.clock import now
 from partner_connector.graph import GraphReader, VersionWarning, version_warnings
+from partner_connector.ids import encode
 from partner_connector.integrations.health import mismatch_in, note_own_token, of_version
 from partner_connector.models import Integration, TokenValidation
 from partner_connector.models.token import WORKING
@@ -24,6 +25,7 @@ from partner_connector.sync.discover import (
 )
 from partner_connector.sync.steps import GO_ON, STOP, TokenMissing, note_token_works, reader_for
 from partner_connector.sync.target import Target
+from partner_connector.tokens.health_changes import telling_health_changes
 from partner_connector.workshop import Workshop
 
 _SECONDS_FOR_A_PROOF = 2
@@ -63,10 +65,13 @@ async def apply(shop: Workshop, target: Target, attempt: int) -> str:
         edges_not_read = {warning["edge"] for warning in job.warnings}
         unknown_sides = {side for side, edge in SIDES.items() if edge.__name__ in edges_not_read}
         progress.move_on(job, "applying")
-        await apply_partners(session, job, unknown_sides=unknown_sides)
-        await _note_integration_works(session, target)
-        await check_connected_partners(session, shop.queue, job)
-        await publish(session, job, now())
+        audit = shop.recorder(job.workspace_id, encode("job", job.id))
+        own_token = target.host_token.id if target.host_token is not None else None
+        async with telling_health_changes(session, audit, own_token):
+            await apply_partners(session, job, unknown_sides=unknown_sides)
+            await _note_integration_works(session, target)
+            await check_connected_partners(session, shop.queue, job)
+            await publish(session, job, now())
     return GO_ON
 
 

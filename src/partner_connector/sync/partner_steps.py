@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 
 from partner_connector.graph import REFUSALS, GraphError, Read, TokenDead, edges
+from partner_connector.ids import encode
 from partner_connector.models import SyncJob, Token
 from partner_connector.sealing.private import UnreadableToken
 from partner_connector.sync import capability, progress
@@ -41,6 +42,7 @@ from partner_connector.sync.steps import (
 from partner_connector.sync.target import Target
 from partner_connector.sync.vanished import shares_not_listed, still_shared
 from partner_connector.tokens import custody
+from partner_connector.tokens.health_changes import telling_health_changes
 from partner_connector.workshop import Workshop
 
 # Our own token's trouble is told by the integration; in a partner's check it only hides something.
@@ -234,6 +236,8 @@ async def apply(shop: Workshop, target: Target, attempt: int) -> str:
         if job is None:
             return STOP
         progress.move_on(job, "applying")
-        await note_token_works(session, target.partner_token)
-        await apply_users(session, job, target.partner_token)
+        audit = shop.recorder(job.workspace_id, encode("job", job.id))
+        async with telling_health_changes(session, audit, target.partner_token.id):
+            await note_token_works(session, target.partner_token)
+            await apply_users(session, job, target.partner_token)
         return STOP if job.status == "halted" else GO_ON

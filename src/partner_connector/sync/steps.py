@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.clock import now
 from partner_connector.graph import GraphError, GraphReader, TokenDead
+from partner_connector.ids import encode
 from partner_connector.integrations.health import note_own_token
 from partner_connector.models import Integration, Partner, SyncJob, Token
 from partner_connector.patience import MOST_ATTEMPTS, Pause, StepCrashed, pause_for
@@ -16,6 +17,7 @@ from partner_connector.sync import progress
 from partner_connector.sync.target import Target, load_target
 from partner_connector.tokens import custody
 from partner_connector.tokens.health import REPLACE_IT, reason, set_health
+from partner_connector.tokens.health_changes import telling_health_changes
 from partner_connector.tokens.repository import TokenRepository
 from partner_connector.workshop import Workshop
 
@@ -153,10 +155,12 @@ async def _settle(
     log.warning("sync_job_failed", error=type(error).__name__)
     await progress.fail(session, job, _failure(error, job))
     used = target.partner_token if job.partner_id else target.host_token
-    if isinstance(error, TokenDead):
-        await note_token_health(session, used, "invalid")
-    if isinstance(error, UnreadableToken):
-        await note_token_health(session, used, "unreadable")
+    audit = shop.recorder(job.workspace_id, encode("job", job.id))
+    async with telling_health_changes(session, audit, used.id if used is not None else None):
+        if isinstance(error, TokenDead):
+            await note_token_health(session, used, "invalid")
+        if isinstance(error, UnreadableToken):
+            await note_token_health(session, used, "unreadable")
 
 
 async def _was_replaced(session: AsyncSession, target: Target) -> bool:

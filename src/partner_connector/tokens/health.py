@@ -36,15 +36,9 @@ def reason(code: str, detail: str, remedy: str | None) -> Reason:
     return {"code": code, "detail": clean(detail, _LONGEST), "remedy": cleaned}
 
 
-def set_health(token: Token, health: str, reasons: Sequence[Reason] = ()) -> bool:
-    """Write it down. Answers whether that is news: another health, or for other reasons."""
-    before = token.health, _codes(token.health_reasons)
+def set_health(token: Token, health: str, reasons: Sequence[Reason] = ()) -> None:
+    """Write it down. `tokens.health_changes` puts on record what is news."""
     token.health, token.health_reasons = health, list(reasons)
-    return before != (health, _codes(reasons))
-
-
-def _codes(reasons: Sequence[Reason]) -> list[str]:
-    return [one["code"] for one in reasons]
 
 
 def ends_soon(token: Token, at: datetime) -> list[Reason]:
@@ -70,8 +64,8 @@ def sees_less(narrowed: Sequence[str]) -> list[Reason]:
     ]
 
 
-def settle_view(token: Token, narrowed: Sequence[str], at: datetime) -> bool:
-    """Bring what a check for updates found of the token's view to its health; whether that is news.
+def settle_view(token: Token, narrowed: Sequence[str], at: datetime) -> None:
+    """Bring what a check for updates found of the token's view to its health.
 
     It takes back no more than what such checks found: what a proof refused stays.
     """
@@ -80,12 +74,12 @@ def settle_view(token: Token, narrowed: Sequence[str], at: datetime) -> bool:
     if view:
         if token.health in {*WORKING, "insufficient"}:
             refused = others if token.health == "insufficient" else []
-            return set_health(token, "insufficient", [*refused, *view])
-        return False
-    if token.health == "insufficient" and not others:
+            set_health(token, "insufficient", [*refused, *view])
+    elif token.health == "insufficient" and not others:
         soon = ends_soon(token, at)
-        return set_health(token, "expiring" if soon else "healthy", soon)
-    return set_health(token, token.health, others)
+        set_health(token, "expiring" if soon else "healthy", soon)
+    else:
+        set_health(token, token.health, others)
 
 
 def _days_told(left: timedelta) -> int | None:

@@ -12,6 +12,7 @@ from partner_connector.errors import Conflict
 from partner_connector.ids import encode
 from partner_connector.models import Capability, Partner, Token
 from partner_connector.tokens.health import settle_view
+from partner_connector.tokens.health_changes import telling_health_changes
 from partner_connector.tokens.repository import TokenRepository
 
 # Why a proof refuses a token that sees less: accepting the one accepts the other.
@@ -59,13 +60,14 @@ async def accept(
     # A check that is under way has noted a part of what it sees, and has not compared it yet.
     if "assets" not in (capability.observed or {}):
         raise NarrowingChanged
-    capability.proven = capability.observed
-    capability.proven_at = now()
-    capability.narrowed = []
-    token.health_reasons = [
-        one for one in token.health_reasons if one["code"] not in _REFUSED_FOR_IT
-    ]
-    settle_view(token, [], now())
+    async with telling_health_changes(tokens.session, audit, token.id):
+        capability.proven = capability.observed
+        capability.proven_at = now()
+        capability.narrowed = []
+        token.health_reasons = [
+            one for one in token.health_reasons if one["code"] not in _REFUSED_FOR_IT
+        ]
+        settle_view(token, [], now())
     await audit.record(
         tokens.session,
         action="capabilities.accepted",

@@ -6,7 +6,6 @@ It is never wiped, replaced or connected by that, and what was read with it stay
 from collections.abc import Sequence
 from datetime import datetime
 
-import structlog
 from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,14 +14,12 @@ from partner_connector.clock import now
 from partner_connector.integrations.health import note_own_token
 from partner_connector.models import Capability, Integration, Token, TokenValidation
 from partner_connector.tokens.health import Reason, set_health
+from partner_connector.tokens.health_changes import telling_health_changes
 from partner_connector.tokens.narrowing import accepted_checks
-from partner_connector.tokens.service import owner_name
 from partner_connector.validation.evidence import Evidence
 from partner_connector.validation.health import health_of
 from partner_connector.validation.outcome import complete, store_facts
 from partner_connector.validation.verdicts import Check, is_no_verdict
-
-log = structlog.get_logger()
 
 
 async def conclude_recheck(
@@ -46,17 +43,12 @@ async def conclude_recheck(
     if evidence is not None and evidence.me_id is not None:
         store_facts(token, evidence)
     capability = await session.get(Capability, token.partner_id) if token.partner_id else None
-    before, (health, reasons) = token.health, _health(token, capability, checks, at)
-    is_news = set_health(token, health, reasons)
-    if token.partner_id is None:
-        integration = await session.get_one(Integration, token.integration_id)
-        note_own_token(integration, health, reasons)
-    if is_news:
-        codes = [one["code"] for one in reasons]
-        log.info("token_health_changed", health=health, was=before, reasons=codes)
-        told = {"was": before, "health": health, "reasons": codes, "version": token.version}
-        subject = owner_name(token)
-        await audit.record(session, action="token.health_changed", subject=subject, details=told)
+    async with telling_health_changes(session, audit, token.id):
+        health, reasons = _health(token, capability, checks, at)
+        set_health(token, health, reasons)
+        if token.partner_id is None:
+            integration = await session.get_one(Integration, token.integration_id)
+            note_own_token(integration, health, reasons)
 
 
 def _health(

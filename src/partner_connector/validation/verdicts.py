@@ -21,6 +21,7 @@ HOST_CHECKS = (
     "scopes_required",
     "expiry",
     "data_access_expiry",
+    "not_reused",
 )
 
 

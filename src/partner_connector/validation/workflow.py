@@ -170,6 +170,8 @@ class ValidationWorkflows(DBOSConfiguredInstance):
             others = await tokens.active_elsewhere(
                 fingerprint=fingerprint, system_user_id=system_user_id, other_than=token
             )
+        if token.partner_id is None:
+            return Reuse(active_at=[name or "another integration" for _, name in others])
         names = [name for _, name in others if name is not None]
         return Reuse(is_host_token=any(name is None for _, name in others), active_at=names)
 
