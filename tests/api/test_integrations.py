@@ -360,7 +360,7 @@ async def test_replace_the_token(api: httpx.AsyncClient, database: Database, wor
     await rows.store(database, active)
     path = f"/v1/integrations/{world.ids['int']}/token"
     for _ in range(2):
-        answer = await api.put(path, json={"access_token": TOKEN})
+        answer = await api.put(path, json={"access_token": f"{TOKEN}{version}"})
         assert answer.status_code == 202
         assert answer.json()["purpose"] == "integration"
         assert answer.json()["partner_id"] is None

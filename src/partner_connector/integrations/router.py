@@ -199,7 +199,7 @@ async def replace_integration_token(
         integrations = IntegrationRepository(session, audit.workspace_id)
         integration = await integrations.get(integration_id, lock=True)
         only.require(integration_view(integration))
-        submitted = await tokens.submit(
+        submitted = await tokens.join_or_submit(
             session,
             context.queue,
             audit,

@@ -112,7 +112,7 @@ async def _submit(
     purpose: str,
 ) -> TokenValidation:
     require_sealed = context.settings.require_sealed_tokens
-    return await service.submit(
+    return await service.join_or_submit(
         session,
         context.queue,
         audit,
