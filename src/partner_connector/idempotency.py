@@ -110,7 +110,6 @@ class Once:
                 return
             await self._claim(session, self._key)
             yield session
-            await session.flush()
             await self._store(session)
 
     def remember(self, view: View, *, held_for: int = 0) -> View:
