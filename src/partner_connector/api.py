@@ -16,11 +16,13 @@ from partner_connector.token_requests.page_router import router as connect_page
 from partner_connector.token_requests.partner_router import router as hand_over
 from partner_connector.token_requests.router import router as token_requests
 from partner_connector.tokens.router import router as tokens
+from partner_connector.tokens.sealing_router import router as sealing_keys
 
 ROUTERS: tuple[APIRouter, ...] = (
     integrations,
     partners,
     tokens,
+    sealing_keys,
     # `current` has to be met before `{token_request_id}`.
     hand_over,
     connect_page,

@@ -14,6 +14,7 @@ from partner_connector.auth import Caller, Scope
 from partner_connector.clock import now
 from partner_connector.context import ApiContext
 from partner_connector.errors import NotAuthenticated, ScopeMissing
+from partner_connector.idempotency import GivenKey, Once
 from partner_connector.models import ApiKey
 from partner_connector.pagination import CursorText, PageRequest, PageSize
 
@@ -117,6 +118,20 @@ def request_id(request: Request) -> str:
 
 
 RequestId = Annotated[str, Depends(request_id)]
+
+
+def once(
+    request: Request,
+    response: Response,
+    context: ContextDep,
+    caller: Annotated[Caller, Depends(authenticate)],
+    key: GivenKey = None,
+) -> Once:
+    """The effect of this request, which a key of the caller's workspace makes happen once."""
+    return Once(context, request, response, workspace_id=caller.workspace_id, key=key)
+
+
+OnceDep = Annotated[Once, Depends(once)]
 
 
 async def page_request(

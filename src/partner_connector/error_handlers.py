@@ -13,6 +13,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
+from partner_connector.early_answers import EarlyAnswer
 from partner_connector.errors import (
     BadRequest,
     BodyTooLarge,
@@ -179,6 +180,11 @@ def _allowed_methods(request: Request) -> str:
     return "GET, HEAD"
 
 
+async def _on_early_answer(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, EarlyAnswer)
+    return Response(error.body, error.status, error.headers)
+
+
 async def _on_database_error(request: Request, error: Exception) -> Response:
     # Locked, restarting, unreachable, pool exhausted: nothing was committed, so retrying is safe.
     log.warning("database_unavailable", error=type(error).__name__)
@@ -187,6 +193,7 @@ async def _on_database_error(request: Request, error: Exception) -> Response:
 
 def install_error_handlers(app: FastAPI) -> None:
     """One handler a family; what none of them knows is answered by the outermost middleware."""
+    app.add_exception_handler(EarlyAnswer, _on_early_answer)
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_error)

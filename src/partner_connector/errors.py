@@ -6,6 +6,7 @@
     ├── NotFound              404   also for what belongs to another workspace
     ├── Conflict              409
     ├── Gone                  410
+    ├── PreconditionFailed    412
     ├── Unprocessable         422
     ├── RateLimited           429
     └── ServiceUnavailable    503
@@ -121,6 +122,18 @@ class Gone(Problem):
     code = "gone"
     title = "This is over"
     description = "It existed and has ended; asking again does not help."
+
+
+class PreconditionFailed(Problem):
+    """The resource is not what the caller takes it for."""
+
+    status = 412
+    code = "precondition_failed"
+    title = "The resource is not what you have read"
+    description = (
+        "It has changed since you read it, or is there already, or is not there. Nothing was done: "
+        "read it again and decide anew."
+    )
 
 
 class BodyTooLarge(Problem):

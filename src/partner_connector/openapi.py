@@ -26,6 +26,7 @@ _PROBLEMS: dict[int, str] = {
     404: "No such thing in this workspace.",
     409: "The present state forbids it.",
     410: "It has ended.",
+    412: "The resource is not what the precondition says.",
     413: "The body is larger than 64 KiB.",
     415: "The body is not sent as JSON.",
     422: "Something in the request is not valid.",
@@ -37,6 +38,14 @@ _HEADERS: dict[str, dict[str, Any]] = {
     "X-Request-Id": {
         "description": "The request's id, in logs and problems too.",
         "schema": {"type": "string", "maxLength": 64},
+    },
+    "ETag": {
+        "description": "The tag of this very representation (RFC 9110): strong, opaque.",
+        "schema": {"type": "string", "maxLength": 80, "pattern": r'^"[\x21\x23-\x7e]+"$'},
+    },
+    "Idempotent-Replayed": {
+        "description": "`true` where this was answered before to the same `Idempotency-Key`.",
+        "schema": {"type": "string", "enum": ["true"]},
     },
     "Location": {
         "description": "Where the new or pending resource is.",
@@ -76,12 +85,14 @@ def build_document(app: FastAPI) -> dict[str, Any]:
         schemas.pop(unused, None)
     _add_problem_schemas(schemas)
     document["components"]["headers"] = _HEADERS
-    document["components"]["responses"] = _problem_responses()
+    document["components"]["responses"] = _problem_responses() | {"NotModified": _not_modified()}
     _give_integers_a_format(document)
+    tagged = _tagged_schemas(document)
     for path in document["paths"].values():
         for method in _METHODS:
             if method in path:
                 _complete(path[method])
+                _add_conditions(method, path[method], tagged)
     return document
 
 
@@ -143,6 +154,48 @@ def _complete(operation: dict[str, Any]) -> None:
         operation["security"] = []
 
 
+def _tagged_schemas(document: dict[str, Any]) -> list[str]:
+    """What can be read conditionally: wherever that is answered as the present state of things, it
+    has its tag.
+    """
+    reads = [path["get"] for path in document["paths"].values() if "get" in path]
+    return [_answered(each, "200") for each in reads if _takes(each, "If-None-Match")]
+
+
+def _add_conditions(method: str, operation: dict[str, Any], tagged: list[str]) -> None:
+    """`304`, and the headers that go with what the operation takes."""
+    responses = operation["responses"]
+    reference = {"$ref": "#/components/headers/ETag"}
+    if method == "get" and _takes(operation, "If-None-Match"):
+        responses["304"] = {"$ref": "#/components/responses/NotModified"}
+    for status in ("200", "201"):
+        if "202" not in responses and _answered(operation, status) in tagged:
+            responses[status]["headers"]["ETag"] = reference
+    if _takes(operation, "Idempotency-Key"):
+        for status, answer in responses.items():
+            if status.startswith("2"):
+                name = "Idempotent-Replayed"
+                answer["headers"][name] = {"$ref": f"#/components/headers/{name}"}
+
+
+def _takes(operation: dict[str, Any], header: str) -> bool:
+    return any(each["name"] == header for each in operation.get("parameters", []))
+
+
+def _answered(operation: dict[str, Any], status: str) -> str:
+    """The reference to the schema of an answer; empty where there is none."""
+    content = operation["responses"].get(status, {}).get("content", {})
+    return str(content.get("application/json", {}).get("schema", {}).get("$ref", ""))
+
+
+def _not_modified() -> dict[str, Any]:
+    names = ("ETag", "X-Request-Id", "RateLimit", "RateLimit-Policy")
+    return {
+        "description": "It is what `If-None-Match` names. Without a body.",
+        "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in names},
+    }
+
+
 def _statuses(
     operation: dict[str, Any], *, secured: bool, scoped: bool, with_code: bool
 ) -> list[int]:
@@ -159,8 +212,10 @@ def _statuses(
         statuses.append(422)
     if any(parameter["in"] == "path" for parameter in operation.get("parameters", [])):
         statuses.append(404)
-    if "requestBody" in operation and secured:
+    if ("requestBody" in operation and secured) or _takes(operation, "Idempotency-Key"):
         statuses.append(409)
+    if _takes(operation, "If-Match"):
+        statuses.append(412)
     return sorted(statuses)
 
 

@@ -13,12 +13,12 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 from dbos import DBOS
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, delete, or_, select
 
 from partner_connector import work
 from partner_connector.audit.chain import ends_that_moved
 from partner_connector.clock import now
-from partner_connector.models import SyncJob, TokenValidation
+from partner_connector.models import IdempotencyKey, SyncJob, TokenValidation
 from partner_connector.patience import Pause, pause_after_crash
 from partner_connector.sync import leftovers, progress
 from partner_connector.sync_jobs.cancelling import mark_cancelled
@@ -29,6 +29,7 @@ SWEEP_SECONDS = 60.0
 # Younger rows may be between their commit and the engine's.
 _SETTLED_AFTER = timedelta(seconds=60)
 _AT_A_TIME = 100
+_KEYS_AT_A_TIME = 1000
 # A proof has no other end than a verdict: one that is lost again and again is tried rarely.
 _LONG_AFTER = timedelta(hours=1)
 _ANCHORED_EVERY = timedelta(hours=1)
@@ -52,6 +53,7 @@ class Sweeper:
             self.sweep_validations,
             self.sweep_plans,
             self.sweep_leftovers,
+            self.sweep_idempotency_keys,
             self.anchor_audit_events,
         )
         while True:
@@ -167,6 +169,20 @@ class Sweeper:
     async def sweep_leftovers(self) -> None:
         """What jobs that have ended left in the staging tables."""
         await leftovers.clear_ended_jobs(self.shop.database)
+
+    async def sweep_idempotency_keys(self) -> None:
+        """Answers that nobody can ask for again."""
+        overdue = select(IdempotencyKey.id).where(IdempotencyKey.expires_at <= now())
+        some = overdue.limit(_KEYS_AT_A_TIME).scalar_subquery()
+        while True:
+            async with self.shop.database.writing() as session:
+                gone = await session.execute(
+                    delete(IdempotencyKey)
+                    .where(IdempotencyKey.id.in_(some))
+                    .returning(IdempotencyKey.id)
+                )
+                if len(gone.all()) < _KEYS_AT_A_TIME:
+                    return
 
 
 def _plan_is_overdue() -> tuple[ColumnElement[bool], ColumnElement[bool]]:

@@ -19,6 +19,7 @@ _LONGEST_PAUSE_SECONDS = 0.5
 
 
 async def until(
+    row: Row,
     is_final: Callable[[Row], bool],
     read: Callable[[], Awaitable[Row]],
     seconds: int,
@@ -27,7 +28,6 @@ async def until(
     """The row once it is final, or as it is after `seconds` or when the process has to end."""
     deadline = time.monotonic() + seconds
     pause = _FIRST_LOOK_SECONDS
-    row = await read()
     while not is_final(row) and time.monotonic() < deadline and not draining.is_set():
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(min(pause, max(0.0, deadline - time.monotonic()))):
@@ -37,14 +37,17 @@ async def until(
     return row
 
 
-def accepted(response: Response, *, location: str, is_final: bool, waited: int) -> None:
-    """Status and headers of an answer about work: 202 while it goes on, 200 once it is done."""
+def accepted(response: Response, *, location: str) -> None:
+    """Status and headers of an answer about work that goes on."""
+    response.status_code = 202
     response.headers["Location"] = location
-    if waited:
-        response.headers["Preference-Applied"] = f"wait={waited}"
-        response.headers["Vary"] = "Prefer"
-    if is_final and waited:
+    response.headers["Retry-After"] = "1"
+
+
+def held(response: Response, *, waited: int, is_final: bool) -> None:
+    """The same after the client has waited: 200 where the work is done."""
+    response.headers["Preference-Applied"] = f"wait={waited}"
+    response.headers["Vary"] = "Prefer"
+    if is_final:
         response.status_code = 200
-    else:
-        response.status_code = 202
-        response.headers["Retry-After"] = "1"
+        del response.headers["Retry-After"]

@@ -94,7 +94,7 @@ async def test_the_life_of_an_integration_is_on_record(api: httpx.AsyncClient) -
     made = (await api.post("/v1/integrations", json=body)).json()["id"]
     url = f"/v1/integrations/{made}"
     await api.patch(url, json={"safeguard_percent": 5})
-    await api.put(f"{url}/token", json={"access_token": token})
+    await api.put(f"{url}/token", json={"access_token": f"{token}2"})
     assert (await api.delete(url)).status_code == 204
 
     told = [event for event in await events_of(api) if event["subject"] == made]

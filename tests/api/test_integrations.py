@@ -359,8 +359,8 @@ async def test_replace_the_token(api: httpx.AsyncClient, database: Database, wor
     active = rows.token(world.partner, partner_id=None, version=1)
     await rows.store(database, active)
     path = f"/v1/integrations/{world.ids['int']}/token"
-    for _ in range(2):
-        answer = await api.put(path, json={"access_token": TOKEN})
+    for version in (2, 3):
+        answer = await api.put(path, json={"access_token": f"{TOKEN}{version}"})
         assert answer.status_code == 202
         assert answer.json()["purpose"] == "integration"
         assert answer.json()["partner_id"] is None

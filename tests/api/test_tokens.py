@@ -81,7 +81,9 @@ async def test_parallel_handovers_get_versions_of_their_own(
 ) -> None:
     """Tokens that arrive at one moment do not share a version, to which they will be bound."""
     url = f"/v1/partners/{world.ids['ptn']}/token"
-    answers = await asyncio.gather(*(api.put(url, json={"access_token": TOKEN}) for _ in range(8)))
+    answers = await asyncio.gather(
+        *(api.put(url, json={"access_token": f"{TOKEN}{number}"}) for number in range(8))
+    )
     assert [answer.status_code for answer in answers] == [202] * 8
     async with database.reading() as session:
         versions = list(await session.scalars(select(Token.version).order_by(Token.version)))

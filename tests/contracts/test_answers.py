@@ -29,8 +29,9 @@ def contradictions(operation: Operation, answer: httpx.Response) -> list[str]:
     found = [
         f"{operation.name}: {status} lacks the header {name}"
         for name in response.get("headers", {})
-        # The allowance is told only where there is one.
-        if name.lower() not in answer.headers and not name.startswith("RateLimit")
+        # The allowance is told only where there is one, a replay only where it is one.
+        if name.lower() not in answer.headers
+        and not name.startswith(("RateLimit", "Idempotent-Replayed"))
     ]
     content = response.get("content")
     if content is None:

@@ -31,6 +31,7 @@ def test_no_token_is_found_anywhere(stack: Stack, caller: Caller) -> None:
         caller.connect_with(agency, sealed(caller, of_agency[kind]))
     caller.connect(client)
     caller.connect(client, caller.meta.token(client["meta_business_id"], "wrong_app"))
+    send_twice_with_keys(caller, client)
     refuse_every_wrong_body(caller, agency, integration)
     meet_trouble_at_meta(caller, partners)
     caller.check(integration)
@@ -97,6 +98,18 @@ def refuse_every_wrong_body(caller: Caller, partner: Json, integration: Json) ->
         assert caller.ask("GET", place).status_code in {200, 404, 422}
     for headers in ({"X-Request-Id": token}, {"Authorization": f"Bearer {token}"}):
         caller.ask("GET", "/v1/partners", headers=headers)
+
+
+def send_twice_with_keys(caller: Caller, partner: Json) -> None:
+    """Tokens in requests whose answers are kept, and one that a careless client takes for a key."""
+    for kind in ("good", "wrong_app"):
+        token = caller.meta.token(partner["meta_business_id"], kind)
+        for key in (token[:64], kind, kind):
+            path = f"/v1/partners/{partner['id']}/token-validations"
+            headers = {"Idempotency-Key": key, "If-None-Match": token}
+            answer = caller.ask("POST", path, json={"access_token": token}, headers=headers)
+            assert answer.status_code == 202
+    assert answer.headers["Idempotent-Replayed"] == "true"
 
 
 def meet_trouble_at_meta(caller: Caller, partners: dict[str, Json]) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import insert, select
 
 from partner_connector.clock import now
 from partner_connector.database import Database
-from partner_connector.models import SyncJob
+from partner_connector.models import IdempotencyKey, SyncJob
 from partner_connector.sweeper import Sweeper
 from partner_connector.sync_jobs.roll_up import rolled_up
 from partner_connector.workshop import Workshop
@@ -90,3 +91,18 @@ async def test_an_approval_at_the_last_moment_counts(
         assert not sweep.done()
     await sweep
     assert (await seen(database, job)).status == "running"
+
+
+async def test_answers_are_forgotten_after_their_time(
+    shop: Workshop, database: Database, workspace_id: UUID
+) -> None:
+    """Keys whose day is over are deleted, in as many turns as it takes, and no others."""
+    row = {"workspace_id": workspace_id, "operation": "cancelSyncJob", "fingerprint": "0" * 64}
+    over, to_come = now() - timedelta(seconds=1), now() + timedelta(minutes=1)
+    keys = [row | {"key": str(number), "expires_at": over} for number in range(1001)]
+    keys.append(row | {"key": "young", "expires_at": to_come})
+    async with database.writing() as session:
+        await session.execute(insert(IdempotencyKey), keys)
+    await asyncio.gather(*(Sweeper(shop).sweep_idempotency_keys() for _ in range(2)))
+    async with database.reading() as session:
+        assert list(await session.scalars(select(IdempotencyKey.key))) == ["young"]

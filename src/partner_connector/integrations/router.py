@@ -6,10 +6,12 @@ from fastapi import APIRouter, Response
 
 from partner_connector.audit.dependency import RecorderDep
 from partner_connector.audit.service import Recorder
+from partner_connector.conditional import IfMatchDep, KnownTagsDep, tell
 from partner_connector.dependencies import (
     ContextDep,
     IntegrationsReader,
     IntegrationsWriter,
+    OnceDep,
     PageDep,
     ReadSession,
     SyncsRunner,
@@ -28,11 +30,19 @@ from partner_connector.integrations.schemas import (
 )
 from partner_connector.models import Integration
 from partner_connector.sync_jobs import service as sync_jobs
-from partner_connector.sync_jobs.router import FINISHED_WHILE_WAITING, answer_with_job
+from partner_connector.sync_jobs.router import (
+    FINISHED_WHILE_WAITING,
+    accepted_job,
+    finished_job,
+)
 from partner_connector.sync_jobs.schemas import SyncJobCreate, SyncJobView
 from partner_connector.tokens import intake
 from partner_connector.tokens import service as tokens
-from partner_connector.tokens.router import COMPLETED_WHILE_WAITING, answer_with_validation
+from partner_connector.tokens.answers import (
+    COMPLETED_WHILE_WAITING,
+    accepted_proof,
+    completed_proof,
+)
 from partner_connector.tokens.schemas import TokenValidationView
 
 router = APIRouter(prefix="/v1/integrations", tags=["Integrations"])
@@ -53,45 +63,52 @@ async def create_integration(
     body: IntegrationCreate,
     _caller: IntegrationsWriter,
     audit: RecorderDep,
-    session: WriteSession,
+    once: OnceDep,
     context: ContextDep,
     response: Response,
 ) -> IntegrationView:
     """The token is proven by the worker right after; `health` tells what it found."""
     settings = context.settings
-    sealed = intake.sealed(body, context.keyring, require_sealed=settings.require_sealed_tokens)
-    integration = Integration(
-        workspace_id=audit.workspace_id,
-        name=body.name,
-        meta_business_id=body.meta_business_id,
-        app_id=settings.meta_app_id,
-        safeguard_percent=body.safeguard_percent,
-        schedule=body.schedule.model_dump(),
-        graph_version=settings.graph_version,
-    )
-    await IntegrationRepository(session, audit.workspace_id).add(integration)
-    told = body.model_dump(include={"name", "meta_business_id", "safeguard_percent", "schedule"})
-    await _record(session, audit, "integration.created", integration, told)
-    await tokens.submit(
-        session,
-        context.queue,
-        audit,
-        integration_id=integration.id,
-        partner_id=None,
-        sealed=sealed,
-        purpose="integration",
-    )
-    response.headers["Location"] = f"/v1/integrations/{encode('int', integration.id)}"
-    return integration_view(integration)
+    async with once.writing() as session:
+        sealed = intake.sealed(body, context.keyring, require_sealed=settings.require_sealed_tokens)
+        integration = Integration(
+            workspace_id=audit.workspace_id,
+            name=body.name,
+            meta_business_id=body.meta_business_id,
+            app_id=settings.meta_app_id,
+            safeguard_percent=body.safeguard_percent,
+            schedule=body.schedule.model_dump(),
+            graph_version=settings.graph_version,
+        )
+        await IntegrationRepository(session, audit.workspace_id).add(integration)
+        await _record(session, audit, "integration.created", integration, _told(body))
+        await tokens.submit(
+            session,
+            context.queue,
+            audit,
+            integration_id=integration.id,
+            partner_id=None,
+            sealed=sealed,
+            purpose="integration",
+        )
+        response.headers["Location"] = f"/v1/integrations/{encode('int', integration.id)}"
+        return once.remember(tell(response, integration_view(integration)))
+
+
+def _told(body: IntegrationCreate) -> dict[str, Any]:
+    return body.model_dump(include={"name", "meta_business_id", "safeguard_percent", "schedule"})
 
 
 @router.get("/{integration_id}", operation_id="getIntegration", summary="Get an integration")
 async def get_integration(
-    integration_id: IntegrationId, caller: IntegrationsReader, session: ReadSession
+    integration_id: IntegrationId,
+    caller: IntegrationsReader,
+    session: ReadSession,
+    known: KnownTagsDep,
 ) -> IntegrationView:
     """One integration and its health."""
     integration = await IntegrationRepository(session, caller.workspace_id).get(integration_id)
-    return integration_view(integration)
+    return known.answer(integration_view(integration))
 
 
 @router.patch(
@@ -103,10 +120,13 @@ async def update_integration(
     _caller: IntegrationsWriter,
     audit: RecorderDep,
     session: WriteSession,
+    only: IfMatchDep,
+    response: Response,
 ) -> IntegrationView:
     """Name, safeguard and schedule. After a pause checks go on at the next regular time."""
     integrations = IntegrationRepository(session, audit.workspace_id)
     integration = await integrations.get(integration_id, lock=True)
+    only.require(integration_view(integration))
     if body.schedule is not None and body.schedule.model_dump() != integration.schedule:
         # The worker plans it anew, and does not make up for what was missed in a pause.
         integration.next_check_at = None
@@ -115,7 +135,7 @@ async def update_integration(
         setattr(integration, name, value)
     await session.flush()
     await _record(session, audit, "integration.updated", integration, changes)
-    return integration_view(integration)
+    return tell(response, integration_view(integration))
 
 
 @router.delete(
@@ -129,10 +149,12 @@ async def delete_integration(
     _caller: IntegrationsWriter,
     audit: RecorderDep,
     session: WriteSession,
+    only: IfMatchDep,
 ) -> Response:
     """Removes its partners, users and sealed tokens from here. Changes nothing in Meta."""
     integrations = IntegrationRepository(session, audit.workspace_id)
     integration = await integrations.get(integration_id, lock=True)
+    only.require(integration_view(integration))
     told = {"name": integration.name, "meta_business_id": integration.meta_business_id}
     await integrations.remove(integration)
     await _record(session, audit, "integration.deleted", integration, told)
@@ -162,17 +184,22 @@ async def replace_integration_token(
     body: IntegrationTokenReplace,
     _caller: IntegrationsWriter,
     audit: RecorderDep,
+    once: OnceDep,
+    only: IfMatchDep,
     context: ContextDep,
     response: Response,
     wait: WaitSeconds,
 ) -> TokenValidationView:
-    """The new token is proven first; the old one stays active until then."""
-    settings = context.settings
-    sealed = intake.sealed(body, context.keyring, require_sealed=settings.require_sealed_tokens)
-    async with context.database.writing() as session:
+    """The new token is proven first; the old one stays active until then. Of the token itself
+    nothing can be read: `If-Match` takes the integration's tag.
+    """
+    require_sealed = context.settings.require_sealed_tokens
+    async with once.writing() as session:
+        sealed = intake.sealed(body, context.keyring, require_sealed=require_sealed)
         integrations = IntegrationRepository(session, audit.workspace_id)
         integration = await integrations.get(integration_id, lock=True)
-        submitted = await tokens.submit(
+        only.require(integration_view(integration))
+        submitted = await tokens.join_or_submit(
             session,
             context.queue,
             audit,
@@ -181,7 +208,10 @@ async def replace_integration_token(
             sealed=sealed,
             purpose="integration",
         )
-    return await answer_with_validation(context, response, submitted, wait)
+        accepted = once.remember(accepted_proof(response, submitted), held_for=wait)
+    if not wait:
+        return accepted
+    return await once.conclude(await completed_proof(context, response, submitted, wait))
 
 
 @router.post(
@@ -195,6 +225,7 @@ async def replace_integration_token(
 async def start_integration_sync_job(
     integration_id: IntegrationId,
     caller: SyncsRunner,
+    once: OnceDep,
     context: ContextDep,
     response: Response,
     wait: WaitSeconds,
@@ -203,9 +234,12 @@ async def start_integration_sync_job(
     """Lists the partners from Meta and checks each connected one. While such a check is
     unfinished, asking again answers that one.
     """
-    async with context.database.writing() as session:
+    async with once.writing() as session:
         integration = await IntegrationRepository(session, caller.workspace_id).get(integration_id)
         job = await sync_jobs.request_integration_sync(
             session, context.queue, integration, trigger="api"
         )
-    return await answer_with_job(context, response, job, wait)
+        accepted = once.remember(accepted_job(response, job), held_for=wait)
+    if not wait:
+        return accepted
+    return await once.conclude(await finished_job(context, response, job, wait))

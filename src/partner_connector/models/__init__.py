@@ -8,6 +8,7 @@ from partner_connector.models.capability import Capability
 from partner_connector.models.change import Change, ChangeFeed, PlannedChange
 from partner_connector.models.executor import Executor
 from partner_connector.models.graph_budget import GraphBudget
+from partner_connector.models.idempotency_key import IdempotencyKey
 from partner_connector.models.integration import Integration
 from partner_connector.models.partner import Partner
 from partner_connector.models.partner_user import Grant, PartnerUser
@@ -31,6 +32,7 @@ __all__ = [
     "Executor",
     "Grant",
     "GraphBudget",
+    "IdempotencyKey",
     "Integration",
     "Partner",
     "PartnerUser",

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query
 
 from partner_connector.changes.repository import ChangeRepository
 from partner_connector.changes.schemas import ChangeView
+from partner_connector.conditional import KnownTagsDep
 from partner_connector.dependencies import PageDep, ReadSession, UsersReader
 from partner_connector.ids import AssetId, IntegrationId, PartnerId, PartnerUserId
 from partner_connector.models import Asset, Change, Grant, PartnerUser
@@ -80,7 +81,10 @@ async def list_partner_users(
 
 @router.get("/{partner_user_id}", operation_id="getPartnerUser", summary="Get a partner user")
 async def get_partner_user(
-    partner_user_id: PartnerUserId, caller: UsersReader, session: ReadSession
+    partner_user_id: PartnerUserId,
+    caller: UsersReader,
+    session: ReadSession,
+    known: KnownTagsDep,
 ) -> PartnerUserView:
     """One partner user with every grant, and what changed about it lately."""
     users = PartnerUserRepository(session, caller.workspace_id)
@@ -88,8 +92,8 @@ async def get_partner_user(
     grants = await users.grants_of([row.id])
     changes = ChangeRepository(session, caller.workspace_id)
     history = await changes.latest_of_user(row.id, limit=HISTORY_LENGTH)
-    return partner_user_view(
-        row, holds_our_token=ours, grants=grants.get(row.id, []), history=history
+    return known.answer(
+        partner_user_view(row, holds_our_token=ours, grants=grants.get(row.id, []), history=history)
     )
 
 

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 
+from partner_connector.conditional import KnownTagsDep
 from partner_connector.dependencies import ContextDep, PageDep, PartnersReader, ReadSession
 from partner_connector.ids import IntegrationId, PartnerId
 from partner_connector.models import Partner
@@ -73,12 +74,16 @@ async def list_partners(
 
 @router.get("/{partner_id}", operation_id="getPartner", summary="Get a partner")
 async def get_partner(
-    partner_id: PartnerId, caller: PartnersReader, session: ReadSession, context: ContextDep
+    partner_id: PartnerId,
+    caller: PartnersReader,
+    session: ReadSession,
+    context: ContextDep,
+    known: KnownTagsDep,
 ) -> PartnerView:
     """One partner, with its onboarding status."""
     partners = PartnerRepository(session, caller.workspace_id)
     partner, standing = await partners.get_with_standing(partner_id)
-    return partner_view(partner, standing, context.settings)
+    return known.answer(partner_view(partner, standing, context.settings))
 
 
 @router.get(
@@ -87,18 +92,23 @@ async def get_partner(
     summary="Get a partner's onboarding checklist",
 )
 async def get_partner_onboarding(
-    partner_id: PartnerId, caller: PartnersReader, session: ReadSession, context: ContextDep
+    partner_id: PartnerId,
+    caller: PartnersReader,
+    session: ReadSession,
+    context: ContextDep,
+    known: KnownTagsDep,
 ) -> PartnerOnboarding:
     """Step by step: done or not, what was seen, and what to do next."""
     partners = PartnerRepository(session, caller.workspace_id)
     partner, standing = await partners.get_with_standing(partner_id)
     newest = await partners.telling_validation(partner.id)
-    return PartnerOnboarding(
+    checklist = PartnerOnboarding(
         partner_id=partner.id,
         onboarding_status=standing.status,
         onboarding_status_label=context.settings.onboarding_label(standing.status),
         steps=onboarding.steps(partner, standing, newest, app_id=context.settings.meta_app_id),
     )
+    return known.answer(checklist)
 
 
 @router.get(

@@ -17,10 +17,14 @@ SEALED_BOX_OVERHEAD = 48
 
 @dataclass(frozen=True, slots=True)
 class SealedToken:
-    """A token as it arrives in the database: a sealed box and the id of the key that opens it."""
+    """A token as it arrives in the database: a sealed box and the id of the key that opens it.
+
+    The fingerprint is known only of one that arrived in clear: no two boxes of a token are alike.
+    """
 
     key_id: str
     box: bytes
+    fingerprint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ class PublicKeyring:
         """Seal a token under the current key. From here on only a worker can read it."""
         current = self.current
         box = SealedBox(PublicKey(base64.b64decode(current.public_key)))
-        return SealedToken(current.key_id, box.encrypt(token.encode()))
+        return SealedToken(current.key_id, box.encrypt(token.encode()), self.fingerprint(token))
 
     def accepts(self, key_id: str) -> bool:
         """Whether a client may have sealed with this key."""

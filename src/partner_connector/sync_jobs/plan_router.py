@@ -4,14 +4,15 @@ from fastapi import APIRouter, Response
 
 from partner_connector.audit.dependency import RecorderDep
 from partner_connector.clock import now
+from partner_connector.conditional import tell
 from partner_connector.dependencies import (
     ContextDep,
+    OnceDep,
     PageDep,
     ReadSession,
     SyncsApprover,
     SyncsReader,
     WaitSeconds,
-    WriteSession,
 )
 from partner_connector.ids import SyncJobId
 from partner_connector.sync_jobs import plans
@@ -21,7 +22,11 @@ from partner_connector.sync_jobs.plan_schemas import (
     sync_plan_view,
 )
 from partner_connector.sync_jobs.repository import SyncJobRepository
-from partner_connector.sync_jobs.router import FINISHED_WHILE_WAITING, answer_with_job
+from partner_connector.sync_jobs.router import (
+    FINISHED_WHILE_WAITING,
+    accepted_job,
+    finished_job,
+)
 from partner_connector.sync_jobs.schemas import SyncJobView, sync_job_view
 
 router = APIRouter(prefix="/v1/sync-jobs/{job_id}/plan", tags=["Sync jobs"])
@@ -50,6 +55,7 @@ async def approve_sync_plan(
     job_id: SyncJobId,
     _caller: SyncsApprover,
     audit: RecorderDep,
+    once: OnceDep,
     context: ContextDep,
     response: Response,
     wait: WaitSeconds,
@@ -58,10 +64,13 @@ async def approve_sync_plan(
     """The job goes on and carries the plan out, if it is still the same plan by then; else it
     halts again with the new one.
     """
-    async with context.database.writing() as session:
-        digest = body.digest if body else None
+    digest = body.digest if body else None
+    async with once.writing() as session:
         job = await plans.approve(session, context.queue, audit, job_id, digest)
-    return await answer_with_job(context, response, job, wait)
+        accepted = once.remember(accepted_job(response, job), held_for=wait)
+    if not wait:
+        return accepted
+    return await once.conclude(await finished_job(context, response, job, wait))
 
 
 @router.post("/reject", operation_id="rejectSyncPlan", summary="Reject the plan of a halted job")
@@ -69,9 +78,12 @@ async def reject_sync_plan(
     job_id: SyncJobId,
     _caller: SyncsApprover,
     audit: RecorderDep,
-    session: WriteSession,
+    once: OnceDep,
+    response: Response,
     body: SyncPlanDecision | None = None,
 ) -> SyncJobView:
     """The job is cancelled and nothing of its plan is applied."""
     digest = body.digest if body else None
-    return sync_job_view(await plans.reject(session, audit, job_id, digest))
+    async with once.writing() as session:
+        job = await plans.reject(session, audit, job_id, digest)
+        return once.remember(tell(response, sync_job_view(job)))

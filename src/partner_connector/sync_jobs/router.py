@@ -7,15 +7,16 @@ from fastapi import APIRouter, Query, Response
 
 from partner_connector import waiting
 from partner_connector.audit.dependency import RecorderDep
+from partner_connector.conditional import KnownTagsDep, tell
 from partner_connector.context import ApiContext
 from partner_connector.dependencies import (
     ContextDep,
+    OnceDep,
     PageDep,
     ReadSession,
     SyncsReader,
     SyncsRunner,
     WaitSeconds,
-    WriteSession,
 )
 from partner_connector.ids import PartnerId, SyncJobId, encode
 from partner_connector.models import SyncJob
@@ -53,6 +54,7 @@ FINISHED_WHILE_WAITING: dict[int | str, dict[str, Any]] = {
 async def start_partner_sync_job(
     partner_id: PartnerId,
     caller: SyncsRunner,
+    once: OnceDep,
     context: ContextDep,
     response: Response,
     wait: WaitSeconds,
@@ -61,19 +63,28 @@ async def start_partner_sync_job(
     """Imports the partner's users with access to shared assets. While a check of this partner is
     unfinished, asking again answers that one.
     """
-    async with context.database.writing() as session:
+    async with once.writing() as session:
         partners = PartnerRepository(session, caller.workspace_id)
         partner, standing = await partners.get_with_standing(partner_id)
         if standing.status == "pending_onboarding":
             raise service.PartnerNotConnected
         job = await service.request_partner_sync(session, context.queue, partner, trigger="api")
-    return await answer_with_job(context, response, job, wait)
+        accepted = once.remember(accepted_job(response, job), held_for=wait)
+    if not wait:
+        return accepted
+    return await once.conclude(await finished_job(context, response, job, wait))
 
 
-async def answer_with_job(
+def accepted_job(response: Response, job: SyncJob) -> SyncJobView:
+    """The job as it was made or joined."""
+    waiting.accepted(response, location=job_location(job.id))
+    return sync_job_view(job)
+
+
+async def finished_job(
     context: ApiContext, response: Response, job: SyncJob, wait: int
 ) -> SyncJobView:
-    """The job as it is now, or once it is finished where the client prefers to wait."""
+    """The job once it is finished, or as it is when the client has waited long enough."""
 
     async def read() -> SyncJob:
         async with context.database.reading() as session:
@@ -82,10 +93,8 @@ async def answer_with_job(
     def is_at_rest(row: SyncJob) -> bool:
         return _has_ended(row) or _waits_for_an_answer(row)
 
-    current = await waiting.until(is_at_rest, read, wait, context.draining)
-    waiting.accepted(
-        response, location=job_location(current.id), is_final=_has_ended(current), waited=wait
-    )
+    current = await waiting.until(job, is_at_rest, read, wait, context.draining)
+    waiting.held(response, waited=wait, is_final=_has_ended(current))
     return sync_job_view(current)
 
 
@@ -133,19 +142,27 @@ async def list_sync_jobs(
 
 
 @router.get("/sync-jobs/{job_id}", operation_id="getSyncJob", summary="Get a sync job")
-async def get_sync_job(job_id: SyncJobId, caller: SyncsReader, session: ReadSession) -> SyncJobView:
+async def get_sync_job(
+    job_id: SyncJobId, caller: SyncsReader, session: ReadSession, known: KnownTagsDep
+) -> SyncJobView:
     """Status, progress, counts and, where it did not complete, why."""
     job = await SyncJobRepository(session, caller.workspace_id).get(job_id)
-    return sync_job_view(job)
+    return known.answer(sync_job_view(job))
 
 
 @router.post(
     "/sync-jobs/{job_id}/cancel", operation_id="cancelSyncJob", summary="Cancel a sync job"
 )
 async def cancel_sync_job(
-    job_id: SyncJobId, _caller: SyncsRunner, audit: RecorderDep, session: WriteSession
+    job_id: SyncJobId,
+    _caller: SyncsRunner,
+    audit: RecorderDep,
+    once: OnceDep,
+    response: Response,
 ) -> SyncJobView:
     """Takes effect at once: what was read is not applied. With a check of all partners those that
     are not done yet are cancelled; what has been applied stays. Cancelling again changes nothing.
     """
-    return sync_job_view(await cancel(session, audit, job_id))
+    async with once.writing() as session:
+        job = await cancel(session, audit, job_id)
+        return once.remember(tell(response, sync_job_view(job)))

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 import structlog
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from partner_connector import auth
@@ -11,10 +11,11 @@ from partner_connector.audit.chain import PURPOSE
 from partner_connector.audit.service import Recorder
 from partner_connector.context import ApiContext
 from partner_connector.dependencies import ContextDep, RequestId
+from partner_connector.idempotency import GivenKey, Once
+from partner_connector.ids import encode
 from partner_connector.models import TokenRequest
 from partner_connector.token_requests.problems import CodeNotAccepted
 from partner_connector.token_requests.repository import by_code_id
-from partner_connector.token_requests.service import require_alive
 
 _bearer = HTTPBearer(
     auto_error=False,
@@ -33,7 +34,7 @@ async def authenticate(
     """The request that the code is for.
 
     Raises `CodeNotAccepted`, alike for every code that never was, or `RateLimited` where an address
-    tries many; `TokenRequestEnded` for whoever knows the code of one that is over.
+    tries many. The request may have ended: whoever lost an answer is still given it.
     """
     token_request = await _known(credentials.credentials if credentials else "", context)
     if token_request is None:
@@ -44,7 +45,6 @@ async def authenticate(
         workspace_id=str(token_request.workspace_id), token_request_id=str(token_request.id)
     )
     request.state.allowance = await context.rate_limiter.spend(str(token_request.id))
-    require_alive(token_request)
     return token_request
 
 
@@ -73,4 +73,13 @@ def recorder(holder: Holder, request_id: RequestId, context: ContextDep) -> Reco
     return Recorder(holder.workspace_id, "token_request", request_id, key)
 
 
+def once(
+    request: Request, response: Response, context: ContextDep, holder: Holder, key: GivenKey = None
+) -> Once:
+    """The effect of this request, which a key makes happen once under this code."""
+    of = encode("trq", holder.id)
+    return Once(context, request, response, workspace_id=holder.workspace_id, key=key, of=of)
+
+
+HolderOnce = Annotated[Once, Depends(once)]
 HolderRecorder = Annotated[Recorder, Depends(recorder)]

@@ -2,14 +2,19 @@
 
 from fastapi import APIRouter, Response
 
-from partner_connector.dependencies import ContextDep, ReadSession, WaitSeconds, WriteSession
+from partner_connector.conditional import KnownTagsDep, tell
+from partner_connector.dependencies import ContextDep, ReadSession, WaitSeconds
 from partner_connector.token_requests import service
-from partner_connector.token_requests.holder import Holder, HolderRecorder
+from partner_connector.token_requests.holder import Holder, HolderOnce, HolderRecorder
 from partner_connector.token_requests.partner_schemas import CurrentTokenRequest
 from partner_connector.token_requests.repository import TokenRequestRepository
 from partner_connector.token_requests.sight import sight, without_others
 from partner_connector.tokens import intake
-from partner_connector.tokens.router import COMPLETED_WHILE_WAITING, answer_with_validation
+from partner_connector.tokens.answers import (
+    COMPLETED_WHILE_WAITING,
+    accepted_proof,
+    completed_proof,
+)
 from partner_connector.tokens.schemas import TokenConnect, TokenValidationView
 
 PATH = "/v1/token-requests/current"
@@ -19,22 +24,28 @@ router = APIRouter(prefix=PATH, tags=["Hand-over"])
 
 @router.get("", operation_id="getCurrentTokenRequest", summary="See what is asked for")
 async def get_current_token_request(
-    holder: Holder, session: ReadSession, context: ContextDep
+    holder: Holder, session: ReadSession, context: ContextDep, known: KnownTagsDep
 ) -> CurrentTokenRequest:
     """The guide, the checklist, the key to seal for, and what the checks said of the last token.
     Asking changes nothing: a preview or a scanner may ask any number of times.
     """
+    service.require_alive(holder)
     token_requests = TokenRequestRepository(session, holder.workspace_id)
-    return await sight(session, context, await token_requests.get(holder.id))
+    return known.answer(await sight(session, context, await token_requests.get(holder.id)))
 
 
 @router.post("/open", operation_id="openCurrentTokenRequest", summary="Say that a person is here")
 async def open_current_token_request(
-    holder: Holder, audit: HolderRecorder, session: WriteSession, context: ContextDep
+    holder: Holder,
+    audit: HolderRecorder,
+    once: HolderOnce,
+    context: ContextDep,
+    response: Response,
 ) -> CurrentTokenRequest:
     """Records that a person opened the link, for those who wait. The first time is kept."""
-    opened = await service.note_opened(session, audit, holder.id)
-    return await sight(session, context, opened)
+    async with once.writing() as session:
+        opened = await service.note_opened(session, audit, holder.id)
+        return once.remember(tell(response, await sight(session, context, opened)))
 
 
 @router.put(
@@ -48,6 +59,7 @@ async def hand_over_token(
     body: TokenConnect,
     holder: Holder,
     audit: HolderRecorder,
+    once: HolderOnce,
     context: ContextDep,
     response: Response,
     wait: WaitSeconds,
@@ -55,11 +67,14 @@ async def hand_over_token(
     """The token is proven first. With a connectable verdict the partner is connected and the link
     has done its work; else each check says what to do, and the next token can be handed over.
     """
-    settings = context.settings
-    sealed = intake.sealed(body, context.keyring, require_sealed=settings.require_sealed_tokens)
-    async with context.database.writing() as session:
+    require_sealed = context.settings.require_sealed_tokens
+    async with once.writing() as session:
+        sealed = intake.sealed(body, context.keyring, require_sealed=require_sealed)
         submitted = await service.hand_over(session, context.queue, audit, holder, sealed)
-    proof = await answer_with_validation(context, response, submitted, wait)
-    # Where the holder of a code can watch it: the proof's own address needs an API key.
-    response.headers["Location"] = PATH
-    return without_others(proof)
+        # Where the holder of a code can watch it: the proof's own address needs an API key.
+        accepted = accepted_proof(response, submitted, location=PATH)
+        once.remember(accepted, held_for=wait)
+    if not wait:
+        return accepted
+    completed = await completed_proof(context, response, submitted, wait)
+    return await once.conclude(without_others(completed))

@@ -6,8 +6,10 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from partner_connector.audit.dependency import RecorderDep
+from partner_connector.conditional import IfMatchDep, KnownTagsDep
 from partner_connector.dependencies import (
     ContextDep,
+    OnceDep,
     PageDep,
     ReadSession,
     TokensWriter,
@@ -54,7 +56,7 @@ async def create_token_request(
     body: TokenRequestCreate,
     _caller: TokensWriter,
     audit: RecorderDep,
-    session: WriteSession,
+    once: OnceDep,
     context: ContextDep,
     request: Request,
     response: Response,
@@ -62,18 +64,21 @@ async def create_token_request(
     """The answer shows the link once. By it the partner's admin hands the token over, so that
     neither you nor a mailbox ever has it.
     """
-    partner = await PartnerRepository(session, audit.workspace_id).get(partner_id)
-    token_request, code = await service.create(
-        session,
-        audit,
-        partner,
-        lifetime=timedelta(seconds=body.expires_in_seconds),
-        note=body.note,
-        pepper=context.request_code_pepper,
-    )
-    response.headers["Location"] = f"/v1/token-requests/{encode('trq', token_request.id)}"
     base = context.settings.public_url or str(request.base_url).rstrip("/")
-    return TokenRequestCreated(**_members(token_request), code=code, url=f"{base}/connect#{code}")
+    async with once.writing() as session:
+        partner = await PartnerRepository(session, audit.workspace_id).get(partner_id)
+        token_request, code = await service.create(
+            session,
+            audit,
+            partner,
+            lifetime=timedelta(seconds=body.expires_in_seconds),
+            note=body.note,
+            pepper=context.request_code_pepper,
+        )
+        response.headers["Location"] = f"/v1/token-requests/{encode('trq', token_request.id)}"
+        members = _members(token_request)
+        url = f"{base}/connect#{code}"
+        return once.remember(TokenRequestCreated(**members, code=code, url=url))
 
 
 @router.get(
@@ -82,11 +87,14 @@ async def create_token_request(
     summary="Get a token request",
 )
 async def get_token_request(
-    token_request_id: TokenRequestId, caller: TokensWriter, session: ReadSession
+    token_request_id: TokenRequestId,
+    caller: TokensWriter,
+    session: ReadSession,
+    known: KnownTagsDep,
 ) -> TokenRequestView:
     """How far the partner is with it."""
     token_requests = TokenRequestRepository(session, caller.workspace_id)
-    return _view(await token_requests.get(token_request_id))
+    return known.answer(_view(await token_requests.get(token_request_id)))
 
 
 @router.delete(
@@ -100,11 +108,14 @@ async def revoke_token_request(
     _caller: TokensWriter,
     audit: RecorderDep,
     session: WriteSession,
+    only: IfMatchDep,
 ) -> Response:
     """Its code is refused from now on, and a token that is still being checked is not connected.
     One that has ended stays as it ended.
     """
-    await service.revoke(session, audit, token_request_id)
+    token_request = await service.lock(session, audit, token_request_id)
+    only.require(_view(token_request))
+    await service.revoke(session, audit, token_request)
     return Response(status_code=204)
 
 

@@ -73,15 +73,19 @@ async def create(
     return token_request, minted.secret
 
 
-async def revoke(session: AsyncSession, audit: Recorder, token_request_id: uuid.UUID) -> None:
-    """End a request, and withdraw its token if that is still being proven.
-
-    One that has ended stays as it ended. Raises `NotFound`.
-    """
+async def lock(session: AsyncSession, audit: Recorder, token_request_id: uuid.UUID) -> TokenRequest:
+    """The request for one who may change it, after its partner. Raises `NotFound`."""
     token_requests = TokenRequestRepository(session, audit.workspace_id)
     known = await token_requests.get(token_request_id)
     await PartnerRepository(session, audit.workspace_id).get_for_update(known.partner_id)
-    token_request = await token_requests.get_for_update(token_request_id)
+    return await token_requests.get_for_update(token_request_id)
+
+
+async def revoke(session: AsyncSession, audit: Recorder, token_request: TokenRequest) -> None:
+    """End a locked request, and withdraw its token if that is still being proven.
+
+    One that has ended stays as it ended.
+    """
     if has_ended(token_request):
         return
     if token_request.state == "submitted" and token_request.validation_id is not None:

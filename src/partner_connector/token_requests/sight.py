@@ -11,8 +11,8 @@ from partner_connector.token_requests.guide import guide
 from partner_connector.token_requests.partner_schemas import AskedPartner, CurrentTokenRequest
 from partner_connector.token_requests.service import state_of
 from partner_connector.tokens.repository import TokenRepository
-from partner_connector.tokens.router import key_view
 from partner_connector.tokens.schemas import TokenValidationView
+from partner_connector.tokens.sealing_router import key_view
 
 
 async def sight(

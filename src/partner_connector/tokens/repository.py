@@ -6,7 +6,13 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.errors import found
-from partner_connector.models import Capability, Partner, Token, TokenValidation
+from partner_connector.models import (
+    Capability,
+    Partner,
+    Token,
+    TokenRequest,
+    TokenValidation,
+)
 from partner_connector.sealing.public import SealedToken
 
 
@@ -31,6 +37,7 @@ class TokenRepository:
             version=(newest or 0) + 1,
             sealed=sealed.box,
             key_id=sealed.key_id,
+            fingerprint=sealed.fingerprint,
         )
         self.session.add(token)
         await self.session.flush()
@@ -48,6 +55,32 @@ class TokenRepository:
         self.session.add(validation)
         await self.session.flush()
         return validation
+
+    async def under_proof(
+        self,
+        *,
+        integration_id: uuid.UUID,
+        partner_id: uuid.UUID | None,
+        sealed: SealedToken,
+        purpose: str,
+    ) -> TokenValidation | None:
+        """The proof of this very token for this purpose that goes on, if there is one.
+
+        One that came by a token request is that request's own: whoever revokes it ends it.
+        """
+        same = Token.sealed == sealed.box
+        if sealed.fingerprint is not None:
+            same = Token.fingerprint == sealed.fingerprint
+        query = (
+            select(TokenValidation)
+            .join(Token, Token.id == TokenValidation.token_id)
+            .outerjoin(TokenRequest, TokenRequest.validation_id == TokenValidation.id)
+            .where(*self._of(integration_id, partner_id), Token.state == "candidate", same)
+            .where(TokenValidation.purpose == purpose, TokenValidation.status != "completed")
+            .where(TokenRequest.id.is_(None))
+            .limit(1)
+        )
+        return await self.session.scalar(query)
 
     async def get(self, token_id: uuid.UUID) -> Token:
         """One token. Raises `NotFound`."""

@@ -1,17 +1,16 @@
-"""Connecting a partner: dry runs, the token itself, and the keys to seal it for."""
+"""Connecting a partner: dry runs, and the token itself."""
 
-import uuid
 from typing import Any
 
 from fastapi import APIRouter, Response
 
-from partner_connector import waiting
 from partner_connector.audit.dependency import RecorderDep
 from partner_connector.audit.service import Recorder
+from partner_connector.conditional import IfMatchDep, IfMatchOrNoneDep, KnownTagsDep, tell
 from partner_connector.context import ApiContext
 from partner_connector.dependencies import (
-    AnyCaller,
     ContextDep,
+    OnceDep,
     PartnersReader,
     ReadSession,
     SyncsApprover,
@@ -19,13 +18,16 @@ from partner_connector.dependencies import (
     WaitSeconds,
     WriteSession,
 )
-from partner_connector.ids import PartnerId, ValidationId, encode
-from partner_connector.models import Capability, Token, TokenValidation
+from partner_connector.ids import PartnerId, ValidationId
+from partner_connector.models import Capability, Partner, Token, TokenValidation
 from partner_connector.partners.repository import PartnerRepository
-from partner_connector.sealing.keyring import ALGORITHM
-from partner_connector.sealing.public import SealingKey
 from partner_connector.sync_jobs.repository import SyncJobRepository
 from partner_connector.tokens import intake, service
+from partner_connector.tokens.answers import (
+    COMPLETED_WHILE_WAITING,
+    accepted_proof,
+    completed_proof,
+)
 from partner_connector.tokens.narrowing import accept
 from partner_connector.tokens.repository import TokenRepository
 from partner_connector.tokens.schemas import (
@@ -33,18 +35,12 @@ from partner_connector.tokens.schemas import (
     PartnerDisconnected,
     PartnerTokenView,
     ResidualAccess,
-    SealingKeyList,
-    SealingKeyView,
     SystemUserView,
     TokenConnect,
     TokenValidationView,
 )
 
 router = APIRouter(prefix="/v1", tags=["Tokens"])
-
-COMPLETED_WHILE_WAITING: dict[int | str, dict[str, Any]] = {
-    200: {"model": TokenValidationView, "description": "Completed while waiting."}
-}
 
 
 @router.post(
@@ -59,12 +55,19 @@ async def validate_partner_token(
     body: TokenConnect,
     _caller: TokensWriter,
     audit: RecorderDep,
+    once: OnceDep,
     context: ContextDep,
     response: Response,
     wait: WaitSeconds,
 ) -> TokenValidationView:
     """Every check that connecting would make, and nothing is connected."""
-    return await _submit(partner_id, body, audit, context, response, wait, "dry_run")
+    async with once.writing() as session:
+        partner = await PartnerRepository(session, audit.workspace_id).get_for_update(partner_id)
+        submitted = await _submit(session, context, audit, partner, body, "dry_run")
+        accepted = once.remember(accepted_proof(response, submitted), held_for=wait)
+    if not wait:
+        return accepted
+    return await once.conclude(await completed_proof(context, response, submitted, wait))
 
 
 @router.put(
@@ -79,68 +82,51 @@ async def put_partner_token(
     body: TokenConnect,
     _caller: TokensWriter,
     audit: RecorderDep,
+    once: OnceDep,
+    only: IfMatchOrNoneDep,
     context: ContextDep,
     response: Response,
     wait: WaitSeconds,
 ) -> TokenValidationView:
     """The token is proven first. It is active once the validation is `completed` with a
     connectable verdict; a token that it replaces stays active until then. The first check for
-    updates starts by itself.
+    updates starts by itself. `If-None-Match: *` connects only a partner that is not connected.
     """
-    return await _submit(partner_id, body, audit, context, response, wait, "connect")
+    async with once.writing() as session:
+        partner = await PartnerRepository(session, audit.workspace_id).get_for_update(partner_id)
+        if only:
+            only.require(await _token_view_if_any(session, partner))
+        submitted = await _submit(session, context, audit, partner, body, "connect")
+        accepted = once.remember(accepted_proof(response, submitted), held_for=wait)
+    if not wait:
+        return accepted
+    return await once.conclude(await completed_proof(context, response, submitted, wait))
 
 
 async def _submit(
-    partner_id: uuid.UUID,
-    body: TokenConnect,
-    audit: Recorder,
+    session: WriteSession,
     context: ApiContext,
-    response: Response,
-    wait: int,
+    audit: Recorder,
+    partner: Partner,
+    body: TokenConnect,
     purpose: str,
-) -> TokenValidationView:
-    settings = context.settings
-    sealed = intake.sealed(body, context.keyring, require_sealed=settings.require_sealed_tokens)
-    async with context.database.writing() as session:
-        partner = await PartnerRepository(session, audit.workspace_id).get_for_update(partner_id)
-        submitted = await service.submit(
-            session,
-            context.queue,
-            audit,
-            integration_id=partner.integration_id,
-            partner_id=partner.id,
-            sealed=sealed,
-            purpose=purpose,
-        )
-    return await answer_with_validation(context, response, submitted, wait)
-
-
-async def answer_with_validation(
-    context: ApiContext, response: Response, submitted: TokenValidation, wait: int
-) -> TokenValidationView:
-    """The proof as it is now, or once it is completed where the client prefers to wait."""
-
-    async def read() -> TokenValidation:
-        async with context.database.reading() as session:
-            tokens = TokenRepository(session, submitted.workspace_id)
-            return await tokens.get_validation(submitted.id)
-
-    def is_final(row: TokenValidation) -> bool:
-        return row.status == "completed"
-
-    validation = await waiting.until(is_final, read, wait, context.draining)
-    waiting.accepted(
-        response,
-        location=validation_location(validation.id),
-        is_final=is_final(validation),
-        waited=wait,
+) -> TokenValidation:
+    require_sealed = context.settings.require_sealed_tokens
+    return await service.join_or_submit(
+        session,
+        context.queue,
+        audit,
+        integration_id=partner.integration_id,
+        partner_id=partner.id,
+        sealed=intake.sealed(body, context.keyring, require_sealed=require_sealed),
+        purpose=purpose,
     )
-    return TokenValidationView.model_validate(validation)
 
 
-def validation_location(validation_id: uuid.UUID) -> str:
-    """Where a proof can be watched."""
-    return f"/v1/token-validations/{encode('val', validation_id)}"
+async def _token_view_if_any(session: WriteSession, partner: Partner) -> PartnerTokenView | None:
+    tokens = TokenRepository(session, partner.workspace_id)
+    token = await tokens.active(partner.integration_id, partner.id)
+    return None if token is None else token_view(token, await tokens.capability(partner.id))
 
 
 @router.get(
@@ -149,11 +135,14 @@ def validation_location(validation_id: uuid.UUID) -> str:
     summary="Get a token validation",
 )
 async def get_token_validation(
-    validation_id: ValidationId, caller: TokensWriter, session: ReadSession
+    validation_id: ValidationId,
+    caller: TokensWriter,
+    session: ReadSession,
+    known: KnownTagsDep,
 ) -> TokenValidationView:
     """The verdict, and each check with what to do about it."""
     validation = await TokenRepository(session, caller.workspace_id).get_validation(validation_id)
-    return TokenValidationView.model_validate(validation)
+    return known.answer(TokenValidationView.model_validate(validation))
 
 
 @router.get(
@@ -162,13 +151,13 @@ async def get_token_validation(
     summary="Get facts about a partner's token",
 )
 async def get_partner_token(
-    partner_id: PartnerId, caller: PartnersReader, session: ReadSession
+    partner_id: PartnerId, caller: PartnersReader, session: ReadSession, known: KnownTagsDep
 ) -> PartnerTokenView:
     """Facts only. No operation returns a token or a part of one."""
     partner = await PartnerRepository(session, caller.workspace_id).get(partner_id)
     tokens = TokenRepository(session, caller.workspace_id)
     token = await service.require_active(tokens, partner)
-    return token_view(token, await tokens.capability(partner.id))
+    return known.answer(token_view(token, await tokens.capability(partner.id)))
 
 
 def token_view(token: Token, capability: Capability | None) -> PartnerTokenView:
@@ -192,19 +181,21 @@ def token_view(token: Token, capability: Capability | None) -> PartnerTokenView:
 async def accept_token_capabilities(
     partner_id: PartnerId,
     caller: SyncsApprover,
-    session: WriteSession,
+    once: OnceDep,
     audit: RecorderDep,
+    response: Response,
     body: CapabilityAcceptance | None = None,
 ) -> PartnerTokenView:
     """For a narrowing that is meant: from now on what the token sees is taken for all there is, and
     people whom it does not see are removed again.
     """
-    partner = await PartnerRepository(session, caller.workspace_id).get(partner_id)
-    tokens = TokenRepository(session, caller.workspace_id)
-    token = await service.require_active(tokens, partner)
     expected = body.narrowed if body else None
-    capability = await accept(tokens, audit, partner, token, expected)
-    return token_view(token, capability)
+    async with once.writing() as session:
+        partner = await PartnerRepository(session, caller.workspace_id).get(partner_id)
+        tokens = TokenRepository(session, caller.workspace_id)
+        token = await service.require_active(tokens, partner)
+        capability = await accept(tokens, audit, partner, token, expected)
+        return once.remember(tell(response, token_view(token, capability)))
 
 
 @router.delete(
@@ -217,6 +208,7 @@ async def disconnect_partner(
     _caller: TokensWriter,
     audit: RecorderDep,
     session: WriteSession,
+    only: IfMatchDep,
     context: ContextDep,
 ) -> PartnerDisconnected:
     """Wipes the sealed token at once and keeps the history. Nothing changes in Meta: the answer
@@ -225,6 +217,8 @@ async def disconnect_partner(
     # Jobs are locked before their partners, by everybody.
     await SyncJobRepository(session, audit.workspace_id).halted(partner_id)
     partner = await PartnerRepository(session, audit.workspace_id).get_for_update(partner_id)
+    if only:
+        only.require(await _token_view_if_any(session, partner))
     await service.disconnect(session, audit, partner)
     return PartnerDisconnected(
         onboarding_status="pending_onboarding",
@@ -252,37 +246,3 @@ def residual_access(partner_name: str) -> list[ResidualAccess]:
             how_to_revoke="Select the partner and remove the assets that it no longer needs.",
         ),
     ]
-
-
-@router.get(
-    "/sealing-keys", operation_id="listSealingKeys", summary="List sealing keys", tags=["Sealing"]
-)
-async def list_sealing_keys(_caller: AnyCaller, context: ContextDep) -> SealingKeyList:
-    """Every key that a token may be sealed for: the current one, and those that were current until
-    a short while ago.
-    """
-    items = [key_view(key) for key in context.keyring.accepted]
-    return SealingKeyList(items=items, next_cursor=None)
-
-
-@router.get(
-    "/sealing-keys/current",
-    operation_id="getCurrentSealingKey",
-    summary="Get the current sealing key",
-    tags=["Sealing"],
-)
-async def get_current_sealing_key(_caller: AnyCaller, context: ContextDep) -> SealingKeyView:
-    """Seal for this one, with `crypto_box_seal` of any libsodium."""
-    return key_view(context.keyring.current)
-
-
-def key_view(key: SealingKey) -> SealingKeyView:
-    """A public key as clients need it."""
-    return SealingKeyView(
-        key_id=key.key_id,
-        algorithm=ALGORITHM,
-        public_key=key.public_key,
-        state=key.state,
-        created_at=key.created_at,
-        expires_at=key.expires_at,
-    )

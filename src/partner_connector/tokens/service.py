@@ -52,6 +52,36 @@ async def submit(
     return validation
 
 
+async def join_or_submit(
+    session: AsyncSession,
+    queue: WorkQueue,
+    audit: Recorder,
+    *,
+    integration_id: uuid.UUID,
+    partner_id: uuid.UUID | None,
+    sealed: SealedToken,
+    purpose: str,
+) -> TokenValidation:
+    """The same, but whoever hands a token over that is being proven already joins that proof.
+
+    The caller holds the owner's row locked.
+    """
+    under_way = await TokenRepository(session, audit.workspace_id).under_proof(
+        integration_id=integration_id, partner_id=partner_id, sealed=sealed, purpose=purpose
+    )
+    if under_way is not None:
+        return under_way
+    return await submit(
+        session,
+        queue,
+        audit,
+        integration_id=integration_id,
+        partner_id=partner_id,
+        sealed=sealed,
+        purpose=purpose,
+    )
+
+
 def owner_name(token: Token) -> str:
     """Whose token it is, by its id in the API."""
     if token.partner_id is None:
