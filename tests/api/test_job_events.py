@@ -1,13 +1,16 @@
 """What happens to a job is told once, in order, in pages and in streams alike."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
 
+import partner_connector
 from partner_connector.app import create_app
 from partner_connector.clock import now
 from partner_connector.context import ApiContext
@@ -295,3 +298,14 @@ async def test_what_is_rolled_back_was_not_told(
         await session.flush()
         await session.rollback()
     assert [event["status"] for event in await polled(api, path_of(job))] == ["queued"]
+
+
+def test_no_job_is_changed_past_its_events() -> None:
+    """Events are written where a session writes jobs: nobody writes them by a statement."""
+    statement = re.compile(r"\b(update|insert|upsert|write_rows)\([^)]*\bSyncJob\b")
+    sources = Path(partner_connector.__file__).parent.rglob("*.py")
+    texts = {path: path.read_text(encoding="utf-8") for path in sources}
+
+    assert statement.search("update(SyncJob).values(status='x')")
+    assert [path for path, text in texts.items() if statement.search(text)] == []
+    assert [path for path, text in texts.items() if "UPDATE sync_jobs" in text] == []
