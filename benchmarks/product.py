@@ -30,17 +30,22 @@ class Product:
 
     directory: Path
     settings: Mapping[str, str]
+    api_settings: Mapping[str, str]
     api: Running
     worker: Running
 
     def customer(self) -> Customer:
         """Somebody with an empty workspace."""
+        return Customer(self.api.url, self.tenant()[1])
+
+    def tenant(self) -> tuple[str, str]:
+        """An empty workspace, and a key of it that may do everything."""
         workspace = run_json(
             "workspace", "create", "Benchmark", settings=self.settings, cwd=self.directory
         )
         scopes = ("--workspace", workspace["id"], "--scope", "all")
         key = run_json("api-key", "create", *scopes, settings=self.settings, cwd=self.directory)
-        return Customer(self.api.url, key["api_key"])
+        return str(workspace["id"]), str(key["api_key"])
 
     @property
     def database_url(self) -> str:
@@ -56,9 +61,14 @@ class Product:
 
     def peak_mib(self) -> float:
         """The most memory that the worker's process ever held."""
-        status = Path(f"/proc/{self.worker.process.pid}/status").read_text(encoding="ascii")
-        peak = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
-        return int(peak.split()[1]) / 1024
+        return peak_mib(self.worker)
+
+
+def peak_mib(running: Running) -> float:
+    """The most memory that a process ever held."""
+    status = Path(f"/proc/{running.process.pid}/status").read_text(encoding="ascii")
+    peak = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(peak.split()[1]) / 1024
 
 
 @contextmanager
@@ -77,7 +87,7 @@ def _embedded(directory: Path, graph_url: str, app_secret: str) -> Iterator[Prod
     """`serve --with-worker`: one process, which provisions itself."""
     settings = _settings(directory, graph_url, app_secret)
     with api_process(settings, directory, "--with-worker") as api:
-        yield Product(directory, settings, api, api)
+        yield Product(directory, settings, settings, api, api)
 
 
 @contextmanager
@@ -97,7 +107,7 @@ def _separate(directory: Path, graph_url: str, app_secret: str) -> Iterator[Prod
                 raise RuntimeError(done.stderr)
         of_api = settings | {"KEYRING_FILE": str(public)}
         with api_process(of_api, directory) as api, worker_process(settings, directory) as worker:
-            yield Product(directory, settings, api, worker)
+            yield Product(directory, settings, of_api, api, worker)
 
 
 @contextmanager
