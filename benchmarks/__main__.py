@@ -13,6 +13,7 @@ NAMES = (
     "reads_during_a_sync",
     "many_partners",
     "csv_of_users",
+    "idle_streams",
 )
 
 

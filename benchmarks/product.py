@@ -54,21 +54,35 @@ class Product:
         return self.settings.get("DATABASE_URL", f"sqlite:///{file}")
 
     def cpu_seconds(self) -> float:
-        """What the worker's process has used so far, in all of its threads."""
-        stat = Path(f"/proc/{self.worker.process.pid}/stat").read_text(encoding="ascii")
-        user, system = stat.rpartition(")")[2].split()[11:13]
-        return (int(user) + int(system)) / _TICKS
+        """What the worker's process has used so far."""
+        return cpu_seconds(self.worker)
 
     def peak_mib(self) -> float:
         """The most memory that the worker's process ever held."""
         return peak_mib(self.worker)
 
 
+def cpu_seconds(running: Running) -> float:
+    """What a process has used so far, in all of its threads."""
+    stat = Path(f"/proc/{running.process.pid}/stat").read_text(encoding="ascii")
+    user, system = stat.rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / _TICKS
+
+
 def peak_mib(running: Running) -> float:
     """The most memory that a process ever held."""
+    return _status_mib(running, "VmHWM:")
+
+
+def memory_mib(running: Running) -> float:
+    """What a process holds now."""
+    return _status_mib(running, "VmRSS:")
+
+
+def _status_mib(running: Running, name: str) -> float:
     status = Path(f"/proc/{running.process.pid}/status").read_text(encoding="ascii")
-    peak = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
-    return int(peak.split()[1]) / 1024
+    line = next(line for line in status.splitlines() if line.startswith(name))
+    return int(line.split()[1]) / 1024
 
 
 @contextmanager
