@@ -13,6 +13,8 @@ NAMES = (
     "reads_during_a_sync",
     "many_partners",
     "keys_alike",
+    "csv_of_users",
+    "idle_streams",
 )
 
 

@@ -30,21 +30,22 @@ class Product:
 
     directory: Path
     settings: Mapping[str, str]
+    api_settings: Mapping[str, str]
     api: Running
     worker: Running
 
     def customer(self) -> Customer:
         """Somebody with an empty workspace."""
-        return Customer(self.api.url, self.new_api_key())
+        return Customer(self.api.url, self.tenant()[1])
 
-    def new_api_key(self) -> str:
-        """A key with every scope, in a workspace of its own."""
+    def tenant(self) -> tuple[str, str]:
+        """An empty workspace, and a key of it that may do everything."""
         workspace = run_json(
             "workspace", "create", "Benchmark", settings=self.settings, cwd=self.directory
         )
         scopes = ("--workspace", workspace["id"], "--scope", "all")
-        created = run_json("api-key", "create", *scopes, settings=self.settings, cwd=self.directory)
-        return str(created["api_key"])
+        key = run_json("api-key", "create", *scopes, settings=self.settings, cwd=self.directory)
+        return str(workspace["id"]), str(key["api_key"])
 
     @property
     def database_url(self) -> str:
@@ -53,16 +54,35 @@ class Product:
         return self.settings.get("DATABASE_URL", f"sqlite:///{file}")
 
     def cpu_seconds(self) -> float:
-        """What the worker's process has used so far, in all of its threads."""
-        stat = Path(f"/proc/{self.worker.process.pid}/stat").read_text(encoding="ascii")
-        user, system = stat.rpartition(")")[2].split()[11:13]
-        return (int(user) + int(system)) / _TICKS
+        """What the worker's process has used so far."""
+        return cpu_seconds(self.worker)
 
     def peak_mib(self) -> float:
         """The most memory that the worker's process ever held."""
-        status = Path(f"/proc/{self.worker.process.pid}/status").read_text(encoding="ascii")
-        peak = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
-        return int(peak.split()[1]) / 1024
+        return peak_mib(self.worker)
+
+
+def cpu_seconds(running: Running) -> float:
+    """What a process has used so far, in all of its threads."""
+    stat = Path(f"/proc/{running.process.pid}/stat").read_text(encoding="ascii")
+    user, system = stat.rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / _TICKS
+
+
+def peak_mib(running: Running) -> float:
+    """The most memory that a process ever held."""
+    return _status_mib(running, "VmHWM:")
+
+
+def memory_mib(running: Running) -> float:
+    """What a process holds now."""
+    return _status_mib(running, "VmRSS:")
+
+
+def _status_mib(running: Running, name: str) -> float:
+    status = Path(f"/proc/{running.process.pid}/status").read_text(encoding="ascii")
+    line = next(line for line in status.splitlines() if line.startswith(name))
+    return int(line.split()[1]) / 1024
 
 
 @contextmanager
@@ -81,7 +101,7 @@ def _embedded(directory: Path, graph_url: str, app_secret: str) -> Iterator[Prod
     """`serve --with-worker`: one process, which provisions itself."""
     settings = _settings(directory, graph_url, app_secret)
     with api_process(settings, directory, "--with-worker") as api:
-        yield Product(directory, settings, api, api)
+        yield Product(directory, settings, settings, api, api)
 
 
 @contextmanager
@@ -101,7 +121,7 @@ def _separate(directory: Path, graph_url: str, app_secret: str) -> Iterator[Prod
                 raise RuntimeError(done.stderr)
         of_api = settings | {"KEYRING_FILE": str(public)}
         with api_process(of_api, directory) as api, worker_process(settings, directory) as worker:
-            yield Product(directory, settings, api, worker)
+            yield Product(directory, settings, of_api, api, worker)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from partner_connector.integrations.router import router as integrations
 from partner_connector.partner_users.router import router as partner_users
 from partner_connector.partners.router import router as partners
 from partner_connector.problems.router import router as problems
+from partner_connector.sync_jobs.event_router import router as sync_events
 from partner_connector.sync_jobs.plan_router import router as sync_plans
 from partner_connector.sync_jobs.router import router as sync_jobs
 from partner_connector.token_requests.page_router import router as connect_page
@@ -29,6 +30,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     token_requests,
     sync_jobs,
     sync_plans,
+    sync_events,
     partner_users,
     changes,
     audit,

@@ -29,12 +29,16 @@ def create_app(settings: Settings, keyring: PublicKeyring) -> FastAPI:
         database = open_database(settings)
         context = ApiContext.build(settings, database, keyring)
         app.state.context = context
-        usage = asyncio.create_task(context.key_usage.watch(database))
+        watches = [
+            asyncio.create_task(context.key_usage.watch(database)),
+            asyncio.create_task(context.job_watch.watch(database, context.draining)),
+        ]
         try:
             yield
         finally:
-            usage.cancel()
-            await asyncio.gather(usage, return_exceptions=True)
+            for watch in watches:
+                watch.cancel()
+            await asyncio.gather(*watches, return_exceptions=True)
             await context.key_usage.write(database)
             context.queue.close()
             await database.close()

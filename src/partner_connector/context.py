@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from partner_connector.database import Database
 from partner_connector.engine import WorkQueue
+from partner_connector.job_watch import JobWatch
 from partner_connector.key_usage import KeyUsage
 from partner_connector.pagination import CursorCodec
 from partner_connector.rate_limits import RateLimiter
@@ -24,6 +25,7 @@ class ApiContext:
     rate_limiter: RateLimiter
     api_key_pepper: bytes
     key_usage: KeyUsage
+    job_watch: JobWatch
     request_code_pepper: bytes
     # Set when the process is asked to end: whoever waits for work is answered at once.
     draining: asyncio.Event
@@ -40,6 +42,7 @@ class ApiContext:
             rate_limiter=RateLimiter(settings.rate_limit),
             api_key_pepper=keyring.derive(b"pc-api-keys"),
             key_usage=KeyUsage(),
+            job_watch=JobWatch(),
             request_code_pepper=keyring.derive(b"pc-request-codes"),
             draining=asyncio.Event(),
         )

@@ -4,6 +4,7 @@
     ├── NotAuthenticated      401
     ├── ScopeMissing          403
     ├── NotFound              404   also for what belongs to another workspace
+    ├── NotAcceptable         406
     ├── Conflict              409
     ├── Gone                  410
     ├── PreconditionFailed    412
@@ -104,6 +105,17 @@ class MethodNotAllowed(Problem):
     code = "method_not_allowed"
     title = "Method not allowed"
     description = "The `Allow` header lists the methods of this path."
+
+
+class NotAcceptable(Problem):
+    """There is no form of the answer that the client takes."""
+
+    status = 406
+    code = "not_acceptable"
+    title = "The answer does not come in that form"
+    description = (
+        "`Accept` names none of the media types of this operation; its documentation does."
+    )
 
 
 class Conflict(Problem):

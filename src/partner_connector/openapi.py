@@ -24,6 +24,7 @@ _PROBLEMS: dict[int, str] = {
     401: "No valid API key, or no valid code.",
     403: "The key lacks the scope.",
     404: "No such thing in this workspace.",
+    406: "`Accept` names no form in which the answer comes.",
     409: "The present state forbids it.",
     410: "It has ended.",
     412: "The resource is not what the precondition says.",
@@ -216,6 +217,8 @@ def _statuses(
         statuses.append(409)
     if _takes(operation, "If-Match"):
         statuses.append(412)
+    if len(operation["responses"].get("200", {}).get("content", ())) > 1:
+        statuses.append(406)
     return sorted(statuses)
 
 

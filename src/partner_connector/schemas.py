@@ -32,7 +32,8 @@ class Body(BaseModel):
     )
 
 
-def _rfc3339(value: datetime) -> str:
+def rfc3339(value: datetime) -> str:
+    """An instant as every answer writes it."""
     return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -58,7 +59,7 @@ _INSTANT_SCHEMA = WithJsonSchema(
         "examples": ["2026-11-24T09:30:00.000Z"],
     }
 )
-Instant = Annotated[datetime, PlainSerializer(_rfc3339, return_type=str), _INSTANT_SCHEMA]
+Instant = Annotated[datetime, PlainSerializer(rfc3339, return_type=str), _INSTANT_SCHEMA]
 # One that a caller gives: it must say its offset.
 GivenInstant = Annotated[
     AwareDatetime, BeforeValidator(_text_of_instant), AfterValidator(_in_utc), _INSTANT_SCHEMA

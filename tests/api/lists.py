@@ -6,7 +6,7 @@ from uuid import UUID
 
 from partner_connector.database import Database
 from partner_connector.ids import encode
-from partner_connector.models import Base
+from partner_connector.models import Base, SyncJob
 from tests.api import rows
 from tests.api.rows import SEEN_AT
 
@@ -80,6 +80,19 @@ async def seed_plan(database: Database, workspace_id: UUID, count: int) -> str:
     return f"/v1/sync-jobs/{encode('job', job.id)}/plan"
 
 
+async def seed_job_events(database: Database, workspace_id: UUID, count: int) -> str:
+    """A job to which so much happened, of which the first is that it was asked for."""
+    ours = rows.integration(workspace_id)
+    theirs = rows.partner(ours)
+    job = rows.sync_job(theirs, status="queued")
+    await rows.store(database, ours, theirs, job)
+    for number in range(1, count):
+        async with database.writing() as session:
+            mine = await session.get_one(SyncJob, job.id, with_for_update=True)
+            mine.phase = f"phase_{number}"
+    return f"/v1/sync-jobs/{encode('job', job.id)}/events"
+
+
 async def seed_audit_events(database: Database, workspace_id: UUID, count: int) -> str:
     """So many decisions, of which the first was to make the key that asks."""
     await rows.store(database, *(rows.audit_event(workspace_id) for _ in range(count - 1)))
@@ -113,6 +126,7 @@ LISTS: Sequence[tuple[Seed, Sequence[dict[str, str]]]] = (
     (seed_assets, ({},)),
     (seed_changes, ({}, {"after": "0", "kind": "partner_listed"})),
     (seed_plan, ({},)),
+    (seed_job_events, ({}, {"after": "0"})),
     (seed_audit_events, ({},)),
     (seed_token_requests, ({},)),
 )

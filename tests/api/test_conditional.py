@@ -36,7 +36,7 @@ READ_ELSEWHERE = {"/v1/integrations/{integration_id}/token": "/v1/integrations/{
 
 def test_what_takes_conditions() -> None:
     """Every single resource can be read, and every one that can be changed is changed, so."""
-    lists = ("/assets", "/token-requests", "/plan", "/verify")
+    lists = ("/assets", "/token-requests", "/plan", "/events", "/verify")
     single = {
         each.path
         for each in OPERATIONS

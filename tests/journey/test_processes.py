@@ -12,6 +12,7 @@ from partner_connector.ids import decode
 from tests.journey import truth
 from tests.journey.caller import FINAL, Caller, first_with, wait_until
 from tests.journey.canaries import files_of, search
+from tests.journey.following import Following
 from tests.journey.meta import Json, Meta
 from tests.journey.stacks import Stack, make_tenant, settings_for, simulated_meta
 from tests.support.processes import Running, api_process
@@ -39,7 +40,10 @@ def test_the_embedded_process_goes_on_after_kill_and_after_sigterm(
             partner = caller.connected(first_with(partners, "both"))
             change_something(meta, partner)
             job = check_under_way(caller, integration, partner)
+            cut_off = Following(api.url, caller, job)
+            wait_until(lambda: cut_off.events, bool)
             api.kill()
+            cut_off.stop()
             caller.close()
 
         with api_process(settings, tmp_path, "--with-worker", name="second") as api:
@@ -53,7 +57,9 @@ def test_the_embedded_process_goes_on_after_kill_and_after_sigterm(
 
         with api_process(settings, tmp_path, "--with-worker", name="third") as api:
             caller = Caller(api.url, meta, tenant, kept)
+            cut_off = Following(api.url, caller, job, after=cut_off.events)
             assert_completed(caller, partner, caller.ended(job))
+            assert cut_off.told() == caller.everything(f"/v1/sync-jobs/{job['id']}/events")
             caller.close()
             idle_seconds, idle_code = stopped(api)
         print(f"SIGTERM of an idle `serve --with-worker`: {idle_seconds:.1f} s, {idle_code}")
@@ -101,6 +107,7 @@ def test_the_work_of_a_killed_worker_is_taken_over(
     partner = caller.connected(first_with(partners, "both"))
     change_something(caller.meta, partner)
     job = check_under_way(caller, integration, partner)
+    followed = Following(stack.api.url, caller, job)
 
     stack.workers.pop(executor_of(stack, job) or "").kill()
 
@@ -111,6 +118,7 @@ def test_the_work_of_a_killed_worker_is_taken_over(
     record_property("takeover_seconds", taken_over)
     print(f"the job of a killed worker was completed {taken_over:.1f} s later")
     assert_completed(caller, partner, done)
+    assert followed.told() == caller.everything(f"/v1/sync-jobs/{job['id']}/events")
     stack.add_worker()
 
 

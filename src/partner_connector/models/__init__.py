@@ -14,6 +14,7 @@ from partner_connector.models.partner import Partner
 from partner_connector.models.partner_user import Grant, PartnerUser
 from partner_connector.models.staging import StagedAsset, StagedGrant, StagedPartner, StagedUser
 from partner_connector.models.sync_job import SyncJob
+from partner_connector.models.sync_job_event import SyncJobEvent
 from partner_connector.models.token import Token
 from partner_connector.models.token_request import TokenRequest
 from partner_connector.models.token_validation import TokenValidation
@@ -42,6 +43,7 @@ __all__ = [
     "StagedPartner",
     "StagedUser",
     "SyncJob",
+    "SyncJobEvent",
     "Token",
     "TokenRequest",
     "TokenValidation",

@@ -20,6 +20,7 @@ class PartnerUser(WorkspaceOwned, Base):
         UniqueConstraint("partner_id", "meta_user_id"),
         Index("ix_partner_users_workspace_id_name_id", "workspace_id", "name", "id"),
         Index("ix_partner_users_workspace_id_email", "workspace_id", "email"),
+        Index("ix_partner_users_workspace_id_id", "workspace_id", "id"),
     )
 
     integration_id: Mapped[uuid.UUID] = mapped_column(

@@ -80,3 +80,5 @@ class SyncJob(WorkspaceOwned, Base):
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     updated_at: Mapped[datetime] = mapped_column(default=now, onupdate=now)
+    # The id of its newest event (`models.sync_job_event`).
+    last_event: Mapped[int] = mapped_column(Integer, default=1, server_default="1")

@@ -4,13 +4,16 @@ import uuid
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
-from sqlalchemy import Select, exists, or_, select
+from sqlalchemy import Row, Select, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.errors import found
-from partner_connector.models import Asset, Grant, PartnerUser, Token
+from partner_connector.models import Asset, Grant, Partner, PartnerUser, Token
 from partner_connector.pagination import KeysetOrder, PageRequest
+
+Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
 
 SORTS = {
     "name": (PartnerUser.__table__.c.name, False),
@@ -42,7 +45,7 @@ class PartnerUserFilter:
     email: str | None = None
     q: str | None = None
 
-    def apply(self, query: Select[PartnerUser, bool]) -> Select[PartnerUser, bool]:
+    def apply(self, query: Query) -> Query:
         """Narrow the query."""
         for column, value in (
             (PartnerUser.partner_id, self.partner_id),
@@ -96,6 +99,27 @@ class PartnerUserRepository:
         order = KeysetOrder([column, PartnerUser.__table__.c.id], descending)
         rows, cursor = await page.fetch(self.session, self.workspace_id, query, order)
         return [(row[0], row[1]) for row in rows], cursor
+
+    async def rows(
+        self,
+        names: Sequence[str],
+        only: PartnerUserFilter,
+        *,
+        after: uuid.UUID | None,
+        at_most: int,
+    ) -> Sequence[Row[*tuple[Any, ...]]]:
+        """The next users in the order of their ids: these columns, then the partner's name."""
+        columns = [PartnerUser.__table__.c[name] for name in names]
+        query = (
+            select(*columns, Partner.name)
+            .join(Partner, Partner.id == PartnerUser.partner_id)
+            .where(PartnerUser.workspace_id == self.workspace_id)
+            .order_by(PartnerUser.id)
+            .limit(at_most)
+        )
+        if after is not None:
+            query = query.where(PartnerUser.id > after)
+        return (await self.session.execute(only.apply(query))).all()
 
     async def grants_of(
         self, user_ids: Sequence[uuid.UUID]

@@ -1,16 +1,20 @@
 """`/v1/partner-users`: which people at our partners can touch our assets."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import StreamingResponse
 
 from partner_connector.changes.repository import ChangeRepository
 from partner_connector.changes.schemas import ChangeView
+from partner_connector.clock import now
 from partner_connector.conditional import KnownTagsDep
-from partner_connector.dependencies import PageDep, ReadSession, UsersReader
+from partner_connector.dependencies import ContextDep, PageDep, ReadSession, UsersReader
 from partner_connector.ids import AssetId, IntegrationId, PartnerId, PartnerUserId
 from partner_connector.models import Asset, Change, Grant, PartnerUser
+from partner_connector.negotiation import CSV, JsonOrCsv
+from partner_connector.partner_users.export import partner_users_csv
 from partner_connector.partner_users.repository import PartnerUserFilter, PartnerUserRepository
 from partner_connector.partner_users.schemas import (
     GrantedAsset,
@@ -31,10 +35,29 @@ PartnerUserSort = Literal["name", "-name", "first_seen_at", "-first_seen_at"]
 FilterText = Annotated[str | None, Query(min_length=1, max_length=320, pattern=r"^[^\x00]*$")]
 
 
-@router.get("", operation_id="listPartnerUsers", summary="List partner users")
+_ALL_AS_CSV = {
+    "schema": {
+        "type": "string",
+        "maxLength": 2**31 - 1,
+        "pattern": r"^[\s\S]*$",
+        "description": "A line of names, then one of each user.",
+    },
+    "example": "id,partner_id,meta_user_id,kind,state,name,…\r\n",
+}
+
+
+@router.get(
+    "",
+    operation_id="listPartnerUsers",
+    summary="List partner users",
+    response_model=PartnerUserPage,
+    responses={200: {"content": {CSV: _ALL_AS_CSV}}},
+)
 async def list_partner_users(
     caller: UsersReader,
+    context: ContextDep,
     session: ReadSession,
+    form: JsonOrCsv,
     page: PageDep,
     partner_id: Annotated[PartnerId | None, Query(description="Users of this partner.")] = None,
     integration_id: Annotated[
@@ -53,8 +76,14 @@ async def list_partner_users(
     expand: Annotated[
         Literal["grants"] | None, Query(description="`grants` adds each user's assets and tasks.")
     ] = None,
-) -> PartnerUserPage:
-    """People and system users of partners who have access to an asset shared with us."""
+) -> PartnerUserPage | Response:
+    """People and system users of partners who have access to an asset shared with us.
+
+    With `Accept: text/csv` all of them that match, in the order of their ids (RFC 4180, UTF-8).
+    What a spreadsheet would take for a formula begins with a `'`. `page_size`, `cursor`, `sort` and
+    `expand` shape pages and do nothing there. An answer that breaks off is not complete: it lacks
+    the end of its transfer, which HTTP clients report as an error.
+    """
     only = PartnerUserFilter(
         partner_id=partner_id,
         integration_id=integration_id,
@@ -66,6 +95,8 @@ async def list_partner_users(
         email=email,
         q=q,
     )
+    if form == CSV:
+        return _as_csv(partner_users_csv(context.database, caller.workspace_id, only))
     users = PartnerUserRepository(session, caller.workspace_id)
     rows, cursor = await users.page(page, only, sort)
     if expand is None:
@@ -95,6 +126,16 @@ async def get_partner_user(
     return known.answer(
         partner_user_view(row, holds_our_token=ours, grants=grants.get(row.id, []), history=history)
     )
+
+
+def _as_csv(lines: AsyncIterator[bytes]) -> StreamingResponse:
+    name = f"partner-users-{now():%Y-%m-%d}.csv"
+    headers = {
+        "Content-Disposition": f'attachment; filename="{name}"',
+        "Content-Type": f"{CSV}; charset=utf-8; header=present",
+        "Vary": "Accept",
+    }
+    return StreamingResponse(lines, headers=headers)
 
 
 def partner_user_view(

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.errors import found
-from partner_connector.models import PlannedChange, SyncJob, Token
+from partner_connector.models import PlannedChange, SyncJob, SyncJobEvent, Token
 from partner_connector.models.sync_job import UNFINISHED
 from partner_connector.pagination import KeysetOrder, PageRequest
 
@@ -125,6 +125,20 @@ class SyncJobRepository:
         rows, cursor = await page.fetch(self.session, self.workspace_id, query, order)
         return [row[0] for row in rows], cursor
 
+    async def event_page(
+        self, page: PageRequest, job: SyncJob, after: int
+    ) -> tuple[list[SyncJobEvent], str | None]:
+        """What happened to the job after that event, in its order."""
+        order = KeysetOrder([SyncJobEvent.__table__.c.id])
+        query = self._events(job, after)
+        rows, cursor = await page.fetch(self.session, self.workspace_id, query, order)
+        return [row[0] for row in rows], cursor
+
+    async def events_after(self, job: SyncJob, after: int, *, at_most: int) -> list[SyncJobEvent]:
+        """The same for a stream."""
+        query = self._events(job, after).order_by(SyncJobEvent.id).limit(at_most)
+        return list(await self.session.scalars(query))
+
     async def active_token_id(self, job: SyncJob) -> uuid.UUID | None:
         """The token that the job's partner is connected with now."""
         query = select(Token.id).where(
@@ -134,6 +148,9 @@ class SyncJobRepository:
             Token.state == "active",
         )
         return await self.session.scalar(query)
+
+    def _events(self, job: SyncJob, after: int) -> Select[SyncJobEvent]:
+        return select(SyncJobEvent).where(SyncJobEvent.job_id == job.id, SyncJobEvent.id > after)
 
     def _locked_children(self, job_id: uuid.UUID) -> Select[SyncJob]:
         query = select(SyncJob).where(*self._unfinished_children(job_id))

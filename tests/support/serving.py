@@ -1,0 +1,46 @@
+"""The API behind a real socket, in the test's own process: what streams needs a network to stream.
+
+The app in memory (`clients.client_of`) hands an answer over when it is whole.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import httpx
+from fastapi import FastAPI
+
+from partner_connector.serving import ApiServer, address, listen
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A server that runs, and where."""
+
+    server: ApiServer
+    url: str
+    ended: asyncio.Task[None]
+
+    def client(self, api_key: str) -> httpx.AsyncClient:
+        """A client of it with this key."""
+        headers = {"Authorization": f"Bearer {api_key}"}
+        limits = httpx.Limits(max_connections=None)
+        return httpx.AsyncClient(
+            base_url=self.url, headers=headers, limits=limits, timeout=20, trust_env=False
+        )
+
+
+@asynccontextmanager
+async def served(app: FastAPI) -> AsyncIterator[Served]:
+    """The app, from its start to its end."""
+    listener = listen("127.0.0.1", 0)
+    server = ApiServer(app)
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started:
+        await asyncio.sleep(0.01)
+    try:
+        yield Served(server, address(listener), task)
+    finally:
+        server.drain()
+        await task
