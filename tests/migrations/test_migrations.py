@@ -10,11 +10,14 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from pydantic import SecretStr
-from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy import Connection, Engine, inspect, select, text
+from sqlalchemy.orm import Session
 
 from partner_connector import migrate
-from partner_connector.models import Base
+from partner_connector.ids import new_id
+from partner_connector.models import Base, SyncJob, SyncJobEvent, Workspace
 from partner_connector.settings import Settings, without_environment
+from tests.api import rows
 from tests.support.databases import PostgresTemplate
 
 OUR_TABLES = set(Base.metadata.tables)
@@ -115,6 +118,32 @@ def test_migrating_twice_is_harmless(empty: Settings, engine: Engine) -> None:
         assert "workflow_status" in inspect(connection).get_table_names(schema=schema)
         assert differences(connection) == []
     migrate.require_head(empty)
+
+
+def test_a_job_from_before_its_events_has_one(engine: Engine) -> None:
+    """It tells how the job is now, and the job goes on counting from there."""
+    with engine.begin() as connection:
+        command.upgrade(config(connection), "head")
+    workspace = Workspace(id=new_id(), name="Test")
+    ours = rows.integration(workspace.id)
+    theirs = rows.partner(ours)
+    over = rows.sync_job(theirs, added=4)
+    under_way = rows.sync_job(theirs, status="running", phase="reading_access")
+    with Session(engine) as session, session.begin():
+        for row in (workspace, ours, theirs, over, under_way):
+            session.add(row)
+            session.flush()
+        expected = [(over.id, 1, "completed", 4, True), (under_way.id, 1, "running", 0, False)]
+    with engine.begin() as connection:
+        command.downgrade(config(connection), "20261129_token_requests")
+    with engine.begin() as connection:
+        command.upgrade(config(connection), "head")
+
+    told = SyncJobEvent
+    with Session(engine) as session:
+        query = select(told.job_id, told.id, told.status, told.added, told.final)
+        assert session.execute(query.order_by(told.job_id)).all() == expected
+        assert set(session.scalars(select(SyncJob.last_event))) == {1}
 
 
 def test_behind_is_not_ready(empty: Settings) -> None:
