@@ -33,6 +33,7 @@ SearchText = Annotated[
         max_length=200,
         pattern=r"^[^\x00]*$",
         description="Part of the name, in any case.",
+        examples=["northwind"],
     ),
 ]
 

@@ -12,11 +12,17 @@ router = APIRouter(prefix="/v1/problems", tags=["Problems"])
 class ProblemKind(Answer):
     """One kind of problem."""
 
-    code: str = Field(max_length=64, examples=["not_found"])
-    type: str = Field(max_length=200, examples=["/v1/problems#not_found"])
-    status: int = Field(ge=400, le=599, examples=[404])
-    title: str = Field(max_length=200)
-    description: str = Field(max_length=1000, description="What it means and what to do.")
+    code: str = Field(max_length=64, description="Stable.", examples=["not_found"])
+    type: str = Field(
+        max_length=200, description="Where it is explained.", examples=["/v1/problems#not_found"]
+    )
+    status: int = Field(ge=400, le=599, description="Of the answer.", examples=[404])
+    title: str = Field(max_length=200, description="In a few words.", examples=["Not found"])
+    description: str = Field(
+        max_length=1000,
+        description="What it means and what to do.",
+        examples=["There is no such thing in this workspace."],
+    )
 
 
 class ProblemCatalogue(Answer):
