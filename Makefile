@@ -39,13 +39,14 @@ bench: $(READY) ## Run every benchmark (ARGS=--quick tries them, ARGS=--markdown
 survive: $(READY) ## Kill, freeze, fill and lock everything, for hours (ARGS="--kills 10" for less)
 	@$(BIN)/python -m tests.survival $(ARGS)
 
-check: $(READY) ## Lint, types, import contracts, migration drift, OpenAPI drift
+check: $(READY) ## Lint, types, import contracts, migration drift, OpenAPI drift and breaking changes
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q tests/migrations
 	$(BIN)/partner-connector openapi --check openapi/openapi.json
+	$(BIN)/python -m tests.contracts.breaking_changes openapi/released openapi/openapi.json
 
 format: $(READY) ## Format and fix what can be fixed
 	$(BIN)/ruff format .

@@ -126,21 +126,32 @@ def _needs(operation: Json) -> list[str]:
     return sorted(json.dumps(need, sort_keys=True) for need in operation.get("security", []))
 
 
+def newest(folder: Path) -> Path:
+    """The document of the last release: `0.10.0.json` is newer than `0.9.0.json`."""
+    return max(folder.glob("*.json"), key=lambda path: _version(path.stem))
+
+
 def main() -> None:
-    """Compare two files."""
-    old, new = (json.loads(Path(name).read_text(encoding="utf-8")) for name in sys.argv[1:3])
+    """Compare with a document, or with the newest one of a folder."""
+    given, path = Path(sys.argv[1]), Path(sys.argv[2])
+    released = newest(given) if given.is_dir() else given
+    old, new = (json.loads(each.read_text(encoding="utf-8")) for each in (released, path))
     found = breaks(old, new)
     for each in found:
         print(each)
-    print(f"{len(found)} breaking changes from {sys.argv[1]} to {sys.argv[2]}")
+    print(f"{len(found)} breaking changes from {released} to {path}")
     if found and not _may_break(old["info"]["version"], new["info"]["version"]):
         sys.exit(1)
 
 
 def _may_break(old: str, new: str) -> bool:
     """Semantic versioning: another major version may, and before 1.0.0 another minor one."""
-    before, after = ([int(part) for part in version.split(".")] for version in (old, new))
+    before, after = _version(old), _version(new)
     return after[0] > before[0] or (before[0] == after[0] == 0 and after[1] > before[1])
+
+
+def _version(text: str) -> list[int]:
+    return [int(part) for part in text.split(".")]
 
 
 if __name__ == "__main__":
