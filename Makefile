@@ -46,14 +46,16 @@ check: $(READY) ## Lint, types, import contracts, migration drift, OpenAPI drift
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q tests/migrations
 	$(BIN)/partner-connector openapi --check openapi/openapi.json
+	$(BIN)/partner-connector problems --check docs/problems.md
 	$(BIN)/python -m tests.contracts.breaking_changes openapi/released openapi/openapi.json
 
 format: $(READY) ## Format and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-openapi: $(READY) ## Write openapi/openapi.json anew
+openapi: $(READY) ## Write openapi/openapi.json and docs/problems.md anew
 	$(BIN)/partner-connector openapi --out openapi/openapi.json
+	$(BIN)/partner-connector problems --out docs/problems.md
 
 lock: $(READY) ## Lock the dependencies anew, with hashes and without index addresses
 	$(BIN)/python -m pip install --quiet uv

@@ -10,6 +10,7 @@ from partner_connector.integrations.router import router as integrations
 from partner_connector.partner_users.router import router as partner_users
 from partner_connector.partners.router import router as partners
 from partner_connector.problems.router import router as problems
+from partner_connector.reference.router import router as reference
 from partner_connector.sync_jobs.plan_router import router as sync_plans
 from partner_connector.sync_jobs.router import router as sync_jobs
 from partner_connector.token_requests.page_router import router as connect_page
@@ -32,6 +33,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     audit,
     api_keys,
     problems,
+    reference,
     health,
 )
 

@@ -71,7 +71,7 @@ def create_app(settings: Settings, keyring: PublicKeyring) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
         openapi_url="/openapi.json",
-        docs_url="/docs",
+        docs_url=None,  # our own page needs no other host
         redoc_url=None,
     )
     for router in ROUTERS:
