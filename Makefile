@@ -7,6 +7,10 @@ READY := $(VENV)/.ready
 SAMPLES := tests/javascript
 SAMPLES_READY := $(SAMPLES)/node_modules/.package-lock.json
 
+# What generates and checks a Python client: it needs older libraries than we do.
+CLIENTS := .venv-clients
+CLIENTS_READY := $(CLIENTS)/.ready
+
 .DEFAULT_GOAL := help
 .PHONY: help install demo test bench survive check format openapi lock clean
 
@@ -25,12 +29,18 @@ $(SAMPLES_READY): $(READY) $(SAMPLES)/package.json $(SAMPLES)/package-lock.json
 	$(BIN)/npm ci --prefix $(SAMPLES) --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
+$(CLIENTS_READY): $(READY) tests/clients/requirements.txt
+	$(PYTHON) -m venv --clear $(CLIENTS)
+	$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		-r tests/clients/requirements.txt
+	@touch $@
+
 install: $(READY) ## Make .venv with hash-locked dependencies
 
 demo: $(READY) ## Walk the whole journey against a simulated Meta, then keep serving (ARGS=--once ends)
 	@$(BIN)/partner-connector demo $(ARGS)
 
-test: $(READY) $(SAMPLES_READY) ## Run every test, on SQLite and on a real PostgreSQL (ARGS="-k name" selects)
+test: $(READY) $(SAMPLES_READY) $(CLIENTS_READY) ## Run every test, on SQLite and on a real PostgreSQL (ARGS="-k name" selects)
 	$(BIN)/pytest $(ARGS)
 
 bench: $(READY) ## Run every benchmark (ARGS=--quick tries them, ARGS=--markdown makes tables)
@@ -64,6 +74,8 @@ lock: $(READY) ## Lock the dependencies anew, with hashes and without index addr
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal \
 		--generate-hashes --no-header --python-version 3.11 --quiet \
 		-o requirements-dev.txt
+	$(BIN)/uv pip compile tests/clients/requirements.in --universal --generate-hashes \
+		--no-header --python-version 3.11 --quiet -o tests/clients/requirements.txt
 
 clean: ## Remove .venv and caches
-	rm -rf $(VENV) $(SAMPLES)/node_modules .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist
+	rm -rf $(VENV) $(CLIENTS) $(SAMPLES)/node_modules .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist
