@@ -11,8 +11,14 @@ SAMPLES_READY := $(SAMPLES)/node_modules/.package-lock.json
 CLIENTS := .venv-clients
 CLIENTS_READY := $(CLIENTS)/.ready
 
+# What judges the contract from outside.
+CONTRACT := .venv-contract
+CONTRACT_READY := $(CONTRACT)/.ready
+JUDGES := tests/judges
+JUDGES_READY := $(JUDGES)/node_modules/.package-lock.json
+
 .DEFAULT_GOAL := help
-.PHONY: help install demo test bench survive check format openapi lock clean
+.PHONY: help install demo test contract bench survive check format openapi lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -35,6 +41,16 @@ $(CLIENTS_READY): $(READY) tests/clients/requirements.txt
 		-r tests/clients/requirements.txt
 	@touch $@
 
+$(CONTRACT_READY): $(READY) $(JUDGES)/requirements.txt
+	$(PYTHON) -m venv --clear $(CONTRACT)
+	$(CONTRACT)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		-r $(JUDGES)/requirements.txt
+	@touch $@
+
+$(JUDGES_READY): $(READY) $(JUDGES)/package.json $(JUDGES)/package-lock.json
+	$(BIN)/npm ci --prefix $(JUDGES) --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
+
 install: $(READY) ## Make .venv with hash-locked dependencies
 
 demo: $(READY) ## Walk the whole journey against a simulated Meta, then keep serving (ARGS=--once ends)
@@ -48,6 +64,9 @@ bench: $(READY) ## Run every benchmark (ARGS=--quick tries them, ARGS=--markdown
 
 survive: $(READY) ## Kill, freeze, fill and lock everything, for hours (ARGS="--kills 10" for less)
 	@$(BIN)/python -m tests.survival $(ARGS)
+
+contract: $(READY) $(SAMPLES_READY) $(CLIENTS_READY) $(CONTRACT_READY) $(JUDGES_READY) ## Judge the contract: linters, mock, clients, fuzzer (ARGS="--seconds 600")
+	@$(BIN)/python -m tests.judges $(ARGS)
 
 check: $(READY) ## Lint, types, import contracts, migration drift, OpenAPI drift and breaking changes
 	$(BIN)/ruff format --check .
@@ -76,6 +95,8 @@ lock: $(READY) ## Lock the dependencies anew, with hashes and without index addr
 		-o requirements-dev.txt
 	$(BIN)/uv pip compile tests/clients/requirements.in --universal --generate-hashes \
 		--no-header --python-version 3.11 --quiet -o tests/clients/requirements.txt
+	$(BIN)/uv pip compile $(JUDGES)/requirements.in --universal --generate-hashes \
+		--no-header --python-version 3.11 --quiet -o $(JUDGES)/requirements.txt
 
 clean: ## Remove .venv and caches
-	rm -rf $(VENV) $(CLIENTS) $(SAMPLES)/node_modules .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist
+	rm -rf $(VENV) $(CLIENTS) $(CONTRACT) $(SAMPLES)/node_modules $(JUDGES)/node_modules .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist

@@ -67,11 +67,19 @@ _GIVEN: JsonValue = {"type": "string", "minLength": 1, "maxLength": 8192}
 _LEFT_OUT: JsonValue = {"type": "null"}
 # Not `oneOf`: generators of clients would make two types of it, and lose what both have in common.
 ONE_OF_TWO_FORMS: dict[str, JsonValue] = {
-    "if": {"required": ["access_token"], "properties": {"access_token": _GIVEN}},
-    "then": {"properties": {"sealed_token": _LEFT_OUT, "key_id": _LEFT_OUT}},
+    "if": {
+        "required": ["access_token"],
+        "properties": {"access_token": _GIVEN},
+        "additionalProperties": True,
+    },
+    "then": {
+        "properties": {"sealed_token": _LEFT_OUT, "key_id": _LEFT_OUT},
+        "additionalProperties": True,
+    },
     "else": {
         "required": ["sealed_token", "key_id"],
         "properties": {"sealed_token": _GIVEN, "key_id": _GIVEN},
+        "additionalProperties": True,
     },
 }
 # What `canonical` accepts, for the document only: our own words on what is wrong are better.
