@@ -341,8 +341,8 @@ def test_only_kinds_of_the_catalogue_are_raised() -> None:
             made = node.exc if isinstance(node, ast.Raise) else node
             name = made.func if isinstance(made, ast.Call) else made
             is_use = isinstance(node, (ast.Raise, ast.Call)) and isinstance(name, ast.Name)
-            if is_use and cast("ast.Name", name).id in forbidden:
-                found.append(f"{path.name}:{node.lineno}")
+            if is_use and ast.unparse(cast("ast.AST", name)) in forbidden:
+                found.append(f"{path.name}: {ast.unparse(node)}")
     assert found == []
 
 

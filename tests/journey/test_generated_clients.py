@@ -9,8 +9,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 
+from partner_connector.serving import address, listen
 from tests.journey import truth
 from tests.journey.caller import Caller
 from tests.journey.meta import Json
@@ -127,3 +129,28 @@ def test_the_whole_journey(
     assert len(lines[3:-1]) == len(users)
     assert told == {str(user["name"]) for user in users.values()}
     assert all(line.split(": ")[1] for line in lines[3:-1])
+
+
+def test_beside_a_connector_of_its_own(tmp_path: Path) -> None:
+    """`docs/samples/with-connector.sh` starts everything, runs a command and leaves nothing."""
+    ports = {}
+    for name in ("API_PORT", "GRAPH_PORT"):
+        with listen("127.0.0.1", 0) as free:
+            ports[name] = address(free).rsplit(":", 1)[1]
+    script = CHECKOUT / "docs" / "samples" / "with-connector.sh"
+    ours = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    printed = run(
+        script,
+        *curl(tmp_path),
+        cwd=tmp_path,
+        PATH=ours,
+        TMPDIR=str(tmp_path),
+        NO_PROXY="*",
+        **ports,
+    )
+
+    assert "connectable" in printed.splitlines()
+    assert printed.splitlines()[-1].endswith(" joined")
+    assert [path.name for path in tmp_path.iterdir()] == ["quick-start.sh"]
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"http://127.0.0.1:{ports['API_PORT']}/livez", trust_env=False)
