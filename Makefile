@@ -7,8 +7,18 @@ READY := $(VENV)/.ready
 SAMPLES := tests/javascript
 SAMPLES_READY := $(SAMPLES)/node_modules/.package-lock.json
 
+# What generates and checks a Python client: it needs older libraries than we do.
+CLIENTS := .venv-clients
+CLIENTS_READY := $(CLIENTS)/.ready
+
+# What judges the contract from outside.
+CONTRACT := .venv-contract
+CONTRACT_READY := $(CONTRACT)/.ready
+JUDGES := tests/judges
+JUDGES_READY := $(JUDGES)/node_modules/.package-lock.json
+
 .DEFAULT_GOAL := help
-.PHONY: help install demo test bench survive check format openapi lock clean
+.PHONY: help install demo test contract bench survive check format openapi lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -25,12 +35,28 @@ $(SAMPLES_READY): $(READY) $(SAMPLES)/package.json $(SAMPLES)/package-lock.json
 	$(BIN)/npm ci --prefix $(SAMPLES) --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
+$(CLIENTS_READY): $(READY) tests/clients/requirements.txt
+	$(PYTHON) -m venv --clear $(CLIENTS)
+	$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		-r tests/clients/requirements.txt
+	@touch $@
+
+$(CONTRACT_READY): $(READY) $(JUDGES)/requirements.txt
+	$(PYTHON) -m venv --clear $(CONTRACT)
+	$(CONTRACT)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		-r $(JUDGES)/requirements.txt
+	@touch $@
+
+$(JUDGES_READY): $(READY) $(JUDGES)/package.json $(JUDGES)/package-lock.json
+	$(BIN)/npm ci --prefix $(JUDGES) --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
+
 install: $(READY) ## Make .venv with hash-locked dependencies
 
 demo: $(READY) ## Walk the whole journey against a simulated Meta, then keep serving (ARGS=--once ends)
 	@$(BIN)/partner-connector demo $(ARGS)
 
-test: $(READY) $(SAMPLES_READY) ## Run every test, on SQLite and on a real PostgreSQL (ARGS="-k name" selects)
+test: $(READY) $(SAMPLES_READY) $(CLIENTS_READY) ## Run every test, on SQLite and on a real PostgreSQL (ARGS="-k name" selects)
 	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
 
 bench: $(READY) ## Run every benchmark (ARGS=--quick tries them, ARGS=--markdown makes tables)
@@ -39,20 +65,26 @@ bench: $(READY) ## Run every benchmark (ARGS=--quick tries them, ARGS=--markdown
 survive: $(READY) ## Kill, freeze, fill and lock everything, for hours (ARGS="--kills 10" for less)
 	@$(BIN)/python -m tests.survival $(ARGS)
 
-check: $(READY) ## Lint, types, import contracts, migration drift, OpenAPI drift
+contract: $(READY) $(SAMPLES_READY) $(CLIENTS_READY) $(CONTRACT_READY) $(JUDGES_READY) ## Judge the contract: linters, mock, clients, fuzzer (ARGS="--seconds 600")
+	@$(BIN)/python -m tests.judges $(ARGS)
+
+check: $(READY) ## Lint, types, import contracts, migration drift, OpenAPI drift and breaking changes
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q tests/migrations
 	$(BIN)/partner-connector openapi --check openapi/openapi.json
+	$(BIN)/partner-connector problems --check docs/problems.md
+	$(BIN)/python -m tests.contracts.breaking_changes openapi/released openapi/openapi.json
 
 format: $(READY) ## Format and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-openapi: $(READY) ## Write openapi/openapi.json anew
+openapi: $(READY) ## Write openapi/openapi.json and docs/problems.md anew
 	$(BIN)/partner-connector openapi --out openapi/openapi.json
+	$(BIN)/partner-connector problems --out docs/problems.md
 
 lock: $(READY) ## Lock the dependencies anew, with hashes and without index addresses
 	$(BIN)/python -m pip install --quiet uv
@@ -61,6 +93,10 @@ lock: $(READY) ## Lock the dependencies anew, with hashes and without index addr
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal \
 		--generate-hashes --no-header --python-version 3.11 --quiet \
 		-o requirements-dev.txt
+	$(BIN)/uv pip compile tests/clients/requirements.in --universal --generate-hashes \
+		--no-header --python-version 3.11 --quiet -o tests/clients/requirements.txt
+	$(BIN)/uv pip compile $(JUDGES)/requirements.in --universal --generate-hashes \
+		--no-header --python-version 3.11 --quiet -o $(JUDGES)/requirements.txt
 
 clean: ## Remove .venv and caches
-	rm -rf $(VENV) $(SAMPLES)/node_modules .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist
+	rm -rf $(VENV) $(CLIENTS) $(CONTRACT) $(SAMPLES)/node_modules $(JUDGES)/node_modules .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist

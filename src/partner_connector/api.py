@@ -10,6 +10,7 @@ from partner_connector.integrations.router import router as integrations
 from partner_connector.partner_users.router import router as partner_users
 from partner_connector.partners.router import router as partners
 from partner_connector.problems.router import router as problems
+from partner_connector.reference.router import router as reference
 from partner_connector.sync_jobs.event_router import router as sync_events
 from partner_connector.sync_jobs.plan_router import router as sync_plans
 from partner_connector.sync_jobs.router import router as sync_jobs
@@ -24,7 +25,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     partners,
     tokens,
     sealing_keys,
-    # `current` has to be met before `{token_request_id}`.
+    # `current` has to be met before `{request_id}`.
     hand_over,
     connect_page,
     token_requests,
@@ -36,6 +37,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     audit,
     api_keys,
     problems,
+    reference,
     health,
 )
 

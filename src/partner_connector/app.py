@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 
 from partner_connector import __version__
 from partner_connector.api import ROUTERS
@@ -19,6 +20,31 @@ from partner_connector.middleware import BodyLimitMiddleware, RequestContextMidd
 from partner_connector.openapi import build_document
 from partner_connector.sealing.public import PublicKeyring
 from partner_connector.settings import Settings
+
+TAKEN_FROM_PAGES = [
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-Match",
+    "If-None-Match",
+    "Last-Event-ID",
+    "Prefer",
+    "X-Request-Id",
+    "traceparent",
+]
+TOLD_TO_PAGES = [
+    "Deprecation",
+    "ETag",
+    "Idempotent-Replayed",
+    "Link",
+    "Location",
+    "Preference-Applied",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "Sunset",
+    "X-Request-Id",
+]
 
 
 def create_app(settings: Settings, keyring: PublicKeyring) -> FastAPI:
@@ -49,7 +75,7 @@ def create_app(settings: Settings, keyring: PublicKeyring) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
         openapi_url="/openapi.json",
-        docs_url="/docs",
+        docs_url=None,  # our own page needs no other host
         redoc_url=None,
     )
     for router in ROUTERS:
@@ -57,6 +83,14 @@ def create_app(settings: Settings, keyring: PublicKeyring) -> FastAPI:
     install_error_handlers(app)
     # The last one added is the outermost.
     app.add_middleware(BodyLimitMiddleware)
+    if settings.browser_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.browser_origins,
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=TAKEN_FROM_PAGES,
+            expose_headers=TOLD_TO_PAGES,
+        )
     app.add_middleware(RequestContextMiddleware)
     document = build_document(app)
 

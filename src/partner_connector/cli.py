@@ -28,6 +28,7 @@ from partner_connector.demo import DemoFailed, run_demo
 from partner_connector.ids import decode, encode
 from partner_connector.key_commands import keys_cli
 from partner_connector.logging import configure_logging
+from partner_connector.problems import explained
 from partner_connector.sealing import keyring as keyring_file
 from partner_connector.sealing.keyring import KeyringError
 from partner_connector.sealing.public import PublicKeyring
@@ -128,16 +129,26 @@ def migrate_command() -> None:
     tell("the database is at the newest revision")
 
 
+Out = Annotated[Path | None, typer.Option(help="A file instead of standard output.")]
+Check = Annotated[
+    Path | None, typer.Option(help="Compare with this file; exit 1 where it differs.")
+]
+
+
 @cli.command()
-def openapi(
-    out: Annotated[Path | None, typer.Option(help="A file instead of standard output.")] = None,
-    check: Annotated[
-        Path | None, typer.Option(help="Compare with this file; exit 1 where it differs.")
-    ] = None,
-) -> None:
+def openapi(out: Out = None, check: Check = None) -> None:
     """Print the OpenAPI document."""
     app = create_app(without_environment(), PublicKeyring(keyring_file.generate()))
-    text = json.dumps(app.openapi(), indent=2, ensure_ascii=False) + "\n"
+    _write(json.dumps(app.openapi(), indent=2, ensure_ascii=False) + "\n", out, check)
+
+
+@cli.command()
+def problems(out: Out = None, check: Check = None) -> None:
+    """Print the page that explains every kind of problem, in Markdown."""
+    _write(explained.markdown(), out, check)
+
+
+def _write(text: str, out: Path | None, check: Path | None) -> None:
     if check is not None:
         if check.read_text(encoding="utf-8") != text:
             _give_up(f"{check} is not what the code generates: run `make openapi`")

@@ -13,7 +13,7 @@ from partner_connector import auth
 from partner_connector.auth import Caller, Scope
 from partner_connector.clock import now
 from partner_connector.context import ApiContext
-from partner_connector.errors import NotAuthenticated, ScopeMissing
+from partner_connector.errors import NotAuthenticated, ScopeMissing, Unprocessable
 from partner_connector.idempotency import GivenKey, Once
 from partner_connector.models import ApiKey
 from partner_connector.pagination import CursorText, PageRequest, PageSize
@@ -169,5 +169,15 @@ def wait_seconds(
             return min(int(value), MAX_WAIT_SECONDS)
     return 0
 
+
+async def refuse_null(request: Request) -> None:
+    """A body that can be left out is an object where it is there; `null` would be left out."""
+    if (await request.body()).strip() == b"null":
+        raise Unprocessable(
+            errors=[{"pointer": "/", "code": "model_type", "detail": "Send an object, or nothing."}]
+        )
+
+
+MAY_BE_LEFT_OUT = Depends(refuse_null)
 
 WaitSeconds = Annotated[int, Depends(wait_seconds)]

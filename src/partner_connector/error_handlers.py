@@ -55,9 +55,15 @@ class ProblemDocument(BaseModel):
         description="Where this kind of problem is described, relative to the service.",
         examples=["/v1/problems#not_found"],
     )
-    title: str = Field(max_length=200, examples=["Not found"])
-    status: int = Field(ge=400, le=599, examples=[404])
-    detail: str = Field(max_length=500, examples=["There is no such thing in this workspace."])
+    title: str = Field(
+        max_length=200, description="The kind in a few words.", examples=["Not found"]
+    )
+    status: int = Field(ge=400, le=599, description="As of the answer.", examples=[404])
+    detail: str = Field(
+        max_length=500,
+        description="What it is this time, for people.",
+        examples=["There is no such thing in this workspace."],
+    )
     instance: str = Field(
         max_length=200,
         description="This occurrence: the request's id as a URN.",
@@ -68,7 +74,11 @@ class ProblemDocument(BaseModel):
         description="Stable; act on this one. New codes may be added.",
         examples=["not_found"],
     )
-    request_id: str = Field(max_length=64, examples=["req_01k9z3v0e8fjt9m2c4r6w8xabc"])
+    request_id: str = Field(
+        max_length=64,
+        description="As in `X-Request-Id`, and in our logs.",
+        examples=["req_01k9z3v0e8fjt9m2c4r6w8xabc"],
+    )
     errors: list[InvalidMember] | None = Field(
         default=None, max_length=100, description="With `validation_failed`: each member at fault."
     )
@@ -79,7 +89,11 @@ class ProblemDocument(BaseModel):
         examples=["accepted"],
     )
     retry_after: int | None = Field(
-        default=None, ge=0, le=86400, description="Seconds to wait, where waiting helps."
+        default=None,
+        ge=0,
+        le=86400,
+        description="Seconds to wait, where waiting helps.",
+        examples=[1],
     )
 
 

@@ -13,8 +13,9 @@
     └── ServiceUnavailable    503
 
 A feature subclasses one of these beside its service and gives it a `code`. The class fixes the
-status and the words; an instance may add a detail that never repeats what the caller sent.
-`GET /v1/problems` lists the whole tree.
+status and the words: its docstring says when it happens and `description` what to do; both are
+shown. An instance may add a detail that never repeats what the caller sent. `GET /v1/problems` and
+`docs/problems.md` list the whole tree.
 """
 
 from collections.abc import Iterator, Mapping
@@ -56,7 +57,7 @@ class BadRequest(Problem):
     status = 400
     code = "malformed_request"
     title = "The request could not be read"
-    description = "The body is not valid JSON in UTF-8."
+    description = "Send a body that is whole and valid JSON in UTF-8."
 
 
 class NotAuthenticated(Problem):
@@ -88,7 +89,7 @@ class NotFound(Problem):
     status = 404
     code = "not_found"
     title = "Not found"
-    description = "There is no such thing in this workspace."
+    description = "There is no such thing in this workspace: check the id, and whose key you use."
 
 
 def found(row: Row | None) -> Row:
@@ -119,21 +120,9 @@ class NotAcceptable(Problem):
 
 
 class Conflict(Problem):
-    """The request is sound, but the present state forbids it."""
+    """The request is sound, but the present state forbids it. A family: each kind says why."""
 
     status = 409
-    code = "conflict"
-    title = "The present state forbids this"
-    description = "Read the resource again and decide anew."
-
-
-class Gone(Problem):
-    """It was there, and is over for good."""
-
-    status = 410
-    code = "gone"
-    title = "This is over"
-    description = "It existed and has ended; asking again does not help."
 
 
 class PreconditionFailed(Problem):
@@ -154,7 +143,7 @@ class BodyTooLarge(Problem):
     status = 413
     code = "body_too_large"
     title = "The body is too large"
-    description = "A request body holds at most 64 KiB."
+    description = "Send less: a request body holds at most 64 KiB."
 
 
 class UnsupportedMediaType(Problem):
@@ -202,10 +191,11 @@ class ServiceUnavailable(Problem):
 
 
 def catalogue() -> list[type[Problem]]:
-    """Every kind of problem, ordered by status and code."""
+    """Every kind of problem, ordered by status and code. A family has no code of its own."""
 
     def tree(kind: type[Problem]) -> Iterator[type[Problem]]:
-        yield kind
+        if "code" in vars(kind):
+            yield kind
         for child in kind.__subclasses__():
             yield from tree(child)
 

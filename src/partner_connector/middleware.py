@@ -45,6 +45,10 @@ class RequestContextMiddleware:
         began = time.perf_counter()
         status = 0
 
+        def deprecation() -> dict[str, str]:
+            told: dict[str, str] = scope["state"].get("deprecation", {})
+            return told
+
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
@@ -54,6 +58,9 @@ class RequestContextMiddleware:
                 allowance: dict[str, str] = scope["state"].get("allowance", {})
                 for name, value in (_SECURITY_HEADERS | allowance).items():
                     headers.setdefault(name, value)
+                for name, value in deprecation().items():
+                    # A page has a `Link` of its own.
+                    headers.append(name, value)
             await send(message)
 
         try:
@@ -76,6 +83,7 @@ class RequestContextMiddleware:
                 path=getattr(route, "path", "(unknown)"),
                 status=status,
                 milliseconds=round((time.perf_counter() - began) * 1000, 1),
+                **({"deprecated": True} if deprecation() else {}),
             )
 
 

@@ -18,10 +18,13 @@ Times are RFC 3339 in UTC, ids are opaque strings with a prefix, and every failu
 returns one.
 """
 
+NO_NUL = r"^[^\x00]*$"
+
 _METHODS = ("get", "post", "put", "patch", "delete")
 _PROBLEMS: dict[int, str] = {
     400: "The body is not JSON.",
-    401: "No valid API key, or no valid code.",
+    401: "No valid API key, or no valid code. Where none is needed, only what stands before the "
+    "service may answer so.",
     403: "The key lacks the scope.",
     404: "No such thing in this workspace.",
     406: "`Accept` names no form in which the answer comes.",
@@ -36,9 +39,33 @@ _PROBLEMS: dict[int, str] = {
     503: "Busy; retry after a moment.",
 }
 _HEADERS: dict[str, dict[str, Any]] = {
+    "Access-Control-Allow-Origin": {
+        "description": "The origin of a page that this deployment lets call it; else not there.",
+        "schema": {
+            "type": "string",
+            "maxLength": 300,
+            "pattern": r"^https?://[^/\s]+$",
+            "examples": ["https://front-end.example.com"],
+        },
+    },
+    "Link": {
+        "description": "Relations of this answer (RFC 8288): `next` to the next page, "
+        "`successor-version` and `deprecation` of an operation that ends.",
+        "schema": {
+            "type": "string",
+            "maxLength": 8000,
+            "pattern": r"^<[^>]+>; rel=",
+            "examples": ['</v1/partners?cursor=bm90LW9uZQ>; rel="next"'],
+        },
+    },
     "X-Request-Id": {
         "description": "The request's id, in logs and problems too.",
-        "schema": {"type": "string", "maxLength": 64},
+        "schema": {
+            "type": "string",
+            "maxLength": 64,
+            "pattern": "^[A-Za-z0-9_-]{8,64}$",
+            "examples": ["req_01k9z3v0e8fjt9m2c4r6w8xabc"],
+        },
     },
     "ETag": {
         "description": "The tag of this very representation (RFC 9110): strong, opaque.",
@@ -50,21 +77,66 @@ _HEADERS: dict[str, dict[str, Any]] = {
     },
     "Location": {
         "description": "Where the new or pending resource is.",
-        "schema": {"type": "string", "format": "uri-reference", "maxLength": 200},
+        "schema": {
+            "type": "string",
+            "format": "uri-reference",
+            "maxLength": 200,
+            "examples": ["/v1/sync-jobs/job_01k9z3v0e8fjt9m2c4r6w8xabc"],
+        },
     },
     "RateLimit": {
-        "description": "What remains of the allowance (draft-ietf-httpapi-ratelimit-headers).",
-        "schema": {"type": "string", "maxLength": 200},
+        "description": "What remains of the allowance, where the request was counted "
+        "(draft-ietf-httpapi-ratelimit-headers).",
+        "schema": {
+            "type": "string",
+            "maxLength": 200,
+            "pattern": r'^"default";r=[0-9]+;t=[0-9]+$',
+            "examples": ['"default";r=42;t=17'],
+        },
     },
     "RateLimit-Policy": {
         "description": "The allowance of this key.",
-        "schema": {"type": "string", "maxLength": 200},
+        "schema": {
+            "type": "string",
+            "maxLength": 200,
+            "pattern": r'^"default";q=[0-9]+;w=[0-9]+$',
+            "examples": ['"default";q=600;w=60'],
+        },
     },
     "Retry-After": {
         "description": "Seconds to wait.",
-        "schema": {"type": "integer", "minimum": 0, "maximum": 86400},
+        "schema": {
+            "type": "integer",
+            "format": "int32",
+            "minimum": 0,
+            "maximum": 86400,
+            "examples": [1],
+        },
     },
 }
+
+_WHILE_IT_ENDS: dict[str, dict[str, Any]] = {
+    "Deprecation": {
+        "description": "Since when the operation is deprecated, in Unix time (RFC 9745).",
+        "schema": {
+            "type": "string",
+            "maxLength": 20,
+            "pattern": r"^@[0-9]+$",
+            "examples": ["@1788134400"],
+        },
+    },
+    "Sunset": {
+        "description": "When the operation ends (RFC 8594).",
+        "schema": {
+            "type": "string",
+            "maxLength": 40,
+            "pattern": r"^[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} GMT$",
+            "examples": ["Thu, 30 Sep 2027 00:00:00 GMT"],
+        },
+    },
+}
+_ON_EVERY_ANSWER = ("X-Request-Id", "Access-Control-Allow-Origin", "RateLimit", "RateLimit-Policy")
+_ON_SUCCESS = {"201": ("Location",), "202": ("Location", "Retry-After")}
 
 
 def build_document(app: FastAPI) -> dict[str, Any]:
@@ -77,17 +149,30 @@ def build_document(app: FastAPI) -> dict[str, Any]:
         description=DESCRIPTION.strip(),
         routes=app.routes,
         tags=TAGS,
+        contact={"name": "Whoever runs this deployment"},
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        servers=[{"url": "/", "description": "This deployment."}],
+        servers=[
+            {
+                "url": "https://{host}",
+                "description": "Production: your own deployment.",
+                "variables": {
+                    "host": {
+                        "default": "partner-connector.example.com",
+                        "description": "Where it is.",
+                    }
+                },
+                "x-internal": False,
+            }
+        ],
         separate_input_output_schemas=False,
     )
     schemas = document["components"]["schemas"]
     for unused in ("HTTPValidationError", "ValidationError", "Scope"):
         schemas.pop(unused, None)
     _add_problem_schemas(schemas)
-    document["components"]["headers"] = _HEADERS
+    document["components"]["headers"] = copy.deepcopy(_HEADERS)
     document["components"]["responses"] = _problem_responses() | {"NotModified": _not_modified()}
-    _give_integers_a_format(document)
+    _bound(document)
     tagged = _tagged_schemas(document)
     for path in document["paths"].values():
         for method in _METHODS:
@@ -107,52 +192,65 @@ def _problem_responses() -> dict[str, Any]:
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     answers: dict[str, Any] = {}
     for status, description in _PROBLEMS.items():
-        headers = {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}
-        if status in {429, 503}:
-            headers["Retry-After"] = {"$ref": "#/components/headers/Retry-After"}
+        names = [*_ON_EVERY_ANSWER, *(["Retry-After"] if status in {429, 503} else [])]
         answers[f"Problem{status}"] = {
             "description": description,
-            "headers": headers,
+            "headers": _references(*names),
             "content": copy.deepcopy(content),
         }
     return answers
 
 
-def _give_integers_a_format(node: Any) -> None:
-    """All of ours fit into 32 bits; generated clients in typed languages want to know."""
+def _references(*names: str) -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+def _bound(node: Any) -> None:
+    """Generated clients in typed languages want to know how great a number can be: all of ours
+    that say nothing else fit into 32 bits. And a text has no NUL, which neither database takes.
+    """
     if isinstance(node, dict):
         if node.get("type") == "integer":
             node.setdefault("format", "int32")
+        if node.get("type") == "string" and not {"pattern", "format", "enum", "const"} & set(node):
+            node["pattern"] = NO_NUL
         for child in node.values():
-            _give_integers_a_format(child)
+            _bound(child)
     elif isinstance(node, list):
         for child in node:
-            _give_integers_a_format(child)
+            _bound(child)
 
 
 def _complete(operation: dict[str, Any]) -> None:
-    secured = bool(operation.get("security"))
-    scopes = [name for need in operation.get("security", []) for name in need.get("apiKey", ())]
+    needs = operation.get("security", [])
+    scopes = [name for need in needs for name in need.get("apiKey", ())]
     if scopes:
         operation["description"] += f"\n\nNeeds the scope `{scopes[0]}`."
+        operation["x-required-scopes"] = scopes
+    # OpenAPI knows scopes of OAuth only. And `[{}]` says that no credential is needed.
+    operation["security"] = [{name: [] for name in need} for need in needs] or [{}]
     responses = operation["responses"]
     responses.pop("422", None)
-    with_code = any("tokenRequestCode" in need for need in operation.get("security", []))
-    for status in _statuses(operation, secured=secured, scoped=bool(scopes), with_code=with_code):
+    given = {parameter["name"] for parameter in operation.get("parameters", [])}
+    for status in _statuses(operation, needs):
         reference = {"$ref": f"#/components/responses/Problem{status}"}
         responses.setdefault(str(status), reference)
     for status, answer in responses.items():
         if status.startswith("2"):
-            names = ["X-Request-Id"] + (["RateLimit", "RateLimit-Policy"] if secured else [])
-            names += {"201": ["Location"], "202": ["Location", "Retry-After"]}.get(status, [])
-            headers = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+            names = [*_ON_EVERY_ANSWER, *_ON_SUCCESS.get(status, ())]
+            if "page_size" in given:
+                names.append("Link")
+            headers = _references(*names)
+            if operation.get("deprecated"):
+                headers |= _references("Link") | copy.deepcopy(_WHILE_IT_ENDS)
             answer.setdefault("headers", {}).update(headers)
     for parameter in operation.get("parameters", []):
         parameter["schema"] = _without_null(parameter["schema"])
+        if parameter["in"] == "path":
+            kind = parameter["name"].removesuffix("_id").replace("_", " ")
+            parameter.setdefault("description", f"Which {kind}.")
     for content in operation.get("requestBody", {}).get("content", {}).values():
         content["schema"] = _without_null(content["schema"])
-    if not secured:
-        operation["security"] = []
 
 
 def _tagged_schemas(document: dict[str, Any]) -> list[str]:
@@ -197,23 +295,19 @@ def _not_modified() -> dict[str, Any]:
     }
 
 
-def _statuses(
-    operation: dict[str, Any], *, secured: bool, scoped: bool, with_code: bool
-) -> list[int]:
-    statuses = [500, 503]
-    if secured:
-        statuses += [401, 429]
-    if scoped:
+def _statuses(operation: dict[str, Any], needs: list[dict[str, list[str]]]) -> list[int]:
+    statuses = [400, 401, 429, 500, 503]
+    if "x-required-scopes" in operation:
         statuses.append(403)
-    if with_code:
+    if any("tokenRequestCode" in need for need in needs):
         statuses.append(410)
     if "requestBody" in operation:
-        statuses += [400, 413, 415]
+        statuses += [413, 415]
     if "requestBody" in operation or operation.get("parameters"):
         statuses.append(422)
     if any(parameter["in"] == "path" for parameter in operation.get("parameters", [])):
         statuses.append(404)
-    if ("requestBody" in operation and secured) or _takes(operation, "Idempotency-Key"):
+    if "requestBody" in operation or _takes(operation, "Idempotency-Key"):
         statuses.append(409)
     if _takes(operation, "If-Match"):
         statuses.append(412)

@@ -40,6 +40,7 @@ CursorText = Annotated[
         max_length=_LONGEST_CURSOR,
         pattern=r"^[A-Za-z0-9_\-]+$",
         description="`next_cursor` of the page before; leave it out for the first page.",
+        examples=["next-cursor-of-the-page-before"],
     ),
 ]
 NextCursor = Annotated[

@@ -59,15 +59,27 @@ _INSTANT_SCHEMA = WithJsonSchema(
         "examples": ["2026-11-24T09:30:00.000Z"],
     }
 )
+# Still to come for a long time, for what has to be.
+_GIVEN_SCHEMA = WithJsonSchema(
+    {
+        "type": "string",
+        "format": "date-time",
+        "maxLength": 40,
+        "examples": ["2099-12-31T00:00:00.000Z"],
+    }
+)
 Instant = Annotated[datetime, PlainSerializer(rfc3339, return_type=str), _INSTANT_SCHEMA]
 # One that a caller gives: it must say its offset.
 GivenInstant = Annotated[
-    AwareDatetime, BeforeValidator(_text_of_instant), AfterValidator(_in_utc), _INSTANT_SCHEMA
+    AwareDatetime, BeforeValidator(_text_of_instant), AfterValidator(_in_utc), _GIVEN_SCHEMA
 ]
 
 MetaId = Annotated[
     str, Field(pattern=r"^[0-9]{1,32}$", max_length=32, examples=["1029384756102938"])
 ]
+
+# What Meta calls a task or a permission.
+TaskName = Annotated[str, Field(max_length=100, examples=["ADVERTISE"])]
 
 
 def open_enum(*values: str, description: str) -> Any:
@@ -88,4 +100,8 @@ class HealthReason(Answer):
     detail: str = Field(
         max_length=2000, description="What was seen.", examples=["The token has expired."]
     )
-    remedy: str | None = Field(max_length=2000, description="What can be done about it.")
+    remedy: str | None = Field(
+        max_length=2000,
+        description="What can be done about it.",
+        examples=["The partner's admin generates a new token and hands it over."],
+    )

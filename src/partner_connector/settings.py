@@ -62,6 +62,13 @@ def _public_url(value: str | None) -> str | None:
     return value.rstrip("/")
 
 
+def _origins(value: str) -> str:
+    for origin in value.split(","):
+        if value and _base_url(origin.strip()).path:
+            raise ValueError("must be origins with commas between them, such as https://a.example")
+    return value
+
+
 def _graph_base_url(value: str) -> str:
     if _base_url(value).path not in {"", "/"}:
         raise ValueError("must be an origin: no path")
@@ -115,6 +122,7 @@ class Settings(BaseSettings):
     require_sealed_tokens: bool = False
     event_stream_seconds: Annotated[int, Field(ge=1, le=3600)] = 300
     public_url: Annotated[str | None, AfterValidator(_public_url)] = None
+    cors_origins: Annotated[str, AfterValidator(_origins)] = ""
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)
     ] = "INFO"
@@ -124,6 +132,11 @@ class Settings(BaseSettings):
     def uses_sqlite(self) -> bool:
         """SQLite in the data directory: one process, which provisions itself."""
         return self.sqlalchemy_url().get_backend_name() == "sqlite"
+
+    @property
+    def browser_origins(self) -> list[str]:
+        """Where pages may come from that call this API in a browser."""
+        return [origin.strip() for origin in self.cors_origins.split(",") if origin.strip()]
 
     def sqlalchemy_url(self) -> URL:
         """The database as SQLAlchemy knows it, without a driver."""

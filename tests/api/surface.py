@@ -25,12 +25,14 @@ _ID_PATTERN = re.compile(r"^\^([a-z]{3})_")
 class Operation:
     """One operation. `ids` maps each path parameter to the prefix of the ids it takes.
 
-    One that `needs_code` takes the code of a token request in place of an API key.
+    One that is secured needs a key with all the scopes, or, where it `needs_code`, the code of a
+    token request in place of it.
     """
 
     method: str
     path: str
-    security: tuple[tuple[str, ...], ...] | None
+    is_secured: bool
+    scopes: tuple[str, ...]
     needs_code: bool
     ids: Mapping[str, str]
     parameters: tuple[dict[str, Any], ...]
@@ -40,16 +42,6 @@ class Operation:
     def name(self) -> str:
         """As in `GET /v1/partners`."""
         return f"{self.method} {self.path}"
-
-    @property
-    def is_secured(self) -> bool:
-        """Whether it needs a key."""
-        return bool(self.security)
-
-    @property
-    def scopes(self) -> tuple[str, ...]:
-        """The scopes that the document says a key needs."""
-        return self.security[0] if self.security else ()
 
     def url(self, ids: Mapping[str, str]) -> str:
         """The path with an id for every parameter; `ids` maps prefixes to ids."""
@@ -75,18 +67,15 @@ def operations() -> Iterator[Operation]:
 
 def _operation(path: str, method: str, operation: dict[str, Any]) -> Operation:
     parameters = tuple(operation.get("parameters", []))
-    security = operation.get("security")
+    schemes = {name for need in operation["security"] for name in need}
     content = operation.get("requestBody", {}).get("content", {})
     schema = content.get("application/json", {}).get("schema")
     return Operation(
         method=method.upper(),
         path=path,
-        security=None
-        if security is None
-        else tuple(
-            tuple(scope for scopes in need.values() for scope in scopes) for need in security
-        ),
-        needs_code=any("tokenRequestCode" in need for need in security or ()),
+        is_secured=bool(schemes),
+        scopes=tuple(operation.get("x-required-scopes", ())),
+        needs_code="tokenRequestCode" in schemes,
         ids={
             parameter["name"]: id_prefix(parameter["schema"]) or ""
             for parameter in parameters

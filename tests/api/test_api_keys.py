@@ -122,7 +122,8 @@ async def test_a_key_that_makes_no_sense_is_refused(
     answer = await standing.api.post(
         "/v1/api-keys", json={"name": "ci", "scopes": ["users:read"], **body}
     )
-    assert answer.status_code == 422
+    # That a time is over is no matter of form: the same request was sound before.
+    assert answer.status_code == (409 if code == "expiry_in_the_past" else 422)
     assert answer.json()["code"] == code
     assert (await standing.api.get("/v1/api-keys")).json() == before
 

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from uuid import UUID
 
 import httpx
@@ -73,7 +74,7 @@ async def test_what_is_known_is_not_sent_again(api: httpx.AsyncClient, world: Wo
 async def read_tag(api: httpx.AsyncClient, operation: Operation, ids: Mapping[str, str]) -> str:
     """What a client knows that wants to change this; `*` where nothing can be read."""
     path = READ_ELSEWHERE.get(operation.path, operation.path)
-    url = Operation("GET", path, None, operation.needs_code, operation.ids, (), None).url(ids)
+    url = replace(operation, method="GET", path=path).url(ids)
     answer = await api.get(url, headers=credential(operation, ids))
     return answer.headers["etag"] if answer.status_code == 200 else "*"
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.api.conftest import Standing
 from tests.api.problems import assert_problem
-from tests.api.surface import OPERATIONS, TOKEN, Operation, credential
+from tests.api.surface import DOCUMENT, OPERATIONS, TOKEN, Operation, credential
 
 # What is refused before the database is asked is refused alike on both.
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -145,12 +145,35 @@ async def test_shape(
 
 
 @pytest.mark.parametrize(
+    "operation",
+    [
+        each
+        for each in WITH_BODY
+        if not DOCUMENT["paths"][each.path][each.method.lower()]["requestBody"].get("required")
+    ],
+    ids=lambda operation: operation.name,
+)
+async def test_null_is_no_body(
+    api: httpx.AsyncClient, ids: Mapping[str, str], operation: Operation
+) -> None:
+    """A body that can be left out is an object where it is there."""
+    answer = await api.request(
+        operation.method,
+        operation.url(ids),
+        content=b" null",
+        headers={"Content-Type": "application/json"},
+    )
+    assert_problem(answer, 422, "validation_failed")
+
+
+@pytest.mark.parametrize(
     ("path", "allowed"),
     [
         ("/v1/integrations", {"GET", "POST"}),
         ("/v1/integrations/int_01k9z3v0e8fjt9m2c4r6w8xabc", {"GET", "PATCH", "DELETE"}),
         (f"{MISSING_PARTNER}/token", {"GET", "PUT", "DELETE"}),
         ("/v1/problems", {"GET"}),
+        ("/v1/token-requests/current", {"GET"}),
     ],
 )
 async def test_405_names_every_method(api: httpx.AsyncClient, path: str, allowed: set[str]) -> None:

@@ -212,10 +212,10 @@ async def test_who_holds_our_token(
         *robots,
     )
     items = (await api.get("/v1/partner-users")).json()["items"]
-    assert [item["holds_our_token"] for item in items] == [True, False, False, False]
+    assert [item["is_token_holder"] for item in items] == [True, False, False, False]
     for item in items:
         one = (await api.get(f"/v1/partner-users/{item['id']}")).json()
-        assert one["holds_our_token"] == item["holds_our_token"]
+        assert one["is_token_holder"] == item["is_token_holder"]
     assert (await api.delete(f"/v1/partners/{encode('ptn', north.id)}/token")).status_code == 200
     items = (await api.get("/v1/partner-users")).json()["items"]
-    assert not any(item["holds_our_token"] for item in items)
+    assert not any(item["is_token_holder"] for item in items)

@@ -55,6 +55,9 @@ def _combined(
             )
             if fits < 1 or fits > (most or fits):
                 yield f"{place}: fits {fits} of {keyword}"
+    if "if" in schema:
+        holds = not list(violations(document, schema["if"], value, place))
+        yield from violations(document, schema.get("then" if holds else "else", {}), value, place)
 
 
 def _list(

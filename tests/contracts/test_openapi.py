@@ -132,16 +132,24 @@ def nodes(node: Any, place: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
         yield from nodes(child, f"{place}/{key}")
 
 
-def test_strings_and_lists_are_bounded() -> None:
-    """Every string and every list has a bound, and no parameter can be null."""
-    bounds = {"string": {"maxLength", "enum", "const", "pattern"}, "array": {"maxItems"}}
+_BOUNDS: dict[str, list[set[str]]] = {
+    "string": [{"maxLength", "enum", "const"}, {"pattern", "format", "enum", "const"}],
+    "integer": [{"minimum"}, {"maximum"}, {"format"}],
+    "array": [{"maxItems"}],
+}
+
+
+def test_every_value_is_bounded() -> None:
+    """Every string has a length and a form, every number and list its bounds, and no parameter can
+    be null.
+    """
     unbounded = [
-        place
+        f"{place}: {sorted(one_of)}"
         for place, node in nodes(DOCUMENT)
-        if node.get("type") in ("string", "array") and not bounds[node["type"]] & set(node)
+        for one_of in _BOUNDS.get(str(node.get("type")), [])
+        if not one_of & set(node)
     ]
-    # What Meta calls its tasks and permissions has no bound that we know.
-    assert [place for place in unbounded if not place.endswith("/items")] == []
+    assert unbounded == []
     for name, operation in operations():
         for parameter in operation.get("parameters", []):
             assert '"null"' not in json.dumps(parameter), name
@@ -163,6 +171,61 @@ def test_examples_validate() -> None:
     assert wrong == []
     assert len(examples) > 50
     assert not re.search(r"EAA[A-Za-z0-9]{16,}|(pck|trc)_[0-9a-z]{12}_", json.dumps(DOCUMENT))
+
+
+def is_leaf(schema: dict[str, Any]) -> bool:
+    """Whether a value says something by itself: no object of ours, no list of such, no yes."""
+    kinds = [kind for kind in schema.get("anyOf", [schema]) if kind.get("type") != "null"]
+    if len(kinds) > 1 or "anyOf" in schema:
+        return all(is_leaf(kind) for kind in kinds)
+    if schema.get("type") == "array":
+        return is_leaf(schema["items"])
+    return "$ref" not in schema and schema.get("type") not in ("boolean", "null")
+
+
+def has_example(schema: dict[str, Any]) -> bool:
+    """An example, or the values that it is one of."""
+    if schema.get("examples") or schema.get("enum") or "const" in schema:
+        return True
+    inner = [*schema.get("anyOf", []), *([schema["items"]] if "items" in schema else [])]
+    return any(has_example(each) for each in inner)
+
+
+def test_every_member_has_an_example() -> None:
+    """Members, parameters and headers: a mock server has something to answer with."""
+    components = DOCUMENT["components"]
+    found = {
+        f"{name}/{member}": told
+        for name, schema in components["schemas"].items()
+        for member, told in schema.get("properties", {}).items()
+    }
+    found |= {f"header {name}": header["schema"] for name, header in components["headers"].items()}
+    for name, operation in operations():
+        for parameter in operation.get("parameters", []):
+            assert parameter.get("description"), (name, parameter["name"])
+            found[f"{name}/{parameter['name']}"] = parameter["schema"]
+    lacking = [place for place, told in found.items() if is_leaf(told) and not has_example(told)]
+    assert lacking == []
+
+
+def test_an_open_list_says_so() -> None:
+    """Whoever reads the document is told to expect further values."""
+    for place, node in nodes(DOCUMENT):
+        if "x-extensible-enum" in node and "description" in node:
+            assert re.search(r"unknown value|[Ee]xpect (further|others)", node["description"]), (
+                place
+            )
+
+
+def test_who_it_is_from_and_where_it_is() -> None:
+    """Contact, licence, servers and a version that can be compared."""
+    info = DOCUMENT["info"]
+    assert info["contact"]["name"]
+    assert info["license"]["identifier"] == "Apache-2.0"
+    assert re.fullmatch(r"\d+\.\d+\.\d+", info["version"])
+    for server in DOCUMENT["servers"]:
+        assert server["url"].startswith("https://")
+        assert server["x-internal"] is False
 
 
 def test_codes_are_unique_and_documented() -> None:

@@ -175,7 +175,7 @@ class History:
         holders = {
             (user["partner_id"], user["meta_user_id"])
             for user in everybody
-            if user["holds_our_token"]
+            if user["is_token_holder"]
         }
         meta = self.caller.meta.partners()
         wanted = {

@@ -136,14 +136,16 @@ def settings_for(meta: Meta, data_dir: Path) -> dict[str, str]:
 
 
 @contextmanager
-def embedded_stack(directory: Path, *simulator_options: str) -> Iterator[Stack]:
-    """One process on SQLite, which provisions itself."""
+def embedded_stack(
+    directory: Path, *simulator_options: str, settings: Mapping[str, str] | None = None
+) -> Iterator[Stack]:
+    """One process on SQLite, which provisions itself, with these settings beside the usual ones."""
     with simulated_meta(directory, *simulator_options) as meta:
         data_dir = directory / "var"
-        settings = settings_for(meta, data_dir)
-        with api_process(settings, directory, "--with-worker") as api:
-            secrets = {settings["META_APP_SECRET"]}
-            yield Stack("embedded", directory, settings, data_dir, meta, api, secrets=secrets)
+        all_settings = settings_for(meta, data_dir) | dict(settings or {})
+        with api_process(all_settings, directory, "--with-worker") as api:
+            secrets = {all_settings["META_APP_SECRET"]}
+            yield Stack("embedded", directory, all_settings, data_dir, meta, api, secrets=secrets)
 
 
 def settings_apart(

@@ -31,9 +31,13 @@ class ApiKeyCreate(Body):
     """A new key, with the scopes it needs and no more."""
 
     name: KeyName
-    scopes: list[ScopeName] = Field(min_length=1, max_length=len(Scope))
+    scopes: list[ScopeName] = Field(
+        min_length=1, max_length=len(Scope), examples=[["partners:read", "users:read"]]
+    )
     expires_at: GivenInstant | None = Field(
-        default=None, description="Leave out for a lasting key."
+        default=None,
+        description="Leave out for a lasting key.",
+        examples=["2099-12-31T00:00:00.000Z"],
     )
 
 
@@ -58,6 +62,8 @@ class ApiKeyCreated(ApiKeyView):
         max_length=100,
         pattern=r"^pck_[0-9A-Za-z]+_[0-9A-Za-z]+$",
         description="Shown once. Keep it like a password.",
+        # Of the right form and plainly none.
+        examples=["pck_example_NotARealKey"],
         json_schema_extra={"readOnly": True},
     )
 

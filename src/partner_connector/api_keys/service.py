@@ -10,13 +10,13 @@ from partner_connector.api_keys.repository import ApiKeyRepository
 from partner_connector.audit.service import Recorder
 from partner_connector.auth import Caller
 from partner_connector.clock import now
-from partner_connector.errors import ScopeMissing, Unprocessable
+from partner_connector.errors import Conflict, ScopeMissing, Unprocessable
 from partner_connector.ids import encode
 from partner_connector.models import ApiKey
 
 
-class ExpiryInThePast(Unprocessable):
-    """A key that could never be used."""
+class ExpiryInThePast(Conflict):
+    """A key that could never be used: what is asked for was sound until then."""
 
     code = "expiry_in_the_past"
     title = "The expiry lies in the past"

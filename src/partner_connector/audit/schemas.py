@@ -17,8 +17,18 @@ class AuditEventView(Answer):
 
     id: AuditEventId
     occurred_at: Instant
-    sequence: int = Field(description="Its place in the chain of this workspace's events.")
-    hash: str = Field(max_length=64, description="Covers the event and the hash of the one before.")
+    sequence: int = Field(
+        ge=1,
+        le=2**53 - 1,
+        description="Its place in the chain of this workspace's events.",
+        examples=[7],
+        json_schema_extra={"format": "int64"},
+    )
+    hash: str = Field(
+        max_length=64,
+        description="Covers the event and the hash of the one before.",
+        examples=["0f" * 32],
+    )
     actor: str = Field(
         max_length=32,
         description="`api_key`, `worker`, `command_line` or `token_request`; expect others.",
@@ -37,7 +47,10 @@ class AuditEventView(Answer):
         examples=["job_01k9z3v0e8fjt9m2c4r6w8xabc"],
     )
     request_id: str = Field(max_length=128, examples=["req_01k9z3v0e8fjt9m2c4r6w8xabc"])
-    details: dict[str, Any] = Field(description="What belongs to it; differs with the action.")
+    details: dict[str, Any] = Field(
+        description="What belongs to it; differs with the action.",
+        examples=[{"name": "Acme ad accounts"}],
+    )
 
 
 class AuditEventPage(Page):
@@ -49,13 +62,19 @@ class AuditEventPage(Page):
 class AuditBreakView(Answer):
     """The first place where the chain of events does not hold."""
 
-    sequence: int = Field(description="Where it was expected to go on.")
+    sequence: int = Field(
+        ge=0,
+        le=2**53 - 1,
+        description="Where it was expected to go on.",
+        examples=[8],
+        json_schema_extra={"format": "int64"},
+    )
     reason: str = Field(
         max_length=32,
         description="`missing`: the event is not there. `altered`: it, its place or what it rests "
         "on is not as it was written. `not_chained`: a row that the service did not write. "
         "`head_altered`: the events end elsewhere than they should. `anchor_differs`: they hold "
-        "together, but are not those that the anchor was taken of.",
+        "together, but are not those that the anchor was taken of. Expect others.",
         json_schema_extra={"x-extensible-enum": list(REASONS)},
         examples=["altered"],
     )
@@ -65,8 +84,14 @@ class AuditBreakView(Answer):
 class AuditVerification(Answer):
     """Whether every event is as it was written, and none is missing."""
 
-    intact: bool
-    events: int = Field(description="How many hold together, from the first one on.")
+    intact: bool = Field(description="Whether nothing was found.")
+    events: int = Field(
+        ge=0,
+        le=2**53 - 1,
+        description="How many hold together, from the first one on.",
+        examples=[7],
+        json_schema_extra={"format": "int64"},
+    )
     anchor: str = Field(
         max_length=90,
         description="The last of these as `SEQUENCE:HASH`. Keep it outside, and give it back "

@@ -9,7 +9,7 @@ from typing_extensions import TypedDict
 
 from partner_connector.ids import AssetId, PartnerId, PartnerUserId, SyncJobId
 from partner_connector.pagination import Page
-from partner_connector.schemas import Answer, Instant, MetaId, open_enum
+from partner_connector.schemas import Answer, Instant, MetaId, TaskName, open_enum
 
 ChangeKind = Literal[
     "partner_listed",
@@ -29,8 +29,8 @@ ChangeKind = Literal[
 ]
 
 _Word = Annotated[str, Field(max_length=64)]
-_Name = Annotated[str, Field(max_length=500)]
-_Tasks = Annotated[list[str], Field(max_length=100, examples=[["ADVERTISE", "ANALYZE"]])]
+_Name = Annotated[str, Field(max_length=500, examples=["Ada Example"])]
+_Tasks = Annotated[list[TaskName], Field(max_length=100, examples=[["ADVERTISE", "ANALYZE"]])]
 
 
 @with_config(ConfigDict(extra="allow"))
@@ -50,7 +50,7 @@ class ChangeFacts(TypedDict, total=False):
     role: Annotated[str | None, Field(max_length=64, examples=["ADMIN"])]
     role_class: Annotated[_Word, Field(examples=["admin"])]
     two_factor: Annotated[_Word, Field(examples=["on"])]
-    finance_permission: Annotated[str | None, Field(max_length=64)]
+    finance_permission: Annotated[str | None, Field(max_length=64, examples=["FINANCE_EDIT"])]
     via: Annotated[_Word, Field(examples=["direct"])]
     tasks: _Tasks
     full_control: bool
@@ -66,7 +66,7 @@ class PlannedChangeView(Answer):
     """One thing that a check would change."""
 
     kind: str = open_enum(*get_args(ChangeKind), description="What changes.")
-    partner_id: PartnerId
+    partner_id: PartnerId = Field(description="At which partner.")
     partner_user_id: PartnerUserId | None = Field(description="Whose access, or who; else null.")
     asset_id: AssetId | None = Field(description="On which asset, or which one; else null.")
     before: ChangeFacts | None = Field(description="Null where there was nothing before.")
@@ -84,7 +84,7 @@ class ChangeView(PlannedChangeView):
         json_schema_extra={"format": "int64"},
     )
     occurred_at: Instant = Field(description="When we saw and stored it.")
-    job_id: SyncJobId
+    job_id: SyncJobId = Field(description="The check that saw it.")
 
 
 class ChangePage(Page):

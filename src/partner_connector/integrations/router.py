@@ -8,6 +8,7 @@ from partner_connector.audit.dependency import RecorderDep
 from partner_connector.audit.service import Recorder
 from partner_connector.conditional import IfMatchDep, KnownTagsDep, tell
 from partner_connector.dependencies import (
+    MAY_BE_LEFT_OUT,
     ContextDep,
     IntegrationsReader,
     IntegrationsWriter,
@@ -221,6 +222,7 @@ async def replace_integration_token(
     status_code=202,
     tags=["Sync jobs"],
     responses=FINISHED_WHILE_WAITING,
+    dependencies=[MAY_BE_LEFT_OUT],
 )
 async def start_integration_sync_job(
     integration_id: IntegrationId,

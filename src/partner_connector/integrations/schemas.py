@@ -25,13 +25,13 @@ def _number(value: object) -> object:
 
 SafeguardPercent = Annotated[
     int,
-    BeforeValidator(_number),
     Field(
         ge=0,
         le=100,
         description="A check that would remove more than this share of a partner's users halts.",
         examples=[20],
     ),
+    BeforeValidator(_number),
 ]
 
 
@@ -72,9 +72,9 @@ class IntegrationCreate(TokenIntake):
 class IntegrationUpdate(Body):
     """What is left out stays as it is."""
 
-    name: IntegrationName | None = None
-    safeguard_percent: SafeguardPercent | None = None
-    schedule: Schedule | None = None
+    name: IntegrationName | None = Field(default=None, examples=["Acme ad accounts"])
+    safeguard_percent: SafeguardPercent | None = Field(default=None, examples=[20])
+    schedule: Schedule | None = Field(default=None, examples=[{"paused": True}])
 
 
 class IntegrationTokenReplace(TokenIntake):

@@ -87,8 +87,8 @@ class PartnerUserRepository:
     async def get(self, user_id: uuid.UUID) -> tuple[PartnerUser, bool]:
         """One partner user, and whether it holds our token. Raises `NotFound`."""
         query = self._users().where(PartnerUser.id == user_id)
-        user, holds_our_token = found((await self.session.execute(query)).one_or_none())
-        return user, holds_our_token
+        user, is_token_holder = found((await self.session.execute(query)).one_or_none())
+        return user, is_token_holder
 
     async def page(
         self, page: PageRequest, only: PartnerUserFilter, sort: str

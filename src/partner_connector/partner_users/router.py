@@ -64,14 +64,23 @@ async def list_partner_users(
         IntegrationId | None, Query(description="Users of this integration's partners.")
     ] = None,
     asset_id: Annotated[AssetId | None, Query(description="Users with access to it.")] = None,
-    kind: Annotated[list[Kind] | None, Query(max_length=3)] = None,
+    kind: Annotated[list[Kind] | None, Query(max_length=3, description="Repeat for “or”.")] = None,
     state: Annotated[
         list[State] | None, Query(max_length=2, description="Without it: active and removed.")
     ] = None,
-    role_class: Annotated[list[RoleClass] | None, Query(max_length=4)] = None,
-    two_factor: Annotated[list[TwoFactor] | None, Query(max_length=3)] = None,
-    email: Annotated[FilterText, Query(description="The whole address, in any case.")] = None,
-    q: Annotated[FilterText, Query(description="Part of the name or address.")] = None,
+    role_class: Annotated[
+        list[RoleClass] | None, Query(max_length=4, description="Repeat for “or”.")
+    ] = None,
+    two_factor: Annotated[
+        list[TwoFactor] | None, Query(max_length=3, description="Repeat for “or”.")
+    ] = None,
+    email: Annotated[
+        FilterText,
+        Query(description="The whole address, in any case.", examples=["ada@example.com"]),
+    ] = None,
+    q: Annotated[
+        FilterText, Query(description="Part of the name or address.", examples=["ada"])
+    ] = None,
     sort: Annotated[PartnerUserSort, Query(description="`-` means descending.")] = "name",
     expand: Annotated[
         Literal["grants"] | None, Query(description="`grants` adds each user's assets and tasks.")
@@ -100,11 +109,11 @@ async def list_partner_users(
     users = PartnerUserRepository(session, caller.workspace_id)
     rows, cursor = await users.page(page, only, sort)
     if expand is None:
-        items = [partner_user_view(row, holds_our_token=ours) for row, ours in rows]
+        items = [partner_user_view(row, is_token_holder=ours) for row, ours in rows]
     else:
         grants = await users.grants_of([row.id for row, _ in rows])
         items = [
-            partner_user_view(row, holds_our_token=ours, grants=grants.get(row.id, []))
+            partner_user_view(row, is_token_holder=ours, grants=grants.get(row.id, []))
             for row, ours in rows
         ]
     return PartnerUserPage(items=items, next_cursor=cursor)
@@ -124,7 +133,7 @@ async def get_partner_user(
     changes = ChangeRepository(session, caller.workspace_id)
     history = await changes.latest_of_user(row.id, limit=HISTORY_LENGTH)
     return known.answer(
-        partner_user_view(row, holds_our_token=ours, grants=grants.get(row.id, []), history=history)
+        partner_user_view(row, is_token_holder=ours, grants=grants.get(row.id, []), history=history)
     )
 
 
@@ -141,13 +150,13 @@ def _as_csv(lines: AsyncIterator[bytes]) -> StreamingResponse:
 def partner_user_view(
     row: PartnerUser,
     *,
-    holds_our_token: bool,
+    is_token_holder: bool,
     grants: Sequence[tuple[Grant, Asset]] | None = None,
     history: Sequence[Change] | None = None,
 ) -> PartnerUserView:
     """A user row and, where asked for, its grants and history, as the wire shows them."""
     derived: dict[str, Any] = {
-        "holds_our_token": holds_our_token,
+        "is_token_holder": is_token_holder,
         "grants": None if grants is None else [_grant_view(*pair) for pair in grants],
         "history": None if history is None else [ChangeView.model_validate(c) for c in history],
     }

@@ -34,6 +34,7 @@ SearchText = Annotated[
         max_length=200,
         pattern=r"^[^\x00]*$",
         description="Part of the name, in any case.",
+        examples=["northwind"],
     ),
 ]
 

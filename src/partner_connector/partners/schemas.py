@@ -4,7 +4,14 @@ from pydantic import Field
 
 from partner_connector.ids import AssetId, IntegrationId, PartnerId
 from partner_connector.pagination import Page
-from partner_connector.schemas import Answer, HealthReason, Instant, MetaId, open_enum
+from partner_connector.schemas import (
+    Answer,
+    HealthReason,
+    Instant,
+    MetaId,
+    TaskName,
+    open_enum,
+)
 
 
 class SharedAssetCounts(Answer):
@@ -44,7 +51,10 @@ class PartnerView(Answer):
     )
     shared_asset_counts: SharedAssetCounts
     user_count: int = Field(
-        ge=0, le=2147483647, description="Active users with access to a shared asset."
+        ge=0,
+        le=2147483647,
+        description="Active users with access to a shared asset.",
+        examples=[25],
     )
     people_without_access_count: int | None = Field(
         ge=0,
@@ -76,10 +86,14 @@ class SharedAssetView(Answer):
     direction: str = open_enum(
         "ours_shared_to_partner", "theirs_shared_to_us", description="Whose it is."
     )
-    permitted_tasks: list[str] | None = Field(
-        max_length=100, description="What the share allows at most; null where Meta did not say."
+    permitted_tasks: list[TaskName] | None = Field(
+        max_length=100,
+        description="What the share allows at most; null where Meta did not say.",
+        examples=[["ADVERTISE", "ANALYZE"]],
     )
-    user_count: int = Field(ge=0, le=2147483647, description="Partner users with access to it.")
+    user_count: int = Field(
+        ge=0, le=2147483647, description="Partner users with access to it.", examples=[4]
+    )
 
 
 class SharedAssetPage(Page):
@@ -101,11 +115,19 @@ class OnboardingStep(Answer):
         "first_sync",
         description="Which step.",
     )
-    title: str = Field(max_length=200)
+    title: str = Field(
+        max_length=200, description="The step in words.", examples=["First check for updates"]
+    )
     status: str = open_enum("done", "to_do", "unknown", description="Where the step stands.")
-    evidence: str = Field(max_length=2000, description="What was seen.")
+    evidence: str = Field(
+        max_length=2000,
+        description="What was seen.",
+        examples=["No check for updates was completed yet."],
+    )
     next_action: str | None = Field(
-        max_length=2000, description="What to do next, in words the partner's admin can follow."
+        max_length=2000,
+        description="What to do next, in words the partner's admin can follow.",
+        examples=["Wait for the check that runs, or start one."],
     )
 
 
@@ -116,5 +138,7 @@ class PartnerOnboarding(Answer):
     onboarding_status: str = open_enum(
         "pending_onboarding", "onboarded", "needs_attention", description="Derived from evidence."
     )
-    onboarding_status_label: str = Field(max_length=100, examples=["Pending onboarding"])
+    onboarding_status_label: str = Field(
+        max_length=100, description="The same in words.", examples=["Pending onboarding"]
+    )
     steps: list[OnboardingStep] = Field(max_length=20)

@@ -6,6 +6,7 @@ from partner_connector.audit.dependency import RecorderDep
 from partner_connector.clock import now
 from partner_connector.conditional import tell
 from partner_connector.dependencies import (
+    MAY_BE_LEFT_OUT,
     ContextDep,
     OnceDep,
     PageDep,
@@ -46,10 +47,11 @@ async def get_sync_plan(
 
 @router.post(
     "/approve",
-    operation_id="approveSyncPlan",
+    operation_id="createSyncPlanApproval",
     summary="Approve the plan of a halted job",
     status_code=202,
     responses=FINISHED_WHILE_WAITING,
+    dependencies=[MAY_BE_LEFT_OUT],
 )
 async def approve_sync_plan(
     job_id: SyncJobId,
@@ -73,7 +75,12 @@ async def approve_sync_plan(
     return await once.conclude(await finished_job(context, response, job, wait))
 
 
-@router.post("/reject", operation_id="rejectSyncPlan", summary="Reject the plan of a halted job")
+@router.post(
+    "/reject",
+    operation_id="createSyncPlanRejection",
+    summary="Reject the plan of a halted job",
+    dependencies=[MAY_BE_LEFT_OUT],
+)
 async def reject_sync_plan(
     job_id: SyncJobId,
     _caller: SyncsApprover,

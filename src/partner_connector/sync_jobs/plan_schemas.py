@@ -25,7 +25,7 @@ Digest = Annotated[
 class SyncPlanDecision(Body):
     """Which plan is meant. Without it: the one that the job has now."""
 
-    digest: Digest | None = None
+    digest: Digest | None = Field(default=None, examples=["0123456789abcdef" * 4])
 
 
 class SyncPlanView(Page, Answer):
@@ -58,7 +58,7 @@ class SyncPlanView(Page, Answer):
         description="More than so many percent need an approval.",
         examples=[20],
     )
-    counts: dict[str, int] = Field(
+    counts: dict[str, Annotated[int, Field(ge=0, le=2147483647)]] = Field(
         description="How many changes of each kind the plan holds.",
         examples=[{"user_left": 9, "access_revoked": 14}],
     )

@@ -27,7 +27,7 @@ class NoPlan(NotFound):
 
     code = "no_plan"
     title = "The job has no plan"
-    description = "Only a job that the safeguard halted has a plan."
+    description = "Read the job: only one that the safeguard halted has a plan."
 
 
 class PlanNotOpen(Conflict):
@@ -35,7 +35,7 @@ class PlanNotOpen(Conflict):
 
     code = "plan_not_open"
     title = "The plan is no longer open"
-    description = "The job is no longer halted: it was decided, cancelled or has ended."
+    description = "Read the job again: it was decided, cancelled or has ended."
 
 
 class PlanStale(Conflict):

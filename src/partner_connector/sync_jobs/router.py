@@ -10,6 +10,7 @@ from partner_connector.audit.dependency import RecorderDep
 from partner_connector.conditional import KnownTagsDep, tell
 from partner_connector.context import ApiContext
 from partner_connector.dependencies import (
+    MAY_BE_LEFT_OUT,
     ContextDep,
     OnceDep,
     PageDep,
@@ -50,6 +51,7 @@ FINISHED_WHILE_WAITING: dict[int | str, dict[str, Any]] = {
     summary="Check a partner for updates",
     status_code=202,
     responses=FINISHED_WHILE_WAITING,
+    dependencies=[MAY_BE_LEFT_OUT],
 )
 async def start_partner_sync_job(
     partner_id: PartnerId,
@@ -122,8 +124,10 @@ async def list_sync_jobs(
     status: Annotated[
         list[Status] | None, Query(max_length=7, description="Repeat for “or”.")
     ] = None,
-    task: Annotated[list[Task] | None, Query(max_length=2)] = None,
-    trigger: Annotated[list[Trigger] | None, Query(max_length=3)] = None,
+    task: Annotated[list[Task] | None, Query(max_length=2, description="Repeat for “or”.")] = None,
+    trigger: Annotated[
+        list[Trigger] | None, Query(max_length=3, description="Repeat for “or”.")
+    ] = None,
     partner_id: Annotated[PartnerId | None, Query(description="Jobs of this partner.")] = None,
     created_after: Annotated[
         GivenInstant | None, Query(description="Jobs made later than this.")

@@ -39,7 +39,7 @@ class SyncProgress(Answer):
         description="What the job is at.",
     )
     done: int = Field(ge=0, le=2147483647, examples=[12])
-    total: int | None = Field(ge=0, le=2147483647, description="Null while unknown.")
+    total: int | None = Field(ge=0, le=2147483647, description="Null while unknown.", examples=[40])
 
 
 class SyncCounts(Answer):
@@ -56,16 +56,26 @@ class SyncWarning(Answer):
     """Something that could not be read, and what follows."""
 
     code: str = Field(max_length=64, examples=["edge_refused"])
-    edge: str | None = Field(max_length=100, examples=["business_users"])
-    detail: str = Field(max_length=1000)
+    edge: str | None = Field(
+        max_length=100, description="What Meta calls the list.", examples=["business_users"]
+    )
+    detail: str = Field(
+        max_length=1000,
+        description="The same for people.",
+        examples=["Meta refused to list the people; those who are known were kept."],
+    )
 
 
 class MetaError(Answer):
     """What Meta said, for a support case there."""
 
-    code: int | None
-    subcode: int | None
-    fbtrace_id: str | None = Field(max_length=100)
+    code: int | None = Field(ge=-(2**31), le=2**31 - 1, description="Its code.", examples=[190])
+    subcode: int | None = Field(
+        ge=-(2**31), le=2**31 - 1, description="Its error_subcode.", examples=[463]
+    )
+    fbtrace_id: str | None = Field(
+        max_length=100, description="Name it to Meta's support.", examples=["AbCdEf123456789"]
+    )
 
 
 class SyncError(Answer):
@@ -79,8 +89,12 @@ class SyncError(Answer):
         "expect others.",
         examples=["configuration"],
     )
-    user_action: str = Field(max_length=64, examples=["reconnect_token"])
-    detail: str = Field(max_length=1000)
+    user_action: str = Field(
+        max_length=64, description="What helps, stable.", examples=["reconnect_token"]
+    )
+    detail: str = Field(
+        max_length=1000, description="The same for people.", examples=["The token has expired."]
+    )
     meta: MetaError
 
 
@@ -89,12 +103,12 @@ class SyncJobView(Answer):
 
     id: SyncJobId
     integration_id: IntegrationId
-    partner_id: PartnerId | None
-    parent_id: SyncJobId | None
+    partner_id: PartnerId | None = Field(description="Null in one of all partners.")
+    parent_id: SyncJobId | None = Field(description="The one of all partners that it belongs to.")
     task: str = open_enum("sync_integration", "sync_partner", description="What is checked.")
     trigger: str = open_enum("api", "schedule", "connect", description="Who asked.")
     status: str = open_enum(*STATUS_LABELS, description="Where the job is.")
-    status_label: str = Field(max_length=100, examples=["Complete"])
+    status_label: str = Field(max_length=100, description="The same in words.", examples=["Queued"])
     waiting_reason: str | None = Field(
         max_length=64,
         description="`rate_limited` or `retrying` while `waiting`; expect others.",
@@ -103,8 +117,10 @@ class SyncJobView(Answer):
     resume_at: Instant | None = Field(description="When a waiting job goes on.")
     progress: SyncProgress
     counts: SyncCounts
-    graph_calls: int = Field(ge=0, le=2147483647, description="Calls to Meta, as Meta counts.")
-    attempt: int = Field(ge=1, le=2147483647)
+    graph_calls: int = Field(
+        ge=0, le=2147483647, description="Calls to Meta, as Meta counts.", examples=[17]
+    )
+    attempt: int = Field(ge=1, le=2147483647, description="More than 1: retried.", examples=[1])
     partial: bool = Field(description="True where something could not be read; see `warnings`.")
     warnings: list[SyncWarning] = Field(max_length=1000)
     error: SyncError | None

@@ -62,7 +62,5 @@ async def _join_or_start(
     if await jobs.add(job):
         await queue.enqueue(session, work.sync(job.task, job.id, target_id))
         return job
-    faster = await jobs.unfinished(job.integration_id, job.partner_id)
-    if faster is None:
-        raise Conflict("Another check for updates ended this very moment; ask again.")
-    return faster
+    # Another request was faster; its check may have ended since, and then this one can start.
+    return await _join_or_start(session, queue, job, target_id=target_id)

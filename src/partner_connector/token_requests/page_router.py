@@ -4,32 +4,17 @@ The code stands in the link's fragment, which no browser sends; the page's scrip
 operations of the partner's side. Only that script may run, and it may speak to us alone.
 """
 
-import base64
-import hashlib
-import re
 from pathlib import Path
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
+from partner_connector.pages import guarded
+
 router = APIRouter(include_in_schema=False)
 
 _PAGE = (Path(__file__).parent / "connect.html").read_text(encoding="utf-8")
-
-
-def _hash_of(tag: str) -> str:
-    (content,) = re.findall(f"<{tag}>(.*?)</{tag}>", _PAGE, re.DOTALL)
-    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
-
-
-_HEADERS = {
-    "Content-Security-Policy": (
-        f"default-src 'none'; script-src {_hash_of('script')}; style-src {_hash_of('style')}; "
-        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
-        "require-trusted-types-for 'script'"
-    ),
-    "Referrer-Policy": "no-referrer",
-}
+_HEADERS = guarded(_PAGE)
 
 
 @router.get("/connect")

@@ -1,6 +1,6 @@
 """`/v1/token-requests/current`: the partner's side of a link, with the code as its credential."""
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, HTTPException, Response
 
 from partner_connector.conditional import KnownTagsDep, tell
 from partner_connector.dependencies import ContextDep, ReadSession, WaitSeconds
@@ -34,7 +34,13 @@ async def get_current_token_request(
     return known.answer(await sight(session, context, await token_requests.get(holder.id)))
 
 
-@router.post("/open", operation_id="openCurrentTokenRequest", summary="Say that a person is here")
+@router.delete("", include_in_schema=False)
+async def refuse_to_delete() -> None:
+    """Else `current` would be taken for the id of a request to revoke, and refused as none."""
+    raise HTTPException(405)
+
+
+@router.post("/open", operation_id="startHandOver", summary="Say that a person is here")
 async def open_current_token_request(
     holder: Holder,
     audit: HolderRecorder,
@@ -50,7 +56,7 @@ async def open_current_token_request(
 
 @router.put(
     "/token",
-    operation_id="handOverToken",
+    operation_id="putHandOverToken",
     summary="Hand the token over",
     status_code=202,
     responses=COMPLETED_WHILE_WAITING,

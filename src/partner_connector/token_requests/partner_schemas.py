@@ -19,8 +19,14 @@ class GuideStep(Answer):
         "hand_over_token",
         description="Which step.",
     )
-    title: str = Field(max_length=200)
-    instructions: list[Annotated[str, Field(max_length=500)]] = Field(max_length=20)
+    title: str = Field(
+        max_length=200, description="The step in words.", examples=["Request access to our app"]
+    )
+    instructions: list[Annotated[str, Field(max_length=500)]] = Field(
+        max_length=20,
+        description="What to click, one after the other.",
+        examples=[["Open Settings > Accounts > Apps.", "Click Add, then Request app access."]],
+    )
 
 
 class Guide(Answer):

@@ -1,6 +1,6 @@
 """What the holder of a code can be told."""
 
-from partner_connector.errors import Conflict, Gone, NotAuthenticated
+from partner_connector.errors import Conflict, NotAuthenticated, Problem
 
 
 class CodeNotAccepted(NotAuthenticated):
@@ -11,9 +11,10 @@ class CodeNotAccepted(NotAuthenticated):
     description = "Send `Authorization: Bearer trc_…` with the whole code of your link."
 
 
-class TokenRequestEnded(Gone):
+class TokenRequestEnded(Problem):
     """The code was right, and its time is over. `state` says how it ended."""
 
+    status = 410
     code = "token_request_ended"
     title = "This link has ended"
     description = "`state` says how it ended. If a token is still needed, ask for a new link."

@@ -82,29 +82,29 @@ async def create_token_request(
 
 
 @router.get(
-    "/token-requests/{token_request_id}",
+    "/token-requests/{request_id}",
     operation_id="getTokenRequest",
     summary="Get a token request",
 )
 async def get_token_request(
-    token_request_id: TokenRequestId,
+    request_id: TokenRequestId,
     caller: TokensWriter,
     session: ReadSession,
     known: KnownTagsDep,
 ) -> TokenRequestView:
     """How far the partner is with it."""
     token_requests = TokenRequestRepository(session, caller.workspace_id)
-    return known.answer(_view(await token_requests.get(token_request_id)))
+    return known.answer(_view(await token_requests.get(request_id)))
 
 
 @router.delete(
-    "/token-requests/{token_request_id}",
+    "/token-requests/{request_id}",
     operation_id="revokeTokenRequest",
     summary="Revoke a token request",
     status_code=204,
 )
 async def revoke_token_request(
-    token_request_id: TokenRequestId,
+    request_id: TokenRequestId,
     _caller: TokensWriter,
     audit: RecorderDep,
     session: WriteSession,
@@ -113,7 +113,7 @@ async def revoke_token_request(
     """Its code is refused from now on, and a token that is still being checked is not connected.
     One that has ended stays as it ended.
     """
-    token_request = await service.lock(session, audit, token_request_id)
+    token_request = await service.lock(session, audit, request_id)
     only.require(_view(token_request))
     await service.revoke(session, audit, token_request)
     return Response(status_code=204)

@@ -32,7 +32,7 @@ class TokenRequestCreate(Body):
         description="How long the link can be used: 5 minutes to 30 days.",
         examples=[604800],
     )
-    note: Note | None = None
+    note: Note | None = Field(default=None, examples=["sent to their ad operations"])
 
 
 class TokenRequestView(Answer):
@@ -71,12 +71,15 @@ class TokenRequestCreated(TokenRequestView):
         max_length=100,
         pattern=r"^trc_[0-9a-z]+_[0-9A-Za-z]+$",
         description="Shown once. Whoever holds it can hand over a token for this partner.",
+        # Of the right form and plainly none.
+        examples=["trc_example_NotARealCode"],
         json_schema_extra={"readOnly": True},
     )
     url: str = Field(
         max_length=2000,
         description="The link for the partner's admin, shown once. The code stands behind the "
         "`#`, which browsers send to no server.",
+        examples=["https://partner-connector.example.com/connect#trc_example_NotARealCode"],
         json_schema_extra={"format": "uri", "readOnly": True},
     )
 

@@ -62,29 +62,36 @@ class SealedTokenMalformed(Unprocessable):
 
 # Long enough to be one and plainly none: an example must never look like a secret.
 EXAMPLE_TOKEN = "the-token-as-meta-shows-it"  # noqa: S105
+EXAMPLE_SEALED = "c2VhbGVk" * 12
 _GIVEN: JsonValue = {"type": "string", "minLength": 1, "maxLength": 8192}
 _LEFT_OUT: JsonValue = {"type": "null"}
-ONE_OF_TWO_FORMS: list[JsonValue] = [
-    {
-        "title": "InClear",
+# Not `oneOf`: generators of clients would make two types of it, and lose what both have in common.
+ONE_OF_TWO_FORMS: dict[str, JsonValue] = {
+    "if": {
         "required": ["access_token"],
-        "properties": {"access_token": _GIVEN, "sealed_token": _LEFT_OUT, "key_id": _LEFT_OUT},
+        "properties": {"access_token": _GIVEN},
+        "additionalProperties": True,
     },
-    {
-        "title": "SealedByTheClient",
+    "then": {
+        "properties": {"sealed_token": _LEFT_OUT, "key_id": _LEFT_OUT},
+        "additionalProperties": True,
+    },
+    "else": {
         "required": ["sealed_token", "key_id"],
-        "properties": {"access_token": _LEFT_OUT, "sealed_token": _GIVEN, "key_id": _GIVEN},
+        "properties": {"sealed_token": _GIVEN, "key_id": _GIVEN},
+        "additionalProperties": True,
     },
-]
+}
 # What `canonical` accepts, for the document only: our own words on what is wrong are better.
-_PASTED_TOKEN = r"^\s*[\"'`]?([Bb]earer )?[A-Za-z0-9_\-.|]{20,2048}[\"'`]?\s*$"  # noqa: S105
+_QUOTE = "[\"'`]?"
+_PASTED_TOKEN = rf"^\s*{_QUOTE}([Bb]earer )?[A-Za-z0-9_\-.|]{{20,2048}}{_QUOTE}\s*$"
 
 
 def either_form(example: dict[str, Any]) -> ConfigDict:
     """The model's part of the OpenAPI document: one of two forms, and an example."""
     return ConfigDict(
         json_schema_extra={
-            "oneOf": ONE_OF_TWO_FORMS,
+            **ONE_OF_TWO_FORMS,
             "examples": [{**example, "access_token": EXAMPLE_TOKEN}],
         }
     )
@@ -101,6 +108,7 @@ class TokenIntake(Body):
         max_length=4096,
         description="The token as Meta shows it. Sealed on arrival; never stored, logged or "
         "returned.",
+        examples=[EXAMPLE_TOKEN],
         json_schema_extra={"writeOnly": True, "pattern": _PASTED_TOKEN},
     )
     sealed_token: str | None = Field(
@@ -110,6 +118,7 @@ class TokenIntake(Body):
         pattern=r"^[A-Za-z0-9+/]+={0,2}$",
         description="Standard base64 of a libsodium sealed box (`crypto_box_seal`) that holds "
         "the token.",
+        examples=[EXAMPLE_SEALED],
         json_schema_extra={"writeOnly": True},
     )
     key_id: str | None = Field(

@@ -9,6 +9,7 @@ from partner_connector.audit.service import Recorder
 from partner_connector.conditional import IfMatchDep, IfMatchOrNoneDep, KnownTagsDep, tell
 from partner_connector.context import ApiContext
 from partner_connector.dependencies import (
+    MAY_BE_LEFT_OUT,
     ContextDep,
     OnceDep,
     PartnersReader,
@@ -175,7 +176,8 @@ def token_view(token: Token, capability: Capability | None) -> PartnerTokenView:
 
 @router.post(
     "/partners/{partner_id}/token/accept-capabilities",
-    operation_id="acceptTokenCapabilities",
+    operation_id="createCapabilityAcceptance",
+    dependencies=[MAY_BE_LEFT_OUT],
     summary="Accept that a token sees less",
 )
 async def accept_token_capabilities(

@@ -27,7 +27,7 @@ CHECK_IDS = (
     "not_reused",
 )
 
-
+PermissionName = Annotated[str, Field(max_length=100, examples=["ads_read"])]
 Narrowed = Annotated[
     list[Annotated[str, Field(max_length=2000)]],
     Field(max_length=1000, examples=[["ads_read is gone"]]),
@@ -41,7 +41,10 @@ class TokenConnect(TokenIntake):
 class CapabilityAcceptance(Body):
     """What is accepted. Without it: all that the token view shows now."""
 
-    narrowed: Narrowed | None = None
+    # Fewer than a view can hold, so that what is valid fits into a body.
+    narrowed: Annotated[Narrowed, Field(max_length=30)] | None = Field(
+        default=None, examples=[["ads_read is gone"]]
+    )
 
 
 class TokenCheck(Answer):
@@ -116,11 +119,17 @@ class PartnerTokenView(Answer):
     app_id: str | None = Field(max_length=32, examples=["2965389650414399"])
     type: str | None = Field(max_length=32, examples=["SYSTEM_USER"])
     system_user: SystemUserView
-    scopes: list[str] | None = Field(max_length=200)
-    missing_scopes: list[str] | None = Field(max_length=200)
-    excess_scopes: list[str] | None = Field(max_length=200)
+    scopes: list[PermissionName] | None = Field(
+        max_length=200, description="What it was granted.", examples=[["ads_read"]]
+    )
+    missing_scopes: list[PermissionName] | None = Field(
+        max_length=200, description="What it lacks.", examples=[["catalog_management"]]
+    )
+    excess_scopes: list[PermissionName] | None = Field(
+        max_length=200, description="What nobody needs.", examples=[["pages_messaging"]]
+    )
     expires_at: Instant | None = Field(description="Null: never, as far as Meta said.")
-    data_access_expires_at: Instant | None
+    data_access_expires_at: Instant | None = Field(description="Null: never, as far as Meta said.")
     health: str = open_enum(
         "healthy",
         "expiring",
@@ -149,9 +158,21 @@ class PartnerTokenView(Answer):
 class ResidualAccess(Answer):
     """Something that still works in Meta until someone there revokes it."""
 
-    what: str = Field(max_length=1000)
-    where: str = Field(max_length=1000)
-    how_to_revoke: str = Field(max_length=1000)
+    what: str = Field(
+        max_length=1000,
+        description="What still works.",
+        examples=["The system user's access token is still valid in Meta."],
+    )
+    where: str = Field(
+        max_length=1000,
+        description="Where that can be changed.",
+        examples=["Meta Business Manager of Northwind Media: Settings > Users > System users"],
+    )
+    how_to_revoke: str = Field(
+        max_length=1000,
+        description="What to do there.",
+        examples=["The partner's admin selects the system user and clicks Revoke tokens."],
+    )
 
 
 class PartnerDisconnected(Answer):
@@ -160,7 +181,9 @@ class PartnerDisconnected(Answer):
     onboarding_status: str = open_enum(
         "pending_onboarding", description="Back to where the partner was before it was connected."
     )
-    onboarding_status_label: str = Field(max_length=100, examples=["Pending onboarding"])
+    onboarding_status_label: str = Field(
+        max_length=100, description="The same in words.", examples=["Pending onboarding"]
+    )
     residual_access: list[ResidualAccess] = Field(max_length=10)
 
 

@@ -1,0 +1,45 @@
+"""`make contract`: everything that judges the contract from outside, one after the other."""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.judges.fuzzing import withstands
+from tests.judges.mock import prism, wrong_examples
+from tests.judges.tools import CHECKOUT, DOCUMENT, HERE, npm, passes
+
+
+def mock_works(directory: Path) -> bool:
+    """Prism answers every operation with an example of its schema."""
+    print("== Prism", flush=True)
+    with prism(directory / "prism.log") as client:
+        found = wrong_examples(client)
+    print("\n".join(found))
+    print(f"== Prism: {'FAIL' if found else 'pass'}", flush=True)
+    return not found
+
+
+def main() -> None:
+    """Every judge speaks, whatever the others said; exit 1 where one found something."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=int, default=60, help="for Schemathesis (60)")
+    options = parser.parse_args()
+    clients = "tests/journey/test_generated_clients.py"
+    with tempfile.TemporaryDirectory(prefix="partner-connector-contract-") as directory:
+        verdicts = [
+            passes(
+                "Spectral",
+                *(npm("spectral"), "lint", DOCUMENT),
+                *("--ruleset", HERE / "spectral.yaml", "--fail-severity", "hint"),
+            ),
+            passes("Redocly", npm("redocly"), "lint", DOCUMENT, "--config", HERE / "redocly.yaml"),
+            mock_works(Path(directory)),
+            passes("Clients", sys.executable, "-m", "pytest", "-q", clients, cwd=CHECKOUT),
+            withstands(Path(directory), options.seconds),
+        ]
+    sys.exit(0 if all(verdicts) else 1)
+
+
+if __name__ == "__main__":
+    main()
