@@ -166,7 +166,7 @@ def build_document(app: FastAPI) -> dict[str, Any]:
     for path in document["paths"].values():
         for method in _METHODS:
             if method in path:
-                _complete(path[method])
+                _complete(path[method], changes=method != "get")
     return document
 
 
@@ -209,7 +209,7 @@ def _bound(node: Any) -> None:
             _bound(child)
 
 
-def _complete(operation: dict[str, Any]) -> None:
+def _complete(operation: dict[str, Any], *, changes: bool) -> None:
     needs = operation.get("security", [])
     scopes = [name for need in needs for name in need.get("apiKey", ())]
     if scopes:
@@ -220,7 +220,7 @@ def _complete(operation: dict[str, Any]) -> None:
     responses = operation["responses"]
     responses.pop("422", None)
     given = {parameter["name"] for parameter in operation.get("parameters", [])}
-    for status in _statuses(operation, needs):
+    for status in _statuses(operation, needs, changes=changes):
         reference = {"$ref": f"#/components/responses/Problem{status}"}
         responses.setdefault(str(status), reference)
     for status, answer in responses.items():
@@ -241,7 +241,9 @@ def _complete(operation: dict[str, Any]) -> None:
         content["schema"] = _without_null(content["schema"])
 
 
-def _statuses(operation: dict[str, Any], needs: list[dict[str, list[str]]]) -> list[int]:
+def _statuses(
+    operation: dict[str, Any], needs: list[dict[str, list[str]]], *, changes: bool
+) -> list[int]:
     statuses = [400, 401, 429, 500, 503]
     if "x-required-scopes" in operation:
         statuses.append(403)
@@ -253,7 +255,7 @@ def _statuses(operation: dict[str, Any], needs: list[dict[str, list[str]]]) -> l
         statuses.append(422)
     if any(parameter["in"] == "path" for parameter in operation.get("parameters", [])):
         statuses.append(404)
-    if "requestBody" in operation:
+    if changes:
         statuses.append(409)
     return sorted(statuses)
 
