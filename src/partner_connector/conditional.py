@@ -36,6 +36,7 @@ IfNoneMatch = Annotated[
         alias="If-None-Match",
         max_length=1000,
         pattern=r"^[\x20-\x7e\t]*$",
+        description="The tags that you know: where it is still one of them, `304` without a body.",
         examples=['"1f0c8f2a9b7d4e6355a1c0de42b79f13"'],
     ),
 ]

@@ -69,7 +69,12 @@ _HEADERS: dict[str, dict[str, Any]] = {
     },
     "ETag": {
         "description": "The tag of this very representation (RFC 9110): strong, opaque.",
-        "schema": {"type": "string", "maxLength": 80, "pattern": r'^"[\x21\x23-\x7e]+"$'},
+        "schema": {
+            "type": "string",
+            "maxLength": 80,
+            "pattern": r'^"[\x21\x23-\x7e]+"$',
+            "examples": ['"1f0c8f2a9b7d4e6355a1c0de42b79f13"'],
+        },
     },
     "Idempotent-Replayed": {
         "description": "`true` where this was answered before to the same `Idempotency-Key`.",
@@ -177,7 +182,7 @@ def build_document(app: FastAPI) -> dict[str, Any]:
     for path in document["paths"].values():
         for method in _METHODS:
             if method in path:
-                _complete(path[method])
+                _complete(path[method], changes=method != "get")
                 _add_conditions(method, path[method], tagged)
     return document
 
@@ -221,7 +226,7 @@ def _bound(node: Any) -> None:
             _bound(child)
 
 
-def _complete(operation: dict[str, Any]) -> None:
+def _complete(operation: dict[str, Any], *, changes: bool) -> None:
     needs = operation.get("security", [])
     scopes = [name for need in needs for name in need.get("apiKey", ())]
     if scopes:
@@ -232,7 +237,7 @@ def _complete(operation: dict[str, Any]) -> None:
     responses = operation["responses"]
     responses.pop("422", None)
     given = {parameter["name"] for parameter in operation.get("parameters", [])}
-    for status in _statuses(operation, needs):
+    for status in _statuses(operation, needs, changes=changes):
         reference = {"$ref": f"#/components/responses/Problem{status}"}
         responses.setdefault(str(status), reference)
     for status, answer in responses.items():
@@ -295,7 +300,9 @@ def _not_modified() -> dict[str, Any]:
     }
 
 
-def _statuses(operation: dict[str, Any], needs: list[dict[str, list[str]]]) -> list[int]:
+def _statuses(
+    operation: dict[str, Any], needs: list[dict[str, list[str]]], *, changes: bool
+) -> list[int]:
     statuses = [400, 401, 429, 500, 503]
     if "x-required-scopes" in operation:
         statuses.append(403)
@@ -307,7 +314,7 @@ def _statuses(operation: dict[str, Any], needs: list[dict[str, list[str]]]) -> l
         statuses.append(422)
     if any(parameter["in"] == "path" for parameter in operation.get("parameters", [])):
         statuses.append(404)
-    if "requestBody" in operation or _takes(operation, "Idempotency-Key"):
+    if changes:
         statuses.append(409)
     if _takes(operation, "If-Match"):
         statuses.append(412)

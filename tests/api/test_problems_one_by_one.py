@@ -4,6 +4,7 @@ A new kind needs a way to provoke it here.
 """
 
 import ast
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,14 +15,14 @@ from typing import Any, cast
 import httpx
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import text, update
+from sqlalchemy import select, text, update
 
 from partner_connector import clock
 from partner_connector.app import create_app
 from partner_connector.database import Database
 from partner_connector.errors import Problem, catalogue
 from partner_connector.ids import encode
-from partner_connector.models import ApiKey, Capability, SyncJob
+from partner_connector.models import ApiKey, Capability, IdempotencyKey, SyncJob
 from partner_connector.problems import explained
 from partner_connector.sealing.public import PublicKeyring
 from partner_connector.settings import Settings
@@ -128,6 +129,11 @@ async def _(scene: Scene) -> httpx.Response:
     return await scene.api.get("/v1/partners/ptn_01k9z3v0e8fjt9m2c4r6w8xabc")
 
 
+@way("not_acceptable")
+async def _(scene: Scene) -> httpx.Response:
+    return await scene.api.get("/v1/partner-users", headers={"Accept": "application/xml"})
+
+
 @way("no_plan")
 async def _(scene: Scene) -> httpx.Response:
     job = await scene.add(rows.sync_job(scene.world.partner), "job")
@@ -149,6 +155,21 @@ async def _(scene: Scene) -> httpx.Response:
     link = await make_link(scene.api, scene.database, scene.world)
     assert (await link.hand_over()).status_code == 202
     return await link.hand_over()
+
+
+@way("idempotency_in_flight")
+async def _(scene: Scene) -> httpx.Response:
+    path = f"{scene.partner}/sync-jobs"
+    with_key = {"Idempotency-Key": "a"}
+    held = asyncio.create_task(scene.api.post(path, headers=with_key | {"Prefer": "wait=30"}))
+    async with scene.database.reading() as session:
+        while await session.scalar(select(IdempotencyKey.id)) is None:
+            await session.rollback()
+            await asyncio.sleep(0.02)
+    answer = await scene.api.post(path, headers=with_key)
+    held.cancel()
+    await asyncio.gather(held, return_exceptions=True)
+    return answer
 
 
 @way("integration_exists")
@@ -202,6 +223,12 @@ async def _(scene: Scene) -> httpx.Response:
     return await link.get()
 
 
+@way("precondition_failed")
+async def _(scene: Scene) -> httpx.Response:
+    path = f"/v1/integrations/{scene.world.ids['int']}"
+    return await scene.api.patch(path, json={"name": "New"}, headers={"If-Match": '"older"'})
+
+
 @way("body_too_large")
 async def _(scene: Scene) -> httpx.Response:
     return await scene.api.post("/v1/integrations", json={"name": "x" * 70_000})
@@ -217,6 +244,14 @@ async def _(scene: Scene) -> httpx.Response:
 @way("validation_failed")
 async def _(scene: Scene) -> httpx.Response:
     return await scene.api.get("/v1/partners", params={"page_size": 0})
+
+
+@way("idempotency_key_reused")
+async def _(scene: Scene) -> httpx.Response:
+    with_key = {"Idempotency-Key": "a"}
+    assert (await scene.api.post("/v1/api-keys", json=KEY, headers=with_key)).status_code == 201
+    other = {**KEY, "name": "another"}
+    return await scene.api.post("/v1/api-keys", json=other, headers=with_key)
 
 
 @way("cursor_invalid")

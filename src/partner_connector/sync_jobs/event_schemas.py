@@ -41,7 +41,7 @@ class SyncJobEventView(Answer):
     resume_at: Instant | None = Field(description="When a waiting job goes on.")
     progress: SyncProgress
     counts: SyncCounts
-    attempt: int = Field(ge=1, le=2147483647)
+    attempt: int = Field(ge=1, le=2147483647, description="More than 1: retried.", examples=[1])
     partial: bool
     error_code: str | None = Field(
         max_length=64, description="Why it failed; the job tells more.", examples=[None]
