@@ -293,10 +293,10 @@ def _answered(operation: dict[str, Any], status: str) -> str:
 
 
 def _not_modified() -> dict[str, Any]:
-    names = ("ETag", "X-Request-Id", "RateLimit", "RateLimit-Policy")
+    names = ("ETag", *_ON_EVERY_ANSWER)
     return {
         "description": "It is what `If-None-Match` names. Without a body.",
-        "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in names},
+        "headers": _references(*names),
     }
 
 

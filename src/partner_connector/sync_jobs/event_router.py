@@ -55,6 +55,7 @@ async def list_sync_job_events(
     last_event_id: Annotated[
         str | None,
         Header(
+            alias="Last-Event-ID",
             max_length=9,
             pattern=EVENT_ID_PATTERN,
             description="The same, as an `EventSource` says it when it comes back to the stream.",
