@@ -11,11 +11,13 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
-from partner_connector import __version__
+from partner_connector import __version__, state_metrics
 from partner_connector.api import ROUTERS
 from partner_connector.context import ApiContext
 from partner_connector.database import open_database
 from partner_connector.error_handlers import install_error_handlers
+from partner_connector.health.metrics_router import router as metrics
+from partner_connector.job_metrics import count_jobs_that_end
 from partner_connector.middleware import BodyLimitMiddleware, RequestContextMiddleware
 from partner_connector.openapi import build_document
 from partner_connector.sealing.public import PublicKeyring
@@ -58,6 +60,7 @@ def create_app(settings: Settings, keyring: PublicKeyring) -> FastAPI:
         watches = [
             asyncio.create_task(context.key_usage.watch(database)),
             asyncio.create_task(context.job_watch.watch(database, context.draining)),
+            asyncio.create_task(state_metrics.watch(database)),
         ]
         try:
             yield
@@ -69,6 +72,7 @@ def create_app(settings: Settings, keyring: PublicKeyring) -> FastAPI:
             context.queue.close()
             await database.close()
 
+    count_jobs_that_end()
     app = FastAPI(
         title="Partner Connector",
         version=__version__,
@@ -80,6 +84,8 @@ def create_app(settings: Settings, keyring: PublicKeyring) -> FastAPI:
     )
     for router in ROUTERS:
         app.include_router(router)
+    if settings.metrics_port is None:
+        app.include_router(metrics)
     install_error_handlers(app)
     # The last one added is the outermost.
     app.add_middleware(BodyLimitMiddleware)

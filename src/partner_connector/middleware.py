@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from partner_connector.error_handlers import problem_response
 from partner_connector.errors import BodyTooLarge, Problem
 from partner_connector.ids import encode, new_id
+from partner_connector.metrics import observe_request
 
 MAX_BODY_BYTES = 64 * 1024
 _GIVEN_REQUEST_ID = re.compile(r"^[A-Za-z0-9_-]{8,64}$")
@@ -75,12 +76,13 @@ class RequestContextMiddleware:
                 raise
             await problem_response(Problem(), request_id)(scope, receive, send_with_headers)
         finally:
-            route = scope.get("route")
+            # The template, since a path that we do not know may hold anything.
+            path = getattr(scope.get("route"), "path", "(unknown)")
+            observe_request(scope["method"], path, status, began)
             log.info(
                 "request",
                 method=scope["method"],
-                # The template, since a path that we do not know may hold anything.
-                path=getattr(route, "path", "(unknown)"),
+                path=path,
                 status=status,
                 milliseconds=round((time.perf_counter() - began) * 1000, 1),
                 **({"deprecated": True} if deprecation() else {}),

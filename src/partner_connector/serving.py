@@ -14,7 +14,9 @@ import structlog
 import uvicorn
 import uvloop
 from fastapi import FastAPI
+from prometheus_client import start_http_server
 
+from partner_connector import metrics
 from partner_connector.app import create_app
 from partner_connector.context import ApiContext
 from partner_connector.sealing.keyring import Ring
@@ -92,7 +94,7 @@ class ApiServer(uvicorn.Server):
 async def serve_api(settings: Settings, keyring: PublicKeyring, listener: socket.socket) -> None:
     """The API alone, until a signal."""
     server = ApiServer(create_app(settings, keyring))
-    with signals_call(server.drain):
+    with metrics_served(settings), signals_call(server.drain):
         await _serve(server, listener)
 
 
@@ -101,7 +103,7 @@ async def serve_embedded(settings: Settings, ring: Ring, listener: socket.socket
     sys.setswitchinterval(_SWITCH_SECONDS)
     server = ApiServer(create_app(settings, PublicKeyring(ring)))
     # Outside of the worker: a second signal must not cut short the hand-over of its work.
-    with signals_call(server.drain):
+    with metrics_served(settings), signals_call(server.drain):
         async with worker_in_a_thread(settings, ring):
             await _serve(server, listener)
 
@@ -116,7 +118,7 @@ async def _serve(server: ApiServer, listener: socket.socket) -> None:
 async def run_worker(settings: Settings, ring: Ring) -> None:
     """The worker alone, until a signal."""
     stopped = asyncio.Event()
-    with signals_call(stopped.set):
+    with metrics_served(settings), signals_call(stopped.set):
         async with worker_running(settings, ring):
             spare_the_collector()
             await stopped.wait()
@@ -153,6 +155,32 @@ def spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
+
+
+@contextlib.contextmanager
+def metrics_served(settings: Settings) -> Iterator[None]:
+    """`/metrics` on a port of its own, in a thread of its own. Raises `PortTaken`.
+
+    On every address: whoever sets `METRICS_PORT` decides who reaches it.
+    """
+    if settings.metrics_port is None:
+        yield
+        return
+    try:
+        server, thread = start_http_server(settings.metrics_port, registry=metrics.REGISTRY)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise PortTaken(
+            f"cannot serve metrics on port {settings.metrics_port}: {reason}; choose another "
+            "METRICS_PORT"
+        ) from None
+    log.info("metrics_listen", port=server.server_port)
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 @contextlib.contextmanager

@@ -11,11 +11,13 @@ from typing import Any
 import structlog
 from dbos import DBOS
 
+from partner_connector import graph_metrics
 from partner_connector.database import open_database
 from partner_connector.dropped_runs import DroppedRuns
 from partner_connector.engine import WorkQueue, engine_config, launch_executor
 from partner_connector.graph import GraphClient, ProofMode, open_http_client
 from partner_connector.graph_budgets import DatabaseBudgets
+from partner_connector.job_metrics import count_jobs_that_end
 from partner_connector.liveness import Liveness
 from partner_connector.resealing import Resealer
 from partner_connector.runs import refuse_if_taken_over
@@ -43,6 +45,7 @@ async def worker_running(settings: Settings, ring: Ring) -> AsyncIterator[None]:
     """Work off the queues for as long as the block lasts."""
     # A core dump would hold every token that is in use.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    count_jobs_that_end()
     executor_id = _ONLY_EXECUTOR if settings.uses_sqlite else f"worker-{uuid.uuid4().hex}"
     async with contextlib.AsyncExitStack() as stack:
         shop = await _open_workshop(settings, ring, stack)
@@ -60,6 +63,7 @@ async def worker_running(settings: Settings, ring: Ring) -> AsyncIterator[None]:
             await stack.enter_async_context(in_background(liveness.watch()))
         dropped = DroppedRuns(shop.database, executor, executor_id)
         await stack.enter_async_context(in_background(dropped.watch()))
+        await stack.enter_async_context(in_background(graph_metrics.watch(shop.graph)))
         await stack.enter_async_context(in_background(Sweeper(shop).watch()))
         await stack.enter_async_context(in_background(Scheduler(shop).watch()))
         await stack.enter_async_context(in_background(TokenChecks(shop).watch()))
@@ -120,6 +124,7 @@ async def _open_workshop(
         appsecret_proof=ProofMode(settings.appsecret_proof),
         concurrency=settings.graph_concurrency,
         budgets=DatabaseBudgets(database),
+        on_outcome=graph_metrics.count_request,
     )
     stack.push_async_callback(graph.settle)
     return Workshop(

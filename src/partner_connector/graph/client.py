@@ -34,13 +34,15 @@ class GraphClient:
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         jitter: Callable[[], float] = random_jitter,
         clock: Callable[[], float] = time.time,
+        on_outcome: Callable[[str], object] = lambda _: None,
     ) -> None:
         """`http` comes from `open_http_client`, which makes it read-only and silent.
 
         `deadline` bounds one attempt as a whole, in seconds, since a read timeout starts anew at
         each byte. `concurrency` is the most calls at once over all readers; there are fewer while
         Meta is in trouble and near the app's limit. `budgets` is where several processes share
-        what they know of Meta's limits.
+        what they know of Meta's limits. `on_outcome` is told of each request that was sent: `ok`,
+        or the class of its error.
         """
         if appsecret_proof is not ProofMode.OFF and not app_secret:
             raise ValueError("a proof is made with the app's secret, and there is none")
@@ -58,6 +60,7 @@ class GraphClient:
             sleep=sleep,
             jitter=jitter,
             clock=clock,
+            on_outcome=on_outcome,
         )
 
     @property

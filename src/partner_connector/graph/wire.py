@@ -87,6 +87,7 @@ class Wire:
         sleep: Callable[[float], Awaitable[object]],
         jitter: Callable[[], float],
         clock: Callable[[], float],
+        on_outcome: Callable[[str], object],
     ) -> None:
         self._http = http
         self.version = version
@@ -96,6 +97,7 @@ class Wire:
         self._sleep = sleep
         self._jitter = jitter
         self._clock = clock
+        self._on_outcome = on_outcome
         self.ledger = Ledger(store, clock)
         self._versions_told: set[str] = set()
 
@@ -126,8 +128,10 @@ class Wire:
             await self._hold_back(meter, subject)
             outcome = await self._attempt(request, credentials, meter, weight, subject)
             if isinstance(outcome, Answer):
+                self._on_outcome("ok")
                 self.slots.went_well()
                 return outcome
+            self._on_outcome(str(outcome.error_class))
             if outcome.retry is RetryRule.QUICK:
                 self.slots.went_wrong()
             delay = decide(outcome, attempt)

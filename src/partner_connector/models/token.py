@@ -13,6 +13,7 @@ _ACTIVE = text("state = 'active'")
 
 # Health of a token under which the partner's data can still be read.
 WORKING = ("healthy", "expiring", "unknown")
+HEALTHS = (*WORKING, "expired", "invalid", "insufficient", "unreadable")
 
 
 class Token(WorkspaceOwned, Base):

@@ -1,0 +1,105 @@
+"""What a process counts for Prometheus: every name in one place, as `docs/metrics.md` lists them.
+
+One process, one set of numbers: an API process counts requests, a worker jobs and calls of Meta,
+an embedded one both. No label holds an id, so that there are as many series as there are kinds.
+"""
+
+import time
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+REGISTRY = CollectorRegistry()
+_PREFIX = "partner_connector"
+_JOB_SECONDS = (0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400)
+
+ProcessCollector(namespace=_PREFIX, registry=REGISTRY)
+
+HTTP_REQUESTS = Counter(
+    f"{_PREFIX}_http_requests",
+    "Requests that were answered.",
+    ("method", "route", "status"),
+    registry=REGISTRY,
+)
+HTTP_SECONDS = Histogram(
+    f"{_PREFIX}_http_request_duration_seconds",
+    "How long an answer took, to the last byte; what `Prefer: wait` held is in it.",
+    ("method", "route"),
+    registry=REGISTRY,
+)
+SYNC_JOBS_ENDED = Counter(
+    f"{_PREFIX}_sync_jobs_ended",
+    "Sync jobs that came to an end in this process.",
+    ("task", "status"),
+    registry=REGISTRY,
+)
+SYNC_JOB_SECONDS = Histogram(
+    f"{_PREFIX}_sync_job_duration_seconds",
+    "From the job's start to its end, waiting included.",
+    ("task",),
+    buckets=_JOB_SECONDS,
+    registry=REGISTRY,
+)
+SYNC_JOBS = Gauge(
+    f"{_PREFIX}_sync_jobs",
+    "Sync jobs of the deployment that are not done.",
+    ("status",),
+    registry=REGISTRY,
+)
+OLDEST_QUEUED = Gauge(
+    f"{_PREFIX}_oldest_queued_sync_job_age_seconds",
+    "For how long the first sync job in the queue has been there; 0 where none is.",
+    registry=REGISTRY,
+)
+TOKENS = Gauge(
+    f"{_PREFIX}_tokens",
+    "Active tokens of the deployment.",
+    ("health",),
+    registry=REGISTRY,
+)
+DATABASE_UP = Gauge(
+    f"{_PREFIX}_database_up",
+    "Whether the last look at the database worked.",
+    registry=REGISTRY,
+)
+GRAPH_REQUESTS = Counter(
+    f"{_PREFIX}_graph_requests",
+    "Requests to Meta's Graph API: `ok`, or the class of the error.",
+    ("outcome",),
+    registry=REGISTRY,
+)
+GRAPH_BUDGET = Gauge(
+    f"{_PREFIX}_graph_budget_used_percent",
+    "The fullest of Meta's limits of each kind, where any is used by three quarters or more.",
+    ("limit",),
+    registry=REGISTRY,
+)
+GRAPH_BUDGETS_BLOCKED = Gauge(
+    f"{_PREFIX}_graph_budgets_blocked",
+    "How many of Meta's limits let nothing through now.",
+    registry=REGISTRY,
+)
+GRAPH_CALLS_AT_ONCE = Gauge(
+    f"{_PREFIX}_graph_calls_at_once",
+    "How many calls this worker may have under way now.",
+    registry=REGISTRY,
+)
+
+
+def exposition() -> bytes:
+    """All of it, in Prometheus' text format."""
+    return generate_latest(REGISTRY)
+
+
+def observe_request(method: str, route: str, status: int, began: float) -> None:
+    """One answered request. `began` as `time.perf_counter` told; status 0: cut off."""
+    HTTP_REQUESTS.labels(method, route, str(status)).inc()
+    HTTP_SECONDS.labels(method, route).observe(time.perf_counter() - began)

@@ -1,0 +1,161 @@
+"""`/metrics`: what a process counted, and what it saw of the deployment."""
+
+import json
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import text
+
+from partner_connector import metrics, state_metrics
+from partner_connector.app import create_app
+from partner_connector.clock import now
+from partner_connector.database import Database
+from partner_connector.sealing.public import PublicKeyring
+from partner_connector.settings import Settings
+from tests.api import rows
+from tests.api.world import World
+from tests.support.clients import client_of, running
+
+DOCS = Path(__file__).parents[2] / "docs"
+PREFIX = "partner_connector_"
+OUR_NAMES = re.compile(rf"{PREFIX}[a-z_]+")
+
+
+def samples(exposition: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    """Values by name and labels; Prometheus' own parser reads them."""
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(exposition)
+        for sample in family.samples
+    }
+
+
+def labelled(**labels: str) -> frozenset[tuple[str, str]]:
+    """Labels as `samples` has them."""
+    return frozenset(labels.items())
+
+
+async def told(client: httpx.AsyncClient) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    """What is served now."""
+    answer = await client.get("/metrics")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    return samples(answer.text)
+
+
+async def test_requests_are_counted_by_template(
+    api: httpx.AsyncClient, anonymous: httpx.AsyncClient, world: World
+) -> None:
+    """By route and not by path, so that no id is told and no path makes a series of its own."""
+    route = "/v1/partners/{partner_id}"
+    counted = (f"{PREFIX}http_requests_total", labelled(method="GET", route=route, status="200"))
+    timed = (f"{PREFIX}http_request_duration_seconds_count", labelled(method="GET", route=route))
+    before = await told(anonymous)
+    await api.get(f"/v1/partners/{world.ids['ptn']}")
+    await api.get("/nowhere/at/all")
+    after = await told(anonymous)
+    assert after[counted] == before.get(counted, 0) + 1
+    assert after[timed] == before.get(timed, 0) + 1
+    names = {label for _, labels in after for label in labels}
+    assert ("route", "(unknown)") in names
+    assert not any(world.ids["ptn"] in value or "nowhere" in value for _, value in names)
+
+
+async def test_the_deployment_is_looked_up_by_indexes(
+    anonymous: httpx.AsyncClient, database: Database, world: World
+) -> None:
+    """Jobs that are not done, the age of the queue, tokens by health."""
+    waiting = rows.partner(world.integration)
+    queued = rows.sync_job(waiting, status="queued", created_at=now() - timedelta(minutes=5))
+    for row in (waiting, queued, rows.sync_job(waiting, status="completed")):
+        await rows.store(database, row)
+    await state_metrics.look(database)
+    seen = await told(anonymous)
+    jobs = {
+        dict(labels)["status"]: value
+        for (name, labels), value in seen.items()
+        if name == f"{PREFIX}sync_jobs"
+    }
+    assert jobs == {"queued": 1, "running": 0, "waiting": 0, "halted": 1}
+    age = seen[f"{PREFIX}oldest_queued_sync_job_age_seconds", frozenset()]
+    assert 300 <= age < 330
+    tokens = {
+        dict(labels)["health"]: value
+        for (name, labels), value in seen.items()
+        if name == f"{PREFIX}tokens"
+    }
+    assert sum(tokens.values()) == await active_tokens(database)
+    assert seen[f"{PREFIX}database_up", frozenset()] == 1
+
+
+async def active_tokens(database: Database) -> int:
+    """As counted plainly."""
+    async with database.reading() as session:
+        counted = await session.scalar(text("SELECT count(*) FROM tokens WHERE state = 'active'"))
+    assert counted
+    return int(counted)
+
+
+async def test_a_database_that_is_away_is_told(
+    anonymous: httpx.AsyncClient, database: Database
+) -> None:
+    """The rest stays as it was, and the answer still comes."""
+    async with database.writing() as session:
+        await session.execute(text("DROP TABLE sync_job_events"))
+        await session.execute(text("DROP TABLE planned_changes"))
+        await session.execute(text("ALTER TABLE sync_jobs RENAME TO elsewhere"))
+    await state_metrics.look(database)
+    assert (await told(anonymous))[f"{PREFIX}database_up", frozenset()] == 0
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_port_of_its_own_takes_it_away_from_here(
+    settings: Settings, keyring: PublicKeyring
+) -> None:
+    """The internet-facing port has nothing there then."""
+    elsewhere = settings.model_copy(update={"metrics_port": 9109})
+    async with running(create_app(elsewhere, keyring)) as app, client_of(app, "") as client:
+        assert (await client.get("/metrics")).status_code == 404
+
+
+def known_names() -> set[str]:
+    """Every name that can be scraped, those of histograms among them."""
+    kinds = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_count", "_sum")}
+    return {
+        f"{family.name}{ending}"
+        for family in metrics.REGISTRY.collect()
+        for ending in kinds[family.type]
+    }
+
+
+@pytest.mark.parametrize("page", ["grafana-dashboard.json", "alerts.yaml"])
+def test_dashboard_and_alerts_name_what_there_is(page: str) -> None:
+    """A metric that is renamed must not leave a silent alert behind."""
+    named = set(OUR_NAMES.findall((DOCS / "samples" / page).read_text(encoding="utf-8")))
+    assert len(named) >= 6
+    assert named <= known_names()
+
+
+def test_the_page_lists_every_metric() -> None:
+    """And nothing else; those of the process are one line."""
+    page = (DOCS / "metrics.md").read_text(encoding="utf-8")
+    listed = set(re.findall(rf"^\| `({PREFIX}[a-z_]+)`", page, flags=re.MULTILINE))
+    ours = {
+        name.removesuffix("_bucket")
+        for name in known_names()
+        if not name.startswith(f"{PREFIX}process_") and not name.endswith(("_count", "_sum"))
+    }
+    assert listed == ours
+
+
+def test_the_dashboard_can_be_imported() -> None:
+    """Each panel asks something of the data source that is chosen on import."""
+    dashboard = json.loads((DOCS / "samples" / "grafana-dashboard.json").read_text("utf-8"))
+    assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
+    for panel in dashboard["panels"]:
+        assert panel["datasource"]["uid"] == "${datasource}"
+        assert all(target["expr"] for target in panel["targets"])
