@@ -16,7 +16,11 @@ from partner_connector.api import ROUTERS
 from partner_connector.context import ApiContext
 from partner_connector.database import open_database
 from partner_connector.error_handlers import install_error_handlers
-from partner_connector.middleware import BodyLimitMiddleware, RequestContextMiddleware
+from partner_connector.middleware import (
+    BodyLimitMiddleware,
+    CrashMiddleware,
+    RequestContextMiddleware,
+)
 from partner_connector.openapi import build_document
 from partner_connector.sealing.public import PublicKeyring
 from partner_connector.settings import Settings
@@ -83,6 +87,8 @@ def create_app(settings: Settings, keyring: PublicKeyring) -> FastAPI:
     install_error_handlers(app)
     # The last one added is the outermost.
     app.add_middleware(BodyLimitMiddleware)
+    # Inside of what follows: a page of a named origin may read of a fault of ours, too.
+    app.add_middleware(CrashMiddleware)
     if settings.browser_origins:
         app.add_middleware(
             CORSMiddleware,
