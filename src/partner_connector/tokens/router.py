@@ -203,7 +203,9 @@ async def accept_token_capabilities(
     """
     expected = body.narrowed if body else None
     async with once.writing() as session:
-        partner = await PartnerRepository(session, caller.workspace_id).get(partner_id)
+        # Whoever changes a token holds its owner's row.
+        partners = PartnerRepository(session, caller.workspace_id)
+        partner = await partners.get_for_update(partner_id)
         tokens = TokenRepository(session, caller.workspace_id)
         token = await service.require_active(tokens, partner)
         capability = await accept(tokens, audit, partner, token, expected)
