@@ -18,7 +18,11 @@ from partner_connector.database import open_database
 from partner_connector.error_handlers import install_error_handlers
 from partner_connector.health.metrics_router import router as metrics
 from partner_connector.job_metrics import count_jobs_that_end
-from partner_connector.middleware import BodyLimitMiddleware, RequestContextMiddleware
+from partner_connector.middleware import (
+    BodyLimitMiddleware,
+    CrashMiddleware,
+    RequestContextMiddleware,
+)
 from partner_connector.openapi import build_document
 from partner_connector.sealing.public import PublicKeyring
 from partner_connector.settings import Settings
@@ -89,6 +93,8 @@ def create_app(settings: Settings, keyring: PublicKeyring) -> FastAPI:
     install_error_handlers(app)
     # The last one added is the outermost.
     app.add_middleware(BodyLimitMiddleware)
+    # Inside of what follows: a page of a named origin may read of a fault of ours, too.
+    app.add_middleware(CrashMiddleware)
     if settings.browser_origins:
         app.add_middleware(
             CORSMiddleware,

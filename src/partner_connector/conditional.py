@@ -81,6 +81,12 @@ class Preconditions:
         """Whether there are any: what they are about need not be read for nothing."""
         return self._if_match is not None or self._if_none_match is not None
 
+    @property
+    def forbid_overwriting(self) -> bool:
+        """Whether they are about one state, and not only about there being one."""
+        is_any = self._if_match is None or self._if_match.strip() == "*"
+        return not is_any or self._if_none_match is not None
+
     def require(self, view: BaseModel | None) -> None:
         """Raise `PreconditionFailed` unless this, or that there is none, is what was meant.
 

@@ -32,7 +32,6 @@ class Follower:
     def has_seen(self, event_id: int) -> None:
         """What came up to this event is no news."""
         self.seen = event_id
-        self._news.clear()
 
     def call(self) -> None:
         """There is something to look at."""
@@ -45,6 +44,8 @@ class Follower:
                 await self._news.wait()
         except TimeoutError:
             return False
+        # Here and nowhere else: a call that comes while the follower is busy is heard afterwards.
+        self._news.clear()
         return True
 
 

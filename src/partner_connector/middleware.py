@@ -29,7 +29,7 @@ log = structlog.get_logger()
 
 
 class RequestContextMiddleware:
-    """Gives each request an id, logs one line without its query, and answers what nobody caught."""
+    """Gives each request an id and logs one line without its query."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -66,15 +66,6 @@ class RequestContextMiddleware:
 
         try:
             await self.app(scope, receive, send_with_headers)
-        except Exception as error:
-            # The text of an unknown exception may hold anything; its kind and place do not.
-            frames = traceback.format_tb(error.__traceback__)
-            log.error(  # noqa: TRY400 - its traceback would carry the text
-                "request_crashed", error=type(error).__name__, frames=frames
-            )
-            if status:
-                raise
-            await problem_response(Problem(), request_id)(scope, receive, send_with_headers)
         finally:
             # The template, since a path that we do not know may hold anything.
             path = getattr(scope.get("route"), "path", "(unknown)")
@@ -92,6 +83,38 @@ class RequestContextMiddleware:
 def _request_id(headers: Headers) -> str:
     given = headers.get("x-request-id", "")
     return given if _GIVEN_REQUEST_ID.match(given) else encode("req", new_id())
+
+
+class CrashMiddleware:
+    """Answers what nobody caught."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        has_begun = False
+
+        async def noted_send(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noted_send)
+        except Exception as error:
+            # The text of an unknown exception may hold anything; its kind and place do not.
+            frames = traceback.format_tb(error.__traceback__)
+            log.error(  # noqa: TRY400 - its traceback would carry the text
+                "request_crashed", error=type(error).__name__, frames=frames
+            )
+            if has_begun:
+                raise
+            problem = problem_response(Problem(), scope["state"]["request_id"])
+            await problem(scope, receive, send)
 
 
 class BodyLimitMiddleware:

@@ -12,13 +12,13 @@ CSV = "text/csv"
 EVENT_STREAM = "text/event-stream"
 
 
-def preferred(accept: str | None, offered: tuple[str, ...]) -> str | None:
+def preferred(accept: str, offered: tuple[str, ...]) -> str | None:
     """The offered type that weighs most, None where each is refused. Pure.
 
     Of two that weigh the same, one that is named wins over one that only a `*` stands for, and then
     the one that is offered first.
     """
-    if accept is None or not accept.strip():
+    if not accept.strip():
         return offered[0]
     ranges = list(_ranges(accept))
     weights = {kind: _weight(kind, ranges) for kind in offered}
@@ -54,7 +54,7 @@ class _Preference:
 
     def __call__(self, request: Request, response: Response) -> str:
         response.headers["Vary"] = "Accept"
-        kind = preferred(request.headers.get("accept"), self.offered)
+        kind = preferred(",".join(request.headers.getlist("accept")), self.offered)
         if kind is None:
             raise NotAcceptable(f"This answer comes as {' or '.join(self.offered)}.")
         return kind

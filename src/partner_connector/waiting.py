@@ -12,6 +12,8 @@ from typing import TypeVar
 
 from fastapi import Response
 
+from partner_connector.errors import NotFound
+
 Row = TypeVar("Row")
 
 _FIRST_LOOK_SECONDS = 0.05
@@ -33,7 +35,11 @@ async def until(
             async with asyncio.timeout(min(pause, max(0.0, deadline - time.monotonic()))):
                 await draining.wait()
         pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
-        row = await read()
+        try:
+            row = await read()
+        except NotFound:
+            # Deleted meanwhile, with what it belongs to. What was asked for was done all the same.
+            break
     return row
 
 

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
+from uuid import UUID
 
 import httpx
 import pytest
@@ -10,9 +11,11 @@ from fastapi import FastAPI
 from sqlalchemy import delete, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from partner_connector.audit.chain import PURPOSE
+from partner_connector.audit.service import Recorder
 from partner_connector.database import Database
 from partner_connector.ids import decode, encode
-from partner_connector.models import ApiKey, AuditEvent, AuditHead
+from partner_connector.models import ApiKey, AuditEvent, AuditHead, Integration
 from tests.api import rows
 from tests.api.problems import assert_problem
 from tests.api.world import World
@@ -264,6 +267,33 @@ async def test_events_that_come_meanwhile_are_no_break(
     )
     assert [found["broken"] for found in verdicts] == [None] * 20
     assert (await verified(api))["events"] == 21
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_what_is_changed_is_written_before_the_record_is_locked(
+    app: FastAPI, api: httpx.AsyncClient, database: Database, tenant: Tenant, world: World
+) -> None:
+    """Whoever changes a row that somebody else holds waits for it without holding the record."""
+
+    async def rename() -> None:
+        async with database.writing() as session:
+            mine = await session.get_one(Integration, world.integration.id)
+            mine.name = "Renamed"
+            await _recorder_of(app, tenant).record(session, action="x", subject="x", details={})
+
+    async with database.writing() as session:
+        await session.get(Integration, world.integration.id, with_for_update=True)
+        other = asyncio.create_task(rename())
+        await asyncio.sleep(0.5)
+        await _recorder_of(app, tenant).record(session, action="y", subject="y", details={})
+    await other
+    told = [event["action"] for event in await events_of(api)]
+    assert told[-2:] == ["y", "x"]
+
+
+def _recorder_of(app: FastAPI, tenant: Tenant) -> Recorder:
+    keyring = app.state.context.keyring
+    return Recorder(cast("UUID", tenant.workspace_id), "worker", "x", keyring.derive(PURPOSE))
 
 
 @ONLY_SQLITE

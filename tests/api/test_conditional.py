@@ -173,3 +173,28 @@ async def test_nothing_new_counts_as_a_request(
         )
     assert answer.status_code == 304
     assert "r=99" in answer.headers["ratelimit"]
+
+
+@pytest.mark.parametrize("path", ["/v1/partners/{ptn}/token", "/v1/integrations/{int}/token"])
+async def test_one_of_two_who_read_the_same_replaces_a_token(
+    api: httpx.AsyncClient, world: World, path: str
+) -> None:
+    """A token that is being proven is on its way already, though the tag is what it was: nobody
+    overwrites it unseen. Whoever sends the very same again joins its proof.
+    """
+    url = path.format(**world.ids)
+    read = await api.get(url if "partners" in path else url.removesuffix("/token"))
+    headers = {"If-Match": read.headers["etag"]}
+    answers = await asyncio.gather(
+        *(
+            api.put(url, json={"access_token": f"{TOKEN}{number}"}, headers=headers)
+            for number in range(5)
+        )
+    )
+    assert sorted(answer.status_code for answer in answers) == [202] + [412] * 4
+    (taken,) = (number for number, answer in enumerate(answers) if answer.status_code == 202)
+    body = {"access_token": f"{TOKEN}{taken}"}
+    again = await api.put(url, json=body, headers=headers)
+    assert again.json()["id"] == answers[taken].json()["id"]
+    unconditional = await api.put(url, json={"access_token": f"{TOKEN}x"})
+    assert unconditional.status_code == 202

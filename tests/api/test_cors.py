@@ -5,13 +5,15 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import text
 
 from partner_connector.app import create_app
+from partner_connector.database import Database
 from partner_connector.sealing.public import PublicKeyring
 from partner_connector.settings import Settings
 from tests.api.conftest import Standing
 from tests.api.problems import assert_problem
-from tests.support.clients import client_of, running
+from tests.support.clients import client_of, make_tenant, running
 
 OURS = "https://front-end.example.com"
 PREFLIGHT = {
@@ -41,6 +43,21 @@ async def test_a_named_origin_may(page: httpx.AsyncClient) -> None:
     assert answer.headers["access-control-allow-origin"] == OURS
     assert "X-Request-Id" in answer.headers["access-control-expose-headers"]
     assert "access-control-allow-credentials" not in answer.headers
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_named_origin_sees_a_fault_of_ours(
+    page: httpx.AsyncClient, database: Database, keyring: PublicKeyring
+) -> None:
+    """A page can tell a `500` from a connection that is broken, and find its request's id."""
+    tenant = await make_tenant(database, keyring)
+    async with database.writing() as session:
+        await session.execute(text("UPDATE api_keys SET scopes = '5'"))
+    headers = {"Origin": OURS, "Authorization": f"Bearer {tenant.api_key}"}
+    answer = await page.get("/v1/integrations", headers=headers)
+    assert_problem(answer, 500)
+    assert answer.headers["access-control-allow-origin"] == OURS
+    assert "X-Request-Id" in answer.headers["access-control-expose-headers"]
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

@@ -8,13 +8,16 @@ import httpx
 import pytest
 
 from partner_connector.audit.chain import PURPOSE
+from partner_connector.audit.service import Recorder
 from partner_connector.database import Database
 from partner_connector.engine import WorkQueue
 from partner_connector.ids import decode
+from partner_connector.models import SyncJob
 from partner_connector.sealing.keyring import KeyringFile
 from partner_connector.sealing.private import PrivateKeyring
 from partner_connector.sealing.public import PublicKeyring, SealedToken
 from partner_connector.settings import Settings
+from tests.api import rows
 from tests.api.engine_rows import enqueued
 from tests.api.hand_over import Judge, Link, make_link
 from tests.api.problems import assert_problem
@@ -233,3 +236,27 @@ async def test_every_move_of_a_link_is_on_record(
         ("worker", "token.activated"),
     ]
     assert link.code not in str(events)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_verdict_beside_a_check_that_fails(
+    link: Link, judge: Judge, database: Database, world: World
+) -> None:
+    """The one ends a halted check of a check of all partners, the other tells that one of its own
+    end; both are put on record: none holds what the other waits for.
+    """
+    parent = rows.sync_job(
+        world.partner, partner_id=None, task="sync_integration", status="halted", own_work_done=True
+    )
+    await rows.store(
+        database, parent, rows.halted_job(world.partner, world.token, parent_id=parent.id)
+    )
+    proof = (await link.hand_over()).json()
+    async with database.writing() as session:
+        await session.get(SyncJob, parent.id, with_for_update=True)
+        verdict = asyncio.create_task(judge(proof["id"], "pass"))
+        await asyncio.sleep(0.5)
+        recorder = Recorder(parent.workspace_id, "worker", "job", judge.audit_key)
+        await recorder.record(session, action="token.health_changed", subject="x", details={})
+    await verdict
+    assert (await link.told())["state"] == "accepted"

@@ -351,3 +351,22 @@ async def test_a_replay_asks_no_condition(
     assert_problem(stale, 412, "precondition_failed")
     assert (await api.delete(integration)).status_code == 204
     assert_replayed(await api.put(f"{integration}/token", json=body, headers=headers), first)
+
+
+@ONLY_SQLITE
+@pytest.mark.parametrize(
+    "path", ["/v1/integrations/{int}/token", "/v1/integrations/{int}/sync-jobs"]
+)
+async def test_what_is_deleted_while_an_answer_is_held(
+    api: httpx.AsyncClient, world: World, path: str
+) -> None:
+    """What was asked for was done, and that is the answer, as it is to whoever asks again."""
+    url = path.format(**world.ids)
+    method, body = ("PUT", {"access_token": TOKEN}) if "token" in path else ("POST", {})
+    headers = WITH_KEY | {"Prefer": "wait=10"}
+    held = asyncio.create_task(api.request(method, url, json=body, headers=headers))
+    await asyncio.sleep(0.3)
+    assert (await api.delete(f"/v1/integrations/{world.ids['int']}")).status_code == 204
+    first = await held
+    assert first.status_code == 202, first.text
+    assert_replayed(await api.request(method, url, json=body, headers=headers), first)

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 import partner_connector
 from partner_connector.app import create_app
@@ -227,6 +228,21 @@ async def test_streams_hold_up_nobody(
     told = await asyncio.wait_for(asyncio.gather(*many), 5)
     await asyncio.wait_for(serving.ended, 5)
     assert [[event["id"] for event in events] for events in told] == [["1"]] * len(many)
+
+
+@ONLY_SQLITE
+async def test_a_stream_that_is_busy_when_the_process_has_to_end(
+    app: FastAPI, workspace_id: UUID, job: SyncJob
+) -> None:
+    """It is told while it hands out an event to a slow client, and does not wait for the next."""
+    context: ApiContext = app.state.context
+    events = event_stream.stream(context, workspace_id, job.id, 0)
+    assert b": ping" in await anext(events)
+    assert b"id: 1" in await anext(events)
+    context.draining.set()
+    await asyncio.sleep(0.1)
+    async with asyncio.timeout(2):
+        assert [piece async for piece in events] == []
 
 
 @ONLY_SQLITE

@@ -10,6 +10,7 @@ from nacl.public import PublicKey, SealedBox
 from sqlalchemy import func, select, update
 
 from partner_connector.database import Database
+from partner_connector.ids import decode
 from partner_connector.models import Token, TokenValidation
 from partner_connector.sealing.public import PublicKeyring
 from tests.api.engine_rows import enqueued
@@ -92,3 +93,32 @@ async def test_what_is_not_joined(
         (await api.request(method, url, json=body)).json()["id"] for method, url, body in asked
     }
     assert len(proofs | {by_link.json()["id"]}) == len(asked) + 1
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("newer_is_active", [False, True])
+@pytest.mark.parametrize("path", ["/v1/partners/{ptn}/token", "/v1/integrations/{int}/token"])
+async def test_what_was_handed_over_since_is_not_passed_over(
+    api: httpx.AsyncClient, database: Database, world: World, path: str, newer_is_active: bool
+) -> None:
+    """One token, another, and the first again: the last hand-over wins. To join the first one's
+    proof would leave the other one connected.
+    """
+    url = path.format(**world.ids)
+    other = {"access_token": f"{TOKEN}x"}
+    first, second = [await api.put(url, json=body) for body in (IN_CLEAR, other)]
+    if newer_is_active:
+        proof_id = decode("val", second.json()["id"])
+        async with database.writing() as session:
+            proof = await session.get_one(TokenValidation, proof_id)
+            proof.status = "completed"
+            replaced = update(Token).where(
+                Token.partner_id == proof.partner_id, Token.state == "active"
+            )
+            await session.execute(replaced.values(state="revoked"))
+            token = await session.get_one(Token, proof.token_id)
+            token.state = "active"
+    last = await api.put(url, json=IN_CLEAR)
+    assert last.json()["id"] not in {first.json()["id"], second.json()["id"]}
+    again = await api.put(url, json=IN_CLEAR)
+    assert again.json()["id"] == last.json()["id"]

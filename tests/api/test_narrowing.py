@@ -1,5 +1,6 @@
 """A token that sees less than it did: told, and accepted by somebody who knows that it is meant."""
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -8,7 +9,7 @@ from sqlalchemy import select, update
 
 from partner_connector.clock import now
 from partner_connector.database import Database
-from partner_connector.models import AuditEvent, Capability
+from partner_connector.models import AuditEvent, Capability, Partner, Token
 from tests.api.problems import assert_problem
 from tests.api.world import World
 
@@ -93,3 +94,27 @@ async def test_without_a_token(api: httpx.AsyncClient, world: World) -> None:
     assert (await api.delete(url)).status_code == 200
     answer = await api.post(f"{url}/accept-capabilities")
     assert_problem(answer, 404, "token_not_connected")
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_token_that_is_found_dead_meanwhile(
+    api: httpx.AsyncClient, database: Database, world: World
+) -> None:
+    """Accepting that it sees less does not make it well."""
+    async with database.writing() as session:
+        await session.get(Partner, world.partner.id, with_for_update=True)
+        token = await session.get_one(Token, world.token.id, with_for_update=True)
+        token.health = "insufficient"
+        token.health_reasons = [{"code": "view_narrowed", "detail": "x", "remedy": None}]
+    async with database.writing() as session:
+        # As the daily check does it.
+        await session.get(Partner, world.partner.id, with_for_update=True)
+        token = await session.get_one(Token, world.token.id, with_for_update=True)
+        accepting = asyncio.create_task(api.post(f"{token_of(world)}/accept-capabilities"))
+        await asyncio.sleep(0.5)
+        token.health = "invalid"
+        token.health_reasons = [{"code": "token_dead", "detail": "x", "remedy": None}]
+    answer = await accepting
+    assert answer.status_code == 200
+    assert answer.json()["health"] == "invalid"
+    assert (await api.get(token_of(world))).json() == answer.json()

@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import io
+import re
 import socket
 from collections.abc import Sequence
 from typing import Any
@@ -42,7 +43,7 @@ HOSTILE = [
     "\uff0d1",
     "\uff20A1",
     "\ufe62\u2212",
-    "\t=1",
+    "\tx",
     "\rx",
     "\nx",
 ]
@@ -80,6 +81,25 @@ async def users_named(
 @pytest.mark.parametrize("name", HOSTILE)
 def test_what_looks_like_a_formula_is_text(name: str) -> None:
     assert harmless(name) == f"'{name}"
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("Ada;=1+1", "Ada;'=1+1"),
+        ("Ada; @SUM(1);b", "Ada;' @SUM(1);b"),
+        ("Ada\t=1+1;-1", "Ada\t'=1+1;'-1"),
+        ("\t=1", "'\t'=1"),
+        ("two\r\n+1", "two\r\n'+1"),
+    ],
+)
+def test_where_semicolons_divide_cells(name: str, told: str) -> None:
+    """As in half of Europe: there a spreadsheet takes a line of ours apart at other signs, and pays
+    no heed to quotes within.
+    """
+    assert harmless(name) == told
+    for cell in re.split(r"[;\t\r\n]", f'usr_1,"{harmless(name)}"'):
+        assert not cell.strip().startswith(("=", "+", "-", "@")), cell
 
 
 @pytest.mark.parametrize("name", PLAIN)
@@ -174,6 +194,15 @@ async def test_what_the_client_prefers(
         assert_problem(answer, 406, "not_acceptable")
     else:
         assert answer.headers["content-type"].split(";")[0] == kind
+
+
+@ONLY_SQLITE
+async def test_a_preference_in_several_lines(api: httpx.AsyncClient) -> None:
+    """A list may come as several headers of one name (RFC 9110, 5.3), as some proxies send it."""
+    lines = [("Accept", "application/xml"), ("Accept", "text/csv")]
+    answer = await api.get(PATH, headers=lines)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/csv")
 
 
 async def many_users(database: Database, workspace_id: UUID, count: int) -> None:

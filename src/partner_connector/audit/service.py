@@ -39,6 +39,8 @@ class Recorder:
 
         `subject` is the id of what it was done to, as the API shows it. `details` holds no secret.
         """
+        # What waits for somebody else's row must not hold the record meanwhile.
+        await session.flush()
         head = await self._lock_head(session)
         event = AuditEvent(
             id=new_id(),

@@ -208,6 +208,7 @@ async def replace_integration_token(
             partner_id=None,
             sealed=sealed,
             purpose="integration",
+            only=only,
         )
         accepted = once.remember(accepted_proof(response, submitted), held_for=wait)
     if not wait:

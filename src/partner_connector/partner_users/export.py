@@ -43,12 +43,13 @@ COLUMNS = (
 )
 _PREFIXES = {"id": "usr", "partner_id": "ptn"}
 
-# What a spreadsheet takes for a formula, also behind what it does not show, and as other keyboards
-# write the signs.
-_LOOKS_LIKE_A_FORMULA = re.compile(
-    r"[\s\x00-\x1f\x7f-\xa0\u00ad\u180e\u200b-\u200f\u2028-\u202f\u2060-\u2064\ufeff]*"
-    r"[=+\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u2212]"
-    r"|[\t\r\n]"
+# Before what a spreadsheet takes for a formula, also behind what it does not show, and as other
+# keyboards write the signs. Where semicolons or tabs divide cells it heeds no quotes of ours.
+_BEFORE_A_FORMULA = re.compile(
+    r"(?:\A|(?<=[;\t\n])|(?<=\r)(?!\n))"
+    r"(?=[\s\x00-\x1f\x7f-\xa0\u00ad\u180e\u200b-\u200f\u2028-\u202f\u2060-\u2064\ufeff]*"
+    r"[=+\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u2212])"
+    r"|\A(?=[\t\r\n])"
 )
 
 
@@ -70,7 +71,7 @@ async def partner_users_csv(
 
 def harmless(text: str) -> str:
     """The text as every spreadsheet takes it for text: what looks like a formula gets a `'`."""
-    return f"'{text}" if _LOOKS_LIKE_A_FORMULA.match(text) else text
+    return _BEFORE_A_FORMULA.sub("'", text)
 
 
 def _cell(name: str, value: object) -> str:

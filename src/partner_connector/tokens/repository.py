@@ -66,8 +66,14 @@ class TokenRepository:
     ) -> TokenValidation | None:
         """The proof of this very token for this purpose that goes on, if there is one.
 
-        One that came by a token request is that request's own: whoever revokes it ends it.
+        One that came by a token request is that request's own: whoever revokes it ends it. Nor is
+        it one that another token was handed over after, which will overtake it.
         """
+        newest = (
+            select(func.max(Token.version))
+            .join(TokenValidation, TokenValidation.token_id == Token.id)
+            .where(*self._of(integration_id, partner_id), TokenValidation.purpose == purpose)
+        )
         same = Token.sealed == sealed.box
         if sealed.fingerprint is not None:
             same = Token.fingerprint == sealed.fingerprint
@@ -77,10 +83,23 @@ class TokenRepository:
             .outerjoin(TokenRequest, TokenRequest.validation_id == TokenValidation.id)
             .where(*self._of(integration_id, partner_id), Token.state == "candidate", same)
             .where(TokenValidation.purpose == purpose, TokenValidation.status != "completed")
-            .where(TokenRequest.id.is_(None))
+            .where(TokenRequest.id.is_(None), Token.version == newest.scalar_subquery())
             .limit(1)
         )
         return await self.session.scalar(query)
+
+    async def is_any_under_proof(
+        self, integration_id: uuid.UUID, partner_id: uuid.UUID | None, purpose: str
+    ) -> bool:
+        """Whether some token of this owner is being proven for this purpose."""
+        query = (
+            select(Token.id)
+            .join(TokenValidation, TokenValidation.token_id == Token.id)
+            .where(*self._of(integration_id, partner_id), Token.state == "candidate")
+            .where(TokenValidation.purpose == purpose, TokenValidation.status != "completed")
+            .limit(1)
+        )
+        return await self.session.scalar(query) is not None
 
     async def get(self, token_id: uuid.UUID) -> Token:
         """One token. Raises `NotFound`."""

@@ -6,7 +6,13 @@ from fastapi import APIRouter, Response
 
 from partner_connector.audit.dependency import RecorderDep
 from partner_connector.audit.service import Recorder
-from partner_connector.conditional import IfMatchDep, IfMatchOrNoneDep, KnownTagsDep, tell
+from partner_connector.conditional import (
+    IfMatchDep,
+    IfMatchOrNoneDep,
+    KnownTagsDep,
+    Preconditions,
+    tell,
+)
 from partner_connector.context import ApiContext
 from partner_connector.dependencies import (
     MAY_BE_LEFT_OUT,
@@ -64,7 +70,9 @@ async def validate_partner_token(
     """Every check that connecting would make, and nothing is connected."""
     async with once.writing() as session:
         partner = await PartnerRepository(session, audit.workspace_id).get_for_update(partner_id)
-        submitted = await _submit(session, context, audit, partner, body, "dry_run")
+        submitted = await _submit(
+            session, context, audit, partner, body, "dry_run", Preconditions()
+        )
         accepted = once.remember(accepted_proof(response, submitted), held_for=wait)
     if not wait:
         return accepted
@@ -97,7 +105,7 @@ async def put_partner_token(
         partner = await PartnerRepository(session, audit.workspace_id).get_for_update(partner_id)
         if only:
             only.require(await _token_view_if_any(session, partner))
-        submitted = await _submit(session, context, audit, partner, body, "connect")
+        submitted = await _submit(session, context, audit, partner, body, "connect", only)
         accepted = once.remember(accepted_proof(response, submitted), held_for=wait)
     if not wait:
         return accepted
@@ -111,6 +119,7 @@ async def _submit(
     partner: Partner,
     body: TokenConnect,
     purpose: str,
+    only: Preconditions,
 ) -> TokenValidation:
     require_sealed = context.settings.require_sealed_tokens
     return await service.join_or_submit(
@@ -121,6 +130,7 @@ async def _submit(
         partner_id=partner.id,
         sealed=intake.sealed(body, context.keyring, require_sealed=require_sealed),
         purpose=purpose,
+        only=only,
     )
 
 
@@ -193,7 +203,9 @@ async def accept_token_capabilities(
     """
     expected = body.narrowed if body else None
     async with once.writing() as session:
-        partner = await PartnerRepository(session, caller.workspace_id).get(partner_id)
+        # Whoever changes a token holds its owner's row.
+        partners = PartnerRepository(session, caller.workspace_id)
+        partner = await partners.get_for_update(partner_id)
         tokens = TokenRepository(session, caller.workspace_id)
         token = await service.require_active(tokens, partner)
         capability = await accept(tokens, audit, partner, token, expected)

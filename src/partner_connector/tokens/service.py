@@ -7,8 +7,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from partner_connector import work
 from partner_connector.audit.service import Recorder
 from partner_connector.clock import now
+from partner_connector.conditional import Preconditions
 from partner_connector.engine import WorkQueue
-from partner_connector.errors import NotFound
+from partner_connector.errors import NotFound, PreconditionFailed
 from partner_connector.ids import encode
 from partner_connector.models import Partner, Token, TokenValidation
 from partner_connector.sealing.public import SealedToken
@@ -61,16 +62,23 @@ async def join_or_submit(
     partner_id: uuid.UUID | None,
     sealed: SealedToken,
     purpose: str,
+    only: Preconditions,
 ) -> TokenValidation:
     """The same, but whoever hands a token over that is being proven already joins that proof.
 
-    The caller holds the owner's row locked.
+    The caller holds the owner's row locked. Raises `PreconditionFailed` where another token is on
+    its way, which `only` does not know of.
     """
-    under_way = await TokenRepository(session, audit.workspace_id).under_proof(
+    tokens = TokenRepository(session, audit.workspace_id)
+    under_way = await tokens.under_proof(
         integration_id=integration_id, partner_id=partner_id, sealed=sealed, purpose=purpose
     )
     if under_way is not None:
         return under_way
+    if only.forbid_overwriting and await tokens.is_any_under_proof(
+        integration_id, partner_id, purpose
+    ):
+        raise PreconditionFailed
     return await submit(
         session,
         queue,

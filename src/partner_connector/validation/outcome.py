@@ -51,16 +51,18 @@ async def conclude(
     set_health(token, *health_of(token, checks, [], now()))
     if validation.purpose == "integration":
         await _tell_integration(session, validation, token, checks)
-    # Before anything is put on record: whoever opens a link locks it first and the record then.
-    await token_requests.settle(session, audit, validation)
+    action = "token.refused"
     if connectable and validation.purpose != "dry_run" and plaintext is not None:
+        action = "token.activated"
         await _activate(session, token, plaintext, keyring)
         await _start_first_sync(session, queue, token)
-        await _record(session, audit, "token.activated", validation, token)
     else:
         custody.wipe(token)
-        if validation.purpose != "dry_run":
-            await _record(session, audit, "token.refused", validation, token)
+    # The first that is put on record, after all that waits for jobs, and before anything else:
+    # whoever opens a link locks it first and the record then.
+    await token_requests.settle(session, audit, validation)
+    if validation.purpose != "dry_run":
+        await _record(session, audit, action, validation, token)
 
 
 async def _record(
