@@ -6,7 +6,7 @@ from typing import Annotated
 import structlog
 from fastapi import Depends, Header, Request, Response, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector import auth
@@ -19,6 +19,11 @@ from partner_connector.models import ApiKey
 from partner_connector.pagination import CursorText, PageRequest, PageSize
 
 MAX_WAIT_SECONDS = 30
+
+_KEYS = ApiKey.__table__.c
+_KEY = select(
+    _KEYS.id, _KEYS.workspace_id, _KEYS.digest, _KEYS.scopes, _KEYS.expires_at, _KEYS.revoked_at
+).where(_KEYS.key_id == bindparam("key_id"))
 
 bearer = HTTPBearer(
     auto_error=False,
@@ -46,8 +51,8 @@ async def writing_session(context: ContextDep) -> AsyncIterator[AsyncSession]:
 
 
 async def reading_session(context: ContextDep) -> AsyncIterator[AsyncSession]:
-    """A read-only transaction for the request."""
-    async with context.database.reading() as session:
+    """What the request reads, statement by statement."""
+    async with context.database.looking() as session:
         yield session
 
 
@@ -76,8 +81,8 @@ async def _caller_of(key: str, context: ApiContext) -> Caller:
     key_id = auth.key_id_of(key)
     if key_id is None:
         raise NotAuthenticated
-    async with context.database.reading() as session:
-        row = await session.scalar(select(ApiKey).where(ApiKey.key_id == key_id))
+    async with context.database.looking() as session:
+        row = (await session.execute(_KEY, {"key_id": key_id})).one_or_none()
     stored = row.digest if row is not None else auth.digest("", context.api_key_pepper)
     # Compared even when there is no such row, so that both cases take as long.
     genuine = auth.matches(key, stored, context.api_key_pepper)

@@ -31,7 +31,6 @@ async def list_audit_events(
 @router.get("/verify", operation_id="verifyAuditEvents", summary="Verify the audit events")
 async def verify_audit_events(
     caller: AuditReader,
-    session: ReadSession,
     context: ContextDep,
     anchor: Annotated[
         str | None,
@@ -46,4 +45,5 @@ async def verify_audit_events(
     """Follows the chain through every event of the workspace: reads them all, so ask rarely."""
     known = Anchor.parse(anchor) if anchor is not None else None
     key = context.keyring.derive(PURPOSE)
-    return audit_verification(await verify(session, key, caller.workspace_id, known))
+    async with context.database.reading() as session:
+        return audit_verification(await verify(session, key, caller.workspace_id, known))
