@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 from urllib.parse import urlsplit
 
 import uvloop
@@ -66,9 +67,9 @@ class _Asking(asyncio.Protocol):
         self._transport: asyncio.WriteTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)
-        self._transport = transport
-        transport.write(self._request)
+        # uvloop's own transports are of asyncio's class by behaviour alone.
+        self._transport = cast("asyncio.WriteTransport", transport)
+        self._transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
         got = self._got

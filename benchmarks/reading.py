@@ -50,7 +50,7 @@ class Sent:
 
 def measure(options: Options) -> Report:
     """All contenders of a database in turn, then those of the other one."""
-    size, seconds = options.size(1_000_000, 2_000), options.size(4, 1)
+    size, seconds = options.size(1_000_000, 4_000), options.size(4, 1)
     table: list[Row] = []
     goals: list[Goal] = []
     with served(hello) as hello_url:

@@ -11,7 +11,7 @@ import threading
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC
+from functools import lru_cache
 from typing import Annotated, Any
 
 import psycopg
@@ -29,6 +29,7 @@ from partner_connector.database import async_url
 from partner_connector.ids import PartnerId, encode
 from partner_connector.models import ApiKey, PartnerUser, Token
 from partner_connector.partner_users.schemas import PartnerUserPage, PartnerUserView
+from partner_connector.schemas import rfc3339
 
 CONNECTIONS = 8
 Fetch = Callable[[], Awaitable[Sequence[Any]]]
@@ -50,24 +51,7 @@ def raw(database_url: str, statement: str, parameters: Any) -> Starlette:
     url = make_url(database_url)
     is_sqlite = url.get_backend_name() == "sqlite"
     fetch = (_of_sqlite if is_sqlite else _of_postgresql)(url, statement, parameters)
-    uuids = [(place, _PREFIXES[name]) for place, name in enumerate(names) if name in _PREFIXES]
-    instants = [place for place, name in enumerate(names) if name.endswith("_at")]
-    flag = names.index("holds_our_token")
-
-    def item(row: Sequence[Any]) -> dict[str, Any]:
-        values = list(row)
-        for place, prefix in uuids:
-            value = values[place]
-            values[place] = encode(prefix, uuid.UUID(value) if is_sqlite else value)
-        for place in instants:
-            value = values[place]
-            if isinstance(value, str):
-                values[place] = f"{value[:10]}T{value[11:23]}Z"
-            elif value is not None:
-                moment = value.astimezone(UTC).isoformat(timespec="milliseconds")
-                values[place] = f"{moment[:-6]}Z"
-        values[flag] = bool(values[flag])
-        return dict(zip(names, values, strict=False)) | {"grants": None, "history": None}
+    item = _item_of_sqlite if is_sqlite else _item_of_postgresql
 
     async def page(request: Request) -> Response:
         size = int(request.query_params["page_size"])
@@ -79,7 +63,34 @@ def raw(database_url: str, statement: str, parameters: Any) -> Starlette:
     return Starlette(routes=[Route("/v1/partner-users", page)])
 
 
-_PREFIXES = {"id": "usr", "integration_id": "int", "partner_id": "ptn"}
+_NAMES = tuple(PartnerUserView.model_fields)
+_FLAG = _NAMES.index("holds_our_token")
+_parent = lru_cache(encode)
+
+
+def _item_of_sqlite(row: Sequence[Any]) -> dict[str, Any]:
+    values = list(row[: len(_NAMES)])
+    values[0] = encode("usr", int(values[0], 16))
+    values[1] = _parent("int", int(values[1], 16))
+    values[2] = _parent("ptn", int(values[2], 16))
+    values[_FLAG] = values[_FLAG] == 1
+    for place in (-5, -4, -3):
+        text = values[place]
+        values[place] = None if text is None else f"{text[:10]}T{text[11:23]}Z"
+    values[-2:] = None, None
+    return dict(zip(_NAMES, values, strict=True))
+
+
+def _item_of_postgresql(row: Sequence[Any]) -> dict[str, Any]:
+    values = list(row[: len(_NAMES)])
+    values[0] = encode("usr", values[0].int)
+    values[1] = _parent("int", values[1].int)
+    values[2] = _parent("ptn", values[2].int)
+    for place in (-5, -4, -3):
+        at = values[place]
+        values[place] = None if at is None else rfc3339(at)
+    values[-2:] = None, None
+    return dict(zip(_NAMES, values, strict=True))
 
 
 def _of_sqlite(url: URL, statement: str, parameters: Any) -> Fetch:

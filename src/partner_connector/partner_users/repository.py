@@ -12,6 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from partner_connector.errors import found
 from partner_connector.models import Asset, Grant, Partner, PartnerUser, Token
 from partner_connector.pagination import KeysetOrder, PageRequest
+from partner_connector.partner_users.schemas import PartnerUserView
+from partner_connector.wire import WireRow
 
 Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
 
@@ -29,6 +31,7 @@ _HOLDS_OUR_TOKEN = exists().where(
     Token.state == "active",
     Token.system_user_id == PartnerUser.meta_user_id,
 )
+_WIRE = WireRow(PartnerUserView, PartnerUser.__table__, holds_our_token=_HOLDS_OUR_TOKEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +95,14 @@ class PartnerUserRepository:
 
     async def page(
         self, page: PageRequest, only: PartnerUserFilter, sort: str
-    ) -> tuple[list[tuple[PartnerUser, bool]], str | None]:
-        """Partner users in the asked-for order, and whether each holds our token."""
-        query = only.apply(self._users())
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        """Partner users in the asked-for order, as the wire has them."""
+        mine = select(*_WIRE.columns).where(PartnerUser.__table__.c.workspace_id == self.workspace_id)
+        query = only.apply(mine)
         column, descending = SORTS[sort]
         order = KeysetOrder([column, PartnerUser.__table__.c.id], descending)
         rows, cursor = await page.fetch(self.session, self.workspace_id, query, order)
-        return [(row[0], row[1]) for row in rows], cursor
+        return [_WIRE.item(row) for row in rows], cursor
 
     async def rows(
         self,
