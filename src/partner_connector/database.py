@@ -196,7 +196,9 @@ def open_database(settings: Settings) -> Database:
         event.listen(engine.sync_engine, "connect", prepare_sqlite_connection)
         event.listen(engine.sync_engine, "connect", leave_begin_to_us)
         event.listen(engine.sync_engine, "begin", begin_sqlite_transaction)
-        looking = _engine(settings, module=sqlite_driver.driver, pool_size=8, **_NO_TRANSACTIONS)
+        looking = _engine(
+            settings, module=sqlite_driver.looking_driver, pool_size=8, **_NO_TRANSACTIONS
+        )
         event.listen(looking.sync_engine, "connect", prepare_sqlite_connection)
         event.listen(looking.sync_engine, "connect", refuse_writes)
         return Database(engine, looking)

@@ -34,7 +34,7 @@ bearer = HTTPBearer(
 )
 
 
-def api_context(request: Request) -> ApiContext:
+async def api_context(request: Request) -> ApiContext:
     """The parts that were built when the process started."""
     context = request.app.state.context
     assert isinstance(context, ApiContext)
@@ -117,7 +117,7 @@ AuditReader = Annotated[Caller, Security(authorize, scopes=[Scope.AUDIT_READ])]
 KeysAdmin = Annotated[Caller, Security(authorize, scopes=[Scope.KEYS_ADMIN])]
 
 
-def request_id(request: Request) -> str:
+async def request_id(request: Request) -> str:
     """The id that the middleware gave this request."""
     return str(request.state.request_id)
 
@@ -125,7 +125,7 @@ def request_id(request: Request) -> str:
 RequestId = Annotated[str, Depends(request_id)]
 
 
-def once(
+async def once(
     request: Request,
     response: Response,
     context: ContextDep,
@@ -153,7 +153,7 @@ async def page_request(
 PageDep = Annotated[PageRequest, Depends(page_request)]
 
 
-def wait_seconds(
+async def wait_seconds(
     prefer: Annotated[
         str | None,
         Header(

@@ -19,8 +19,9 @@ from nacl.exceptions import CryptoError
 from nacl.secret import SecretBox
 from pydantic import BaseModel, Field
 from pydantic_core import to_json
-from sqlalchemy import ColumnElement, Select, literal, tuple_
+from sqlalchemy import ColumnElement, Dialect, Select, literal, tuple_, type_coerce
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.types import NullType
 from starlette.datastructures import URL
 
 from partner_connector.errors import CursorInvalid
@@ -108,6 +109,11 @@ def _from_json(value: Any) -> Any:
     return value
 
 
+def _typed(value: Any, column: ColumnElement[Any], dialect: Dialect) -> Any:
+    read = column.type.dialect_impl(dialect).result_processor(dialect, None)
+    return value if read is None else read(value)
+
+
 @dataclass(frozen=True, slots=True)
 class PageRequest:
     """One call of a list: how much, from where, and what the cursor must have been made for."""
@@ -138,12 +144,19 @@ class PageRequest:
             start = tuple_(*(literal(v, c.type) for v, c in zip(after, order.columns, strict=True)))
             query = query.where(here < start if order.descending else here > start)
         direction = [c.desc() if order.descending else c.asc() for c in order.columns]
-        keyed = query.add_columns(*order.columns).order_by(*direction).limit(self.size + 1)
+        # As the driver has them: of one row alone they are wanted as what they are.
+        keys = [
+            type_coerce(column, NullType()).label(f"key_{place}")
+            for place, column in enumerate(order.columns)
+        ]
+        keyed = query.add_columns(*keys).order_by(*direction).limit(self.size + 1)
         rows = list((await session.execute(keyed)).all())
         if len(rows) <= self.size:
             return rows, None
         position = rows[self.size - 1][-len(order.columns) :]
-        cursor = self.codec.encode(position, binding)
+        dialect = session.get_bind().dialect
+        typed = [_typed(*pair, dialect) for pair in zip(position, order.columns, strict=True)]
+        cursor = self.codec.encode(typed, binding)
         following = self.url.include_query_params(cursor=cursor)
         self.response.headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'
         return rows[: self.size], cursor

@@ -17,21 +17,25 @@ from partner_connector.wire import WireRow
 
 Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
 
+# Columns of tables, not attributes of entities: lists need no ORM.
+_USER, _GRANT, _TOKEN = PartnerUser.__table__.c, Grant.__table__.c, Token.__table__.c
+
 SORTS = {
-    "name": (PartnerUser.__table__.c.name, False),
-    "-name": (PartnerUser.__table__.c.name, True),
-    "first_seen_at": (PartnerUser.__table__.c.first_seen_at, False),
-    "-first_seen_at": (PartnerUser.__table__.c.first_seen_at, True),
+    "name": (_USER.name, False),
+    "-name": (_USER.name, True),
+    "first_seen_at": (_USER.first_seen_at, False),
+    "-first_seen_at": (_USER.first_seen_at, True),
 }
 
 # Whether this is the system user whose token the partner is connected with.
 _HOLDS_OUR_TOKEN = exists().where(
-    Token.integration_id == PartnerUser.integration_id,
-    Token.partner_id == PartnerUser.partner_id,
-    Token.state == "active",
-    Token.system_user_id == PartnerUser.meta_user_id,
+    _TOKEN.integration_id == _USER.integration_id,
+    _TOKEN.partner_id == _USER.partner_id,
+    _TOKEN.state == "active",
+    _TOKEN.system_user_id == _USER.meta_user_id,
 )
 _WIRE = WireRow(PartnerUserView, PartnerUser.__table__, holds_our_token=_HOLDS_OUR_TOKEN)
+_LISTED = select(*_WIRE.columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,30 +55,30 @@ class PartnerUserFilter:
     def apply(self, query: Query) -> Query:
         """Narrow the query."""
         for column, value in (
-            (PartnerUser.partner_id, self.partner_id),
-            (PartnerUser.integration_id, self.integration_id),
+            (_USER.partner_id, self.partner_id),
+            (_USER.integration_id, self.integration_id),
         ):
             if value is not None:
                 query = query.where(column == value)
         for text_column, values in (
-            (PartnerUser.kind, self.kind),
-            (PartnerUser.state, self.state),
-            (PartnerUser.role_class, self.role_class),
-            (PartnerUser.two_factor, self.two_factor),
+            (_USER.kind, self.kind),
+            (_USER.state, self.state),
+            (_USER.role_class, self.role_class),
+            (_USER.two_factor, self.two_factor),
         ):
             if values:
                 query = query.where(text_column.in_(values))
         if self.asset_id is not None:
             on_asset = exists().where(
-                Grant.partner_user_id == PartnerUser.id, Grant.asset_id == self.asset_id
+                _GRANT.partner_user_id == _USER.id, _GRANT.asset_id == self.asset_id
             )
             query = query.where(on_asset)
         if self.email:
-            query = query.where(PartnerUser.email == self.email.strip().lower())
+            query = query.where(_USER.email == self.email.strip().lower())
         if self.q:
             anywhere = or_(
-                PartnerUser.name.icontains(self.q, autoescape=True),
-                PartnerUser.email.icontains(self.q, autoescape=True),
+                _USER.name.icontains(self.q, autoescape=True),
+                _USER.email.icontains(self.q, autoescape=True),
             )
             query = query.where(anywhere)
         return query
@@ -97,10 +101,9 @@ class PartnerUserRepository:
         self, page: PageRequest, only: PartnerUserFilter, sort: str
     ) -> tuple[list[dict[str, Any]], str | None]:
         """Partner users in the asked-for order, as the wire has them."""
-        mine = select(*_WIRE.columns).where(PartnerUser.__table__.c.workspace_id == self.workspace_id)
-        query = only.apply(mine)
+        query = only.apply(_LISTED.where(_USER.workspace_id == self.workspace_id))
         column, descending = SORTS[sort]
-        order = KeysetOrder([column, PartnerUser.__table__.c.id], descending)
+        order = KeysetOrder([column, _USER.id], descending)
         rows, cursor = await page.fetch(self.session, self.workspace_id, query, order)
         return [_WIRE.item(row) for row in rows], cursor
 
