@@ -76,7 +76,10 @@ def _goals(database: str, rate: dict[str, float]) -> list[Goal]:
     return [
         Goal(f"page / raw, {database}", page / rate["raw"], LEAST_OF_RAW, at_least=True),
         Goal(
-            f"page / tutorial, {database}", page / rate["tutorial"], LEAST_OF_TUTORIAL, at_least=True
+            f"page / tutorial, {database}",
+            page / rate["tutorial"],
+            LEAST_OF_TUTORIAL,
+            at_least=True,
         ),
         Goal(f"cost of page 10,000 / 1, {database}", rate["product, page 1"] / deep, MOST_OF_DEEP),
         Goal(f"no-op / hello, {database}", nothing / rate["hello"], LEAST_OF_HELLO, at_least=True),

@@ -195,5 +195,3 @@ def tutorial(database_url: str) -> FastAPI:
         }
 
     return app
-
-

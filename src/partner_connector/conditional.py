@@ -113,7 +113,9 @@ async def if_match(given: IfMatch = None) -> Preconditions:
     return Preconditions(given)
 
 
-async def if_match_or_none(given: IfMatch = None, if_none_match: IfNoneMatch = None) -> Preconditions:
+async def if_match_or_none(
+    given: IfMatch = None, if_none_match: IfNoneMatch = None
+) -> Preconditions:
     """For a resource that may have to be made first."""
     return Preconditions(given, if_none_match)
 

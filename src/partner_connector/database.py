@@ -14,7 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from sqlalchemy import JSON, Boolean, ColumnElement, Connection, Table, event, literal_column, text
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Table,
+    event,
+    literal_column,
+    text,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DisconnectionError, OperationalError
@@ -162,6 +173,13 @@ class Database:
         """
         async with self._look() as session:
             yield session
+
+    async def look_up(
+        self, statement: Select[*tuple[Any, ...]], **parameters: object
+    ) -> Row[*tuple[Any, ...]] | None:
+        """The one row that a small statement finds, without a session around it."""
+        async with self._looking_engine.connect() as connection:
+            return (await connection.execute(statement, parameters)).one_or_none()
 
     async def refresh_statistics(self, *tables: str) -> None:
         """Tell PostgreSQL's planner of rows that have just come: else its joins are quadratic.

@@ -81,8 +81,7 @@ async def _caller_of(key: str, context: ApiContext) -> Caller:
     key_id = auth.key_id_of(key)
     if key_id is None:
         raise NotAuthenticated
-    async with context.database.looking() as session:
-        row = (await session.execute(_KEY, {"key_id": key_id})).one_or_none()
+    row = await context.database.look_up(_KEY, key_id=key_id)
     stored = row.digest if row is not None else auth.digest("", context.api_key_pepper)
     # Compared even when there is no such row, so that both cases take as long.
     genuine = auth.matches(key, stored, context.api_key_pepper)

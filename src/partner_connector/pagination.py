@@ -61,12 +61,21 @@ class Page(BaseModel):
     next_cursor: NextCursor
 
 
-@dataclass(frozen=True, slots=True)
 class KeysetOrder:
-    """A total order: columns that are never null, the last of them unique. All one direction."""
+    """A total order: columns that are never null, the last of them unique. All one direction.
 
-    columns: Sequence[ColumnElement[Any]]
-    descending: bool = False
+    Made once: a statement is put together for every request, and this is a good part of it.
+    """
+
+    def __init__(self, columns: Sequence[ColumnElement[Any]], descending: bool = False) -> None:
+        self.columns = columns
+        self.descending = descending
+        self.direction = [each.desc() if descending else each.asc() for each in columns]
+        # As the driver has them: of one row alone they are wanted as what they are.
+        self.keys = [
+            type_coerce(column, NullType()).label(f"key_{place}")
+            for place, column in enumerate(columns)
+        ]
 
 
 class CursorCodec:
@@ -143,13 +152,7 @@ class PageRequest:
             here = tuple_(*order.columns)
             start = tuple_(*(literal(v, c.type) for v, c in zip(after, order.columns, strict=True)))
             query = query.where(here < start if order.descending else here > start)
-        direction = [c.desc() if order.descending else c.asc() for c in order.columns]
-        # As the driver has them: of one row alone they are wanted as what they are.
-        keys = [
-            type_coerce(column, NullType()).label(f"key_{place}")
-            for place, column in enumerate(order.columns)
-        ]
-        keyed = query.add_columns(*keys).order_by(*direction).limit(self.size + 1)
+        keyed = query.add_columns(*order.keys).order_by(*order.direction).limit(self.size + 1)
         rows = list((await session.execute(keyed)).all())
         if len(rows) <= self.size:
             return rows, None

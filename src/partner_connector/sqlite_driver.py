@@ -20,7 +20,7 @@ from sqlalchemy.dialects.sqlite.aiosqlite import (
 )
 from sqlalchemy.util.concurrency import await_
 
-# In steps of SQLite's machine: a page of a hundred takes some ten thousand, about half a millisecond.
+# In steps of SQLite's machine: a page of a hundred takes some ten thousand, half a millisecond.
 _AT_ONCE = 40_000
 
 
@@ -86,17 +86,21 @@ class _LookingCursor(_Cursor):
     __slots__ = ()
 
     def execute(self, operation: Any, parameters: Any = None) -> None:
+        # Awaited, though nothing is waited for: SQLAlchemy insists on it.
+        if not await_(self._is_done_at_once(operation, parameters or ())):
+            super().execute(operation, parameters)
+
+    async def _is_done_at_once(self, operation: Any, parameters: Any) -> bool:
         connection: sqlite3.Connection = self._connection._conn  # noqa: SLF001 - as above
         connection.set_progress_handler(_stop, _AT_ONCE)
         try:
-            self._in_its_thread("execute", (operation, parameters or ()))
-            return
-        except sqlite3.OperationalError:
+            self._in_its_thread("execute", (operation, parameters))
+        except sqlite3.Error:
             # Interrupted, or locked: if it is something else, that will be told again.
-            pass
+            return False
         finally:
             connection.set_progress_handler(None, 0)
-        super().execute(operation, parameters)
+        return True
 
 
 def _stop() -> int:

@@ -1,7 +1,7 @@
 """Rows as the wire writes them, straight from the driver.
 
 A list shows what is stored, nearly as it is stored. Entities of the ORM, and then models that are
-validated twice, cost eight times as much as the read itself. Here the type of a selected column turns
+validated twice, cost many times what the read itself does. Here the type of a selected column turns
 what the driver has, whichever it is, into the text of the wire, and a row is an item.
 
 What an item has to look like is said by its view alone, and a test holds every list to it.

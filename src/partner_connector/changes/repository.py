@@ -11,6 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from partner_connector.models import Change
 from partner_connector.pagination import KeysetOrder, PageRequest
 
+_IN_ORDER = KeysetOrder([Change.__table__.c.sequence])
+
 
 @dataclass(frozen=True, slots=True)
 class ChangeFilter:
@@ -40,8 +42,7 @@ class ChangeRepository:
     async def page(self, page: PageRequest, only: ChangeFilter) -> tuple[list[Change], str | None]:
         """Oldest first: the order in which they happened."""
         query = only.apply(select(Change).where(Change.workspace_id == self.workspace_id))
-        order = KeysetOrder([Change.__table__.c.sequence])
-        rows, cursor = await page.fetch(self.session, self.workspace_id, query, order)
+        rows, cursor = await page.fetch(self.session, self.workspace_id, query, _IN_ORDER)
         return [row[0] for row in rows], cursor
 
     async def latest_of_user(self, partner_user_id: uuid.UUID, *, limit: int) -> list[Change]:

@@ -21,10 +21,10 @@ Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
 _USER, _GRANT, _TOKEN = PartnerUser.__table__.c, Grant.__table__.c, Token.__table__.c
 
 SORTS = {
-    "name": (_USER.name, False),
-    "-name": (_USER.name, True),
-    "first_seen_at": (_USER.first_seen_at, False),
-    "-first_seen_at": (_USER.first_seen_at, True),
+    "name": KeysetOrder([_USER.name, _USER.id]),
+    "-name": KeysetOrder([_USER.name, _USER.id], descending=True),
+    "first_seen_at": KeysetOrder([_USER.first_seen_at, _USER.id]),
+    "-first_seen_at": KeysetOrder([_USER.first_seen_at, _USER.id], descending=True),
 }
 
 # Whether this is the system user whose token the partner is connected with.
@@ -102,9 +102,7 @@ class PartnerUserRepository:
     ) -> tuple[list[dict[str, Any]], str | None]:
         """Partner users in the asked-for order, as the wire has them."""
         query = only.apply(_LISTED.where(_USER.workspace_id == self.workspace_id))
-        column, descending = SORTS[sort]
-        order = KeysetOrder([column, _USER.id], descending)
-        rows, cursor = await page.fetch(self.session, self.workspace_id, query, order)
+        rows, cursor = await page.fetch(self.session, self.workspace_id, query, SORTS[sort])
         return [_WIRE.item(row) for row in rows], cursor
 
     async def rows(
