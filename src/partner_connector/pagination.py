@@ -8,9 +8,11 @@ import base64
 import hashlib
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
@@ -19,7 +21,7 @@ from nacl.exceptions import CryptoError
 from nacl.secret import SecretBox
 from pydantic import BaseModel, Field
 from pydantic_core import to_json
-from sqlalchemy import ColumnElement, Dialect, Select, literal, tuple_, type_coerce
+from sqlalchemy import ColumnElement, Dialect, Integer, Select, bindparam, tuple_, type_coerce
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import NullType
 from starlette.datastructures import URL
@@ -62,12 +64,9 @@ class Page(BaseModel):
 
 
 class KeysetOrder:
-    """A total order: columns that are never null, the last of them unique. All one direction.
+    """A total order: columns that are never null, the last of them unique. All one direction."""
 
-    Made once: a statement is put together for every request, and this is a good part of it.
-    """
-
-    def __init__(self, columns: Sequence[ColumnElement[Any]], descending: bool = False) -> None:
+    def __init__(self, columns: Sequence[ColumnElement[Any]], *, descending: bool = False) -> None:
         self.columns = columns
         self.descending = descending
         self.direction = [each.desc() if descending else each.asc() for each in columns]
@@ -76,6 +75,27 @@ class KeysetOrder:
             type_coerce(column, NullType()).label(f"key_{place}")
             for place, column in enumerate(columns)
         ]
+
+
+@lru_cache
+def _page_of(
+    query: Select[*tuple[Any, ...]], order: KeysetOrder, *, continued: bool
+) -> Select[*tuple[Any, ...]]:
+    """One page, to be executed with `rows_wanted` and, if it is continued, `after_0`, `after_1` …
+
+    Kept for a query that is kept itself: SQLAlchemy then knows the statement at a glance.
+    """
+    if continued:
+        here = tuple_(*order.columns)
+        start = tuple_(
+            *(
+                bindparam(f"after_{place}", type_=column.type)
+                for place, column in enumerate(order.columns)
+            )
+        )
+        query = query.where(here < start if order.descending else here > start)
+    keyed = query.add_columns(*order.keys).order_by(*order.direction)
+    return keyed.limit(bindparam("rows_wanted", type_=Integer()))
 
 
 class CursorCodec:
@@ -139,21 +159,21 @@ class PageRequest:
         workspace_id: uuid.UUID,
         query: Select[*tuple[Any, ...]],
         order: KeysetOrder,
+        values: Mapping[str, Any] = MappingProxyType({}),
     ) -> tuple[list[Any], str | None]:
         """The rows of this page and the cursor of the next. One statement, one row too many.
 
-        The order's columns come last in every row. Raises `CursorInvalid`.
+        `values` are those of the query's own parameters; it may have `workspace_id` as well. The
+        order's columns come last in every row. Raises `CursorInvalid`.
         """
         binding = self._binding(workspace_id)
-        if self.cursor is not None:
-            after = self.codec.decode(self.cursor, binding)
-            if len(after) != len(order.columns):
-                raise CursorInvalid
-            here = tuple_(*order.columns)
-            start = tuple_(*(literal(v, c.type) for v, c in zip(after, order.columns, strict=True)))
-            query = query.where(here < start if order.descending else here > start)
-        keyed = query.add_columns(*order.keys).order_by(*order.direction).limit(self.size + 1)
-        rows = list((await session.execute(keyed)).all())
+        after = [] if self.cursor is None else self.codec.decode(self.cursor, binding)
+        if self.cursor is not None and len(after) != len(order.columns):
+            raise CursorInvalid
+        statement = _page_of(query, order, continued=self.cursor is not None)
+        start = {f"after_{place}": value for place, value in enumerate(after)}
+        wanted = {"workspace_id": workspace_id, "rows_wanted": self.size + 1}
+        rows = list((await session.execute(statement, {**values, **start, **wanted})).all())
         if len(rows) <= self.size:
             return rows, None
         position = rows[self.size - 1][-len(order.columns) :]
