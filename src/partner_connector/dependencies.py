@@ -34,25 +34,34 @@ bearer = HTTPBearer(
 )
 
 
-async def api_context(request: Request) -> ApiContext:
-    """The parts that were built when the process started."""
+def context_of(request: Request) -> ApiContext:
+    """The parts that were built when the process started.
+
+    For dependencies, which FastAPI resolves anew wherever one is named. And they are `async` all of
+    them: for any other it would take a thread.
+    """
     context = request.app.state.context
     assert isinstance(context, ApiContext)
     return context
 
 
+async def api_context(request: Request) -> ApiContext:
+    """The same for operations."""
+    return context_of(request)
+
+
 ContextDep = Annotated[ApiContext, Depends(api_context)]
 
 
-async def writing_session(context: ContextDep) -> AsyncIterator[AsyncSession]:
+async def writing_session(request: Request) -> AsyncIterator[AsyncSession]:
     """One transaction for the request. It commits before the answer leaves."""
-    async with context.database.writing() as session:
+    async with context_of(request).database.writing() as session:
         yield session
 
 
-async def reading_session(context: ContextDep) -> AsyncIterator[AsyncSession]:
+async def reading_session(request: Request) -> AsyncIterator[AsyncSession]:
     """What the request reads, statement by statement."""
-    async with context.database.looking() as session:
+    async with context_of(request).database.looking() as session:
         yield session
 
 
@@ -63,10 +72,10 @@ ReadSession = Annotated[AsyncSession, Depends(reading_session, scope="function")
 
 async def authenticate(
     request: Request,
-    context: ContextDep,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
 ) -> Caller:
     """Who is asking. Raises `NotAuthenticated`, alike for every way a key can be wrong."""
+    context = context_of(request)
     key = credentials.credentials if credentials else ""
     caller = await _caller_of(key, context)
     structlog.contextvars.bind_contextvars(
@@ -127,11 +136,11 @@ RequestId = Annotated[str, Depends(request_id)]
 async def once(
     request: Request,
     response: Response,
-    context: ContextDep,
     caller: Annotated[Caller, Depends(authenticate)],
     key: GivenKey = None,
 ) -> Once:
     """The effect of this request, which a key of the caller's workspace makes happen once."""
+    context = context_of(request)
     return Once(context, request, response, workspace_id=caller.workspace_id, key=key)
 
 
@@ -141,12 +150,12 @@ OnceDep = Annotated[Once, Depends(once)]
 async def page_request(
     request: Request,
     response: Response,
-    context: ContextDep,
     page_size: PageSize = 25,
     cursor: CursorText = None,
 ) -> PageRequest:
     """The page that was asked for, bound to every other parameter of the request."""
-    return PageRequest(page_size, cursor, context.cursors, request.url, response)
+    codec = context_of(request).cursors
+    return PageRequest(page_size, cursor, codec, request.url, response)
 
 
 PageDep = Annotated[PageRequest, Depends(page_request)]
