@@ -1,8 +1,9 @@
 """What the product's reads are compared with: the least that could answer, and the usual way.
 
-`raw` sends the product's own SQL with its own parameters through the bare driver and answers the same
-members, without FastAPI, key, scope, filter, cursor, header or log line. `tutorial` is the endpoint
-as FastAPI's and SQLAlchemy's tutorials write it. `hello` is FastAPI's first example.
+`raw` sends the product's own SQL with its own parameters through the bare driver and answers the
+same items, without FastAPI, key, scope, filters, sealed cursor, security headers or log line.
+`tutorial` is the endpoint as FastAPI's and SQLAlchemy's tutorials write it. `hello` is FastAPI's
+first example.
 """
 
 import asyncio
@@ -32,6 +33,7 @@ from partner_connector.partner_users.schemas import PartnerUserPage, PartnerUser
 from partner_connector.schemas import rfc3339
 
 CONNECTIONS = 8
+_FIRST = uuid.UUID(int=0)
 Fetch = Callable[[], Awaitable[Sequence[Any]]]
 
 
@@ -156,7 +158,7 @@ def tutorial(database_url: str) -> FastAPI:
         kind: Annotated[list[str], Query()],
         page_size: int = 25,
         after_name: str = "",
-        after_id: uuid.UUID = uuid.UUID(int=0),
+        after_id: uuid.UUID = _FIRST,
     ) -> Any:
         query = (
             select(PartnerUser)
