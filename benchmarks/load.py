@@ -44,9 +44,12 @@ def requests_a_second(address: Address, seconds: float) -> float:
 
 async def _load(address: Address, seconds: float) -> float:
     parts, request, loop = urlsplit(address.url), address.request(), asyncio.get_running_loop()
-    asking = [_Asking(request, loop.create_future()) for _ in range(CONNECTIONS)]
-    for each in asking:
-        await loop.create_connection(lambda each=each: each, parts.hostname, parts.port)
+    asking = []
+    for _ in range(CONNECTIONS):
+        _, each = await loop.create_connection(
+            lambda: _Asking(request, loop.create_future()), parts.hostname or "", parts.port or 80
+        )
+        asking.append(each)
     began = time.perf_counter()
     await asyncio.wait([each.failed for each in asking], timeout=seconds)
     took = time.perf_counter() - began

@@ -140,11 +140,11 @@ def _must_agree(addresses: Mapping[str, str], headers: Mapping[str, str]) -> Non
 
 def _cursor_of(customer: Customer, page: int) -> str:
     """Where that page begins: by going there."""
-    cursor = None
+    path = f"/v1/partner-users?page_size={PAGE_SIZE}"
+    cursor = ""
     for _ in range(page - 1):
-        given = {} if cursor is None else {"cursor": cursor}
-        cursor = customer.get("/v1/partner-users", page_size=PAGE_SIZE, **given)["next_cursor"]
-    return str(cursor)
+        cursor = customer.get(f"{path}&cursor={cursor}" if cursor else path)["next_cursor"]
+    return cursor
 
 
 async def _sent(database_url: str, workspace_id: str, partner_id: str) -> Sent:

@@ -65,7 +65,7 @@ class _Cursor(AsyncAdapt_aiosqlite_cursor):
         """Run it in the connection's thread, and wait as the event loop waits."""
         try:
             # Not of aiosqlite's public names, but what every one of its methods is made of.
-            await_(self._connection._execute(self._in_its_thread, name, arguments))  # type: ignore[attr-defined]  # noqa: SLF001
+            await_(self._connection._execute(self._in_its_thread, name, arguments))  # noqa: SLF001
         except Exception as error:
             self._adapt_connection._handle_exception(error)  # noqa: SLF001 - as above
 
@@ -109,7 +109,7 @@ def _stop() -> int:
 
 class _Connection(AsyncAdapt_aiosqlite_connection):
     __slots__ = ()
-    _cursor_cls = _Cursor
+    _cursor_cls: type[AsyncAdapt_aiosqlite_cursor] = _Cursor
 
 
 class _LookingConnection(_Connection):

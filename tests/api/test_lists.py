@@ -23,9 +23,9 @@ ROUTES: dict[str, APIRoute] = {
     route.path: route
     for router in ROUTERS
     for route in router.routes
-    if isinstance(route, APIRoute) and "GET" in route.methods
+    if isinstance(route, APIRoute) and "GET" in (route.methods or ())
 }
-DOCUMENTED = {
+DOCUMENTED: set[str] = {
     path
     for path, item in DOCUMENT["paths"].items()
     if any(each["name"] == "cursor" for each in item.get("get", {}).get("parameters", []))
