@@ -15,6 +15,8 @@ NAMES = (
     "keys_alike",
     "csv_of_users",
     "idle_streams",
+    "reading",
+    "cold_start",
 )
 
 

@@ -9,22 +9,16 @@ import time
 from dataclasses import dataclass
 
 import httpx
-from pydantic import SecretStr
-from sqlalchemy import insert
 
+from benchmarks.many_users import store_users
 from benchmarks.measure import Goal, Options, Report, Row, run, tell
 from benchmarks.product import DATABASES, Product, peak_mib, product
-from partner_connector.database import open_database
-from partner_connector.ids import decode, new_id
-from partner_connector.models import PartnerUser
-from partner_connector.settings import without_environment
-from tests.api import rows
+from partner_connector.ids import new_id
 from tests.support.processes import api_process
 
 MOST_GROWTH = 1.1
 LEAST_PACE = 0.8
 _NO_META = "http://127.0.0.1:9"
-_AT_A_TIME = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,37 +94,8 @@ def _new_name() -> str:
 def _fill(running: Product, size: int) -> str:
     """A workspace with so many users; answers its key."""
     workspace_id, key = running.tenant()
-    asyncio.run(_store(running.database_url, workspace_id, size))
+    asyncio.run(store_users(running.database_url, workspace_id, size))
     return key
-
-
-async def _store(database_url: str, workspace_id: str, size: int) -> None:
-    database = open_database(without_environment(database_url=SecretStr(database_url)))
-    ours = rows.integration(decode("wsp", workspace_id))
-    theirs = rows.partner(ours)
-    await rows.store(database, ours, theirs)
-    for start in range(0, size, _AT_A_TIME):
-        users = [
-            {
-                "id": new_id(),
-                "workspace_id": ours.workspace_id,
-                "integration_id": ours.id,
-                "partner_id": theirs.id,
-                "meta_user_id": str(10**15 + number),
-                "kind": "person",
-                "name": f"Person {number} of Northwind",
-                "email": f"person.{number}@northwind.example.com",
-                "role": "EMPLOYEE",
-                "role_class": "employee",
-                "first_seen_at": rows.SEEN_AT,
-                "last_seen_at": rows.SEEN_AT,
-            }
-            for number in range(start, min(start + _AT_A_TIME, size))
-        ]
-        async with database.writing() as session:
-            await session.execute(insert(PartnerUser), users)
-    await database.refresh_statistics(PartnerUser.__tablename__)
-    await database.close()
 
 
 if __name__ == "__main__":

@@ -87,9 +87,10 @@ def create_app(settings: Settings, keyring: PublicKeyring) -> FastAPI:
         redoc_url=None,
     )
     for router in ROUTERS:
-        app.include_router(router)
+        # Side by side: routers that are included are asked one by one, and the right one twice.
+        app.router.routes.extend(router.routes)
     if settings.metrics_port is None:
-        app.include_router(metrics)
+        app.router.routes.extend(metrics.routes)
     install_error_handlers(app)
     # The last one added is the outermost.
     app.add_middleware(BodyLimitMiddleware)

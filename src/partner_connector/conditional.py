@@ -110,17 +110,19 @@ def _names(header: str, tag: str | None, *, weakly: bool) -> bool:
     return any(each == tag and (weakly or not weak) for weak, each in re.findall(_TAG, header))
 
 
-def known_tags(response: Response, if_none_match: IfNoneMatch = None) -> KnownTags:
+async def known_tags(response: Response, if_none_match: IfNoneMatch = None) -> KnownTags:
     """For a resource that is read again and again."""
     return KnownTags(response, if_none_match)
 
 
-def if_match(given: IfMatch = None) -> Preconditions:
+async def if_match(given: IfMatch = None) -> Preconditions:
     """For a resource that is changed or removed."""
     return Preconditions(given)
 
 
-def if_match_or_none(given: IfMatch = None, if_none_match: IfNoneMatch = None) -> Preconditions:
+async def if_match_or_none(
+    given: IfMatch = None, if_none_match: IfNoneMatch = None
+) -> Preconditions:
     """For a resource that may have to be made first."""
     return Preconditions(given, if_none_match)
 

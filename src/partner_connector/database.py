@@ -5,6 +5,7 @@ and committed when the block ends. No transaction is ever open across a network 
 """
 
 import json
+import select
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -13,10 +14,21 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from sqlalchemy import JSON, Boolean, ColumnElement, Connection, Table, event, literal_column, text
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Table,
+    event,
+    literal_column,
+    text,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DisconnectionError, OperationalError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
@@ -28,6 +40,7 @@ from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
+from partner_connector import sqlite_driver
 from partner_connector.models.base import Json
 from partner_connector.settings import Settings
 
@@ -51,6 +64,14 @@ _POSTGRESQL_OPTIONS = (
     "-c lock_timeout=10s -c statement_timeout=60s "
     f"-c idle_in_transaction_session_timeout={IDLE_TRANSACTION_SECONDS}s"
 )
+_POSTGRESQL_READ_ONLY = "-c default_transaction_read_only=on"
+
+# Each statement is one of its own, and nothing is left to be rolled back when it is done.
+_NO_TRANSACTIONS = {
+    "isolation_level": "AUTOCOMMIT",
+    "skip_autocommit_rollback": True,
+    "pool_reset_on_return": None,
+}
 
 
 def _unixepoch(*arguments: object) -> float | int:
@@ -79,6 +100,23 @@ def begin_sqlite_transaction(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
 
+def refuse_writes(dbapi_connection: Any, _record: object) -> None:
+    """Make a SQLite connection one that only looks."""
+    dbapi_connection.cursor().execute("PRAGMA query_only = ON")
+
+
+def refuse_what_the_server_ended(dbapi_connection: Any, _record: object, _proxy: object) -> None:
+    """Have the pool replace a connection that its server has closed or said farewell on.
+
+    That is told by the socket itself: nothing else comes while nothing was asked. To ask the server
+    each time would cost as much as a small read.
+    """
+    watch = select.poll()
+    watch.register(dbapi_connection.driver_connection.fileno(), select.POLLIN)
+    if watch.poll(0):
+        raise DisconnectionError
+
+
 def async_url(url: URL) -> URL:
     """The same database through the driver for asyncio: aiosqlite or psycopg 3."""
     sqlite_driver = url.get_backend_name() == "sqlite"
@@ -91,16 +129,20 @@ Guard = Callable[[AsyncSession], Awaitable[None]]
 class Database:
     """Hands out transactions. `reading()` cannot write; `writing()` commits at its end."""
 
-    def __init__(self, engine: AsyncEngine, guard: Guard | None = None) -> None:
+    def __init__(
+        self, engine: AsyncEngine, looking_engine: AsyncEngine, guard: Guard | None = None
+    ) -> None:
         self.engine = engine
+        self._looking_engine = looking_engine
         self._guard = guard
         self._write = async_sessionmaker(engine, expire_on_commit=False, autoflush=False)
         read_engine = engine.execution_options(read_only=True, postgresql_readonly=True)
         self._read = async_sessionmaker(read_engine, expire_on_commit=False, autoflush=False)
+        self._look = async_sessionmaker(looking_engine, expire_on_commit=False, autoflush=False)
 
     def guarded_by(self, guard: Guard) -> "Database":
         """The same database, whose every writing transaction asks the guard before it commits."""
-        return Database(self.engine, guard)
+        return Database(self.engine, self._looking_engine, guard)
 
     @asynccontextmanager
     async def writing(self, *, at_length: bool = False) -> AsyncIterator[AsyncSession]:
@@ -123,6 +165,22 @@ class Database:
         async with self._read() as session:
             yield session
 
+    @asynccontextmanager
+    async def looking(self) -> AsyncIterator[AsyncSession]:
+        """Statements that see what is there when each of them runs, and cannot write.
+
+        No transaction has to be begun or ended, which costs more than a small read itself.
+        """
+        async with self._look() as session:
+            yield session
+
+    async def look_up(
+        self, statement: Select[*tuple[Any, ...]], **parameters: object
+    ) -> Row[*tuple[Any, ...]] | None:
+        """The one row that a small statement finds, without a session around it."""
+        async with self._looking_engine.connect() as connection:
+            return (await connection.execute(statement, parameters)).one_or_none()
+
     async def refresh_statistics(self, *tables: str) -> None:
         """Tell PostgreSQL's planner of rows that have just come: else its joins are quadratic.
 
@@ -141,6 +199,7 @@ class Database:
     async def close(self) -> None:
         """Close every pooled connection."""
         await self.engine.dispose()
+        await self._looking_engine.dispose()
 
 
 def compact_json(value: object) -> str:
@@ -149,26 +208,35 @@ def compact_json(value: object) -> str:
 
 
 def open_database(settings: Settings) -> Database:
-    """An engine for the configured database. Nothing is connected yet."""
-    url = settings.sqlalchemy_url()
+    """Engines for the configured database. Nothing is connected yet."""
     if settings.uses_sqlite:
-        engine = create_async_engine(
-            async_url(url), hide_parameters=True, pool_size=8, json_serializer=compact_json
-        )
+        engine = _engine(settings, module=sqlite_driver.driver, pool_size=8)
         event.listen(engine.sync_engine, "connect", prepare_sqlite_connection)
         event.listen(engine.sync_engine, "connect", leave_begin_to_us)
         event.listen(engine.sync_engine, "begin", begin_sqlite_transaction)
-    else:
-        engine = create_async_engine(
-            async_url(url),
-            hide_parameters=True,
-            json_serializer=compact_json,
-            pool_size=10,
-            max_overflow=10,
-            pool_pre_ping=True,
-            connect_args={"options": _POSTGRESQL_OPTIONS},
+        looking = _engine(
+            settings, module=sqlite_driver.looking_driver, pool_size=8, **_NO_TRANSACTIONS
         )
-    return Database(engine)
+        event.listen(looking.sync_engine, "connect", prepare_sqlite_connection)
+        event.listen(looking.sync_engine, "connect", refuse_writes)
+        return Database(engine, looking)
+    pool = {"pool_size": 5, "max_overflow": 5}
+    with_options = {"connect_args": {"options": _POSTGRESQL_OPTIONS}}
+    engine = _engine(settings, **pool, **with_options)
+    read_only = {"connect_args": {"options": f"{_POSTGRESQL_OPTIONS} {_POSTGRESQL_READ_ONLY}"}}
+    looking = _engine(settings, **pool, **read_only, **_NO_TRANSACTIONS)
+    for each in (engine, looking):
+        event.listen(each.sync_engine, "checkout", refuse_what_the_server_ended)
+    return Database(engine, looking)
+
+
+def _engine(settings: Settings, **options: Any) -> AsyncEngine:
+    return create_async_engine(
+        async_url(settings.sqlalchemy_url()),
+        hide_parameters=True,
+        json_serializer=compact_json,
+        **options,
+    )
 
 
 def clean(text: object, length: int) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated
 import structlog
 from fastapi import Depends, Header, Request, Response, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector import auth
@@ -20,6 +20,11 @@ from partner_connector.pagination import CursorText, PageRequest, PageSize
 
 MAX_WAIT_SECONDS = 30
 
+_KEYS = ApiKey.__table__.c
+_KEY = select(
+    _KEYS.id, _KEYS.workspace_id, _KEYS.digest, _KEYS.scopes, _KEYS.expires_at, _KEYS.revoked_at
+).where(_KEYS.key_id == bindparam("key_id"))
+
 bearer = HTTPBearer(
     auto_error=False,
     scheme_name="apiKey",
@@ -29,25 +34,34 @@ bearer = HTTPBearer(
 )
 
 
-def api_context(request: Request) -> ApiContext:
-    """The parts that were built when the process started."""
+def context_of(request: Request) -> ApiContext:
+    """The parts that were built when the process started.
+
+    For dependencies, which FastAPI resolves anew wherever one is named. And they are `async` all of
+    them: for any other it would take a thread.
+    """
     context = request.app.state.context
     assert isinstance(context, ApiContext)
     return context
 
 
+async def api_context(request: Request) -> ApiContext:
+    """The same for operations."""
+    return context_of(request)
+
+
 ContextDep = Annotated[ApiContext, Depends(api_context)]
 
 
-async def writing_session(context: ContextDep) -> AsyncIterator[AsyncSession]:
+async def writing_session(request: Request) -> AsyncIterator[AsyncSession]:
     """One transaction for the request. It commits before the answer leaves."""
-    async with context.database.writing() as session:
+    async with context_of(request).database.writing() as session:
         yield session
 
 
-async def reading_session(context: ContextDep) -> AsyncIterator[AsyncSession]:
-    """A read-only transaction for the request."""
-    async with context.database.reading() as session:
+async def reading_session(request: Request) -> AsyncIterator[AsyncSession]:
+    """What the request reads, statement by statement."""
+    async with context_of(request).database.looking() as session:
         yield session
 
 
@@ -58,10 +72,10 @@ ReadSession = Annotated[AsyncSession, Depends(reading_session, scope="function")
 
 async def authenticate(
     request: Request,
-    context: ContextDep,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
 ) -> Caller:
     """Who is asking. Raises `NotAuthenticated`, alike for every way a key can be wrong."""
+    context = context_of(request)
     key = credentials.credentials if credentials else ""
     caller = await _caller_of(key, context)
     structlog.contextvars.bind_contextvars(
@@ -76,8 +90,7 @@ async def _caller_of(key: str, context: ApiContext) -> Caller:
     key_id = auth.key_id_of(key)
     if key_id is None:
         raise NotAuthenticated
-    async with context.database.reading() as session:
-        row = await session.scalar(select(ApiKey).where(ApiKey.key_id == key_id))
+    row = await context.database.look_up(_KEY, key_id=key_id)
     stored = row.digest if row is not None else auth.digest("", context.api_key_pepper)
     # Compared even when there is no such row, so that both cases take as long.
     genuine = auth.matches(key, stored, context.api_key_pepper)
@@ -112,7 +125,7 @@ AuditReader = Annotated[Caller, Security(authorize, scopes=[Scope.AUDIT_READ])]
 KeysAdmin = Annotated[Caller, Security(authorize, scopes=[Scope.KEYS_ADMIN])]
 
 
-def request_id(request: Request) -> str:
+async def request_id(request: Request) -> str:
     """The id that the middleware gave this request."""
     return str(request.state.request_id)
 
@@ -120,14 +133,14 @@ def request_id(request: Request) -> str:
 RequestId = Annotated[str, Depends(request_id)]
 
 
-def once(
+async def once(
     request: Request,
     response: Response,
-    context: ContextDep,
     caller: Annotated[Caller, Depends(authenticate)],
     key: GivenKey = None,
 ) -> Once:
     """The effect of this request, which a key of the caller's workspace makes happen once."""
+    context = context_of(request)
     return Once(context, request, response, workspace_id=caller.workspace_id, key=key)
 
 
@@ -137,18 +150,18 @@ OnceDep = Annotated[Once, Depends(once)]
 async def page_request(
     request: Request,
     response: Response,
-    context: ContextDep,
     page_size: PageSize = 25,
     cursor: CursorText = None,
 ) -> PageRequest:
     """The page that was asked for, bound to every other parameter of the request."""
-    return PageRequest(page_size, cursor, context.cursors, request.url, response)
+    codec = context_of(request).cursors
+    return PageRequest(page_size, cursor, codec, request.url, response)
 
 
 PageDep = Annotated[PageRequest, Depends(page_request)]
 
 
-def wait_seconds(
+async def wait_seconds(
     prefer: Annotated[
         str | None,
         Header(

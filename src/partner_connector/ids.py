@@ -13,6 +13,9 @@ from pydantic_core import CoreSchema, core_schema
 from uuid_utils.compat import uuid7
 
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+# The two characters of every 10 bits.
+_PAIRS = tuple(first + second for first in _CROCKFORD for second in _CROCKFORD)
+_10, _30 = (1 << 10) - 1, (1 << 30) - 1
 _BODY_LENGTH = 26
 _PATTERN_BODY = "[0-7][0-9a-hjkmnp-tv-z]{25}"
 
@@ -22,14 +25,17 @@ def new_id() -> uuid.UUID:
     return uuid7()
 
 
-def encode(prefix: str, value: uuid.UUID) -> str:
-    """`ptn` and a UUID become `ptn_01k…`, 26 characters of Crockford base32."""
-    number = value.int
-    digits = []
-    for _ in range(_BODY_LENGTH):
-        number, digit = divmod(number, 32)
-        digits.append(_CROCKFORD[digit])
-    return f"{prefix}_{''.join(reversed(digits))}"
+def encode(prefix: str, value: uuid.UUID | int) -> str:
+    """`ptn` and a UUID, or its number, become `ptn_01k…`, 26 characters of Crockford base32."""
+    number = value if isinstance(value, int) else value.int
+    # In pieces that fit into one digit of Python's: a page has hundreds of ids.
+    a, b, c, d = number >> 100, number >> 70 & _30, number >> 40 & _30, number >> 10 & _30
+    return (
+        f"{prefix}_{_PAIRS[a >> 20]}{_PAIRS[a >> 10 & _10]}{_PAIRS[a & _10]}"
+        f"{_PAIRS[b >> 20]}{_PAIRS[b >> 10 & _10]}{_PAIRS[b & _10]}"
+        f"{_PAIRS[c >> 20]}{_PAIRS[c >> 10 & _10]}{_PAIRS[c & _10]}"
+        f"{_PAIRS[d >> 20]}{_PAIRS[d >> 10 & _10]}{_PAIRS[d & _10]}{_PAIRS[number & _10]}"
+    )
 
 
 def decode(prefix: str, text: str) -> uuid.UUID:

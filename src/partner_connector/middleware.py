@@ -129,8 +129,8 @@ class BodyLimitMiddleware:
             await self.app(scope, receive, send)
             return
         announced = Headers(scope=scope).get("content-length", "0")
-        refusal = problem_response(BodyTooLarge(), scope["state"]["request_id"])
         if announced.isdigit() and int(announced) > MAX_BODY_BYTES:
+            refusal = problem_response(BodyTooLarge(), scope["state"]["request_id"])
             await refusal(scope, receive, send)
             return
         received = 0

@@ -52,7 +52,7 @@ class _Preference:
     def __init__(self, *offered: str) -> None:
         self.offered = offered
 
-    def __call__(self, request: Request, response: Response) -> str:
+    async def __call__(self, request: Request, response: Response) -> str:
         response.headers["Vary"] = "Accept"
         kind = preferred(",".join(request.headers.getlist("accept")), self.offered)
         if kind is None:

@@ -8,9 +8,11 @@ import base64
 import hashlib
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
@@ -18,8 +20,10 @@ from fastapi import Query, Response
 from nacl.exceptions import CryptoError
 from nacl.secret import SecretBox
 from pydantic import BaseModel, Field
-from sqlalchemy import ColumnElement, Select, literal, tuple_
+from pydantic_core import to_json
+from sqlalchemy import ColumnElement, Dialect, Integer, Select, bindparam, tuple_, type_coerce
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.types import NullType
 from starlette.datastructures import URL
 
 from partner_connector.errors import CursorInvalid
@@ -60,12 +64,39 @@ class Page(BaseModel):
     next_cursor: NextCursor
 
 
-@dataclass(frozen=True, slots=True)
 class KeysetOrder:
     """A total order: columns that are never null, the last of them unique. All one direction."""
 
-    columns: Sequence[ColumnElement[Any]]
-    descending: bool = False
+    def __init__(self, columns: Sequence[ColumnElement[Any]], *, descending: bool = False) -> None:
+        self.columns = columns
+        self.descending = descending
+        self.direction = [each.desc() if descending else each.asc() for each in columns]
+        # As the driver has them: of one row alone they are wanted as what they are.
+        self.keys = [
+            type_coerce(column, NullType()).label(f"key_{place}")
+            for place, column in enumerate(columns)
+        ]
+
+
+@lru_cache
+def _page_of(
+    query: Select[*tuple[Any, ...]], order: KeysetOrder, *, continued: bool
+) -> Select[*tuple[Any, ...]]:
+    """One page, to be executed with `rows_wanted` and, if it is continued, `after_0`, `after_1` …
+
+    Kept for a query that is kept itself: SQLAlchemy then knows the statement at a glance.
+    """
+    if continued:
+        here = tuple_(*order.columns)
+        start = tuple_(
+            *(
+                bindparam(f"after_{place}", type_=column.type)
+                for place, column in enumerate(order.columns)
+            )
+        )
+        query = query.where(here < start if order.descending else here > start)
+    keyed = query.add_columns(*order.keys).order_by(*order.direction)
+    return keyed.limit(bindparam("rows_wanted", type_=Integer()))
 
 
 class CursorCodec:
@@ -108,6 +139,11 @@ def _from_json(value: Any) -> Any:
     return value
 
 
+def _typed(value: Any, column: ColumnElement[Any], dialect: Dialect) -> Any:
+    read = column.type.dialect_impl(dialect).result_processor(dialect, None)
+    return value if read is None else read(value)
+
+
 @dataclass(frozen=True, slots=True)
 class PageRequest:
     """One call of a list: how much, from where, and what the cursor must have been made for."""
@@ -124,29 +160,39 @@ class PageRequest:
         workspace_id: uuid.UUID,
         query: Select[*tuple[Any, ...]],
         order: KeysetOrder,
+        values: Mapping[str, Any] = MappingProxyType({}),
     ) -> tuple[list[Any], str | None]:
         """The rows of this page and the cursor of the next. One statement, one row too many.
 
-        The order's columns come last in every row. Raises `CursorInvalid`.
+        `values` are those of the query's own parameters; it may have `workspace_id` as well. The
+        order's columns come last in every row. Raises `CursorInvalid`.
         """
         binding = self._binding(workspace_id)
-        if self.cursor is not None:
-            after = self.codec.decode(self.cursor, binding)
-            if len(after) != len(order.columns):
-                raise CursorInvalid
-            here = tuple_(*order.columns)
-            start = tuple_(*(literal(v, c.type) for v, c in zip(after, order.columns, strict=True)))
-            query = query.where(here < start if order.descending else here > start)
-        direction = [c.desc() if order.descending else c.asc() for c in order.columns]
-        keyed = query.add_columns(*order.columns).order_by(*direction).limit(self.size + 1)
-        rows = list((await session.execute(keyed)).all())
+        after = [] if self.cursor is None else self.codec.decode(self.cursor, binding)
+        if self.cursor is not None and len(after) != len(order.columns):
+            raise CursorInvalid
+        statement = _page_of(query, order, continued=self.cursor is not None)
+        start = {f"after_{place}": value for place, value in enumerate(after)}
+        wanted = {"workspace_id": workspace_id, "rows_wanted": self.size + 1}
+        rows = list((await session.execute(statement, {**values, **start, **wanted})).all())
         if len(rows) <= self.size:
             return rows, None
         position = rows[self.size - 1][-len(order.columns) :]
-        cursor = self.codec.encode(position, binding)
+        dialect = session.get_bind().dialect
+        typed = [_typed(*pair, dialect) for pair in zip(position, order.columns, strict=True)]
+        cursor = self.codec.encode(typed, binding)
         following = self.url.include_query_params(cursor=cursor)
         self.response.headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'
         return rows[: self.size], cursor
+
+    def answer(self, items: Sequence[Any], next_cursor: str | None) -> Response:
+        """The page, written once: items are views, or rows as the wire has them already.
+
+        FastAPI would validate what it was given against the declared model, item by item, to write
+        down the same.
+        """
+        document = to_json({"next_cursor": next_cursor, "items": items})
+        return Response(document, headers=self.response.headers, media_type="application/json")
 
     def _binding(self, workspace_id: uuid.UUID) -> str:
         """A short hash of all that shapes the list but position and size."""

@@ -107,6 +107,12 @@ async def seed_token_requests(database: Database, workspace_id: UUID, count: int
     return f"/v1/partners/{encode('ptn', theirs.id)}/token-requests"
 
 
+async def seed_api_keys(database: Database, workspace_id: UUID, count: int) -> str:
+    """So many keys, of which the first is the one that asks."""
+    await rows.store(database, *(rows.api_key(workspace_id) for _ in range(count - 1)))
+    return "/v1/api-keys"
+
+
 LISTS: Sequence[tuple[Seed, Sequence[dict[str, str]]]] = (
     (
         seed_partners,
@@ -129,4 +135,5 @@ LISTS: Sequence[tuple[Seed, Sequence[dict[str, str]]]] = (
     (seed_job_events, ({}, {"after": "0"})),
     (seed_audit_events, ({},)),
     (seed_token_requests, ({},)),
+    (seed_api_keys, ({},)),
 )

@@ -11,6 +11,7 @@ from partner_connector.clock import now
 from partner_connector.database import Database
 from partner_connector.ids import encode, new_id
 from partner_connector.models import (
+    ApiKey,
     Asset,
     AssetShare,
     AuditEvent,
@@ -29,6 +30,18 @@ from partner_connector.models import (
 )
 
 SEEN_AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+
+def api_key(workspace_id: uuid.UUID, **values: Any) -> ApiKey:
+    """A key that nobody holds."""
+    given: dict[str, Any] = {
+        "name": "ci",
+        "key_id": uuid.uuid4().hex[:12],
+        "digest": "0" * 64,
+        "scopes": ["partners:read"],
+        "id": new_id(),
+    }
+    return ApiKey(workspace_id=workspace_id, **(given | values))
 
 
 def meta_id() -> str:

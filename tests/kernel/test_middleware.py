@@ -4,7 +4,11 @@ import httpx
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from partner_connector.middleware import BodyLimitMiddleware, RequestContextMiddleware
+from partner_connector.middleware import (
+    BodyLimitMiddleware,
+    CrashMiddleware,
+    RequestContextMiddleware,
+)
 from tests.support.clients import client_of
 
 
@@ -18,8 +22,9 @@ async def _crash_early(_scope: Scope, _receive: Receive, _send: Send) -> None:
 
 
 def client(application: object) -> httpx.AsyncClient:
-    """A client of a bare ASGI application behind both middlewares."""
-    wrapped = RequestContextMiddleware(BodyLimitMiddleware(application))  # type: ignore[arg-type]
+    """A client of a bare ASGI application behind all of our own middlewares."""
+    limited = BodyLimitMiddleware(application)  # type: ignore[arg-type]
+    wrapped = RequestContextMiddleware(CrashMiddleware(limited))
     return client_of(wrapped, None)  # type: ignore[arg-type]
 
 
@@ -45,7 +50,7 @@ async def test_a_crash_after_the_answer_began_ends_it() -> None:
 
     scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
     with pytest.raises(RuntimeError):
-        await RequestContextMiddleware(_crash_late)(scope, receive, send)
+        await RequestContextMiddleware(CrashMiddleware(_crash_late))(scope, receive, send)
     assert [message["type"] for message in sent] == ["http.response.start"]
 
 

@@ -9,6 +9,8 @@ from partner_connector.errors import found
 from partner_connector.models import ApiKey
 from partner_connector.pagination import KeysetOrder, PageRequest
 
+_NEWEST_FIRST = KeysetOrder([ApiKey.__table__.c.id], descending=True)
+
 
 class ApiKeyRepository:
     """Bound to its workspace when it is made."""
@@ -32,6 +34,5 @@ class ApiKeyRepository:
     async def page(self, page: PageRequest) -> tuple[list[ApiKey], str | None]:
         """Newest first."""
         query = select(ApiKey).where(ApiKey.workspace_id == self.workspace_id)
-        order = KeysetOrder([ApiKey.__table__.c.id], descending=True)
-        rows, cursor = await page.fetch(self.session, self.workspace_id, query, order)
+        rows, cursor = await page.fetch(self.session, self.workspace_id, query, _NEWEST_FIRST)
         return [row[0] for row in rows], cursor

@@ -20,11 +20,11 @@ from partner_connector.ids import ApiKeyId, encode
 router = APIRouter(prefix="/v1/api-keys", tags=["API keys"])
 
 
-@router.get("", operation_id="listApiKeys", summary="List API keys")
-async def list_api_keys(caller: KeysAdmin, session: ReadSession, page: PageDep) -> ApiKeyPage:
+@router.get("", operation_id="listApiKeys", summary="List API keys", response_model=ApiKeyPage)
+async def list_api_keys(caller: KeysAdmin, session: ReadSession, page: PageDep) -> Response:
     """Newest first, revoked and expired ones included. Secrets are never shown."""
     rows, cursor = await ApiKeyRepository(session, caller.workspace_id).page(page)
-    return ApiKeyPage(items=[ApiKeyView.model_validate(row) for row in rows], next_cursor=cursor)
+    return page.answer([ApiKeyView.model_validate(row) for row in rows], cursor)
 
 
 @router.post("", operation_id="createApiKey", summary="Create an API key", status_code=201)

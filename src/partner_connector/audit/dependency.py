@@ -10,7 +10,7 @@ from partner_connector.auth import Caller
 from partner_connector.dependencies import ContextDep, RequestId, authenticate
 
 
-def recorder(
+async def recorder(
     caller: Annotated[Caller, Depends(authenticate)], request_id: RequestId, context: ContextDep
 ) -> Recorder:
     """Records in the name of the caller's key."""

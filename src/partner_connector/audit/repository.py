@@ -1,12 +1,20 @@
 """Audit events of one workspace in the database."""
 
 import uuid
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from partner_connector.audit.schemas import AuditEventView
 from partner_connector.models import AuditEvent
 from partner_connector.pagination import KeysetOrder, PageRequest
+from partner_connector.wire import WireRow
+
+_EVENT = AuditEvent.__table__.c
+_NEWEST_FIRST = KeysetOrder([_EVENT.id], descending=True)
+_WIRE = WireRow(AuditEventView, AuditEvent.__table__)
+_LISTED = select(*_WIRE.columns).where(_EVENT.workspace_id == bindparam("workspace_id"))
 
 
 class AuditEventRepository:
@@ -16,9 +24,7 @@ class AuditEventRepository:
         self.session = session
         self.workspace_id = workspace_id
 
-    async def page(self, page: PageRequest) -> tuple[list[AuditEvent], str | None]:
-        """Newest first."""
-        query = select(AuditEvent).where(AuditEvent.workspace_id == self.workspace_id)
-        order = KeysetOrder([AuditEvent.__table__.c.id], descending=True)
-        rows, cursor = await page.fetch(self.session, self.workspace_id, query, order)
-        return [row[0] for row in rows], cursor
+    async def page(self, page: PageRequest) -> tuple[list[dict[str, Any]], str | None]:
+        """Newest first, as the wire has them."""
+        rows, cursor = await page.fetch(self.session, self.workspace_id, _LISTED, _NEWEST_FIRST)
+        return [_WIRE.item(row) for row in rows], cursor

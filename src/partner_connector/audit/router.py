@@ -2,14 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
 from partner_connector.audit.chain import PURPOSE, Anchor, verify
 from partner_connector.audit.repository import AuditEventRepository
 from partner_connector.audit.schemas import (
     EXAMPLE_ANCHOR,
     AuditEventPage,
-    AuditEventView,
     AuditVerification,
     audit_verification,
 )
@@ -18,20 +17,20 @@ from partner_connector.dependencies import AuditReader, ContextDep, PageDep, Rea
 router = APIRouter(prefix="/v1/audit-events", tags=["Audit"])
 
 
-@router.get("", operation_id="listAuditEvents", summary="List audit events")
-async def list_audit_events(
-    caller: AuditReader, session: ReadSession, page: PageDep
-) -> AuditEventPage:
+@router.get(
+    "",
+    operation_id="listAuditEvents",
+    summary="List audit events",
+    response_model=AuditEventPage,
+)
+async def list_audit_events(caller: AuditReader, session: ReadSession, page: PageDep) -> Response:
     """Newest first. Each was written together with what it tells."""
-    rows, cursor = await AuditEventRepository(session, caller.workspace_id).page(page)
-    items = [AuditEventView.model_validate(row) for row in rows]
-    return AuditEventPage(items=items, next_cursor=cursor)
+    return page.answer(*await AuditEventRepository(session, caller.workspace_id).page(page))
 
 
 @router.get("/verify", operation_id="verifyAuditEvents", summary="Verify the audit events")
 async def verify_audit_events(
     caller: AuditReader,
-    session: ReadSession,
     context: ContextDep,
     anchor: Annotated[
         str | None,
@@ -46,4 +45,5 @@ async def verify_audit_events(
     """Follows the chain through every event of the workspace: reads them all, so ask rarely."""
     known = Anchor.parse(anchor) if anchor is not None else None
     key = context.keyring.derive(PURPOSE)
-    return audit_verification(await verify(session, key, caller.workspace_id, known))
+    async with context.database.reading() as session:
+        return audit_verification(await verify(session, key, caller.workspace_id, known))

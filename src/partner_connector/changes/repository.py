@@ -8,8 +8,14 @@ from typing import Any
 from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from partner_connector.changes.schemas import ChangeView
 from partner_connector.models import Change
 from partner_connector.pagination import KeysetOrder, PageRequest
+from partner_connector.wire import WireRow
+
+_CHANGE = Change.__table__.c
+_IN_ORDER = KeysetOrder([_CHANGE.sequence])
+_WIRE = WireRow(ChangeView, Change.__table__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +28,11 @@ class ChangeFilter:
 
     def apply(self, query: Select[Any]) -> Select[Any]:
         """Narrow the query."""
-        query = query.where(Change.sequence > self.after)
+        query = query.where(_CHANGE.sequence > self.after)
         if self.kind:
-            query = query.where(Change.kind.in_(self.kind))
+            query = query.where(_CHANGE.kind.in_(self.kind))
         if self.partner_id is not None:
-            query = query.where(Change.partner_id == self.partner_id)
+            query = query.where(_CHANGE.partner_id == self.partner_id)
         return query
 
 
@@ -37,12 +43,14 @@ class ChangeRepository:
         self.session = session
         self.workspace_id = workspace_id
 
-    async def page(self, page: PageRequest, only: ChangeFilter) -> tuple[list[Change], str | None]:
-        """Oldest first: the order in which they happened."""
-        query = only.apply(select(Change).where(Change.workspace_id == self.workspace_id))
-        order = KeysetOrder([Change.__table__.c.sequence])
-        rows, cursor = await page.fetch(self.session, self.workspace_id, query, order)
-        return [row[0] for row in rows], cursor
+    async def page(
+        self, page: PageRequest, only: ChangeFilter
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        """Oldest first, the order in which they happened; as the wire has them."""
+        listed = select(*_WIRE.columns).where(_CHANGE.workspace_id == self.workspace_id)
+        query = only.apply(listed)
+        rows, cursor = await page.fetch(self.session, self.workspace_id, query, _IN_ORDER)
+        return [_WIRE.item(row) for row in rows], cursor
 
     async def latest_of_user(self, partner_user_id: uuid.UUID, *, limit: int) -> list[Change]:
         """The last changes of one partner user, newest first."""

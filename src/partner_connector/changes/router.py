@@ -2,17 +2,17 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
 from partner_connector.changes.repository import ChangeFilter, ChangeRepository
-from partner_connector.changes.schemas import ChangeKind, ChangePage, ChangeView
+from partner_connector.changes.schemas import ChangeKind, ChangePage
 from partner_connector.dependencies import PageDep, ReadSession, UsersReader
 from partner_connector.ids import PartnerId
 
 router = APIRouter(prefix="/v1/changes", tags=["Changes"])
 
 
-@router.get("", operation_id="listChanges", summary="List changes")
+@router.get("", operation_id="listChanges", summary="List changes", response_model=ChangePage)
 async def list_changes(
     caller: UsersReader,
     session: ReadSession,
@@ -31,10 +31,9 @@ async def list_changes(
         list[ChangeKind] | None, Query(max_length=14, description="Repeat for “or”.")
     ] = None,
     partner_id: Annotated[PartnerId | None, Query(description="Changes at this partner.")] = None,
-) -> ChangePage:
+) -> Response:
     """Oldest first, and complete: a change never appears before one that you have seen. Within a
     walk `next_cursor` continues; to follow the feed, remember the last `sequence` and come back.
     """
     only = ChangeFilter(after=after, kind=kind or (), partner_id=partner_id)
-    rows, cursor = await ChangeRepository(session, caller.workspace_id).page(page, only)
-    return ChangePage(items=[ChangeView.model_validate(row) for row in rows], next_cursor=cursor)
+    return page.answer(*await ChangeRepository(session, caller.workspace_id).page(page, only))

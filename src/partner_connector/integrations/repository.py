@@ -10,6 +10,8 @@ from partner_connector.errors import Conflict, found
 from partner_connector.models import Integration
 from partner_connector.pagination import KeysetOrder, PageRequest
 
+_OLDEST_FIRST = KeysetOrder([Integration.__table__.c.id])
+
 
 class IntegrationExists(Conflict):
     """A business is integrated once in a workspace."""
@@ -44,8 +46,7 @@ class IntegrationRepository:
     async def page(self, page: PageRequest) -> tuple[list[Integration], str | None]:
         """Oldest first."""
         query = select(Integration).where(Integration.workspace_id == self.workspace_id)
-        order = KeysetOrder([Integration.__table__.c.id])
-        rows, cursor = await page.fetch(self.session, self.workspace_id, query, order)
+        rows, cursor = await page.fetch(self.session, self.workspace_id, query, _OLDEST_FIRST)
         return [row[0] for row in rows], cursor
 
     async def remove(self, integration: Integration) -> None:

@@ -49,14 +49,18 @@ from partner_connector.tokens.schemas import TokenValidationView
 router = APIRouter(prefix="/v1/integrations", tags=["Integrations"])
 
 
-@router.get("", operation_id="listIntegrations", summary="List integrations")
+@router.get(
+    "",
+    operation_id="listIntegrations",
+    summary="List integrations",
+    response_model=IntegrationPage,
+)
 async def list_integrations(
     caller: IntegrationsReader, session: ReadSession, page: PageDep
-) -> IntegrationPage:
+) -> Response:
     """Oldest first."""
     rows, cursor = await IntegrationRepository(session, caller.workspace_id).page(page)
-    items = [integration_view(row) for row in rows]
-    return IntegrationPage(items=items, next_cursor=cursor)
+    return page.answer([integration_view(row) for row in rows], cursor)
 
 
 @router.post("", operation_id="createIntegration", summary="Create an integration", status_code=201)

@@ -19,6 +19,7 @@ class PartnerUser(WorkspaceOwned, Base):
     __table_args__ = (
         UniqueConstraint("partner_id", "meta_user_id"),
         Index("ix_partner_users_workspace_id_name_id", "workspace_id", "name", "id"),
+        Index("ix_partner_users_partner_id_name_id", "partner_id", "name", "id"),
         Index("ix_partner_users_workspace_id_email", "workspace_id", "email"),
         Index("ix_partner_users_workspace_id_id", "workspace_id", "id"),
     )

@@ -1,34 +1,60 @@
 """Partner users of one workspace in the database."""
 
+import re
 import uuid
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import lru_cache
+from typing import Any
 
-from sqlalchemy import Row, Select, exists, or_, select
+from sqlalchemy import ColumnElement, Row, Select, bindparam, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.errors import found
 from partner_connector.models import Asset, Grant, Partner, PartnerUser, Token
 from partner_connector.pagination import KeysetOrder, PageRequest
+from partner_connector.partner_users.schemas import PartnerUserView
+from partner_connector.wire import WireRow
 
-Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
+# Columns of tables, not attributes of entities: lists need no ORM.
+_USER, _GRANT, _TOKEN = PartnerUser.__table__.c, Grant.__table__.c, Token.__table__.c
 
 SORTS = {
-    "name": (PartnerUser.__table__.c.name, False),
-    "-name": (PartnerUser.__table__.c.name, True),
-    "first_seen_at": (PartnerUser.__table__.c.first_seen_at, False),
-    "-first_seen_at": (PartnerUser.__table__.c.first_seen_at, True),
+    "name": KeysetOrder([_USER.name, _USER.id]),
+    "-name": KeysetOrder([_USER.name, _USER.id], descending=True),
+    "first_seen_at": KeysetOrder([_USER.first_seen_at, _USER.id]),
+    "-first_seen_at": KeysetOrder([_USER.first_seen_at, _USER.id], descending=True),
 }
 
 # Whether this is the system user whose token the partner is connected with.
 _HOLDS_OUR_TOKEN = exists().where(
-    Token.integration_id == PartnerUser.integration_id,
-    Token.partner_id == PartnerUser.partner_id,
-    Token.state == "active",
-    Token.system_user_id == PartnerUser.meta_user_id,
+    _TOKEN.integration_id == _USER.integration_id,
+    _TOKEN.partner_id == _USER.partner_id,
+    _TOKEN.state == "active",
+    _TOKEN.system_user_id == _USER.meta_user_id,
 )
+_WIRE = WireRow(PartnerUserView, PartnerUser.__table__, is_token_holder=_HOLDS_OUR_TOKEN)
+
+
+# By the name of the filter. Statements are put together once for the filters that are given, and
+# kept: that costs as much as reading the page.
+_NARROWED: dict[str, ColumnElement[bool]] = {
+    "partner_id": _USER.partner_id == bindparam("partner_id"),
+    "integration_id": _USER.integration_id == bindparam("integration_id"),
+    "asset_id": exists().where(
+        _GRANT.partner_user_id == _USER.id, _GRANT.asset_id == bindparam("asset_id")
+    ),
+    "kind": _USER.kind.in_(bindparam("kind", expanding=True)),
+    "state": _USER.state.in_(bindparam("state", expanding=True)),
+    "role_class": _USER.role_class.in_(bindparam("role_class", expanding=True)),
+    "two_factor": _USER.two_factor.in_(bindparam("two_factor", expanding=True)),
+    "email": _USER.email == bindparam("email"),
+    "q": or_(
+        _USER.name.icontains(bindparam("q"), escape="/"),
+        _USER.email.icontains(bindparam("q"), escape="/"),
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,36 +71,20 @@ class PartnerUserFilter:
     email: str | None = None
     q: str | None = None
 
-    def apply(self, query: Query) -> Query:
-        """Narrow the query."""
-        for column, value in (
-            (PartnerUser.partner_id, self.partner_id),
-            (PartnerUser.integration_id, self.integration_id),
-        ):
-            if value is not None:
-                query = query.where(column == value)
-        for text_column, values in (
-            (PartnerUser.kind, self.kind),
-            (PartnerUser.state, self.state),
-            (PartnerUser.role_class, self.role_class),
-            (PartnerUser.two_factor, self.two_factor),
-        ):
-            if values:
-                query = query.where(text_column.in_(values))
-        if self.asset_id is not None:
-            on_asset = exists().where(
-                Grant.partner_user_id == PartnerUser.id, Grant.asset_id == self.asset_id
-            )
-            query = query.where(on_asset)
+    def values(self) -> dict[str, Any]:
+        """Those that are given, as the statement takes them."""
+        given = {name: value for name in _NARROWED if (value := getattr(self, name))}
         if self.email:
-            query = query.where(PartnerUser.email == self.email.strip().lower())
+            given["email"] = self.email.strip().lower()
         if self.q:
-            anywhere = or_(
-                PartnerUser.name.icontains(self.q, autoescape=True),
-                PartnerUser.email.icontains(self.q, autoescape=True),
-            )
-            query = query.where(anywhere)
-        return query
+            given["q"] = re.sub(r"([/%_])", r"/\1", self.q)
+        return given
+
+
+@lru_cache
+def _listed(given: tuple[str, ...]) -> Select[*tuple[Any, ...]]:
+    mine = select(*_WIRE.columns).where(_USER.workspace_id == bindparam("workspace_id"))
+    return mine.where(*(_NARROWED[name] for name in given))
 
 
 class PartnerUserRepository:
@@ -92,13 +102,12 @@ class PartnerUserRepository:
 
     async def page(
         self, page: PageRequest, only: PartnerUserFilter, sort: str
-    ) -> tuple[list[tuple[PartnerUser, bool]], str | None]:
-        """Partner users in the asked-for order, and whether each holds our token."""
-        query = only.apply(self._users())
-        column, descending = SORTS[sort]
-        order = KeysetOrder([column, PartnerUser.__table__.c.id], descending)
-        rows, cursor = await page.fetch(self.session, self.workspace_id, query, order)
-        return [(row[0], row[1]) for row in rows], cursor
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        """Partner users in the asked-for order, as the wire has them."""
+        given = only.values()
+        query = _listed(tuple(given))
+        rows, cursor = await page.fetch(self.session, self.workspace_id, query, SORTS[sort], given)
+        return [_WIRE.item(row) for row in rows], cursor
 
     async def rows(
         self,
@@ -119,7 +128,9 @@ class PartnerUserRepository:
         )
         if after is not None:
             query = query.where(PartnerUser.id > after)
-        return (await self.session.execute(only.apply(query))).all()
+        given = only.values()
+        query = query.where(*(_NARROWED[name] for name in given))
+        return (await self.session.execute(query, given)).all()
 
     async def grants_of(
         self, user_ids: Sequence[uuid.UUID]

@@ -11,7 +11,7 @@ from partner_connector.changes.schemas import ChangeView
 from partner_connector.clock import now
 from partner_connector.conditional import KnownTagsDep
 from partner_connector.dependencies import ContextDep, PageDep, ReadSession, UsersReader
-from partner_connector.ids import AssetId, IntegrationId, PartnerId, PartnerUserId
+from partner_connector.ids import AssetId, IntegrationId, PartnerId, PartnerUserId, decode
 from partner_connector.models import Asset, Change, Grant, PartnerUser
 from partner_connector.negotiation import CSV, JsonOrCsv
 from partner_connector.partner_users.export import partner_users_csv
@@ -85,7 +85,7 @@ async def list_partner_users(
     expand: Annotated[
         Literal["grants"] | None, Query(description="`grants` adds each user's assets and tasks.")
     ] = None,
-) -> PartnerUserPage | Response:
+) -> Response:
     """People and system users of partners who have access to an asset shared with us.
 
     With `Accept: text/csv` all of them that match, in the order of their ids (RFC 4180, UTF-8).
@@ -107,16 +107,12 @@ async def list_partner_users(
     if form == CSV:
         return _as_csv(partner_users_csv(context.database, caller.workspace_id, only))
     users = PartnerUserRepository(session, caller.workspace_id)
-    rows, cursor = await users.page(page, only, sort)
-    if expand is None:
-        items = [partner_user_view(row, is_token_holder=ours) for row, ours in rows]
-    else:
-        grants = await users.grants_of([row.id for row, _ in rows])
-        items = [
-            partner_user_view(row, is_token_holder=ours, grants=grants.get(row.id, []))
-            for row, ours in rows
-        ]
-    return PartnerUserPage(items=items, next_cursor=cursor)
+    items, cursor = await users.page(page, only, sort)
+    for item in items:
+        item |= {"grants": None, "history": None}
+    if expand is not None:
+        await _add_grants(users, items)
+    return page.answer(items, cursor)
 
 
 @router.get("/{partner_user_id}", operation_id="getPartnerUser", summary="Get a partner user")
@@ -135,6 +131,13 @@ async def get_partner_user(
     return known.answer(
         partner_user_view(row, is_token_holder=ours, grants=grants.get(row.id, []), history=history)
     )
+
+
+async def _add_grants(users: PartnerUserRepository, items: Sequence[dict[str, Any]]) -> None:
+    ids = {item["id"]: decode("usr", item["id"]) for item in items}
+    grants = await users.grants_of(list(ids.values()))
+    for item in items:
+        item["grants"] = [_grant_view(*pair) for pair in grants.get(ids[item["id"]], [])]
 
 
 def _as_csv(lines: AsyncIterator[bytes]) -> StreamingResponse:

@@ -19,12 +19,15 @@ from partner_connector.partners.status import (
     standing,
 )
 
+_PARTNER = Partner.__table__.c
+
 SORTS = {
-    "name": (Partner.__table__.c.name, False),
-    "-name": (Partner.__table__.c.name, True),
-    "created_at": (Partner.__table__.c.created_at, False),
-    "-created_at": (Partner.__table__.c.created_at, True),
+    "name": KeysetOrder([_PARTNER.name, _PARTNER.id]),
+    "-name": KeysetOrder([_PARTNER.name, _PARTNER.id], descending=True),
+    "created_at": KeysetOrder([_PARTNER.created_at, _PARTNER.id]),
+    "-created_at": KeysetOrder([_PARTNER.created_at, _PARTNER.id], descending=True),
 }
+_ASSETS = KeysetOrder([Asset.__table__.c.id])
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +89,7 @@ class PartnerRepository:
             .outerjoin(ActiveToken, join_condition)
             .where(Partner.workspace_id == self.workspace_id)
         )
-        column, descending = SORTS[sort]
-        order = KeysetOrder([column, Partner.__table__.c.id], descending)
-        rows, cursor = await page.fetch(self.session, self.workspace_id, query, order)
+        rows, cursor = await page.fetch(self.session, self.workspace_id, query, SORTS[sort])
         return [(row[0], standing(row[1], row[2])) for row in rows], cursor
 
     async def assets_page(
@@ -107,9 +108,7 @@ class PartnerRepository:
             .where(AssetShare.workspace_id == self.workspace_id)
             .where(AssetShare.partner_id == partner_id)
         )
-        return await page.fetch(
-            self.session, self.workspace_id, query, KeysetOrder([Asset.__table__.c.id])
-        )
+        return await page.fetch(self.session, self.workspace_id, query, _ASSETS)
 
     async def telling_validation(self, partner_id: uuid.UUID) -> TokenValidation | None:
         """The proof that the checklist is read from: the active token's, else the newest one.

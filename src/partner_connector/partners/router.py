@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
 from partner_connector.conditional import KnownTagsDep
 from partner_connector.dependencies import ContextDep, PageDep, PartnersReader, ReadSession
@@ -39,7 +39,7 @@ SearchText = Annotated[
 ]
 
 
-@router.get("", operation_id="listPartners", summary="List partners")
+@router.get("", operation_id="listPartners", summary="List partners", response_model=PartnerPage)
 async def list_partners(
     caller: PartnersReader,
     session: ReadSession,
@@ -59,7 +59,7 @@ async def list_partners(
     ] = None,
     q: SearchText = None,
     sort: Annotated[PartnerSort, Query(description="`-` means descending.")] = "name",
-) -> PartnerPage:
+) -> Response:
     """Every business that Meta has listed for our integrations."""
     only = PartnerFilter(
         integration_id=integration_id,
@@ -70,7 +70,7 @@ async def list_partners(
     )
     rows, cursor = await PartnerRepository(session, caller.workspace_id).page(page, only, sort)
     items = [partner_view(partner, standing, context.settings) for partner, standing in rows]
-    return PartnerPage(items=items, next_cursor=cursor)
+    return page.answer(items, cursor)
 
 
 @router.get("/{partner_id}", operation_id="getPartner", summary="Get a partner")
@@ -116,10 +116,11 @@ async def get_partner_onboarding(
     "/{partner_id}/assets",
     operation_id="listPartnerAssets",
     summary="List the assets shared with a partner",
+    response_model=SharedAssetPage,
 )
 async def list_partner_assets(
     partner_id: PartnerId, caller: PartnersReader, session: ReadSession, page: PageDep
-) -> SharedAssetPage:
+) -> Response:
     """As of the partner's last check for updates."""
     partners = PartnerRepository(session, caller.workspace_id)
     await partners.get(partner_id)
@@ -136,7 +137,7 @@ async def list_partner_assets(
         )
         for asset, share, user_count, *_keys in rows
     ]
-    return SharedAssetPage(items=items, next_cursor=cursor)
+    return page.answer(items, cursor)
 
 
 def partner_view(partner: Partner, standing: Standing, settings: Settings) -> PartnerView:

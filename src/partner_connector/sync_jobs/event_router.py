@@ -62,7 +62,7 @@ async def list_sync_job_events(
             examples=["17"],
         ),
     ] = None,
-) -> SyncJobEventPage | Response:
+) -> Response:
     """Oldest first. An event tells a change of status, of the reason or time of waiting, of the
     phase, or a hundredth of a phase done. A check of all partners tells what its parts add up to.
 
@@ -77,7 +77,7 @@ async def list_sync_job_events(
     job = await jobs.get(job_id)
     if form != EVENT_STREAM:
         rows, cursor = await jobs.event_page(page, job, seen)
-        return SyncJobEventPage(items=[event_view(row) for row in rows], next_cursor=cursor)
+        return page.answer([event_view(row) for row in rows], cursor)
     events = stream(context, caller.workspace_id, job_id, seen)
     # Proxies that buffer would hold the events back.
     headers = {"X-Accel-Buffering": "no", "Vary": "Accept"}

@@ -40,7 +40,8 @@ async def stream(
                 return
             if len(events) == _AT_A_TIME:
                 continue
-            while not await follower.news(_pause(ends_at)):
+            # A call to end that came while events were read is looked for here: they silence it.
+            while not context.draining.is_set() and not await follower.news(_pause(ends_at)):
                 if time.monotonic() >= ends_at:
                     return
                 yield KEEPALIVE_COMMENT

@@ -15,6 +15,10 @@ from partner_connector.models import PlannedChange, SyncJob, SyncJobEvent, Token
 from partner_connector.models.sync_job import UNFINISHED
 from partner_connector.pagination import KeysetOrder, PageRequest
 
+_NEWEST_FIRST = KeysetOrder([SyncJob.__table__.c.id], descending=True)
+_PLANNED = KeysetOrder([PlannedChange.__table__.c.id])
+_AS_IT_HAPPENED = KeysetOrder([SyncJobEvent.__table__.c.id])
+
 
 @dataclass(frozen=True, slots=True)
 class SyncJobFilter:
@@ -112,8 +116,7 @@ class SyncJobRepository:
     ) -> tuple[list[SyncJob], str | None]:
         """Newest first."""
         query = only.apply(select(SyncJob).where(SyncJob.workspace_id == self.workspace_id))
-        order = KeysetOrder([SyncJob.__table__.c.id], descending=True)
-        rows, cursor = await page.fetch(self.session, self.workspace_id, query, order)
+        rows, cursor = await page.fetch(self.session, self.workspace_id, query, _NEWEST_FIRST)
         return [row[0] for row in rows], cursor
 
     async def plan_page(
@@ -121,17 +124,15 @@ class SyncJobRepository:
     ) -> tuple[list[PlannedChange], str | None]:
         """What the job is about to change, in its order."""
         query = select(PlannedChange).where(PlannedChange.job_id == job.id)
-        order = KeysetOrder([PlannedChange.__table__.c.id])
-        rows, cursor = await page.fetch(self.session, self.workspace_id, query, order)
+        rows, cursor = await page.fetch(self.session, self.workspace_id, query, _PLANNED)
         return [row[0] for row in rows], cursor
 
     async def event_page(
         self, page: PageRequest, job: SyncJob, after: int
     ) -> tuple[list[SyncJobEvent], str | None]:
         """What happened to the job after that event, in its order."""
-        order = KeysetOrder([SyncJobEvent.__table__.c.id])
         query = self._events(job, after)
-        rows, cursor = await page.fetch(self.session, self.workspace_id, query, order)
+        rows, cursor = await page.fetch(self.session, self.workspace_id, query, _AS_IT_HAPPENED)
         return [row[0] for row in rows], cursor
 
     async def events_after(self, job: SyncJob, after: int, *, at_most: int) -> list[SyncJobEvent]:

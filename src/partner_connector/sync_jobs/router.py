@@ -116,7 +116,12 @@ def job_location(job_id: uuid.UUID) -> str:
     return f"/v1/sync-jobs/{encode('job', job_id)}"
 
 
-@router.get("/sync-jobs", operation_id="listSyncJobs", summary="List sync jobs")
+@router.get(
+    "/sync-jobs",
+    operation_id="listSyncJobs",
+    summary="List sync jobs",
+    response_model=SyncJobPage,
+)
 async def list_sync_jobs(
     caller: SyncsReader,
     session: ReadSession,
@@ -132,7 +137,7 @@ async def list_sync_jobs(
     created_after: Annotated[
         GivenInstant | None, Query(description="Jobs made later than this.")
     ] = None,
-) -> SyncJobPage:
+) -> Response:
     """Newest first, parents and children alike."""
     only = SyncJobFilter(
         status=status or (),
@@ -142,7 +147,7 @@ async def list_sync_jobs(
         created_after=created_after,
     )
     rows, cursor = await SyncJobRepository(session, caller.workspace_id).page(page, only)
-    return SyncJobPage(items=[sync_job_view(row) for row in rows], next_cursor=cursor)
+    return page.answer([sync_job_view(row) for row in rows], cursor)
 
 
 @router.get("/sync-jobs/{job_id}", operation_id="getSyncJob", summary="Get a sync job")

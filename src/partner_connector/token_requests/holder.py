@@ -67,13 +67,13 @@ def _address(request: Request) -> str:
 Holder = Annotated[TokenRequest, Depends(authenticate)]
 
 
-def recorder(holder: Holder, request_id: RequestId, context: ContextDep) -> Recorder:
+async def recorder(holder: Holder, request_id: RequestId, context: ContextDep) -> Recorder:
     """Records what the partner does with a code."""
     key = context.keyring.derive(PURPOSE)
     return Recorder(holder.workspace_id, "token_request", request_id, key)
 
 
-def once(
+async def once(
     request: Request, response: Response, context: ContextDep, holder: Holder, key: GivenKey = None
 ) -> Once:
     """The effect of this request, which a key makes happen once under this code."""

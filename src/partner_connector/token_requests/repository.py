@@ -9,6 +9,8 @@ from partner_connector.errors import found
 from partner_connector.models import TokenRequest
 from partner_connector.pagination import KeysetOrder, PageRequest
 
+_NEWEST_FIRST = KeysetOrder([TokenRequest.__table__.c.id], descending=True)
+
 
 class TokenRequestRepository:
     """Bound to its workspace when it is made."""
@@ -38,8 +40,7 @@ class TokenRequestRepository:
         query = select(TokenRequest).where(
             TokenRequest.workspace_id == self.workspace_id, TokenRequest.partner_id == partner_id
         )
-        order = KeysetOrder([TokenRequest.__table__.c.id], descending=True)
-        rows, cursor = await page.fetch(self.session, self.workspace_id, query, order)
+        rows, cursor = await page.fetch(self.session, self.workspace_id, query, _NEWEST_FIRST)
         return [row[0] for row in rows], cursor
 
     def _one(self, token_request_id: uuid.UUID) -> Select[TokenRequest]:

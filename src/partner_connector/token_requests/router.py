@@ -34,15 +34,16 @@ router = APIRouter(prefix="/v1", tags=["Token requests"])
     "/partners/{partner_id}/token-requests",
     operation_id="listTokenRequests",
     summary="List a partner's token requests",
+    response_model=TokenRequestPage,
 )
 async def list_token_requests(
     partner_id: PartnerId, caller: TokensWriter, session: ReadSession, page: PageDep
-) -> TokenRequestPage:
+) -> Response:
     """Newest first, ended ones included. Codes are never shown again."""
     await PartnerRepository(session, caller.workspace_id).get(partner_id)
     token_requests = TokenRequestRepository(session, caller.workspace_id)
     rows, cursor = await token_requests.page(page, partner_id)
-    return TokenRequestPage(items=[_view(row) for row in rows], next_cursor=cursor)
+    return page.answer([_view(row) for row in rows], cursor)
 
 
 @router.post(

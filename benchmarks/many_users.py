@@ -1,0 +1,44 @@
+"""A workspace full of partner users, written straight into the database."""
+
+from pydantic import SecretStr
+from sqlalchemy import insert
+
+from partner_connector.database import open_database
+from partner_connector.ids import decode, encode, new_id
+from partner_connector.models import PartnerUser
+from partner_connector.settings import without_environment
+from tests.api import rows
+
+_AT_A_TIME = 10_000
+
+
+async def store_users(database_url: str, workspace_id: str, size: int, partners: int = 1) -> str:
+    """So many users, spread over the partners; answers the id of one partner."""
+    database = open_database(without_environment(database_url=SecretStr(database_url)))
+    ours = rows.integration(decode("wsp", workspace_id))
+    theirs = [rows.partner(ours) for _ in range(partners)]
+    await rows.store(database, ours, *theirs)
+    for start in range(0, size, _AT_A_TIME):
+        users = [
+            {
+                "id": new_id(),
+                "workspace_id": ours.workspace_id,
+                "integration_id": ours.id,
+                "partner_id": theirs[number % partners].id,
+                "meta_user_id": str(10**15 + number),
+                "kind": "person",
+                "state": "removed" if number // partners % 10 == 9 else "active",
+                "name": f"Person {number} of Northwind",
+                "email": f"person.{number}@northwind.example.com",
+                "role": "EMPLOYEE",
+                "role_class": "employee",
+                "first_seen_at": rows.SEEN_AT,
+                "last_seen_at": rows.SEEN_AT,
+            }
+            for number in range(start, min(start + _AT_A_TIME, size))
+        ]
+        async with database.writing() as session:
+            await session.execute(insert(PartnerUser), users)
+    await database.refresh_statistics(PartnerUser.__tablename__)
+    await database.close()
+    return encode("ptn", theirs[0].id)
