@@ -132,7 +132,8 @@ class PreconditionFailed(Problem):
     code = "precondition_failed"
     title = "The resource is not what you have read"
     description = (
-        "It has changed since you read it, or is there already, or is not there. Nothing was done: "
+        "It has changed since you read it, or is there already, or is not there, or another token "
+        "for it is being proven. Nothing was done: "
         "read it again and decide anew."
     )
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from partner_connector.graph import REFUSALS, GraphError, Read, TokenDead, edges
 from partner_connector.ids import encode
-from partner_connector.models import SyncJob, Token
+from partner_connector.models import Partner, SyncJob, Token
 from partner_connector.sealing.private import UnreadableToken
 from partner_connector.sync import capability, progress
 from partner_connector.sync.access import Answer
@@ -236,6 +236,8 @@ async def apply(shop: Workshop, target: Target, attempt: int) -> str:
         if job is None:
             return STOP
         progress.move_on(job, "applying")
+        # Before the token is read: whoever changes it holds its owner's row.
+        await session.get(Partner, job.partner_id, with_for_update=True)
         audit = shop.recorder(job.workspace_id, encode("job", job.id))
         async with telling_health_changes(session, audit, target.partner_token.id):
             await note_token_works(session, target.partner_token)

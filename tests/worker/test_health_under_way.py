@@ -1,0 +1,51 @@
+"""What a daily proof finds while a check for updates is applied is not overwritten by it."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from partner_connector.database import Database
+from partner_connector.models import Partner, SyncJob, Token
+from partner_connector.sync import capability, partner_steps, progress
+from partner_connector.sync.target import load_target
+from partner_connector.workshop import Workshop
+from tests.sync.checks import a_partner
+
+SEES_LESS: dict[str, Any] = {"code": "view_narrowed", "detail": "x", "remedy": None}
+REFUSED: dict[str, Any] = {"code": "scopes_missing", "detail": "x", "remedy": None}
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_what_a_proof_finds_meanwhile_stays(shop: Workshop, database: Database) -> None:
+    """The check sees that the token's view is whole again; what the proof refused is not its own to
+    take back.
+    """
+    partner = await a_partner(database)
+    await partner.with_token(scopes=[], health="insufficient", health_reasons=[SEES_LESS])
+    async with database.writing() as session:
+        job = SyncJob(
+            workspace_id=partner.workspace_id,
+            integration_id=partner.integration_id,
+            partner_id=partner.partner_id,
+            task="sync_partner",
+            trigger="api",
+        )
+        session.add(job)
+    async with database.writing() as session:
+        begun = await progress.begin(session, job.id, 1)
+        assert begun is not None
+        await capability.note_scopes(session, begun, [], {})
+        target = await load_target(session, begun)
+    async with database.writing() as session:
+        await session.get(Partner, partner.partner_id, with_for_update=True)
+        token = await session.get_one(Token, partner.token_id, with_for_update=True)
+        applying = asyncio.create_task(partner_steps.apply(shop, target, 1))
+        await asyncio.sleep(1)
+        token.health_reasons = [REFUSED, SEES_LESS]
+    await applying
+    async with database.reading() as session:
+        token = await session.get_one(Token, partner.token_id)
+        job = await session.get_one(SyncJob, job.id)
+    assert job.status == "completed"
+    assert (token.health, token.health_reasons) == ("insufficient", [REFUSED])
