@@ -3,11 +3,9 @@
 import asyncio
 
 import pytest
-from sqlalchemy import select, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import text
 
 from partner_connector.database import Database
-from partner_connector.models import Workspace
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -33,22 +31,3 @@ async def test_what_takes_long_holds_up_nobody(database: Database) -> None:
         assert await session.scalar(_LONG) == 1_000_000
     turning.cancel()
     assert turns > 5
-
-
-async def test_looking_cannot_write(database: Database) -> None:
-    """SQLite itself refuses."""
-    with pytest.raises(OperationalError, match="readonly"):
-        async with database.looking() as session:
-            session.add(Workspace(name="never"))
-            await session.flush()
-    async with database.looking() as session:
-        assert (await session.scalars(select(Workspace))).all() == []
-
-
-async def test_looking_sees_what_was_committed_last(database: Database) -> None:
-    """Each statement anew, within one block too."""
-    async with database.looking() as session:
-        assert (await session.scalars(select(Workspace.name))).all() == []
-        async with database.writing() as writer:
-            writer.add(Workspace(name="new"))
-        assert (await session.scalars(select(Workspace.name))).all() == ["new"]
