@@ -48,7 +48,7 @@ log = structlog.get_logger()
 
 _SQLITE_PRAGMAS = (
     # Set first: the others may themselves meet a lock.
-    "busy_timeout = 30000",
+    f"busy_timeout = {sqlite_driver.BUSY_MILLISECONDS}",
     "journal_mode = WAL",
     "synchronous = FULL",
     "foreign_keys = ON",
@@ -102,7 +102,10 @@ def begin_sqlite_transaction(connection: Connection) -> None:
 
 def refuse_writes(dbapi_connection: Any, _record: object) -> None:
     """Make a SQLite connection one that only looks."""
-    dbapi_connection.cursor().execute("PRAGMA query_only = ON")
+    cursor = dbapi_connection.cursor()
+    cursor.execute("PRAGMA query_only = ON")
+    # What is tried on the event loop must not wait there: see `sqlite_driver`.
+    cursor.execute("PRAGMA busy_timeout = 0")
 
 
 def refuse_what_the_server_ended(dbapi_connection: Any, _record: object, _proxy: object) -> None:

@@ -82,7 +82,7 @@ class JobWatch:
         followed = {follower.job_id for follower in self._followers}
         query = select(SyncJob.id, SyncJob.last_event).where(SyncJob.id.in_(followed))
         try:
-            async with database.reading() as session:
+            async with database.looking() as session:
                 newest = dict((await session.execute(query)).all())
         except Exception as error:
             log.warning("jobs_not_watched", error=type(error).__name__)

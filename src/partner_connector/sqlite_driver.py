@@ -10,6 +10,7 @@ takes. What turns out to be more than that, or would have to wait, is given up a
 
 import sqlite3
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import aiosqlite
@@ -22,6 +23,9 @@ from sqlalchemy.util.concurrency import await_
 
 # In steps of SQLite's machine: a page of a hundred takes some ten thousand, half a millisecond.
 _AT_ONCE = 40_000
+BUSY_MILLISECONDS = 30_000
+
+Work = Callable[[str, tuple[Any, ...]], None]
 
 
 class _Cursor(AsyncAdapt_aiosqlite_cursor):
@@ -50,10 +54,10 @@ class _Cursor(AsyncAdapt_aiosqlite_cursor):
         return self._last_row_id or 0
 
     def execute(self, operation: Any, parameters: Any = None) -> None:
-        self._hand_over("execute", operation, parameters or ())
+        self._hand_over(self._in_its_thread, "execute", (operation, parameters or ()))
 
     def executemany(self, operation: Any, seq_of_parameters: Any) -> None:
-        self._hand_over("executemany", operation, seq_of_parameters)
+        self._hand_over(self._in_its_thread, "executemany", (operation, seq_of_parameters))
 
     def close(self) -> None:
         self._rows.clear()
@@ -61,11 +65,11 @@ class _Cursor(AsyncAdapt_aiosqlite_cursor):
     async def _async_soft_close(self) -> None:
         """Nothing is open any more."""
 
-    def _hand_over(self, name: str, *arguments: Any) -> None:
+    def _hand_over(self, work: Work, name: str, arguments: tuple[Any, ...]) -> None:
         """Run it in the connection's thread, and wait as the event loop waits."""
         try:
             # Not of aiosqlite's public names, but what every one of its methods is made of.
-            await_(self._connection._execute(self._in_its_thread, name, arguments))  # noqa: SLF001
+            await_(self._connection._execute(work, name, arguments))  # noqa: SLF001
         except Exception as error:
             self._adapt_connection._handle_exception(error)  # noqa: SLF001 - as above
 
@@ -88,7 +92,7 @@ class _LookingCursor(_Cursor):
     def execute(self, operation: Any, parameters: Any = None) -> None:
         # Awaited, though nothing is waited for: SQLAlchemy insists on it.
         if not await_(self._is_done_at_once(operation, parameters or ())):
-            super().execute(operation, parameters)
+            self._hand_over(self._patiently, "execute", (operation, parameters or ()))
 
     async def _is_done_at_once(self, operation: Any, parameters: Any) -> bool:
         connection: sqlite3.Connection = self._connection._conn  # noqa: SLF001 - as above
@@ -101,6 +105,15 @@ class _LookingCursor(_Cursor):
         finally:
             connection.set_progress_handler(None, 0)
         return True
+
+    def _patiently(self, name: str, arguments: tuple[Any, ...]) -> None:
+        """In a thread a lock may be waited for."""
+        connection: sqlite3.Connection = self._connection._conn  # noqa: SLF001 - as above
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
+        try:
+            self._in_its_thread(name, arguments)
+        finally:
+            connection.execute("PRAGMA busy_timeout = 0")
 
 
 def _stop() -> int:

@@ -71,6 +71,45 @@ async def _write_while_reading(database: Database) -> None:
         await session.flush()
 
 
+async def test_looking_cannot_write(database: Database) -> None:
+    """Both databases refuse it themselves."""
+    with pytest.raises(DBAPIError, match=r"readonly|read-only transaction"):
+        await _write_while_looking(database)
+    async with database.looking() as session:
+        assert (await session.scalars(select(Workspace))).all() == []
+
+
+async def _write_while_looking(database: Database) -> None:
+    async with database.looking() as session:
+        session.add(Workspace(name="never"))
+        await session.flush()
+
+
+async def test_looking_sees_what_was_committed_last(database: Database) -> None:
+    """Each statement anew, within one block too."""
+    async with database.looking() as session:
+        assert (await session.scalars(select(Workspace.name))).all() == []
+        async with database.writing() as writer:
+            writer.add(Workspace(name="new"))
+        assert (await session.scalars(select(Workspace.name))).all() == ["new"]
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_connections_that_the_server_ended_are_replaced(database: Database) -> None:
+    """Nobody notices that the server has closed every connection of the pools meanwhile."""
+    async with database.looking() as session:
+        await session.scalar(text("SELECT 1"))
+    async with database.writing() as session:
+        mine = await session.scalar(text("SELECT pg_backend_pid()"))
+        ended = text(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> :mine"
+        )
+        assert all((await session.scalars(ended, {"mine": mine})).all())
+    async with database.looking() as session:
+        assert await session.scalar(text("SELECT 1")) == 1
+
+
 async def test_no_update_is_lost(database: Database) -> None:
     """Two hundred read-then-write increments at once add up to two hundred."""
     async with database.writing() as session:

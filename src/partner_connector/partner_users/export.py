@@ -62,7 +62,7 @@ async def partner_users_csv(
     yield _lines([[harmless(name) for name in COLUMNS]])
     last: uuid.UUID | None = None
     while True:
-        async with database.reading() as session:
+        async with database.looking() as session:
             users = PartnerUserRepository(session, workspace_id)
             rows = await users.rows(COLUMNS[:-1], only, after=last, at_most=_ROWS_AT_A_TIME)
         if not rows:

@@ -52,7 +52,7 @@ async def _known(code: str, context: ApiContext) -> TokenRequest | None:
     code_id = auth.key_id_of(code, auth.CODE_PREFIX)
     if code_id is None:
         return None
-    async with context.database.reading() as session:
+    async with context.database.looking() as session:
         row = await by_code_id(session, code_id)
     stored = row.digest if row is not None else auth.digest("", context.request_code_pepper)
     # Compared even when there is no such row, so that both cases take as long.
