@@ -19,6 +19,7 @@ from partner_connector.middleware import BodyLimitMiddleware, RequestContextMidd
 from partner_connector.openapi import build_document
 from partner_connector.sealing.public import PublicKeyring
 from partner_connector.settings import Settings
+from partner_connector.webhooks.published import describe
 
 
 def create_app(settings: Settings, keyring: PublicKeyring) -> FastAPI:
@@ -54,6 +55,7 @@ def create_app(settings: Settings, keyring: PublicKeyring) -> FastAPI:
     )
     for router in ROUTERS:
         app.include_router(router)
+    describe(app.webhooks)
     install_error_handlers(app)
     # The last one added is the outermost.
     app.add_middleware(BodyLimitMiddleware)

@@ -113,6 +113,7 @@ class Settings(BaseSettings):
     product_name: Annotated[str, Field(max_length=60, pattern=r"^[^\x00-\x1f<>]*$")] = ""
     rate_limit: Annotated[str, AfterValidator(_rate_limit)] = "600/minute"
     require_sealed_tokens: bool = False
+    webhook_allow_loopback: bool = False
     event_stream_seconds: Annotated[int, Field(ge=1, le=3600)] = 300
     public_url: Annotated[str | None, AfterValidator(_public_url)] = None
     log_level: Annotated[
