@@ -51,7 +51,7 @@ class Deliverer:
 
     async def look(self, at: datetime) -> None:
         """Place new events, and start on the lanes that are due at this instant."""
-        await spread(self.shop.database)
+        await spread(self.shop.database, at)
         free = _LANES_AT_ONCE - len(self._lanes)
         if free <= 0:
             return

@@ -6,6 +6,7 @@ what happened after something else also comes after it; two that happened at onc
 
 import uuid
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy import Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -18,19 +19,19 @@ _AT_A_TIME = 500
 _WORKSPACES_AT_A_TIME = 100
 
 
-async def spread(database: Database) -> int:
-    """Place every event that has no place yet. Answers how many."""
+async def spread(database: Database, at: datetime) -> int:
+    """Place every event that has no place yet, to be sent from then on. Answers how many."""
     waiting = select(WebhookEvent.workspace_id).where(WebhookEvent.sequence.is_(None)).distinct()
     async with database.reading() as session:
         workspaces = (await session.scalars(waiting.limit(_WORKSPACES_AT_A_TIME))).all()
     placed = 0
     for workspace_id in workspaces:
-        while some := await _spread_some(database, workspace_id):
+        while some := await _spread_some(database, workspace_id, at):
             placed += some
     return placed
 
 
-async def _spread_some(database: Database, workspace_id: uuid.UUID) -> int:
+async def _spread_some(database: Database, workspace_id: uuid.UUID, at: datetime) -> int:
     async with database.writing() as session:
         feed = await _lock_feed(session, workspace_id)
         if feed is None:
@@ -52,7 +53,7 @@ async def _spread_some(database: Database, workspace_id: uuid.UUID) -> int:
             for sequence, event in enumerate(events, first)
         ]
         await session.execute(update(WebhookEvent), places)
-        await _deliver(session, workspace_id, events, first)
+        await _deliver(session, workspace_id, events, first, at)
         return len(events)
 
 
@@ -61,6 +62,7 @@ async def _deliver(
     workspace_id: uuid.UUID,
     events: Sequence[Row[int, str, uuid.UUID]],
     first: int,
+    at: datetime,
 ) -> None:
     enabled = select(WebhookEndpoint.id, WebhookEndpoint.event_types).where(
         WebhookEndpoint.workspace_id == workspace_id, WebhookEndpoint.status == "enabled"
@@ -72,6 +74,8 @@ async def _deliver(
             "event_id": event.id,
             "subject_id": event.subject_id,
             "sequence": sequence,
+            "queued_at": at,
+            "next_attempt_at": at,
         }
         for endpoint in await session.execute(enabled)
         for sequence, event in enumerate(events, first)

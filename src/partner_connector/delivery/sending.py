@@ -57,10 +57,17 @@ class Sender:
     what is meant for one name to another on the same machine.
     """
 
-    def __init__(self, *, allow_loopback: bool = False, resolve: Resolve = resolve) -> None:
+    def __init__(
+        self,
+        *,
+        allow_loopback: bool = False,
+        resolve: Resolve = resolve,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
         self._allow_loopback = allow_loopback
         self._resolve = resolve
         self._http = httpx.AsyncClient(
+            transport=transport,
             verify=ssl.create_default_context(),
             # No proxy and no certificates that the environment names.
             trust_env=False,
@@ -118,10 +125,10 @@ def _outcome(answer: httpx.Response) -> Outcome:
     if answer.is_success:
         return Outcome(status)
     wish = answer.headers.get("Retry-After", "") if status in _ASKS_FOR_TIME else ""
-    return Outcome(status, "http_status", _time_asked_for(wish, now()))
+    return Outcome(status, "http_status", time_asked_for(wish, now()))
 
 
-def _time_asked_for(wish: str, at: datetime) -> timedelta | None:
+def time_asked_for(wish: str, at: datetime) -> timedelta | None:
     """`Retry-After`: seconds, or a date. What cannot be read asks for nothing."""
     if wish.isascii() and wish.isdigit():
         return timedelta(seconds=min(int(wish[:9]), _MOST_PATIENT_SECONDS))
