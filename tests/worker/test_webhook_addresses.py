@@ -72,7 +72,7 @@ HOSTILE = [
 ]
 
 NOT_PUBLIC = [
-    "0.0.0.0",
+    "0.0.0.0",  # noqa: S104 - nothing listens there
     "10.0.0.1",
     "100.64.0.1",
     "127.0.0.1",
@@ -189,11 +189,11 @@ class DetouredBackend(httpcore.AsyncNetworkBackend):
         self._real = httpcore.AnyIOBackend()
 
     async def connect_tcp(
-        self, host: str, port: int, **options: Any
+        self, host: str, port: int, *_: Any, **__: Any
     ) -> httpcore.AsyncNetworkStream:
         """As a router would that leads all of the internet here."""
         self.asked.append((host, port))
-        return await self._real.connect_tcp("127.0.0.1", self.port, timeout=options["timeout"])
+        return await self._real.connect_tcp("127.0.0.1", self.port)
 
 
 async def test_the_address_that_was_looked_at_is_the_one_connected_to() -> None:

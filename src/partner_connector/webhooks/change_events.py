@@ -13,6 +13,7 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    or_,
     select,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -49,8 +50,9 @@ async def published(
     if EventType.PARTNER_USER_ACCESS_CHANGED in wanted:
         told.append(Change.kind.in_(_OF_ACCESS) & _is_first_of_its_person(first, last))
         kinds |= dict.fromkeys(_OF_ACCESS, str(EventType.PARTNER_USER_ACCESS_CHANGED))
-    for which in told:
-        await _insert(session, job, _changes(job.workspace_id, first, last).where(which), kinds, at)
+    if told:
+        changes = _changes(job.workspace_id, first, last).where(or_(*told))
+        await _insert(session, job, changes, kinds, at)
 
 
 async def _insert(
