@@ -78,11 +78,18 @@ class Resealer:
                 return 0
         async with self.shop.database.writing() as session:
             secrets = (await session.scalars(query.with_for_update(skip_locked=True))).all()
-            for secret in secrets:
-                opened = self.shop.keyring.open_box(SealedToken(secret.key_id, secret.sealed))
-                sealed = self.shop.public_keyring.seal(opened)
-                secret.sealed, secret.key_id = sealed.box, sealed.key_id
-        return len(secrets)
+            resealed = [secret for secret in secrets if self._reseal_secret(secret)]
+        return len(resealed)
+
+    def _reseal_secret(self, secret: WebhookSecret) -> bool:
+        try:
+            opened = self.shop.keyring.open_box(SealedToken(secret.key_id, secret.sealed))
+        except UnreadableToken:
+            # Its deliveries tell so.
+            return False
+        sealed = self.shop.public_keyring.seal(opened)
+        secret.sealed, secret.key_id = sealed.box, sealed.key_id
+        return True
 
     async def _tokens(self, which: ColumnElement[bool]) -> AsyncIterator[uuid.UUID]:
         """Ids of tokens in their order, each once, whatever is done with them meanwhile."""

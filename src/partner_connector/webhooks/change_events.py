@@ -9,7 +9,6 @@ from sqlalchemy import (
     Select,
     String,
     case,
-    exists,
     func,
     insert,
     literal,
@@ -17,7 +16,6 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
 
 from partner_connector.models import Change, SyncJob, WebhookEvent
 from partner_connector.models.webhook_event import wanted_types
@@ -48,7 +46,7 @@ async def published(
     kinds = {kind: str(each) for kind, each in _AS_THEY_ARE.items() if each in wanted}
     told: list[ColumnElement[bool]] = [Change.kind.in_(kinds)] if kinds else []
     if EventType.PARTNER_USER_ACCESS_CHANGED in wanted:
-        told.append(Change.kind.in_(_OF_ACCESS) & _is_first_of_its_person(first, last))
+        told.append(_is_first_of_its_person(job.workspace_id, first, last))
         kinds |= dict.fromkeys(_OF_ACCESS, str(EventType.PARTNER_USER_ACCESS_CHANGED))
     if told:
         changes = _changes(job.workspace_id, first, last).where(or_(*told))
@@ -84,16 +82,15 @@ def _changes(workspace_id: uuid.UUID, first: int, last: int) -> Select[int]:
     )
 
 
-def _is_first_of_its_person(first: int, last: int) -> ColumnElement[bool]:
+def _is_first_of_its_person(workspace_id: uuid.UUID, first: int, last: int) -> ColumnElement[bool]:
     """The first change of someone's access who neither joins nor leaves by these changes."""
-    other = aliased(Change)
-    of_the_same = (
-        (other.workspace_id == Change.workspace_id)
-        & other.sequence.between(first, last)
-        & (other.partner_user_id == Change.partner_user_id)
+    of_access = func.min(case((Change.kind.in_(_OF_ACCESS), Change.sequence)))
+    comes_or_goes = func.count(case((Change.kind.in_(_COMING_AND_GOING), 1)))
+    firsts = (
+        _changes(workspace_id, first, last)
+        .with_only_columns(of_access)
+        .group_by(Change.partner_user_id)
+        .having(comes_or_goes == 0)
     )
-    told_otherwise = exists().where(of_the_same, other.kind.in_(_COMING_AND_GOING))
-    first_one = (
-        select(func.min(other.sequence)).where(of_the_same, other.kind.in_(_OF_ACCESS))
-    ).scalar_subquery()
-    return ~told_otherwise & (Change.sequence == first_one)
+    # In one pass over the changes, however many people there are.
+    return Change.sequence.in_(firsts)
