@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 from partner_connector.clock import now
 from partner_connector.database import Database
 from partner_connector.delivery.deliverer import Deliverer
-from partner_connector.delivery.lanes import LEASE, due_lanes, take
+from partner_connector.delivery.lanes import LANES_OF_AN_ENDPOINT, LEASE, due_lanes, take
 from partner_connector.delivery.schedule import PAUSES, WHOLE, next_attempt
 from partner_connector.delivery.sending import Sender
 from partner_connector.ids import encode
@@ -284,6 +284,37 @@ async def test_nobody_is_there_or_very_slow(
     await look(deliverer, timedelta(seconds=6))
     (away,) = await deliveries(database)
     assert (away.status, away.last_error, away.attempts) == ("pending", "connection_failed", 2)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_slow_server_keeps_no_other_waiting(
+    api: httpx.AsyncClient,
+    database: Database,
+    workspace_id: UUID,
+    server: Receiver,
+    deliverer: Deliverer,
+) -> None:
+    """It is sent a few messages at once and no more, while the others get theirs."""
+    ours = rows.integration(workspace_id)
+    partners = [rows.partner(ours) for _ in range(6)]
+    await rows.store(database, ours, *partners)
+    slow = await register(api, server)
+    server.awake.clear()
+    with receiver() as quick:
+        await register(api, quick)
+        for partner in partners:
+            await tell(database, partner)
+        for _ in range(4):
+            await deliverer.look(now())
+            await asyncio.sleep(0.2)
+        assert len(quick.accepted) == 6
+        under_way = [each for each in await deliveries(database) if each.leased_until is not None]
+        assert {encode("whk", each.endpoint_id) for each in under_way} == {slow["id"]}
+        assert len(under_way) == LANES_OF_AN_ENDPOINT
+        server.awake.set()
+        await deliverer.rest()
+    await look(deliverer)
+    assert len(server.accepted) == 6
 
 
 async def test_two_workers_share_the_work(

@@ -55,7 +55,11 @@ class Deliverer:
         free = _LANES_AT_ONCE - len(self._lanes)
         if free <= 0:
             return
-        for delivery_id in await lanes.due_lanes(self.shop.database, at, self._busy(), free):
+        for delivery_id, endpoint_id in await lanes.due_lanes(
+            self.shop.database, at, self._busy(), free
+        ):
+            if endpoint_id in self._busy():
+                continue
             taken = await lanes.take(self.shop.database, delivery_id)
             if taken is not None:
                 lane = asyncio.create_task(self._work_off(taken, at))

@@ -40,8 +40,11 @@ class Taken:
 
 async def due_lanes(
     database: Database, at: datetime, busy: Collection[uuid.UUID], limit: int
-) -> list[uuid.UUID]:
-    """The first deliveries of lanes whose time has come; `busy` are those of this worker."""
+) -> list[tuple[uuid.UUID, uuid.UUID]]:
+    """The first deliveries of lanes whose time has come, each with its endpoint.
+
+    `busy` are endpoints to which this worker sends as much as it may.
+    """
     pending = WebhookDelivery.status == "pending"
     heads = (
         select(
@@ -58,7 +61,12 @@ async def due_lanes(
         order_by=(WebhookDelivery.next_attempt_at, WebhookDelivery.id),
     )
     due = (
-        select(WebhookDelivery.id, WebhookDelivery.next_attempt_at, turn.label("turn"))
+        select(
+            WebhookDelivery.id,
+            WebhookDelivery.endpoint_id,
+            WebhookDelivery.next_attempt_at,
+            turn.label("turn"),
+        )
         .join(
             heads,
             (heads.c.endpoint_id == WebhookDelivery.endpoint_id)
@@ -74,13 +82,13 @@ async def due_lanes(
         .subquery()
     )
     query = (
-        select(due.c.id)
+        select(due.c.id, due.c.endpoint_id)
         .where(due.c.turn <= LANES_OF_AN_ENDPOINT)
         .order_by(due.c.next_attempt_at, due.c.id)
         .limit(limit)
     )
     async with database.reading() as session:
-        return list((await session.scalars(query)).all())
+        return [(row.id, row.endpoint_id) for row in await session.execute(query)]
 
 
 async def take(database: Database, delivery_id: uuid.UUID) -> Taken | None:
