@@ -18,6 +18,7 @@ from partner_connector.token_requests.partner_router import router as hand_over
 from partner_connector.token_requests.router import router as token_requests
 from partner_connector.tokens.router import router as tokens
 from partner_connector.tokens.sealing_router import router as sealing_keys
+from partner_connector.webhooks.delivery_router import router as webhook_deliveries
 from partner_connector.webhooks.router import router as webhooks
 
 ROUTERS: tuple[APIRouter, ...] = (
@@ -35,6 +36,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     partner_users,
     changes,
     webhooks,
+    webhook_deliveries,
     audit,
     api_keys,
     problems,

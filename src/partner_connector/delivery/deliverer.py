@@ -76,12 +76,14 @@ class Deliverer:
         return [each for each, number in counted.items() if number >= LANES_OF_AN_ENDPOINT]
 
     async def _work_off(self, taken: Taken, at: datetime) -> None:
+        # A lane may be worked off for hours.
+        ahead = at - now()
         following: Taken | None = taken
         while following is not None:
             taken = following
             try:
                 outcome = await self._send(taken)
-                following = await lanes.settle(self.shop.database, taken, outcome, at)
+                following = await lanes.settle(self.shop.database, taken, outcome, now() + ahead)
             except asyncio.CancelledError:
                 await lanes.give_back(self.shop.database, taken)
                 raise

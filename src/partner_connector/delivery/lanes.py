@@ -120,7 +120,7 @@ async def settle(database: Database, taken: Taken, outcome: Outcome, at: datetim
         else:
             _put_off(endpoint, delivery, outcome, at)
         await session.flush()
-        if not outcome.arrived or endpoint.status != "enabled":
+        if not outcome.arrived or not _may_be_sent_to(endpoint, at):
             return None
         return await _next_of_the_lane(session, taken, at)
 
@@ -134,6 +134,11 @@ async def give_back(database: Database, taken: Taken) -> None:
             .where(WebhookDelivery.leased_until == taken.leased_until)
             .values(leased_until=None)
         )
+
+
+def _may_be_sent_to(endpoint: WebhookEndpoint, at: datetime) -> bool:
+    asked_for_time = endpoint.resume_at is not None and endpoint.resume_at > at
+    return endpoint.status == "enabled" and not asked_for_time
 
 
 def _put_off(
