@@ -19,6 +19,8 @@ from partner_connector.token_requests.partner_router import router as hand_over
 from partner_connector.token_requests.router import router as token_requests
 from partner_connector.tokens.router import router as tokens
 from partner_connector.tokens.sealing_router import router as sealing_keys
+from partner_connector.webhooks.delivery_router import router as webhook_deliveries
+from partner_connector.webhooks.router import router as webhooks
 
 ROUTERS: tuple[APIRouter, ...] = (
     integrations,
@@ -34,6 +36,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     sync_events,
     partner_users,
     changes,
+    webhooks,
+    webhook_deliveries,
     audit,
     api_keys,
     problems,
@@ -51,6 +55,7 @@ TAGS = [
     {"name": "Sync jobs", "description": "Checks for updates and their progress."},
     {"name": "Partner users", "description": "Who at our partners can touch our assets."},
     {"name": "Changes", "description": "What changed between two checks, to be followed."},
+    {"name": "Webhooks", "description": "Being told of what happens, by signed messages."},
     {"name": "Audit", "description": "Who decided what."},
     {"name": "API keys", "description": "Keys of this workspace."},
     {"name": "Problems", "description": "Everything that can go wrong."},

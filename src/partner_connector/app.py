@@ -26,6 +26,7 @@ from partner_connector.middleware import (
 from partner_connector.openapi import build_document
 from partner_connector.sealing.public import PublicKeyring
 from partner_connector.settings import Settings
+from partner_connector.webhooks.published import describe
 
 TAKEN_FROM_PAGES = [
     "Authorization",
@@ -91,6 +92,7 @@ def create_app(settings: Settings, keyring: PublicKeyring) -> FastAPI:
         app.router.routes.extend(router.routes)
     if settings.metrics_port is None:
         app.router.routes.extend(metrics.routes)
+    describe(app.webhooks)
     install_error_handlers(app)
     # The last one added is the outermost.
     app.add_middleware(BodyLimitMiddleware)

@@ -121,6 +121,8 @@ SyncsReader = Annotated[Caller, Security(authorize, scopes=[Scope.SYNCS_READ])]
 SyncsRunner = Annotated[Caller, Security(authorize, scopes=[Scope.SYNCS_RUN])]
 SyncsApprover = Annotated[Caller, Security(authorize, scopes=[Scope.SYNCS_APPROVE])]
 UsersReader = Annotated[Caller, Security(authorize, scopes=[Scope.USERS_READ])]
+WebhooksReader = Annotated[Caller, Security(authorize, scopes=[Scope.WEBHOOKS_READ])]
+WebhooksWriter = Annotated[Caller, Security(authorize, scopes=[Scope.WEBHOOKS_WRITE])]
 AuditReader = Annotated[Caller, Security(authorize, scopes=[Scope.AUDIT_READ])]
 KeysAdmin = Annotated[Caller, Security(authorize, scopes=[Scope.KEYS_ADMIN])]
 

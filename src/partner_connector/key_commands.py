@@ -1,10 +1,12 @@
 """`partner-connector keys …`: the keyring, its rotation, and what is sealed under which key."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector import provision
 from partner_connector.database import open_database
@@ -13,6 +15,7 @@ from partner_connector.sealing.keyring import KeyEntry, KeyringError, KeyringFil
 from partner_connector.settings import Settings, load_settings
 from partner_connector.terminal import AsJson, answer, duration, tell
 from partner_connector.tokens.keys_in_use import tokens_by_key
+from partner_connector.webhooks.signing_secrets import secrets_by_key
 
 keys_cli = typer.Typer(help="The keyring that seals tokens.", no_args_is_help=True)
 
@@ -38,7 +41,7 @@ def keys_status(as_json: AsJson = False) -> None:
     """Show how many tokens are sealed under each key; after a rotation, how far it has come."""
     settings = load_settings()
     ring = _whichever_half(settings)
-    used = _tokens_by_key(settings)
+    used = _counted(settings, tokens_by_key)
     told = [_told(key) | {"tokens": used.pop(key.key_id, 0)} for key in ring.keys]
     # What is left is sealed under keys that this keyring does not have.
     told += [
@@ -72,7 +75,13 @@ def keys_rotate(
 def keys_remove(key_id: str, as_json: AsJson = False) -> None:
     """Destroy a retired key: once nothing is sealed under it and no client may seal for it."""
     settings = load_settings()
-    number = _tokens_by_key(settings).get(key_id, 0)
+    number = _counted(settings, tokens_by_key).get(key_id, 0)
+    secrets = _counted(settings, secrets_by_key).get(key_id, 0)
+    if secrets:
+        raise KeyringError(
+            f"{key_id} is needed: {secrets} signing secrets of webhooks are sealed under it. "
+            "Workers seal them anew within seconds"
+        )
     if number:
         raise KeyringError(
             f"{key_id} is needed: {number} tokens are sealed under it. Workers seal them anew; see "
@@ -113,14 +122,16 @@ def _line(key: dict[str, object]) -> str:
     return f"{key['key_id']}  {key['state']:<9} {key.get('created_at', '')}{accepted}"
 
 
-def _tokens_by_key(settings: Settings) -> dict[str, int]:
+def _counted(
+    settings: Settings, by_key: Callable[[AsyncSession], Awaitable[dict[str, int]]]
+) -> dict[str, int]:
     provision.prepare_database(settings, tell)
 
     async def count() -> dict[str, int]:
         database = open_database(settings)
         try:
             async with database.reading() as session:
-                return await tokens_by_key(session)
+                return await by_key(session)
         finally:
             await database.close()
 

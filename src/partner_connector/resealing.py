@@ -8,7 +8,7 @@ told by its health, which recovers when the key is there again.
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 
 import structlog
 from sqlalchemy import ColumnElement, or_, select
@@ -16,8 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.ids import encode
 from partner_connector.integrations.health import note_own_token
-from partner_connector.models import Integration, Partner, Token
+from partner_connector.models import Integration, Partner, Token, WebhookSecret
 from partner_connector.sealing.private import UnreadableToken
+from partner_connector.sealing.public import SealedToken
 from partner_connector.sync.steps import note_token_health
 from partner_connector.tokens import custody
 from partner_connector.tokens.health import set_health
@@ -51,6 +52,8 @@ class Resealer:
     async def look(self) -> None:
         """Seal anew what is under an older key, and tell which tokens cannot be opened."""
         keys, current = self.shop.keyring.key_ids, self.shop.keyring.current_key_id
+        if resealed := await self._reseal_secrets(keys - {current}):
+            log.info("webhook_secrets_resealed", key_id=current, secrets=resealed)
         is_told = Token.health == "unreadable"
         if resealed := await self._reseal_all(sealed_under(keys - {current}) & ~is_told):
             log.info("tokens_resealed", key_id=current, tokens=resealed)
@@ -66,6 +69,27 @@ class Resealer:
             except UnreadableToken:
                 await self._note_health(token_id)
         return resealed
+
+    async def _reseal_secrets(self, older: Collection[str]) -> int:
+        """Signing secrets of webhooks, as sealed boxes again. They are few."""
+        query = select(WebhookSecret).where(WebhookSecret.key_id.in_(older)).limit(_AT_A_TIME)
+        async with self.shop.database.reading() as session:
+            if await session.scalar(query.with_only_columns(WebhookSecret.id)) is None:
+                return 0
+        async with self.shop.database.writing() as session:
+            secrets = (await session.scalars(query.with_for_update(skip_locked=True))).all()
+            resealed = [secret for secret in secrets if self._reseal_secret(secret)]
+        return len(resealed)
+
+    def _reseal_secret(self, secret: WebhookSecret) -> bool:
+        try:
+            opened = self.shop.keyring.open_box(SealedToken(secret.key_id, secret.sealed))
+        except UnreadableToken:
+            # Its deliveries tell so.
+            return False
+        sealed = self.shop.public_keyring.seal(opened)
+        secret.sealed, secret.key_id = sealed.box, sealed.key_id
+        return True
 
     async def _tokens(self, which: ColumnElement[bool]) -> AsyncIterator[uuid.UUID]:
         """Ids of tokens in their order, each once, whatever is done with them meanwhile."""

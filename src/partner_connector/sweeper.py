@@ -18,7 +18,13 @@ from sqlalchemy import ColumnElement, delete, or_, select
 from partner_connector import work
 from partner_connector.audit.chain import ends_that_moved
 from partner_connector.clock import now
-from partner_connector.models import IdempotencyKey, SyncJob, TokenValidation
+from partner_connector.models import (
+    IdempotencyKey,
+    SyncJob,
+    TokenValidation,
+    WebhookEvent,
+    WebhookSecret,
+)
 from partner_connector.patience import Pause, pause_after_crash
 from partner_connector.sync import leftovers, progress
 from partner_connector.sync_jobs.cancelling import mark_cancelled
@@ -32,6 +38,7 @@ _AT_A_TIME = 100
 _KEYS_AT_A_TIME = 1000
 # A proof has no other end than a verdict: one that is lost again and again is tried rarely.
 _LONG_AFTER = timedelta(hours=1)
+_EVENTS_KEPT_FOR = timedelta(days=30)
 _ANCHORED_EVERY = timedelta(hours=1)
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _CAN_STILL_RUN = {"PENDING", "ENQUEUED", "DELAYED"}
@@ -54,6 +61,7 @@ class Sweeper:
             self.sweep_plans,
             self.sweep_leftovers,
             self.sweep_idempotency_keys,
+            self.sweep_webhooks,
             self.anchor_audit_events,
         )
         while True:
@@ -182,6 +190,21 @@ class Sweeper:
                     .returning(IdempotencyKey.id)
                 )
                 if len(gone.all()) < _KEYS_AT_A_TIME:
+                    return
+
+    async def sweep_webhooks(self) -> None:
+        """Events with their deliveries once they are old, and secrets that no longer sign."""
+        old = WebhookEvent.occurred_at <= now() - _EVENTS_KEPT_FOR
+        some = select(WebhookEvent.id).where(old).limit(_KEYS_AT_A_TIME).scalar_subquery()
+        while True:
+            async with self.shop.database.writing() as session:
+                gone = await session.execute(
+                    delete(WebhookEvent).where(WebhookEvent.id.in_(some)).returning(WebhookEvent.id)
+                )
+                if len(gone.all()) < _KEYS_AT_A_TIME:
+                    await session.execute(
+                        delete(WebhookSecret).where(WebhookSecret.expires_at <= now())
+                    )
                     return
 
 

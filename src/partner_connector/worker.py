@@ -13,6 +13,8 @@ from dbos import DBOS
 
 from partner_connector import graph_metrics
 from partner_connector.database import open_database
+from partner_connector.delivery.deliverer import Deliverer
+from partner_connector.delivery.sending import Sender
 from partner_connector.dropped_runs import DroppedRuns
 from partner_connector.engine import WorkQueue, engine_config, launch_executor
 from partner_connector.graph import GraphClient, ProofMode, open_http_client
@@ -68,6 +70,9 @@ async def worker_running(settings: Settings, ring: Ring) -> AsyncIterator[None]:
         await stack.enter_async_context(in_background(Scheduler(shop).watch()))
         await stack.enter_async_context(in_background(TokenChecks(shop).watch()))
         await stack.enter_async_context(in_background(Resealer(shop).watch()))
+        sender = Sender(allow_loopback=settings.webhook_allow_loopback)
+        stack.push_async_callback(sender.close)
+        await stack.enter_async_context(in_background(Deliverer(shop, sender).watch()))
         log.info("worker_started", executor=executor_id)
         yield
         log.info("worker_stops", executor=executor_id)

@@ -113,6 +113,22 @@ async def seed_api_keys(database: Database, workspace_id: UUID, count: int) -> s
     return "/v1/api-keys"
 
 
+async def seed_webhook_endpoints(database: Database, workspace_id: UUID, count: int) -> str:
+    """So many endpoints."""
+    await rows.store(database, *(rows.webhook_endpoint(workspace_id) for _ in range(count)))
+    return "/v1/webhook-endpoints"
+
+
+async def seed_webhook_deliveries(database: Database, workspace_id: UUID, count: int) -> str:
+    """So many deliveries to one endpoint."""
+    theirs = rows.partner(rows.integration(workspace_id))
+    hook = rows.webhook_endpoint(workspace_id)
+    events = [rows.webhook_event(theirs) for _ in range(count)]
+    sent = [rows.webhook_delivery(event, hook) for event in events]
+    await rows.store(database, hook, *events, *sent)
+    return f"/v1/webhook-endpoints/{encode('whk', hook.id)}/deliveries"
+
+
 LISTS: Sequence[tuple[Seed, Sequence[dict[str, str]]]] = (
     (
         seed_partners,
@@ -136,4 +152,6 @@ LISTS: Sequence[tuple[Seed, Sequence[dict[str, str]]]] = (
     (seed_audit_events, ({},)),
     (seed_token_requests, ({},)),
     (seed_api_keys, ({},)),
+    (seed_webhook_endpoints, ({},)),
+    (seed_webhook_deliveries, ({}, {"status": "pending"})),
 )

@@ -27,6 +27,9 @@ from partner_connector.models import (
     Token,
     TokenRequest,
     TokenValidation,
+    WebhookDelivery,
+    WebhookEndpoint,
+    WebhookEvent,
 )
 
 SEEN_AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -269,6 +272,46 @@ def grant(of: Asset, to: PartnerUser, **values: Any) -> Grant:
         partner_user_id=to.id,
         asset_id=of.id,
         granted_at=SEEN_AT,
+        **(given | values),
+    )
+
+
+def webhook_endpoint(workspace_id: uuid.UUID, **values: Any) -> WebhookEndpoint:
+    """Somebody who wants to be told of connected partners."""
+    given: dict[str, Any] = {
+        "url": "https://hooks.example.com/partner-connector",
+        "event_types": ["partner.connected"],
+        "id": new_id(),
+    }
+    return WebhookEndpoint(workspace_id=workspace_id, **(given | values))
+
+
+def webhook_event(of: Partner, **values: Any) -> WebhookEvent:
+    """That the partner was connected, in its place among the events."""
+    given: dict[str, Any] = {
+        "type": "partner.connected",
+        "occurred_at": SEEN_AT,
+        "subject_id": of.id,
+        "integration_id": of.integration_id,
+        "partner_id": of.id,
+        "states": {"onboarding_status": "onboarded"},
+        "sequence": next(_SEQUENCES),
+        "message_id": new_id(),
+        # None that the database would give next.
+        "id": uuid.uuid4().int % 10**15,
+    }
+    return WebhookEvent(workspace_id=of.workspace_id, **(given | values))
+
+
+def webhook_delivery(of: WebhookEvent, to: WebhookEndpoint, **values: Any) -> WebhookDelivery:
+    """That event on its way to that endpoint."""
+    given: dict[str, Any] = {"id": new_id()}
+    return WebhookDelivery(
+        workspace_id=of.workspace_id,
+        endpoint_id=to.id,
+        event_id=of.id,
+        subject_id=of.subject_id,
+        sequence=of.sequence,
         **(given | values),
     )
 

@@ -37,7 +37,7 @@ READ_ELSEWHERE = {"/v1/integrations/{integration_id}/token": "/v1/integrations/{
 
 def test_what_takes_conditions() -> None:
     """Every single resource can be read, and every one that can be changed is changed, so."""
-    lists = ("/assets", "/token-requests", "/plan", "/events", "/verify")
+    lists = ("/assets", "/token-requests", "/plan", "/events", "/verify", "/deliveries")
     single = {
         each.path
         for each in OPERATIONS
@@ -45,7 +45,7 @@ def test_what_takes_conditions() -> None:
         if each.ids or each.path.endswith("/current")
     }
     assert {each.path for each in READS} == single
-    assert len(READS) == 10
+    assert len(READS) == 12
     changing = {each.name for each in OPERATIONS if each.method in {"PUT", "PATCH", "DELETE"}}
     # A code's holder reads no token that a hand-over could overwrite.
     assert {each.name for each in WRITES} == changing - {"PUT /v1/token-requests/current/token"}

@@ -55,6 +55,10 @@ def another_body(operation: Operation) -> Any:
         return body | {"access_token": f"{TOKEN}x"}
     if "expires_in_seconds" in body:
         return body | {"expires_in_seconds": 601}
+    if "url" in body:
+        return body | {"url": "https://hooks.example.org/"}
+    if "after" in body:
+        return body | {"include_delivered": True}
     return body | {"name": "Another"} if "name" in body else None
 
 

@@ -21,7 +21,7 @@ SCOPED = [operation for operation in OPERATIONS if operation.scopes]
 
 def test_every_kind_of_id_has_a_row() -> None:
     """The world of these tests has a row for each kind of id that a path can hold."""
-    made = {"int", "ptn", "tok", "val", "job", "usr", "ast", "key", "trq"}
+    made = {"int", "ptn", "tok", "val", "job", "usr", "ast", "key", "trq", "whk", "dlv"}
     assert made >= ID_PREFIXES
 
 

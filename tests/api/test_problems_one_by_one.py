@@ -300,6 +300,12 @@ async def _(scene: Scene) -> httpx.Response:
     return await scene.api.put(f"{scene.partner}/token", json=body)
 
 
+@way("webhook_url_refused")
+async def _(scene: Scene) -> httpx.Response:
+    body = {"url": "https://localhost/hook", "event_types": ["partner.connected"]}
+    return await scene.api.post("/v1/webhook-endpoints", json=body)
+
+
 @way("rate_limited")
 async def _(scene: Scene) -> httpx.Response:
     async with scene.configured(rate_limit="1/hour") as api:

@@ -51,6 +51,9 @@ async def make_world(database: Database, workspace_id: uuid.UUID, keyring: Publi
         id=new_id(),
     )
     code = auth.mint(keyring.derive(b"pc-request-codes"), auth.CODE_PREFIX)
+    hook = rows.webhook_endpoint(workspace_id)
+    told = rows.webhook_event(theirs)
+    sent = rows.webhook_delivery(told, hook, status="dead_lettered")
     link = rows.token_request(others, code_id=code.key_id, digest=code.digest)
     await rows.store(
         database,
@@ -69,6 +72,9 @@ async def make_world(database: Database, workspace_id: uuid.UUID, keyring: Publi
         rows.share(thing, theirs),
         rows.grant(thing, someone),
         key,
+        hook,
+        told,
+        sent,
         rows.audit_event(workspace_id, subject=encode("job", halted.id)),
     )
     await rows.publish(database, rows.change(theirs, partner_user_id=someone.id, job_id=halted.id))
@@ -82,6 +88,8 @@ async def make_world(database: Database, workspace_id: uuid.UUID, keyring: Publi
         "ast": thing.id,
         "key": key.id,
         "trq": link.id,
+        "whk": hook.id,
+        "dlv": sent.id,
     }
     encoded = {prefix: encode(prefix, value) for prefix, value in ids.items()}
     ids_and_code = encoded | {"trc": code.secret}

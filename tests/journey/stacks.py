@@ -132,6 +132,7 @@ def settings_for(meta: Meta, data_dir: Path) -> dict[str, str]:
         "META_APP_SECRET": str(meta.world()["app"]["secret"]),
         "RATE_LIMIT": "off",
         "LOG_LEVEL": "DEBUG",
+        "WEBHOOK_ALLOW_LOOPBACK": "true",
     }
 
 

@@ -18,6 +18,9 @@ from partner_connector.models.sync_job_event import SyncJobEvent
 from partner_connector.models.token import Token
 from partner_connector.models.token_request import TokenRequest
 from partner_connector.models.token_validation import TokenValidation
+from partner_connector.models.webhook_delivery import WebhookDelivery
+from partner_connector.models.webhook_endpoint import WebhookEndpoint, WebhookSecret
+from partner_connector.models.webhook_event import WebhookEvent, WebhookFeed
 from partner_connector.models.workspace import Workspace
 
 __all__ = [
@@ -47,5 +50,10 @@ __all__ = [
     "Token",
     "TokenRequest",
     "TokenValidation",
+    "WebhookDelivery",
+    "WebhookEndpoint",
+    "WebhookEvent",
+    "WebhookFeed",
+    "WebhookSecret",
     "Workspace",
 ]

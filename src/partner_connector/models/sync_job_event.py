@@ -13,6 +13,7 @@ from sqlalchemy.orm.attributes import History
 from partner_connector.clock import now
 from partner_connector.models.base import Base
 from partner_connector.models.sync_job import UNFINISHED, SyncJob
+from partner_connector.models.webhook_event import put_out
 
 # After so many events of a job only its status is told: Meta can make a job wait a hundred times,
 # and each time all of its progress comes again.
@@ -101,6 +102,35 @@ def _tell(connection: Connection, job: SyncJob, kind: str) -> None:
         "final": is_over(job.status, job.phase),
     }
     connection.execute(insert(SyncJobEvent), values)
+    if _is_news(job):
+        put_out(connection, [_as_event(job)])
+
+
+def _is_news(job: SyncJob) -> bool:
+    """Whether it has just come to an end, or to a stand for a decision."""
+    has_changed = _history(job, "status").has_changes()
+    if job.status == "halted":
+        return has_changed
+    was_over = is_over(_before(job, "status"), _before(job, "phase"))
+    return is_over(job.status, job.phase) and (has_changed or not was_over)
+
+
+def _as_event(job: SyncJob) -> dict[str, Any]:
+    return {
+        "workspace_id": job.workspace_id,
+        "type": f"sync_job.{job.status}",
+        "occurred_at": now(),
+        "integration_id": job.integration_id,
+        "partner_id": job.partner_id,
+        "job_id": job.id,
+        "states": {
+            "task": job.task,
+            "trigger": job.trigger,
+            "status": job.status,
+            "partial": job.partial,
+            "error_code": None if job.error is None else job.error["code"],
+        },
+    }
 
 
 def _kind_of_change(job: SyncJob) -> str | None:

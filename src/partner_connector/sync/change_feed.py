@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.database import upsert
 from partner_connector.models import Change, ChangeFeed, PlannedChange, SyncJob
+from partner_connector.webhooks import change_events
 
 
 async def publish(session: AsyncSession, job: SyncJob, at: datetime) -> None:
@@ -48,3 +49,4 @@ async def publish(session: AsyncSession, job: SyncJob, at: datetime) -> None:
     await session.execute(
         insert(Change).from_select(list(told), select(*told.values()).where(planned))
     )
+    await change_events.published(session, job, last - number + 1, last, at)

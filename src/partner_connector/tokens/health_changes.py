@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from partner_connector.audit.service import Recorder
 from partner_connector.models import Token
 from partner_connector.tokens.service import owner_name
+from partner_connector.webhooks import events
 
 log = structlog.get_logger()
 
@@ -31,6 +32,7 @@ async def telling_health_changes(
     if token.state != "active" or before == (token.health, _codes(token)):
         return
     log.info("token_health_changed", health=token.health, was=before[0], reasons=_codes(token))
+    await events.token_health_changed(session, token, was=before[0])
     await audit.record(
         session,
         action="token.health_changed",

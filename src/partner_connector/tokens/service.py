@@ -15,6 +15,7 @@ from partner_connector.models import Partner, Token, TokenValidation
 from partner_connector.sealing.public import SealedToken
 from partner_connector.sync_jobs.cancelling import call_off_stale_plan
 from partner_connector.tokens.repository import TokenRepository
+from partner_connector.webhooks import events
 
 
 class TokenNotConnected(NotFound):
@@ -136,6 +137,7 @@ async def disconnect(session: AsyncSession, audit: Recorder, partner: Partner) -
         token.state = "revoked"
         token.sealed = None
         token.retired_at = now()
+        await events.token_disconnected(session, token)
     subject = encode("ptn", partner.id)
     told = {"version": token.version if token else None, "called_off": len(candidates)}
     await audit.record(session, action="partner.disconnected", subject=subject, details=told)

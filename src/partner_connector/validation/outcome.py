@@ -26,6 +26,7 @@ from partner_connector.validation.checks import granted_scopes
 from partner_connector.validation.evidence import Evidence
 from partner_connector.validation.health import health_of
 from partner_connector.validation.verdicts import Check, verdict
+from partner_connector.webhooks import events
 
 
 async def conclude(
@@ -143,6 +144,7 @@ async def _activate(
         "role": token.system_user_role,
     }
     await session.flush()
+    await events.token_connected(session, token, before)
 
 
 async def _start_first_sync(session: AsyncSession, queue: WorkQueue, token: Token) -> None:

@@ -1,0 +1,121 @@
+"""Sends what is due: looks, takes some lanes at once, and works each one off."""
+
+import asyncio
+import uuid
+from collections import Counter
+from datetime import datetime
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+from standardwebhooks import Webhook
+
+from partner_connector.clock import now
+from partner_connector.delivery import lanes
+from partner_connector.delivery.lanes import LANES_OF_AN_ENDPOINT, Taken
+from partner_connector.delivery.outbox import spread
+from partner_connector.delivery.sending import Outcome, Sender
+from partner_connector.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
+from partner_connector.sealing.private import UnreadableToken
+from partner_connector.sealing.public import SealedToken
+from partner_connector.webhooks.messages import body_of, message_id
+from partner_connector.webhooks.signing_secrets import signing_now
+from partner_connector.workshop import Workshop
+
+LOOK_SECONDS = 0.5
+_LANES_AT_ONCE = 32
+
+log = structlog.get_logger()
+
+
+class Deliverer:
+    """Any number of workers share the work; each message is one worker's at a time."""
+
+    def __init__(self, shop: Workshop, sender: Sender) -> None:
+        self.shop = shop
+        self.sender = sender
+        self._lanes: dict[asyncio.Task[None], uuid.UUID] = {}
+
+    async def watch(self) -> None:
+        """Look until cancelled; what is on its way then is given back."""
+        try:
+            while True:
+                try:
+                    await self.look(now())
+                except Exception as error:
+                    log.warning("webhooks_not_looked_for", error=type(error).__name__)
+                await asyncio.sleep(LOOK_SECONDS)
+        finally:
+            for lane in self._lanes:
+                lane.cancel()
+            await asyncio.gather(*self._lanes, return_exceptions=True)
+
+    async def look(self, at: datetime) -> None:
+        """Place new events, and start on the lanes that are due at this instant."""
+        await spread(self.shop.database, at)
+        free = _LANES_AT_ONCE - len(self._lanes)
+        if free <= 0:
+            return
+        for delivery_id, endpoint_id in await lanes.due_lanes(
+            self.shop.database, at, self._busy(), free
+        ):
+            if endpoint_id in self._busy():
+                continue
+            taken = await lanes.take(self.shop.database, delivery_id)
+            if taken is not None:
+                lane = asyncio.create_task(self._work_off(taken, at))
+                self._lanes[lane] = taken.endpoint_id
+                lane.add_done_callback(self._lanes.pop)
+
+    async def rest(self) -> None:
+        """Until what was started is done."""
+        await asyncio.gather(*self._lanes, return_exceptions=True)
+
+    def _busy(self) -> list[uuid.UUID]:
+        """Endpoints to which as much is on its way as may be."""
+        counted = Counter(self._lanes.values())
+        return [each for each, number in counted.items() if number >= LANES_OF_AN_ENDPOINT]
+
+    async def _work_off(self, taken: Taken, at: datetime) -> None:
+        # A lane may be worked off for hours.
+        ahead = at - now()
+        following: Taken | None = taken
+        while following is not None:
+            taken = following
+            try:
+                outcome = await self._send(taken)
+                following = await lanes.settle(self.shop.database, taken, outcome, now() + ahead)
+            except asyncio.CancelledError:
+                await lanes.give_back(self.shop.database, taken)
+                raise
+            except Exception as error:
+                # Its lease runs out, and it is tried again.
+                log.warning("webhook_not_sent", error=type(error).__name__)
+                return
+
+    async def _send(self, taken: Taken) -> Outcome:
+        """The one function in which the signing secrets are in clear."""
+        async with self.shop.database.reading() as session:
+            url, event, secrets = await _what_to_send(session, taken)
+        body, name, at = body_of(event), message_id(event), now()
+        try:
+            signatures = [
+                Webhook(self.shop.keyring.open_box(each)).sign(name, at, body) for each in secrets
+            ]
+        except UnreadableToken:
+            return Outcome(error="secret_unreadable")
+        headers = {
+            "webhook-id": name,
+            "webhook-timestamp": str(int(at.timestamp())),
+            "webhook-signature": " ".join(signatures),
+        }
+        return await self.sender.send(url, body, headers)
+
+
+async def _what_to_send(
+    session: AsyncSession, taken: Taken
+) -> tuple[str, WebhookEvent, list[SealedToken]]:
+    delivery = await session.get_one(WebhookDelivery, taken.delivery_id)
+    event = await session.get_one(WebhookEvent, delivery.event_id)
+    endpoint = await session.get_one(WebhookEndpoint, taken.endpoint_id)
+    secrets = await signing_now(session, taken.endpoint_id)
+    return endpoint.url, event, [SealedToken(each.key_id, each.sealed) for each in secrets]

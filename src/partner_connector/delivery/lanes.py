@@ -1,0 +1,193 @@
+"""Taking deliveries one after the other, and writing down what came of them.
+
+The deliveries of one endpoint and subject are a lane. A worker that takes the first one of a lane
+has a lease on it, and goes on with the next one once it has arrived: no transaction is open while a
+message is on its way, and of a worker that is killed the lease runs out.
+"""
+
+import uuid
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from partner_connector.clock import now
+from partner_connector.database import Database
+from partner_connector.delivery.schedule import next_attempt
+from partner_connector.delivery.sending import PATIENCE_SECONDS, Outcome
+from partner_connector.models import WebhookDelivery, WebhookEndpoint
+
+# Longer than an attempt can last.
+LEASE = timedelta(seconds=2 * PATIENCE_SECONDS)
+# One server that is slow does not keep the others waiting.
+LANES_OF_AN_ENDPOINT = 4
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A delivery that is this worker's for as long as its lease lasts."""
+
+    delivery_id: uuid.UUID
+    endpoint_id: uuid.UUID
+    subject_id: uuid.UUID
+    leased_until: datetime
+
+
+async def due_lanes(
+    database: Database, at: datetime, busy: Collection[uuid.UUID], limit: int
+) -> list[tuple[uuid.UUID, uuid.UUID]]:
+    """The first deliveries of lanes whose time has come, each with its endpoint.
+
+    `busy` are endpoints to which this worker sends as much as it may.
+    """
+    pending = WebhookDelivery.status == "pending"
+    heads = (
+        select(
+            WebhookDelivery.endpoint_id,
+            WebhookDelivery.subject_id,
+            func.min(WebhookDelivery.sequence).label("sequence"),
+        )
+        .where(pending)
+        .group_by(WebhookDelivery.endpoint_id, WebhookDelivery.subject_id)
+        .subquery()
+    )
+    turn = func.row_number().over(
+        partition_by=WebhookDelivery.endpoint_id,
+        order_by=(WebhookDelivery.next_attempt_at, WebhookDelivery.id),
+    )
+    due = (
+        select(
+            WebhookDelivery.id,
+            WebhookDelivery.endpoint_id,
+            WebhookDelivery.next_attempt_at,
+            turn.label("turn"),
+        )
+        .join(
+            heads,
+            (heads.c.endpoint_id == WebhookDelivery.endpoint_id)
+            & (heads.c.subject_id == WebhookDelivery.subject_id)
+            & (heads.c.sequence == WebhookDelivery.sequence),
+        )
+        .join(WebhookEndpoint, WebhookEndpoint.id == WebhookDelivery.endpoint_id)
+        .where(pending, WebhookDelivery.next_attempt_at <= at)
+        .where(or_(WebhookDelivery.leased_until.is_(None), WebhookDelivery.leased_until <= now()))
+        .where(WebhookEndpoint.status == "enabled")
+        .where(or_(WebhookEndpoint.resume_at.is_(None), WebhookEndpoint.resume_at <= at))
+        .where(WebhookDelivery.endpoint_id.not_in(busy))
+        .subquery()
+    )
+    query = (
+        select(due.c.id, due.c.endpoint_id)
+        .where(due.c.turn <= LANES_OF_AN_ENDPOINT)
+        .order_by(due.c.next_attempt_at, due.c.id)
+        .limit(limit)
+    )
+    async with database.reading() as session:
+        return [(row.id, row.endpoint_id) for row in await session.execute(query)]
+
+
+async def take(database: Database, delivery_id: uuid.UUID) -> Taken | None:
+    """Lease it; None where another worker was faster."""
+    async with database.writing() as session:
+        return await _lease(session, delivery_id)
+
+
+async def settle(database: Database, taken: Taken, outcome: Outcome, at: datetime) -> Taken | None:
+    """Write down what came of it. Answers the next one of its lane, leased, if that may go now."""
+    async with database.writing() as session:
+        # Locked before its deliveries, as by who deletes it.
+        endpoint = await session.get(
+            WebhookEndpoint, taken.endpoint_id, with_for_update={"key_share": True}
+        )
+        delivery = await session.get(WebhookDelivery, taken.delivery_id, with_for_update=True)
+        if endpoint is None or delivery is None or delivery.leased_until != taken.leased_until:
+            # Deleted, or the lease ran out, and what came of it is another worker's to say.
+            return None
+        delivery.leased_until = None
+        delivery.last_attempt_at = now()
+        delivery.last_status_code = outcome.status_code
+        delivery.last_error = outcome.error
+        # One that was asked for again while it was on its way has its schedule before it.
+        delivery.attempts += 1
+        if outcome.arrived:
+            delivery.status = "delivered"
+            delivery.delivered_at = now()
+        else:
+            _put_off(endpoint, delivery, outcome, at)
+        await session.flush()
+        if not outcome.arrived or not _may_be_sent_to(endpoint, at):
+            return None
+        return await _next_of_the_lane(session, taken, at)
+
+
+async def give_back(database: Database, taken: Taken) -> None:
+    """Nothing came of it, since this worker stops: another one may have it at once."""
+    async with database.writing() as session:
+        await session.execute(
+            update(WebhookDelivery)
+            .where(WebhookDelivery.id == taken.delivery_id)
+            .where(WebhookDelivery.leased_until == taken.leased_until)
+            .values(leased_until=None)
+        )
+
+
+def _may_be_sent_to(endpoint: WebhookEndpoint, at: datetime) -> bool:
+    asked_for_time = endpoint.resume_at is not None and endpoint.resume_at > at
+    return endpoint.status == "enabled" and not asked_for_time
+
+
+def _put_off(
+    endpoint: WebhookEndpoint, delivery: WebhookDelivery, outcome: Outcome, at: datetime
+) -> None:
+    again = next_attempt(delivery.attempts, delivery.queued_at, at, outcome.retry_after)
+    if outcome.gone:
+        endpoint.status, endpoint.disabled_reason = "disabled", "gone"
+        endpoint.updated_at = now()
+        log.warning("webhook_endpoint_gone", endpoint_id=str(endpoint.id))
+    if outcome.gone or again is None:
+        delivery.status = "dead_lettered"
+        log.warning(
+            "webhook_dead_lettered", delivery_id=str(delivery.id), attempts=delivery.attempts
+        )
+        return
+    delivery.next_attempt_at = again
+    if outcome.retry_after is not None:
+        # What the server asked for, it asked for all that is sent to it.
+        endpoint.resume_at = at + min(outcome.retry_after, again - at)
+
+
+async def _next_of_the_lane(session: AsyncSession, taken: Taken, at: datetime) -> Taken | None:
+    following = await session.scalar(
+        select(WebhookDelivery)
+        .where(WebhookDelivery.endpoint_id == taken.endpoint_id)
+        .where(WebhookDelivery.subject_id == taken.subject_id)
+        .where(WebhookDelivery.status == "pending")
+        .order_by(WebhookDelivery.sequence)
+        .limit(1)
+    )
+    if following is None or following.next_attempt_at > max(at, now()):
+        return None
+    return await _lease(session, following.id)
+
+
+async def _lease(session: AsyncSession, delivery_id: uuid.UUID) -> Taken | None:
+    until = now() + LEASE
+    leased = (
+        update(WebhookDelivery)
+        .where(WebhookDelivery.id == delivery_id, WebhookDelivery.status == "pending")
+        .where(or_(WebhookDelivery.leased_until.is_(None), WebhookDelivery.leased_until <= now()))
+        .values(leased_until=until)
+        .returning(
+            WebhookDelivery.id,
+            WebhookDelivery.endpoint_id,
+            WebhookDelivery.subject_id,
+        )
+        .execution_options(synchronize_session=False)
+    )
+    row = (await session.execute(leased)).one_or_none()
+    return None if row is None else Taken(*row, until)

@@ -1,0 +1,51 @@
+"""One event on its way to one endpoint."""
+
+import uuid
+from datetime import datetime
+
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from partner_connector.clock import now
+from partner_connector.models.base import Base, WorkspaceOwned
+
+_PENDING = text("status = 'pending'")
+
+
+class WebhookDelivery(WorkspaceOwned, Base):
+    """`pending → delivered | dead_lettered`, and back to `pending` when it is asked for again.
+
+    Those of one endpoint and subject are a lane: its first pending one is tried, the others wait.
+    """
+
+    __tablename__ = "webhook_deliveries"
+    __table_args__ = (
+        Index(
+            "ix_webhook_deliveries_lane",
+            "endpoint_id",
+            "subject_id",
+            "sequence",
+            sqlite_where=_PENDING,
+            postgresql_where=_PENDING,
+        ),
+        Index("ix_webhook_deliveries_endpoint_id_id", "endpoint_id", "id"),
+        Index("ix_webhook_deliveries_event_id", "event_id"),
+    )
+
+    endpoint_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("webhook_endpoints.id", ondelete="CASCADE")
+    )
+    event_id: Mapped[int] = mapped_column(ForeignKey("webhook_events.id", ondelete="CASCADE"))
+    subject_id: Mapped[uuid.UUID]
+    sequence: Mapped[int] = mapped_column(BigInteger)
+    status: Mapped[str] = mapped_column(String(16), default="pending")
+    attempts: Mapped[int] = mapped_column(Integer, default=0)
+    # Since when it is to be delivered, the last time that this was asked for.
+    queued_at: Mapped[datetime] = mapped_column(default=now)
+    next_attempt_at: Mapped[datetime] = mapped_column(default=now)
+    # Until when it is one worker's.
+    leased_until: Mapped[datetime | None]
+    last_attempt_at: Mapped[datetime | None]
+    last_status_code: Mapped[int | None] = mapped_column(Integer)
+    last_error: Mapped[str | None] = mapped_column(String(32))
+    delivered_at: Mapped[datetime | None]

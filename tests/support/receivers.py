@@ -1,0 +1,98 @@
+"""A customer's server that receives webhooks, as a real one: it verifies before it believes."""
+
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from standardwebhooks import Webhook, WebhookVerificationError
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One request: what it said, by whose secret, and what was answered."""
+
+    id: str
+    body: Json
+    raw: bytes
+    headers: Mapping[str, str]
+    status: int
+
+    @property
+    def data(self) -> Json:
+        """Ids and states."""
+        data: Json = self.body["data"]
+        return data
+
+
+@dataclass
+class Receiver:
+    """Answers 204, unless told otherwise, to whatever is signed with its secret; else 401."""
+
+    url: str = ""
+    secret: str = ""
+    requests: list[Received] = field(default_factory=list)
+    answers: deque[tuple[int, dict[str, str]]] = field(default_factory=deque)
+    # An answer waits for this: clear it to be slow.
+    awake: threading.Event = field(default_factory=threading.Event)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def answer_next(self, *statuses: int, **headers: str) -> None:
+        """These, in order, before it goes on with 204."""
+        self.answers.extend((status, headers) for status in statuses)
+
+    @property
+    def accepted(self) -> list[Received]:
+        """What it answered with a success."""
+        return [each for each in self.requests if each.status < 300]
+
+    def take(self, raw: bytes, headers: Mapping[str, str]) -> tuple[int, Mapping[str, str]]:
+        """Verify it, and answer."""
+        with self.lock:
+            try:
+                body = Webhook(self.secret).verify(raw, dict(headers))
+            except WebhookVerificationError:
+                return 401, {}
+            status, more = self.answers.popleft() if self.answers else (204, {})
+            name = {key.lower(): value for key, value in headers.items()}["webhook-id"]
+            self.requests.append(Received(name, body, raw, headers, status))
+        return status, more
+
+
+@contextmanager
+def receiver() -> Iterator[Receiver]:
+    """A server on a port of its own."""
+    told = Receiver()
+    told.awake.set()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            raw = self.rfile.read(int(self.headers["Content-Length"]))
+            told.awake.wait(timeout=30)
+            status, more = told.take(raw, dict(self.headers.items()))
+            self.send_response(status)
+            for name, value in more.items():
+                self.send_header(name.replace("_", "-"), value)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Says nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    told.url = f"http://127.0.0.1:{server.server_address[1]}/hooks"
+    try:
+        yield told
+    finally:
+        told.awake.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -1,0 +1,283 @@
+"""Where messages may go, by the text of a URL and by the addresses of its name."""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpcore
+import httpx
+import pytest
+
+from partner_connector.delivery.sending import Outcome, Sender, time_asked_for
+from partner_connector.webhooks.addresses import WebhookUrlRefused, is_public, require_sendable
+
+HOSTILE = [
+    "http://hooks.example.com/",
+    "ftp://hooks.example.com/",
+    "file:///etc/passwd",
+    "javascript:alert(1)",
+    "https://",
+    "https:127.0.0.1",
+    "//127.0.0.1/",
+    "https://localhost/",
+    "https://localhost./",
+    "https://foo.localhost/",
+    "https://127.0.0.1/",
+    "https://127.0.0.1./",
+    "https://127.1/",
+    "https://2130706433/",
+    "https://0x7f000001/",
+    "https://0x7f.1/",
+    "https://0177.0.0.1/",
+    "https://127.0.0.1:22/",
+    "https://0/",
+    "https://10.0.0.1/",
+    "https://169.254.169.254/latest/meta-data/",
+    "https://metadata.google.internal/",
+    "https://8.8.8.8/",
+    "https://[::1]/",
+    "https://[::ffff:127.0.0.1]/",
+    "https://[64:ff9b::7f00:1]/",
+    "https://[fe80::1%25eth0]/",
+    "https://[2606:4700::1111]/",
+    "https://user:pass@hooks.example.com/",
+    "https://hooks.example.com@127.0.0.1/",
+    "https://127.0.0.1\\@hooks.example.com/",
+    "https://hooks.example.com#@127.0.0.1/",
+    "https://127。0。0。1/",
+    "https://①②⑦.⓪.⓪.①/",
+    "https://127.0.0.1%00.example.com/",
+    "https://hooks.example.com:22/",
+    "https://hooks.example.com:99999/",
+    "https://intranet/",
+    "https://service.internal/",
+    "https://a.local/",
+    "https://kubernetes.default.svc/",
+    "https://hooks.example.com./",
+    "https://-a.example.com/",
+    "https://a..com/",
+    "https://hooks.example.com/#x",
+    "https://hooks.exämple.com/",
+    "https://hooks.example.com/ä",
+    "https://a.test/",
+    "https://printer.home.arpa/",
+    "https://hooks.example.com:443@10.0.0.1:22/",
+    "HTTPS://hooks.example.com/",
+    "https://exa mple.com/",
+    "https://hooks.example.com/ HTTP/1.1",
+    "https://a.com/\r\n",
+]
+
+NOT_PUBLIC = [
+    "0.0.0.0",  # noqa: S104 - nothing listens there
+    "10.0.0.1",
+    "100.64.0.1",
+    "127.0.0.1",
+    "169.254.169.254",
+    "172.16.0.1",
+    "172.31.255.254",
+    "192.0.0.8",
+    "192.0.2.1",
+    "192.88.99.1",
+    "192.168.0.1",
+    "198.18.0.1",
+    "198.51.100.1",
+    "203.0.113.1",
+    "224.0.0.1",
+    "240.0.0.1",
+    "255.255.255.255",
+    "::",
+    "::1",
+    "::127.0.0.1",
+    "::ffff:127.0.0.1",
+    "::ffff:10.0.0.1",
+    "64:ff9b::7f00:1",
+    "64:ff9b::a9fe:a9fe",
+    "64:ff9b:1::a00:1",
+    "2001:0:7f00:1::",
+    "2001:db8::1",
+    "2002:7f00:1::",
+    "2002:a9fe:a9fe::",
+    "3fff::1",
+    "5f00::1",
+    "fc00::1",
+    "fd00:ec2::254",
+    "fe80::1",
+    "fe80::1%eth0",
+    "fec0::1",
+    "ff02::1",
+    "100::1",
+    "2001:10::1",
+    "2606:4700::1%eth0",
+    "127.1",
+    "2130706433",
+    "localhost",
+]
+
+
+@pytest.mark.parametrize("url", HOSTILE)
+def test_what_is_refused(url: str) -> None:
+    """Nothing that is not, without a doubt, the name of a public server."""
+    for allow_loopback in (False, True):
+        with pytest.raises(WebhookUrlRefused):
+            require_sendable(url, allow_loopback=allow_loopback)
+
+
+def test_what_is_accepted() -> None:
+    """Names of public servers; this machine where that is allowed."""
+    for url in (
+        "https://hooks.example.com",
+        "https://a.b.io:443/x/%20?a=b&c=d@e",
+        "https://A.com/",
+    ):
+        require_sendable(url, allow_loopback=False)
+    for url in ("http://127.0.0.1/", "http://127.0.0.1:8080/hooks?x=1"):
+        require_sendable(url, allow_loopback=True)
+        with pytest.raises(WebhookUrlRefused):
+            require_sendable(url, allow_loopback=False)
+    for url in ("http://127.0.0.1:0/", "http://127.0.0.1:99999/", "http://127.0.0.2/"):
+        with pytest.raises(WebhookUrlRefused):
+            require_sendable(url, allow_loopback=True)
+
+
+@pytest.mark.parametrize("address", NOT_PUBLIC)
+def test_addresses_that_nobody_is_led_to(address: str) -> None:
+    """Private, reserved, multicast, and each form that stands for one of them."""
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["8.8.8.8", "1.1.1.1", "192.0.1.1", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"],
+)
+def test_public_addresses(address: str) -> None:
+    """On the public internet, also behind NAT64."""
+    assert is_public(address)
+
+
+async def attempt(addresses: Sequence[str]) -> tuple[str | None, list[str]]:
+    """What becomes of a message to a name with these addresses, and who was asked for it."""
+    asked = []
+
+    async def resolve(host: str, _port: int) -> Sequence[str]:
+        asked.append(host)
+        return addresses
+
+    sender = Sender(resolve=resolve)
+    try:
+        outcome = await sender.send("https://hooks.example.com/", "{}", {})
+    finally:
+        await sender.close()
+    return outcome.error, asked
+
+
+async def test_every_address_of_a_name_must_be_public() -> None:
+    """One that is not is enough to refuse, wherever it stands; and a name without any."""
+    for addresses in (["127.0.0.1"], ["8.8.8.8", "10.0.0.1"], ["2606:4700::1111", "::1"], []):
+        assert await attempt(addresses) == ("address_not_public", ["hooks.example.com"])
+
+
+class DetouredBackend(httpcore.AsyncNetworkBackend):
+    """Notes who is to be connected to, and connects to a server of this test in their place."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.asked: list[tuple[str, int]] = []
+        self._real = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self, host: str, port: int, *_: Any, **__: Any
+    ) -> httpcore.AsyncNetworkStream:
+        """As a router would that leads all of the internet here."""
+        self.asked.append((host, port))
+        return await self._real.connect_tcp("127.0.0.1", self.port)
+
+
+async def test_the_address_that_was_looked_at_is_the_one_connected_to() -> None:
+    """A name that leads elsewhere a moment later changes nothing; TLS is for the name."""
+    first_words = asyncio.get_running_loop().create_future()
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        first_words.set_result(await reader.read(2000))
+        writer.close()
+
+    answers = [["8.8.8.8", "2606:4700::1111"], ["127.0.0.1"]]
+
+    async def resolve(_host: str, _port: int) -> Sequence[str]:
+        return answers.pop(0)
+
+    async with await asyncio.start_server(listen, "127.0.0.1", 0) as server:
+        backend = DetouredBackend(server.sockets[0].getsockname()[1])
+        transport = httpx.AsyncHTTPTransport(verify=ssl.create_default_context())
+        transport._pool._network_backend = backend
+        sender = Sender(resolve=resolve, transport=transport)
+        outcome = await sender.send("https://hooks.example.com/x", "{}", {})
+        await sender.close()
+        hello = await first_words
+    assert outcome.error == "connection_failed"
+    assert backend.asked == [("8.8.8.8", 443)]
+    assert answers == [["127.0.0.1"]]
+    assert hello[0] == 0x16, "a TLS handshake"
+    assert b"hooks.example.com" in hello
+
+
+async def test_what_a_server_can_do_to_us(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A redirect is not followed and a proxy of the environment not asked, a flood is not read,
+    and this machine is reached only where that is allowed.
+    """
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+    lines = (
+        b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n" + b"x" * 100_000,
+        b"HTTP/1.1 429 Slow\r\nRetry-After: 120\r\nContent-Length: 0\r\n\r\n",
+        b"nonsense\r\n\r\n",
+    )
+    outcomes = []
+    for line in lines:
+
+        async def answer(
+            reader: asyncio.StreamReader, writer: asyncio.StreamWriter, line: bytes = line
+        ) -> None:
+            await reader.read(2000)
+            writer.write(line)
+            with contextlib.suppress(ConnectionError):
+                await writer.drain()
+            writer.close()
+
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+            sender = Sender(allow_loopback=True)
+            outcomes.append(await sender.send(url, "{}", {}))
+            await sender.close()
+    strict = Sender()
+    assert await strict.send(url, "{}", {}) == Outcome(error="address_not_public")
+    await strict.close()
+    assert outcomes == [
+        Outcome(302, "http_status"),
+        Outcome(200),
+        Outcome(429, "http_status", timedelta(seconds=120)),
+        Outcome(error="connection_failed"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wish", "seconds"),
+    [
+        ("0", 0),
+        ("7", 7),
+        ("99999999999", 24 * 3600),
+        ("Tue, 24 Nov 2026 12:01:00 GMT", 60),
+        ("-1", None),
+        ("soon", None),
+        ("", None),
+    ],
+)
+def test_how_long_a_server_asks_us_to_wait(wish: str, seconds: int | None) -> None:
+    """Seconds or a date; nonsense asks for nothing."""
+    at = datetime(2026, 11, 24, 12, tzinfo=UTC)
+    asked = time_asked_for(wish, at)
+    assert asked == (None if seconds is None else timedelta(seconds=seconds))
