@@ -21,6 +21,8 @@ _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _KEY_ID_LENGTH = 12
 _SECRET_LENGTH = 43
 _CHECKSUM_LENGTH = 6
+# In the form of a digest, and of no key.
+NOBODYS_DIGEST = "0" * 64
 
 
 class Scope(StrEnum):

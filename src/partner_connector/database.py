@@ -19,8 +19,8 @@ from sqlalchemy import (
     Boolean,
     ColumnElement,
     Connection,
+    Executable,
     Row,
-    Select,
     Table,
     event,
     literal_column,
@@ -177,12 +177,16 @@ class Database:
         async with self._look() as session:
             yield session
 
-    async def look_up(
-        self, statement: Select[*tuple[Any, ...]], **parameters: object
-    ) -> Row[*tuple[Any, ...]] | None:
+    async def look_up(self, statement: Executable, **parameters: object) -> Row[*tuple[Any, ...]]:
         """The one row that a small statement finds, without a session around it."""
         async with self._looking_engine.connect() as connection:
-            return (await connection.execute(statement, parameters)).one_or_none()
+            return (await connection.execute(statement, parameters)).one()
+
+    def typed(self, column: ColumnElement[Any], value: Any) -> Any:
+        """What the driver has of a column, as what it is."""
+        dialect = self.engine.dialect
+        read = column.type.dialect_impl(dialect).result_processor(dialect, None)
+        return value if read is None else read(value)
 
     async def refresh_statistics(self, *tables: str) -> None:
         """Tell PostgreSQL's planner of rows that have just come: else its joins are quadratic.
