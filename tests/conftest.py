@@ -25,16 +25,22 @@ from tests.support.clients import Tenant, client_of, make_tenant, running
 from tests.support.databases import PostgresTemplate, SqliteTemplate, postgres_server
 
 # What runs whole processes shares them within a group, and takes most of the time: with two workers
-# one of them walks the journeys, the other does all the rest.
-_GROUPS = {"journey": "journeys", "survival": "blows", "rotation": "blows"}
+# each walks one half of the journeys, and whoever is done first goes on with the rest.
+_SECOND_HALF = "test_l"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep each group with one worker, where there are several."""
     for item in items:
-        group = _GROUPS.get(item.path.parent.name)
+        group = _group_of(item.path)
         if group is not None:
             item.add_marker(pytest.mark.xdist_group(group))
+
+
+def _group_of(path: Path) -> str | None:
+    if path.parent.name == "journey":
+        return "later journeys" if path.name > _SECOND_HALF else "first journeys"
+    return "blows" if path.parent.name in {"survival", "rotation"} else None
 
 
 @pytest.fixture(scope="session")
