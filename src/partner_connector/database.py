@@ -89,6 +89,13 @@ def prepare_sqlite_connection(dbapi_connection: Any, _record: object) -> None:
         dbapi_connection.create_function("unixepoch", count, _unixepoch)
 
 
+def keep_a_log_ahead(dbapi_connection: Any, _record: object) -> None:
+    """Have the file be in WAL mode from its first day: of two connections that want to change the
+    mode at once one is refused, however patient it is.
+    """
+    dbapi_connection.execute("PRAGMA journal_mode = WAL").close()
+
+
 def leave_begin_to_us(dbapi_connection: Any, _record: object) -> None:
     """Keep the driver from committing before statements that change the schema."""
     dbapi_connection.isolation_level = None

@@ -10,6 +10,7 @@ from sqlalchemy.exc import OperationalError
 
 from partner_connector.database import (
     begin_sqlite_transaction,
+    keep_a_log_ahead,
     leave_begin_to_us,
     migrations_directory,
 )
@@ -47,6 +48,7 @@ def upgrade(settings: Settings) -> None:
         # Else each change of the schema would be committed by itself, and a migration that was cut
         # off could not be run again.
         event.listen(engine, "connect", leave_begin_to_us)
+        event.listen(engine, "connect", keep_a_log_ahead)
         event.listen(engine, "begin", begin_sqlite_transaction)
     try:
         with engine.begin() as connection:

@@ -1,11 +1,13 @@
 """A customer's program: one workspace, one API key, and the public API over HTTP."""
 
+import base64
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import httpx
+from nacl.public import PublicKey, SealedBox
 
 from tests.journey.meta import Json, Meta
 
@@ -158,6 +160,14 @@ class Caller:
         """Hand over a token, the good one unless told otherwise, and wait for the verdict."""
         body = {"access_token": token or self.meta.token(partner["meta_business_id"])}
         return self.connect_with(partner, body)
+
+    def sealed(self, token: str) -> Json:
+        """The token as a client seals it, each time in a box that is like no other."""
+        key = self.get("/v1/sealing-keys/current")
+        assert key["algorithm"] == "libsodium_sealed_box_x25519"
+        box = SealedBox(PublicKey(base64.b64decode(key["public_key"])))
+        sealed = base64.b64encode(box.encrypt(token.encode())).decode()
+        return {"sealed_token": sealed, "key_id": key["key_id"]}
 
     def connect_with(self, partner: Json, body: Json) -> Json:
         """The same with a body of one's own."""

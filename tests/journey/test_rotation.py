@@ -16,7 +16,6 @@ from partner_connector import provision
 from tests.journey.caller import Caller, first_with, wait_until
 from tests.journey.meta import Json, Meta
 from tests.journey.stacks import make_tenant, settings_for, simulated_meta
-from tests.journey.test_sealed_hand_over import sealed
 from tests.support.processes import api_process, run_json
 
 Settings = dict[str, str]
@@ -86,7 +85,7 @@ def rotate_while_it_runs(
     caller: Caller, database_url: str, directory: Path, integration: Json, partner: Json
 ) -> None:
     """Seen by the API at once; every token follows within seconds, and works."""
-    for_the_old_key = sealed(caller, caller.meta.token(partner["meta_business_id"]))
+    for_the_old_key = caller.sealed(caller.meta.token(partner["meta_business_id"]))
     new = provision.rotate_keyring(keyring_of(directory), timedelta(hours=1)).current.key_id
     assert caller.get("/v1/sealing-keys/current")["key_id"] == new
     keys = caller.get("/v1/sealing-keys")["items"]
@@ -110,7 +109,7 @@ def remove_the_old_key(
     caller: Caller, operator: Settings, database_url: str, directory: Path, partner: Json
 ) -> None:
     """Refused while clients may seal for it; once it is gone, what was sealed for it is refused."""
-    late = sealed(caller, caller.meta.token(partner["meta_business_id"]))
+    late = caller.sealed(caller.meta.token(partner["meta_business_id"]))
     old = late["key_id"]
     new = provision.rotate_keyring(keyring_of(directory), timedelta(seconds=1)).current.key_id
     wait_until(lambda: {key for key, _ in stored(database_url)}, lambda keys: keys == {new})

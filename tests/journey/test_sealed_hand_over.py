@@ -2,17 +2,14 @@
 
 import base64
 
-from nacl.public import PublicKey, SealedBox
-
 from tests.journey.caller import Caller, checks, first_with
-from tests.journey.meta import Json
 
 
 def test_a_token_sealed_by_the_client_connects(caller: Caller) -> None:
     """Sealed for the current key with any libsodium, tried first and then connected."""
     _, partners = caller.discover()
     partner = first_with(partners, "agency")
-    good = sealed(caller, caller.meta.token(partner["meta_business_id"]))
+    good = caller.sealed(caller.meta.token(partner["meta_business_id"]))
 
     path = f"/v1/partners/{partner['id']}/token-validations"
     tried = caller.ask("POST", path, json=good, headers={"Prefer": "wait=30"}).json()
@@ -38,7 +35,7 @@ def test_what_is_sealed_is_checked_like_what_is_not(caller: Caller) -> None:
         "": ("format", "token_empty"),
     }
     for text, (check_id, code) in expected.items():
-        validation = caller.connect_with(partner, sealed(caller, text or " "))
+        validation = caller.connect_with(partner, caller.sealed(text or " "))
         assert validation["verdict"] == "not_connectable"
         assert checks(validation)[check_id]["code"] == code
         assert checks(validation)[check_id]["remedy"]
@@ -49,12 +46,3 @@ def test_what_is_sealed_is_checked_like_what_is_not(caller: Caller) -> None:
     assert validation["verdict"] == "not_connectable"
     assert checks(validation)["format"]["status"] == "fail"
     assert caller.partner(partner)["onboarding_status"] == "pending_onboarding"
-
-
-def sealed(caller: Caller, token: str) -> Json:
-    """As a client that follows the documentation does it."""
-    key = caller.get("/v1/sealing-keys/current")
-    assert key["algorithm"] == "libsodium_sealed_box_x25519"
-    box = SealedBox(PublicKey(base64.b64decode(key["public_key"])))
-    text = base64.b64encode(box.encrypt(token.encode())).decode()
-    return {"sealed_token": text, "key_id": key["key_id"]}

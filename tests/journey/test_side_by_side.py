@@ -66,11 +66,16 @@ def test_two_workspaces_with_one_meta_business_see_nothing_of_each_other(
 
 
 def test_ten_tokens_at_once_leave_one_active(stack: Stack, caller: Caller) -> None:
-    """Ten parallel hand-overs: the newest becomes active, and the others are forgotten."""
+    """Ten parallel hand-overs: the newest becomes active, and the others are forgotten.
+
+    Each in a box of its own: nobody can see that it is the same token.
+    """
     _, partners = caller.discover()
     partner = first_with(partners, "agency")
+    token = caller.meta.token(partner["meta_business_id"])
+    boxes = [caller.sealed(token) for _ in range(10)]
 
-    validations = at_once(caller.connect, [partner] * 10)
+    validations = at_once(lambda box: caller.connect_with(partner, box), boxes)
 
     assert len({item["id"] for item in validations}) == 10
     assert "connectable" in {item["verdict"] for item in validations}
@@ -80,8 +85,8 @@ def test_ten_tokens_at_once_leave_one_active(stack: Stack, caller: Caller) -> No
         assert validation["verdict"] == "connectable" or codes == {"superseded"}
     caller.settle(partner)
     assert caller.partner(partner)["onboarding_status"] == "onboarded"
-    token = caller.get(f"/v1/partners/{partner['id']}/token")
-    assert (token["state"], token["health"], token["version"]) == ("active", "healthy", 10)
+    shown = caller.get(f"/v1/partners/{partner['id']}/token")
+    assert (shown["state"], shown["health"], shown["version"]) == ("active", "healthy", 10)
     rows = tokens_of_newest_partner(stack)
     assert len(rows) == 10
     assert [state for state, is_kept in rows if is_kept or state == "active"] == ["active"]

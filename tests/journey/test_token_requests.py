@@ -5,7 +5,6 @@ from tests.journey.canaries import files_of, search, tables_of
 from tests.journey.meta import Json
 from tests.journey.partner_side import CURRENT, PartnerSide, link_for, told
 from tests.journey.stacks import Stack
-from tests.journey.test_sealed_hand_over import sealed
 
 
 def test_a_bad_token_is_explained_and_a_good_one_connects(stack: Stack, caller: Caller) -> None:
@@ -28,7 +27,7 @@ def test_a_bad_token_is_explained_and_a_good_one_connects(stack: Stack, caller: 
     assert step["status"] == "to_do"
     assert caller.partner(partner)["onboarding_status"] == "pending_onboarding"
 
-    accepted = side.hand_over(sealed(caller, tokens["good"]))
+    accepted = side.hand_over(caller.sealed(tokens["good"]))
     assert accepted["verdict"] == "connectable"
     assert told(caller, side)["state"] == "accepted"
     assert caller.partner(partner)["onboarding_status"] == "onboarded"

@@ -8,7 +8,6 @@ from tests.journey.caller import Caller, at_once, first_with
 from tests.journey.canaries import files_of, forms, search, tables_of
 from tests.journey.meta import Json
 from tests.journey.stacks import Stack
-from tests.journey.test_sealed_hand_over import sealed
 
 TROUBLE: list[Json] = [
     {"http": 500, "body": "<html>oops</html>"},
@@ -28,7 +27,7 @@ def test_no_token_is_found_anywhere(stack: Stack, caller: Caller) -> None:
     of_agency = caller.meta.partner(agency["meta_business_id"])["tokens"]
     at_once(lambda token: caller.dry_run(agency, token["text"]), as_items(of_agency))
     for kind in ("revoked", "employee", "good"):
-        caller.connect_with(agency, sealed(caller, of_agency[kind]))
+        caller.connect_with(agency, caller.sealed(of_agency[kind]))
     caller.connect(client)
     caller.connect(client, caller.meta.token(client["meta_business_id"], "wrong_app"))
     send_twice_with_keys(caller, client)
