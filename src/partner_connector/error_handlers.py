@@ -200,7 +200,8 @@ async def _on_early_answer(_request: Request, error: Exception) -> Response:
 
 
 async def _on_database_error(request: Request, error: Exception) -> Response:
-    # Locked, restarting, unreachable, pool exhausted: nothing was committed, so retrying is safe.
+    # Locked, restarting, unreachable, pool exhausted: nothing was committed but what an answer was
+    # held for, and that is told again by its Idempotency-Key. So retrying is safe.
     log.warning("database_unavailable", error=type(error).__name__)
     return _answer(request, ServiceUnavailable(retry_after=1))
 
