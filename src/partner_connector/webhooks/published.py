@@ -21,7 +21,7 @@ _MEANINGS = {
     EventType.PARTNER_DISCONNECTED: "A partner was disconnected",
     EventType.PARTNER_NEEDS_ATTENTION: "A partner's token does not do its work any more",
     EventType.PARTNER_RECOVERED: "A partner's token works again, or a new one does",
-    EventType.TOKEN_EXPIRING: "A token will end soon: 30, 7 days and 1 day before",
+    EventType.TOKEN_EXPIRING: "A token will end soon: 30, 14 and 7 days and 1 day before",
     EventType.TOKEN_EXPIRED: "A token has ended",
     EventType.TOKEN_INVALID: "Meta no longer accepts a token, or it cannot be opened",
     EventType.TOKEN_SCOPE_DRIFT: "A token may or sees less than it did",
