@@ -96,7 +96,8 @@ def _item_of_postgresql(row: Sequence[Any]) -> dict[str, Any]:
 
 
 def _of_sqlite(url: URL, statement: str, parameters: Any) -> Fetch:
-    threads = ThreadPoolExecutor(CONNECTIONS)
+    # One is the fastest: more of them only wait for each other's interpreter lock.
+    threads = ThreadPoolExecutor(1)
     own = threading.local()
 
     def fetch() -> list[Any]:
