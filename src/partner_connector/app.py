@@ -40,6 +40,7 @@ TAKEN_FROM_PAGES = [
     "traceparent",
 ]
 TOLD_TO_PAGES = [
+    "Content-Disposition",
     "Deprecation",
     "ETag",
     "Idempotent-Replayed",

@@ -8,7 +8,7 @@ import hashlib
 import re
 from typing import Annotated, TypeVar
 
-from fastapi import Depends, Header, Response
+from fastapi import Depends, Header, Request, Response
 from pydantic import BaseModel
 
 from partner_connector.early_answers import EarlyAnswer
@@ -110,21 +110,29 @@ def _names(header: str, tag: str | None, *, weakly: bool) -> bool:
     return any(each == tag and (weakly or not weak) for weak, each in re.findall(_TAG, header))
 
 
-async def known_tags(response: Response, if_none_match: IfNoneMatch = None) -> KnownTags:
+def _all_lines(request: Request, name: str) -> str | None:
+    """A list may come in several header lines, which mean what one line with all of it means."""
+    lines = request.headers.getlist(name)
+    return ", ".join(lines) if lines else None
+
+
+async def known_tags(
+    request: Request, response: Response, _one_line: IfNoneMatch = None
+) -> KnownTags:
     """For a resource that is read again and again."""
-    return KnownTags(response, if_none_match)
+    return KnownTags(response, _all_lines(request, "If-None-Match"))
 
 
-async def if_match(given: IfMatch = None) -> Preconditions:
+async def if_match(request: Request, _one_line: IfMatch = None) -> Preconditions:
     """For a resource that is changed or removed."""
-    return Preconditions(given)
+    return Preconditions(_all_lines(request, "If-Match"))
 
 
 async def if_match_or_none(
-    given: IfMatch = None, if_none_match: IfNoneMatch = None
+    request: Request, _match: IfMatch = None, _none_match: IfNoneMatch = None
 ) -> Preconditions:
     """For a resource that may have to be made first."""
-    return Preconditions(given, if_none_match)
+    return Preconditions(_all_lines(request, "If-Match"), _all_lines(request, "If-None-Match"))
 
 
 KnownTagsDep = Annotated[KnownTags, Depends(known_tags)]

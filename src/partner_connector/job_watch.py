@@ -23,8 +23,9 @@ log = structlog.get_logger()
 
 @dataclass(slots=True, eq=False)
 class Follower:
-    """Somebody who has seen a job's events up to `seen`."""
+    """Somebody with this key who has seen a job's events up to `seen`."""
 
+    api_key_id: uuid.UUID
     job_id: uuid.UUID
     seen: int
     _news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -56,14 +57,18 @@ class JobWatch:
         self._followers: set[Follower] = set()
 
     @contextmanager
-    def follower(self, job_id: uuid.UUID, seen: int) -> Iterator[Follower]:
+    def follower(self, api_key_id: uuid.UUID, job_id: uuid.UUID, seen: int) -> Iterator[Follower]:
         """One more, for as long as the block lasts."""
-        follower = Follower(job_id, seen)
+        follower = Follower(api_key_id, job_id, seen)
         self._followers.add(follower)
         try:
             yield follower
         finally:
             self._followers.discard(follower)
+
+    def followers_with(self, api_key_id: uuid.UUID) -> int:
+        """How many use this key."""
+        return sum(each.api_key_id == api_key_id for each in self._followers)
 
     async def watch(self, database: Database, draining: asyncio.Event) -> None:
         """Look until the process has to end, and then call everybody."""

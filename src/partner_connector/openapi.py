@@ -9,6 +9,7 @@ from fastapi.openapi.utils import get_openapi
 from partner_connector import __version__
 from partner_connector.api import TAGS
 from partner_connector.error_handlers import MEDIA_TYPE, ProblemDocument
+from partner_connector.openapi_headers import HEADERS, ON_EVERY_ANSWER, ON_SUCCESS, WHILE_IT_ENDS
 
 DESCRIPTION = """
 See which people at your Meta business partners can touch the assets you share with them.
@@ -38,110 +39,14 @@ _PROBLEMS: dict[int, str] = {
     500: "Our fault.",
     503: "Busy; retry after a moment.",
 }
-_HEADERS: dict[str, dict[str, Any]] = {
-    "Access-Control-Allow-Origin": {
-        "description": "The origin of a page that this deployment lets call it; else not there.",
-        "schema": {
-            "type": "string",
-            "maxLength": 300,
-            "pattern": r"^https?://[^/\s]+$",
-            "examples": ["https://front-end.example.com"],
-        },
-    },
-    "Link": {
-        "description": "Relations of this answer (RFC 8288): `next` to the next page, "
-        "`successor-version` and `deprecation` of an operation that ends.",
-        "schema": {
-            "type": "string",
-            "maxLength": 8000,
-            "pattern": r"^<[^>]+>; rel=",
-            "examples": ['</v1/partners?cursor=bm90LW9uZQ>; rel="next"'],
-        },
-    },
-    "X-Request-Id": {
-        "description": "The request's id, in logs and problems too.",
-        "schema": {
-            "type": "string",
-            "maxLength": 64,
-            "pattern": "^[A-Za-z0-9_-]{8,64}$",
-            "examples": ["req_01k9z3v0e8fjt9m2c4r6w8xabc"],
-        },
-    },
-    "ETag": {
-        "description": "The tag of this very representation (RFC 9110): strong, opaque.",
-        "schema": {
-            "type": "string",
-            "maxLength": 80,
-            "pattern": r'^"[\x21\x23-\x7e]+"$',
-            "examples": ['"1f0c8f2a9b7d4e6355a1c0de42b79f13"'],
-        },
-    },
-    "Idempotent-Replayed": {
-        "description": "`true` where this was answered before to the same `Idempotency-Key`.",
-        "schema": {"type": "string", "enum": ["true"]},
-    },
-    "Location": {
-        "description": "Where the new or pending resource is.",
-        "schema": {
-            "type": "string",
-            "format": "uri-reference",
-            "maxLength": 200,
-            "examples": ["/v1/sync-jobs/job_01k9z3v0e8fjt9m2c4r6w8xabc"],
-        },
-    },
-    "RateLimit": {
-        "description": "What remains of the allowance, where the request was counted "
-        "(draft-ietf-httpapi-ratelimit-headers).",
-        "schema": {
-            "type": "string",
-            "maxLength": 200,
-            "pattern": r'^"default";r=[0-9]+;t=[0-9]+$',
-            "examples": ['"default";r=42;t=17'],
-        },
-    },
-    "RateLimit-Policy": {
-        "description": "The allowance of this key.",
-        "schema": {
-            "type": "string",
-            "maxLength": 200,
-            "pattern": r'^"default";q=[0-9]+;w=[0-9]+$',
-            "examples": ['"default";q=600;w=60'],
-        },
-    },
-    "Retry-After": {
-        "description": "Seconds to wait.",
-        "schema": {
-            "type": "integer",
-            "format": "int32",
-            "minimum": 0,
-            "maximum": 86400,
-            "examples": [1],
-        },
-    },
+# How a receiver knows that it is us.
+_SIGNATURE = {
+    "type": "apiKey",
+    "in": "header",
+    "name": "webhook-signature",
+    "description": "HMAC-SHA256 with the endpoint's signing secret, after Standard Webhooks: "
+    "verify it before you believe a message.",
 }
-
-_WHILE_IT_ENDS: dict[str, dict[str, Any]] = {
-    "Deprecation": {
-        "description": "Since when the operation is deprecated, in Unix time (RFC 9745).",
-        "schema": {
-            "type": "string",
-            "maxLength": 20,
-            "pattern": r"^@[0-9]+$",
-            "examples": ["@1788134400"],
-        },
-    },
-    "Sunset": {
-        "description": "When the operation ends (RFC 8594).",
-        "schema": {
-            "type": "string",
-            "maxLength": 40,
-            "pattern": r"^[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} GMT$",
-            "examples": ["Thu, 30 Sep 2027 00:00:00 GMT"],
-        },
-    },
-}
-_ON_EVERY_ANSWER = ("X-Request-Id", "Access-Control-Allow-Origin", "RateLimit", "RateLimit-Policy")
-_ON_SUCCESS = {"201": ("Location",), "202": ("Location", "Retry-After")}
 
 
 def build_document(app: FastAPI) -> dict[str, Any]:
@@ -176,7 +81,7 @@ def build_document(app: FastAPI) -> dict[str, Any]:
     for unused in ("HTTPValidationError", "ValidationError", "Scope", "EventType"):
         schemas.pop(unused, None)
     _add_problem_schemas(schemas)
-    document["components"]["headers"] = copy.deepcopy(_HEADERS)
+    document["components"]["headers"] = copy.deepcopy(HEADERS)
     document["components"]["responses"] = _problem_responses() | {"NotModified": _not_modified()}
     _bound(document)
     tagged = _tagged_schemas(document)
@@ -185,9 +90,11 @@ def build_document(app: FastAPI) -> dict[str, Any]:
             if method in path:
                 _complete(path[method], changes=method != "get")
                 _add_conditions(method, path[method], tagged)
+    document["components"]["securitySchemes"]["webhookSignature"] = copy.deepcopy(_SIGNATURE)
     for item in document["webhooks"].values():
         # It is a customer's server that answers them.
         item["post"]["responses"].pop("422", None)
+        item["post"]["security"] = [{"webhookSignature": []}]
     return document
 
 
@@ -201,7 +108,7 @@ def _problem_responses() -> dict[str, Any]:
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     answers: dict[str, Any] = {}
     for status, description in _PROBLEMS.items():
-        names = [*_ON_EVERY_ANSWER, *(["Retry-After"] if status in {429, 503} else [])]
+        names = [*ON_EVERY_ANSWER, *(["Retry-After"] if status in {429, 503} else [])]
         answers[f"Problem{status}"] = {
             "description": description,
             "headers": _references(*names),
@@ -246,12 +153,12 @@ def _complete(operation: dict[str, Any], *, changes: bool) -> None:
         responses.setdefault(str(status), reference)
     for status, answer in responses.items():
         if status.startswith("2"):
-            names = [*_ON_EVERY_ANSWER, *_ON_SUCCESS.get(status, ())]
+            names = [*ON_EVERY_ANSWER, *ON_SUCCESS.get(status, ())]
             if "page_size" in given:
                 names.append("Link")
             headers = _references(*names)
             if operation.get("deprecated"):
-                headers |= _references("Link") | copy.deepcopy(_WHILE_IT_ENDS)
+                headers |= _references("Link") | copy.deepcopy(WHILE_IT_ENDS)
             answer.setdefault("headers", {}).update(headers)
     for parameter in operation.get("parameters", []):
         parameter["schema"] = _without_null(parameter["schema"])
@@ -297,7 +204,7 @@ def _answered(operation: dict[str, Any], status: str) -> str:
 
 
 def _not_modified() -> dict[str, Any]:
-    names = ("ETag", *_ON_EVERY_ANSWER)
+    names = ("ETag", *ON_EVERY_ANSWER)
     return {
         "description": "It is what `If-None-Match` names. Without a body.",
         "headers": _references(*names),

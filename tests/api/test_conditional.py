@@ -65,6 +65,10 @@ async def test_what_is_known_is_not_sent_again(api: httpx.AsyncClient, world: Wo
             assert again.content == b""
             assert again.headers["etag"] == tag
             assert_guarded(again)
+        lines = [("If-None-Match", '"other"'), ("If-None-Match", tag)]
+        mine = list(credential(operation, world.ids).items())
+        again = await api.get(operation.url(world.ids), headers=[*lines, *mine])
+        assert again.status_code == 304, operation.name
         for unknown in ('"other"', tag.strip('"'), "nonsense"):
             again = await call(api, operation, world.ids, headers={"If-None-Match": unknown})
             assert again.status_code == 200, (operation.name, unknown)

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 import partner_connector
 from partner_connector.app import create_app
+from partner_connector.auth import Caller
 from partner_connector.clock import now
 from partner_connector.context import ApiContext
 from partner_connector.database import Database
@@ -236,7 +237,8 @@ async def test_a_stream_that_is_busy_when_the_process_has_to_end(
 ) -> None:
     """It is told while it hands out an event to a slow client, and does not wait for the next."""
     context: ApiContext = app.state.context
-    events = event_stream.stream(context, workspace_id, job.id, 0)
+    caller = Caller(workspace_id, new_id(), frozenset(), None)
+    events = event_stream.stream(context, caller, job.id, 0)
     assert b": ping" in await anext(events)
     assert b"id: 1" in await anext(events)
     context.draining.set()

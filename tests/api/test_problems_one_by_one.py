@@ -6,7 +6,7 @@ A new kind needs a way to provoke it here.
 import ast
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -19,19 +19,23 @@ from sqlalchemy import select, text, update
 
 from partner_connector import clock
 from partner_connector.app import create_app
+from partner_connector.auth import key_id_of
+from partner_connector.context import ApiContext
 from partner_connector.database import Database
 from partner_connector.errors import Problem, catalogue
-from partner_connector.ids import encode
+from partner_connector.ids import encode, new_id
 from partner_connector.models import ApiKey, Capability, IdempotencyKey, SyncJob
 from partner_connector.problems import explained
 from partner_connector.sealing.public import PublicKeyring
 from partner_connector.settings import Settings
+from partner_connector.sync_jobs.event_stream import STREAMS_PER_KEY
 from tests.api import rows
 from tests.api.hand_over import make_link
 from tests.api.problems import assert_problem
 from tests.api.surface import TOKEN
 from tests.api.world import World
 from tests.support.clients import Tenant, client_of, make_tenant, running
+from tests.support.event_streams import ACCEPT
 
 CHECKOUT = Path(__file__).parents[2]
 ONLY_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -127,6 +131,18 @@ async def _(scene: Scene) -> httpx.Response:
 @way("not_found")
 async def _(scene: Scene) -> httpx.Response:
     return await scene.api.get("/v1/partners/ptn_01k9z3v0e8fjt9m2c4r6w8xabc")
+
+
+@way("too_many_streams")
+async def _(scene: Scene) -> httpx.Response:
+    context: ApiContext = scene.app.state.context
+    key = key_id_of(scene.tenant.api_key)
+    async with scene.database.reading() as session:
+        row = (await session.scalars(select(ApiKey).where(ApiKey.key_id == key))).one()
+    with ExitStack() as streams:
+        for _ in range(STREAMS_PER_KEY):
+            streams.enter_context(context.job_watch.follower(row.id, new_id(), 0))
+        return await scene.api.get(f"{scene.halted}/events", headers=ACCEPT)
 
 
 @way("not_acceptable")

@@ -53,7 +53,7 @@ async def test_what_is_done_is_on_record(api: httpx.AsyncClient, world: World) -
     path = made.headers["Location"]
     assert (await api.patch(path, json={"description": "reviews"})).status_code == 200
     assert (await api.post(f"{path}/rotate-secret")).status_code == 200
-    body = {"after": "2026-01-01T00:00:00Z"}
+    body = {"since_at": "2026-01-01T00:00:00Z"}
     assert (await api.post(f"{path}/redeliver", json=body)).status_code == 200
     delivery = f"/v1/webhook-deliveries/{world.ids['dlv']}"
     assert (await api.post(f"{delivery}/redeliver")).status_code == 202

@@ -216,13 +216,13 @@ async def test_it_is_tried_for_three_days(
     await look(deliverer)
     known = await api.get(again.headers["Location"])
     assert (known.json()["status"], known.json()["attempts"]) == ("delivered", 1)
-    body = {"after": "2026-01-01T00:00:00Z"}
+    body = {"since_at": "2026-01-01T00:00:00Z"}
     assert (await api.post(f"{path}/redeliver", json=body)).json() == {"redelivered": 1}
     await look(deliverer)
     assert [each.data["sequence"] for each in server.accepted] == [2, 1]
     everything = body | {"include_delivered": True}
     assert (await api.post(f"{path}/redeliver", json=everything)).json() == {"redelivered": 2}
-    none = body | {"include_delivered": True, "before": "2026-01-02T00:00:00Z"}
+    none = body | {"include_delivered": True, "until_at": "2026-01-02T00:00:00Z"}
     assert (await api.post(f"{path}/redeliver", json=none)).json() == {"redelivered": 0}
     await look(deliverer)
     assert [each.data["sequence"] for each in server.accepted] == [2, 1, 1, 2]

@@ -13,7 +13,7 @@ from partner_connector.sync_jobs.event_schemas import (
     SyncJobEventPage,
     event_view,
 )
-from partner_connector.sync_jobs.event_stream import stream
+from partner_connector.sync_jobs.event_stream import require_room, stream
 from partner_connector.sync_jobs.repository import SyncJobRepository
 
 router = APIRouter(prefix="/v1/sync-jobs", tags=["Sync jobs"])
@@ -78,7 +78,8 @@ async def list_sync_job_events(
     if form != EVENT_STREAM:
         rows, cursor = await jobs.event_page(page, job, seen)
         return page.answer([event_view(row) for row in rows], cursor)
-    events = stream(context, caller.workspace_id, job_id, seen)
+    require_room(context, caller)
+    events = stream(context, caller, job_id, seen)
     # Proxies that buffer would hold the events back.
     headers = {"X-Accel-Buffering": "no", "Vary": "Accept"}
     return EventSourceResponse(events, headers=headers)

@@ -11,28 +11,48 @@ from collections.abc import AsyncIterator
 
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
+from partner_connector.auth import Caller
 from partner_connector.context import ApiContext
-from partner_connector.errors import NotFound
+from partner_connector.errors import NotFound, RateLimited
 from partner_connector.models import SyncJobEvent
 from partner_connector.models.sync_job_event import is_over
 from partner_connector.sync_jobs.event_schemas import event_view
 from partner_connector.sync_jobs.repository import SyncJobRepository
 
 HEARTBEAT_SECONDS = 15.0
+# One takes about 30 KiB: so many of them cost less than one large answer of Meta's.
+STREAMS_PER_KEY = 500
+_LOOK_AGAIN_SECONDS = 5
 # Of one read, and so of what a slow client makes us keep.
 _AT_A_TIME = 100
 
 
+class TooManyStreams(RateLimited):
+    """The key has 500 event streams open at this API process."""
+
+    code = "too_many_streams"
+    title = "Too many open streams"
+    description = "Close streams that nobody needs, or read the events in pages."
+
+
+def require_room(context: ApiContext, caller: Caller) -> None:
+    """Raise `TooManyStreams` where the key has enough of them. Those that begin in the same instant
+    are counted by the next one.
+    """
+    if context.job_watch.followers_with(caller.api_key_id) >= STREAMS_PER_KEY:
+        raise TooManyStreams(retry_after=_LOOK_AGAIN_SECONDS)
+
+
 async def stream(
-    context: ApiContext, workspace_id: uuid.UUID, job_id: uuid.UUID, after: int
+    context: ApiContext, caller: Caller, job_id: uuid.UUID, after: int
 ) -> AsyncIterator[bytes]:
     """Every event after that one. The caller has made sure that the job is there."""
     ends_at = time.monotonic() + context.settings.event_stream_seconds
-    with context.job_watch.follower(job_id, after) as follower:
+    with context.job_watch.follower(caller.api_key_id, job_id, after) as follower:
         # At once, so that the client knows that it is heard.
         yield KEEPALIVE_COMMENT
         while not context.draining.is_set():
-            events, is_all = await _read(context, workspace_id, job_id, follower.seen)
+            events, is_all = await _read(context, caller.workspace_id, job_id, follower.seen)
             for event in events:
                 yield _on_the_wire(event)
                 follower.has_seen(event.id)

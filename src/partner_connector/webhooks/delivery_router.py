@@ -98,8 +98,8 @@ async def redeliver_webhooks(
             session,
             audit,
             webhook_endpoint_id,
-            after=body.after,
-            before=body.before or now(),
+            after=body.since_at,
+            before=body.until_at or now(),
             statuses=statuses,
         )
         return once.remember(Redelivery(redelivered=queued))

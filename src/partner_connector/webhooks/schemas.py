@@ -18,6 +18,20 @@ Url = Annotated[
         examples=["https://hooks.example.com/partner-connector"],
     ),
 ]
+# What is refused beyond this, by `webhooks.addresses`, no pattern can say.
+GivenUrl = Annotated[
+    Url,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "maxLength": 2000,
+            "pattern": r"^https://([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}"
+            r"(:443)?(/[A-Za-z0-9._~/-]*)?(\?[A-Za-z0-9._~&=/-]*)?$",
+            "description": "`https://` on port 443 with the public DNS name of your server.",
+            "examples": ["https://hooks.example.com/partner-connector"],
+        }
+    ),
+]
 Description = Annotated[
     str,
     Field(
@@ -49,17 +63,19 @@ EventTypes = Annotated[
 class WebhookEndpointCreate(Body):
     """Where to send messages, and about what."""
 
-    url: Url
-    event_types: EventTypes
-    description: Description | None = None
+    url: GivenUrl
+    event_types: EventTypes = Field(examples=[["partner.connected", "partner_user.left"]])
+    description: Description | None = Field(default=None, examples=["access reviews"])
 
 
 class WebhookEndpointUpdate(Body):
     """What is left out stays as it is."""
 
-    url: Url | None = None
-    event_types: EventTypes | None = None
-    description: Description | None = None
+    url: GivenUrl | None = Field(default=None, examples=["https://hooks.example.com/connector"])
+    event_types: EventTypes | None = Field(
+        default=None, examples=[["partner.connected", "partner_user.left"]]
+    )
+    description: Description | None = Field(default=None, examples=["access reviews"])
     status: Literal["enabled", "disabled"] | None = Field(
         default=None,
         description="`disabled` sends nothing and keeps no further events. What was not delivered "
@@ -162,9 +178,13 @@ class WebhookDeliveryPage(Page):
 class RedeliveryRequest(Body):
     """Which deliveries of an endpoint to send again, by the time at which they were made."""
 
-    after: GivenInstant = Field(description="The first instant that counts.")
-    before: GivenInstant | None = Field(
-        default=None, description="The first instant that no longer counts; left out: now."
+    since_at: GivenInstant = Field(
+        description="The first instant that counts.", examples=["2026-11-20T00:00:00Z"]
+    )
+    until_at: GivenInstant | None = Field(
+        default=None,
+        description="The first instant that no longer counts; left out: now.",
+        examples=["2026-11-21T00:00:00Z"],
     )
     include_delivered: bool = Field(
         default=False,
