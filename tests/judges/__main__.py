@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tests.judges.fuzzing import withstands
 from tests.judges.mock import prism, wrong_examples
+from tests.judges.planted import rules_that_do_not_bite
 from tests.judges.tools import CHECKOUT, DOCUMENT, HERE, npm, passes
 
 
@@ -18,6 +19,15 @@ def mock_works(directory: Path) -> bool:
     print("\n".join(found))
     print(f"== Prism: {'FAIL' if found else 'pass'}", flush=True)
     return not found
+
+
+def own_rules_bite(directory: Path) -> bool:
+    """A rule that finds nothing where there is a fault is no rule."""
+    print("== Our rules of Spectral, against a fault for each", flush=True)
+    missed = rules_that_do_not_bite(directory)
+    print("\n".join(missed))
+    print(f"== Our rules of Spectral: {'FAIL' if missed else 'pass'}", flush=True)
+    return not missed
 
 
 def main() -> None:
@@ -33,6 +43,7 @@ def main() -> None:
                 *(npm("spectral"), "lint", DOCUMENT),
                 *("--ruleset", HERE / "spectral.yaml", "--fail-severity", "hint"),
             ),
+            own_rules_bite(Path(directory)),
             passes("Redocly", npm("redocly"), "lint", DOCUMENT, "--config", HERE / "redocly.yaml"),
             mock_works(Path(directory)),
             passes("Clients", sys.executable, "-m", "pytest", "-q", clients, cwd=CHECKOUT),

@@ -1,0 +1,59 @@
+"""Whether our own rules bite: a document with one fault for each, and each has to be found."""
+
+import copy
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import yaml  # type: ignore[import-untyped] # its types are a package of their own, for a few tests
+
+from tests.judges.tools import DOCUMENT, ENVIRONMENT, HERE, npm
+
+RULES = HERE / "spectral.yaml"
+_PARTNERS = "/v1/partners"
+_INTEGRATIONS = "/v1/integrations"
+
+
+def _plant(document: dict[str, Any]) -> None:
+    """One fault for each rule, all of them in places that no other fault touches."""
+    paths, schemas = document["paths"], document["components"]["schemas"]
+    schemas["PartnerView"]["properties"]["onboardingStatus"] = {"type": "string"}
+    schemas["PartnerView"]["properties"]["api_key"] = {"type": "string"}
+    schemas["PartnerView"]["properties"]["seen"] = {"type": "string", "format": "date-time"}
+    schemas["PartnerView"]["properties"]["mood"] = {"type": "string", "x-extensible-enum": ["good"]}
+    schemas["PartnerPage"]["properties"].pop("next_cursor")
+    listed = paths[_PARTNERS]["get"]
+    listed["operationId"] = "ListPartners"
+    listed["tags"] = []
+    listed["parameters"] += [
+        {"name": "pageSize", "in": "query", "schema": {"type": "string"}},
+        {"name": "x_tenant", "in": "header", "schema": {"type": "string"}},
+    ]
+    listed["responses"]["400"] = {
+        "description": "Broken.",
+        "content": {"application/json": {"schema": {"type": "object"}}},
+    }
+    made = paths[_INTEGRATIONS]["post"]
+    made["responses"]["201"]["headers"].pop("Location")
+    made["responses"]["202"] = {"description": "Wait.", "headers": {}}
+    made["requestBody"]["content"]["application/json"]["schema"] = {"type": "object"}
+    paths["/v1/Partner_List/"] = copy.deepcopy(paths[_PARTNERS])
+
+
+def rules_that_do_not_bite(directory: Path) -> list[str]:
+    """The names of our own rules that find nothing in the document with the faults."""
+    document = json.loads(DOCUMENT.read_text(encoding="utf-8"))
+    _plant(document)
+    spoilt = directory / "spoilt.json"
+    spoilt.write_text(json.dumps(document), encoding="utf-8")
+    command = (npm("spectral"), "lint", spoilt, "--ruleset", RULES, "--format", "json", "--quiet")
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=HERE,
+        env=ENVIRONMENT,
+        capture_output=True,
+        check=False,
+    )
+    found = {finding["code"] for finding in json.loads(done.stdout)}
+    return sorted(set(yaml.safe_load(RULES.read_text(encoding="utf-8"))["rules"]) - found)
