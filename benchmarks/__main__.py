@@ -12,6 +12,7 @@ NAMES = (
     "one_big_partner",
     "reads_during_a_sync",
     "many_partners",
+    "scale",
     "keys_alike",
     "csv_of_users",
     "idle_streams",

@@ -52,6 +52,9 @@ class FastGraph:
     def __init__(self, sizes: Sequence[Size]) -> None:
         self._sizes = sizes
         self._people_are_shown = True
+        self._requests = 0
+        # As Meta counts them: each operation of a batch is one.
+        self._calls = 0
 
     async def __call__(
         self,
@@ -72,6 +75,9 @@ class FastGraph:
         if scope["path"] == "/people":
             self._people_are_shown = params["shown"] == "1"
             return 200, "{}"
+        if scope["path"] == "/calls":
+            return 200, json.dumps([self._requests, self._calls])
+        self._requests += 1
         token = dict(scope["headers"]).get(b"authorization", b"").decode().removeprefix("Bearer ")
         form = dict(parse_qsl(body.decode()))
         token = form.get("access_token", token)
@@ -90,6 +96,7 @@ class FastGraph:
         return f'{{"code":{status},"headers":[],"body":{json.dumps(body)}}}'
 
     def _read(self, path: str, params: Params, token: str) -> tuple[int, str]:
+        self._calls += 1
         try:
             return 200, self._told(_VERSION.sub("", path, count=1).strip("/"), params, token)
         except (KeyError, ValueError) as error:
@@ -220,6 +227,12 @@ def fast_graph(*sizes: Size) -> Iterator[str]:
     """The URL of a server with a host of each size, in a process of its own."""
     with served(FastGraph, sizes) as url:
         yield url
+
+
+def calls_so_far(url: str) -> tuple[int, int]:
+    """Requests that have come, and the calls in them."""
+    requests, calls = httpx.get(f"{url}/calls", trust_env=False).json()
+    return requests, calls
 
 
 def show_people(url: str, shown: bool) -> None:
