@@ -58,7 +58,7 @@ class SyncJobRepository:
         query = select(SyncJob).where(
             SyncJob.workspace_id == self.workspace_id, SyncJob.id == job_id
         )
-        return found(await self.session.scalar(query.with_for_update() if lock else query))
+        return found(await self.session.scalar(_locked(query) if lock else query))
 
     async def lock_with_children(self, job_id: uuid.UUID) -> tuple[SyncJob, list[SyncJob]]:
         """One job and its unfinished children, all locked. Raises `NotFound`.
@@ -155,7 +155,7 @@ class SyncJobRepository:
 
     def _locked_children(self, job_id: uuid.UUID) -> Select[SyncJob]:
         query = select(SyncJob).where(*self._unfinished_children(job_id))
-        return query.order_by(SyncJob.id).with_for_update()
+        return _locked(query.order_by(SyncJob.id))
 
     async def _count_unfinished_children(self, job_id: uuid.UUID) -> int:
         query = select(func.count()).where(*self._unfinished_children(job_id))
@@ -167,3 +167,8 @@ class SyncJobRepository:
             SyncJob.parent_id == job_id,
             SyncJob.status.in_(UNFINISHED),
         )
+
+
+def _locked(query: Select[SyncJob]) -> Select[SyncJob]:
+    """With the row as it is once it is locked, whatever was read of it before."""
+    return query.with_for_update().execution_options(populate_existing=True)
