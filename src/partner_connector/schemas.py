@@ -46,7 +46,9 @@ def _in_utc(value: datetime) -> datetime:
 
 def _text_of_instant(value: object) -> object:
     """Pydantic also reads numbers as times; the contract says RFC 3339 and nothing else."""
-    if isinstance(value, str) and not _RFC3339.match(value):
+    if isinstance(value, datetime):
+        return value
+    if not isinstance(value, str) or not _RFC3339.match(value):
         raise ValueError("not an RFC 3339 time")
     return value
 

@@ -106,6 +106,7 @@ async def test_a_key_cannot_outlive_its_maker(app: FastAPI, api: httpx.AsyncClie
     [
         ({"expires_at": "2020-01-01T00:00:00Z"}, "expiry_in_the_past"),
         ({"expires_at": "tomorrow"}, "validation_failed"),
+        ({"expires_at": 4102444800}, "validation_failed"),
         ({"scopes": []}, "validation_failed"),
         ({"scopes": ["everything"]}, "validation_failed"),
         ({"scopes": ["tokens:read"]}, "validation_failed"),

@@ -19,12 +19,14 @@ from partner_connector.errors import Unprocessable
 LOOPBACK = "127.0.0.1"
 
 _PATH = r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*)?(?:\?[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?"
-# Nothing else than this can be read in two ways: no user, no fragment, no backslash, no bracket.
-_PUBLIC_URL = re.compile(rf"https://([A-Za-z0-9.-]{{1,253}})(?::443)?{_PATH}")
+# Nothing that can be read in two ways: no user, no fragment, no backslash, no bracket. The last
+# label of a public name is made of letters, which keeps every spelling of an address out.
+PUBLIC_URL = (
+    r"^https://((?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63})(?::443)?"
+    rf"{_PATH}$"
+)
 _LOOPBACK_URL = re.compile(rf"http://{re.escape(LOOPBACK)}(?::[0-9]{{1,5}})?{_PATH}")
-_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-# The last label of a public name is made of letters, which keeps every spelling of an address out.
-_LAST_LABEL = re.compile(r"[a-z]{2,63}")
+_LONGEST_NAME = 253
 # Names of these never belong to a public server (RFC 6761 and its like, and what networks use).
 _SPECIAL_USE = frozenset(
     {
@@ -95,8 +97,8 @@ def require_sendable(url: str, *, allow_loopback: bool) -> None:
     """
     if allow_loopback and _LOOPBACK_URL.fullmatch(url) and _has_port(url):
         return
-    public = _PUBLIC_URL.fullmatch(url)
-    if public is None or not _is_public_name(public[1].lower()):
+    public = re.fullmatch(PUBLIC_URL, url)
+    if public is None or not _is_public_name(public[1]):
         raise WebhookUrlRefused
 
 
@@ -135,13 +137,8 @@ def _unwrapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
 
 
 def _is_public_name(name: str) -> bool:
-    *labels, last = name.split(".")
-    return (
-        bool(labels)
-        and all(_LABEL.fullmatch(label) for label in labels)
-        and _LAST_LABEL.fullmatch(last) is not None
-        and last not in _SPECIAL_USE
-    )
+    last = name.lower().rpartition(".")[2]
+    return len(name) <= _LONGEST_NAME and last not in _SPECIAL_USE
 
 
 def _has_port(url: str) -> bool:

@@ -7,6 +7,7 @@ from pydantic import Field, WithJsonSchema
 from partner_connector.ids import PartnerId, WebhookDeliveryId, WebhookEndpointId, WebhookEventId
 from partner_connector.pagination import Page
 from partner_connector.schemas import Answer, Body, GivenInstant, Instant, open_enum
+from partner_connector.webhooks.addresses import PUBLIC_URL
 from partner_connector.webhooks.event_types import EventType
 
 Url = Annotated[
@@ -18,15 +19,14 @@ Url = Annotated[
         examples=["https://hooks.example.com/partner-connector"],
     ),
 ]
-# What is refused beyond this, by `webhooks.addresses`, no pattern can say.
+# Names that only a private network knows are refused as well.
 GivenUrl = Annotated[
     Url,
     WithJsonSchema(
         {
             "type": "string",
             "maxLength": 2000,
-            "pattern": r"^https://([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}"
-            r"(:443)?(/[A-Za-z0-9._~/-]*)?(\?[A-Za-z0-9._~&=/-]*)?$",
+            "pattern": PUBLIC_URL,
             "description": "`https://` on port 443 with the public DNS name of your server.",
             "examples": ["https://hooks.example.com/partner-connector"],
         }
