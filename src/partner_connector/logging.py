@@ -17,6 +17,7 @@ from partner_connector.settings import Settings
 
 _SECRET_SHAPES = re.compile(
     r"EAA[A-Za-z0-9_\-]{16,}|(?:pck|trc)_[0-9a-z]+_[0-9A-Za-z]+|\d{5,}\|[\w\-]{16,}"
+    r"|whsec_[A-Za-z0-9+/=]{16,}"
 )
 _QUIET_LIBRARIES = (
     "httpx",

@@ -29,6 +29,7 @@ from partner_connector.problems import explained
 from partner_connector.sealing.public import PublicKeyring
 from partner_connector.settings import Settings
 from partner_connector.sync_jobs.event_stream import STREAMS_PER_KEY
+from partner_connector.webhooks.repository import MOST_ENDPOINTS
 from tests.api import rows
 from tests.api.hand_over import make_link
 from tests.api.problems import assert_problem
@@ -343,6 +344,15 @@ async def _(scene: Scene) -> httpx.Response:
     async with scene.database.writing() as session:
         await session.execute(text("DROP TABLE audit_events"))
     return await scene.api.get("/v1/audit-events")
+
+
+@way("webhook_endpoint_limit")
+async def _(scene: Scene) -> httpx.Response:
+    workspace_id = scene.world.partner.workspace_id
+    many = [rows.webhook_endpoint(workspace_id) for _ in range(MOST_ENDPOINTS)]
+    await rows.store(scene.database, *many)
+    hook = {"url": "https://hooks.example.com/", "event_types": ["partner.connected"]}
+    return await scene.api.post("/v1/webhook-endpoints", json=hook)
 
 
 @way("not_ready")

@@ -16,7 +16,8 @@ TOKEN = "EAABsbCS1iHgBO0made0up0for0these0tests0only"
 KEY = auth.mint(b"p" * 32).secret
 CODE = auth.mint(b"p" * 32, auth.CODE_PREFIX).secret
 APP_TOKEN = "2965389650414399|abcdefghijklmnopqrstu"
-SECRETS = [TOKEN, KEY, CODE, APP_TOKEN]
+SIGNING_SECRET = "whsec_NotARealSecretNotARealSecret+/="
+SECRETS = [TOKEN, KEY, CODE, APP_TOKEN, SIGNING_SECRET]
 
 
 @pytest.fixture(params=["json", "console"])
@@ -43,7 +44,9 @@ class Talkative:
         return f"Talkative({self.secret})"
 
 
-@pytest.mark.parametrize("secret", SECRETS, ids=["token", "key", "code", "app token"])
+@pytest.mark.parametrize(
+    "secret", SECRETS, ids=["token", "key", "code", "app token", "signing secret"]
+)
 def test_a_secret_in_a_field(stream: io.StringIO, secret: str) -> None:
     """A secret in the event, a field, a list, a mapping or a bound context is blotted out."""
     log = structlog.get_logger("ours")
@@ -56,7 +59,9 @@ def test_a_secret_in_a_field(stream: io.StringIO, secret: str) -> None:
     assert secret not in stream.getvalue()
 
 
-@pytest.mark.parametrize("secret", SECRETS, ids=["token", "key", "code", "app token"])
+@pytest.mark.parametrize(
+    "secret", SECRETS, ids=["token", "key", "code", "app token", "signing secret"]
+)
 def test_a_secret_in_an_object(stream: io.StringIO, secret: str) -> None:
     """So is one that only the text of an object, an exception or some bytes would show."""
     log = structlog.get_logger("ours")
@@ -73,7 +78,9 @@ def _refuse(secret: str, local: str) -> None:
     raise RuntimeError(f"refused {secret} after {len(local)}")
 
 
-@pytest.mark.parametrize("secret", SECRETS, ids=["token", "key", "code", "app token"])
+@pytest.mark.parametrize(
+    "secret", SECRETS, ids=["token", "key", "code", "app token", "signing secret"]
+)
 def test_a_secret_in_a_traceback(stream: io.StringIO, secret: str) -> None:
     """A traceback shows neither local variables nor a secret in its message."""
     try:
@@ -87,7 +94,9 @@ def test_a_secret_in_a_traceback(stream: io.StringIO, secret: str) -> None:
     assert "local-canary" not in text
 
 
-@pytest.mark.parametrize("secret", SECRETS, ids=["token", "key", "code", "app token"])
+@pytest.mark.parametrize(
+    "secret", SECRETS, ids=["token", "key", "code", "app token", "signing secret"]
+)
 def test_a_secret_of_a_library(stream: io.StringIO, secret: str) -> None:
     """What a library logs goes the same way, its arguments included."""
     library = logging.getLogger("theirs")

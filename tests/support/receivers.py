@@ -1,5 +1,6 @@
 """A customer's server that receives webhooks, as a real one: it verifies before it believes."""
 
+import ssl
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -35,6 +36,7 @@ class Receiver:
     """Answers 204, unless told otherwise, to whatever is signed with its secret; else 401."""
 
     url: str = ""
+    port: int = 0
     secret: str = ""
     requests: list[Received] = field(default_factory=list)
     answers: deque[tuple[int, dict[str, str]]] = field(default_factory=deque)
@@ -65,8 +67,8 @@ class Receiver:
 
 
 @contextmanager
-def receiver() -> Iterator[Receiver]:
-    """A server on a port of its own."""
+def receiver(certificate: ssl.SSLContext | None = None) -> Iterator[Receiver]:
+    """A server on a port of its own, which speaks TLS where it has a certificate."""
     told = Receiver()
     told.awake.set()
 
@@ -86,9 +88,12 @@ def receiver() -> Iterator[Receiver]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    if certificate is not None:
+        server.socket = certificate.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
-    told.url = f"http://127.0.0.1:{server.server_address[1]}/hooks"
+    told.port = server.server_address[1]
+    told.url = f"http://127.0.0.1:{told.port}/hooks"
     try:
         yield told
     finally:

@@ -1,6 +1,6 @@
 """What a worker works with, on this test's database."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import cast
 from uuid import UUID
@@ -8,10 +8,16 @@ from uuid import UUID
 import pytest
 
 from partner_connector import worker
+from partner_connector.database import Database
+from partner_connector.delivery.deliverer import Deliverer
+from partner_connector.delivery.sending import Sender
+from partner_connector.models import Partner
 from partner_connector.sealing.keyring import KeyringFile, Ring
 from partner_connector.settings import Settings
 from partner_connector.workshop import Workshop
+from tests.api import rows
 from tests.support.clients import Tenant
+from tests.support.receivers import Receiver, receiver
 
 
 @asynccontextmanager
@@ -39,3 +45,34 @@ async def other_shop(settings: Settings, ring: KeyringFile) -> AsyncIterator[Wor
 def workspace_id(tenant: Tenant) -> UUID:
     """A workspace."""
     return cast("UUID", tenant.workspace_id)
+
+
+@pytest.fixture
+def server() -> Iterator[Receiver]:
+    """Where messages go."""
+    with receiver() as running:
+        yield running
+
+
+@pytest.fixture
+async def partners(database: Database, workspace_id: UUID) -> list[Partner]:
+    """Two of them."""
+    ours = rows.integration(workspace_id)
+    theirs = [rows.partner(ours), rows.partner(ours)]
+    await rows.store(database, ours, *theirs)
+    return theirs
+
+
+@asynccontextmanager
+async def delivering(shop: Workshop) -> AsyncIterator[Deliverer]:
+    """One worker's."""
+    sender = Sender(allow_loopback=True)
+    yield Deliverer(shop, sender)
+    await sender.close()
+
+
+@pytest.fixture
+async def deliverer(shop: Workshop) -> AsyncIterator[Deliverer]:
+    """One worker's."""
+    async with delivering(shop) as made:
+        yield made

@@ -11,19 +11,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import Subquery, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.clock import now
 from partner_connector.database import Database
-from partner_connector.delivery.schedule import next_attempt
+from partner_connector.delivery.schedule import LONGEST_WISH, next_attempt
 from partner_connector.delivery.sending import PATIENCE_SECONDS, Outcome
 from partner_connector.models import WebhookDelivery, WebhookEndpoint
 
 # Longer than an attempt can last.
 LEASE = timedelta(seconds=2 * PATIENCE_SECONDS)
-# One server that is slow does not keep the others waiting.
+# One server that is slow does not keep the others waiting, nor do many of one customer.
 LANES_OF_AN_ENDPOINT = 4
+LANES_OF_A_WORKSPACE = 16
 
 log = structlog.get_logger()
 
@@ -33,17 +34,27 @@ class Taken:
     """A delivery that is this worker's for as long as its lease lasts."""
 
     delivery_id: uuid.UUID
+    workspace_id: uuid.UUID
     endpoint_id: uuid.UUID
     subject_id: uuid.UUID
     leased_until: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Due:
+    """The first delivery of a lane whose time has come."""
+
+    delivery_id: uuid.UUID
+    workspace_id: uuid.UUID
+    endpoint_id: uuid.UUID
+
+
 async def due_lanes(
     database: Database, at: datetime, busy: Collection[uuid.UUID], limit: int
-) -> list[tuple[uuid.UUID, uuid.UUID]]:
-    """The first deliveries of lanes whose time has come, each with its endpoint.
+) -> list[Due]:
+    """Those that have waited longest, of each endpoint and each workspace no more than it may have.
 
-    `busy` are endpoints to which this worker sends as much as it may.
+    `busy` are endpoints and workspaces to which this worker sends as much as it may.
     """
     pending = WebhookDelivery.status == "pending"
     heads = (
@@ -56,16 +67,12 @@ async def due_lanes(
         .group_by(WebhookDelivery.endpoint_id, WebhookDelivery.subject_id)
         .subquery()
     )
-    turn = func.row_number().over(
-        partition_by=WebhookDelivery.endpoint_id,
-        order_by=(WebhookDelivery.next_attempt_at, WebhookDelivery.id),
-    )
     due = (
         select(
             WebhookDelivery.id,
+            WebhookDelivery.workspace_id,
             WebhookDelivery.endpoint_id,
             WebhookDelivery.next_attempt_at,
-            turn.label("turn"),
         )
         .join(
             heads,
@@ -78,17 +85,29 @@ async def due_lanes(
         .where(or_(WebhookDelivery.leased_until.is_(None), WebhookDelivery.leased_until <= now()))
         .where(WebhookEndpoint.status == "enabled")
         .where(or_(WebhookEndpoint.resume_at.is_(None), WebhookEndpoint.resume_at <= at))
-        .where(WebhookDelivery.endpoint_id.not_in(busy))
-        .subquery()
+        .where(WebhookDelivery.endpoint_id.not_in(busy), WebhookDelivery.workspace_id.not_in(busy))
+    )
+    fair = _first_of_each(
+        _first_of_each(due.subquery(), "endpoint_id", LANES_OF_AN_ENDPOINT),
+        "workspace_id",
+        LANES_OF_A_WORKSPACE,
     )
     query = (
-        select(due.c.id, due.c.endpoint_id)
-        .where(due.c.turn <= LANES_OF_AN_ENDPOINT)
-        .order_by(due.c.next_attempt_at, due.c.id)
+        select(fair.c.id, fair.c.workspace_id, fair.c.endpoint_id)
+        .order_by(fair.c.next_attempt_at, fair.c.id)
         .limit(limit)
     )
     async with database.reading() as session:
-        return [(row.id, row.endpoint_id) for row in await session.execute(query)]
+        return [Due(*row) for row in await session.execute(query)]
+
+
+def _first_of_each(due: Subquery, owner: str, number: int) -> Subquery:
+    """So many of each owner, those that have waited longest."""
+    turn = func.row_number().over(
+        partition_by=due.c[owner], order_by=(due.c.next_attempt_at, due.c.id)
+    )
+    ranked = select(due, turn.label(f"turn_of_{owner}")).subquery()
+    return select(ranked).where(ranked.c[f"turn_of_{owner}"] <= number).subquery()
 
 
 async def take(database: Database, delivery_id: uuid.UUID) -> Taken | None:
@@ -145,6 +164,10 @@ def _put_off(
     endpoint: WebhookEndpoint, delivery: WebhookDelivery, outcome: Outcome, at: datetime
 ) -> None:
     again = next_attempt(delivery.attempts, delivery.queued_at, at, outcome.retry_after)
+    if outcome.retry_after is not None:
+        # What the server asked for, it asked for all that is sent to it.
+        asked = at + min(outcome.retry_after, LONGEST_WISH)
+        endpoint.resume_at = max(asked, endpoint.resume_at or asked)
     if outcome.gone:
         endpoint.status, endpoint.disabled_reason = "disabled", "gone"
         endpoint.updated_at = now()
@@ -154,11 +177,8 @@ def _put_off(
         log.warning(
             "webhook_dead_lettered", delivery_id=str(delivery.id), attempts=delivery.attempts
         )
-        return
-    delivery.next_attempt_at = again
-    if outcome.retry_after is not None:
-        # What the server asked for, it asked for all that is sent to it.
-        endpoint.resume_at = at + min(outcome.retry_after, again - at)
+    else:
+        delivery.next_attempt_at = again
 
 
 async def _next_of_the_lane(session: AsyncSession, taken: Taken, at: datetime) -> Taken | None:
@@ -184,6 +204,7 @@ async def _lease(session: AsyncSession, delivery_id: uuid.UUID) -> Taken | None:
         .values(leased_until=until)
         .returning(
             WebhookDelivery.id,
+            WebhookDelivery.workspace_id,
             WebhookDelivery.endpoint_id,
             WebhookDelivery.subject_id,
         )

@@ -17,7 +17,7 @@ PAUSES = (
 )
 WHOLE = sum(PAUSES, timedelta())
 _JITTER = 0.1
-_LONGEST_WISH = timedelta(hours=24)
+LONGEST_WISH = timedelta(hours=24)
 
 
 def next_attempt(
@@ -32,4 +32,4 @@ def next_attempt(
         return None
     spread = 1 + _JITTER * random.random()  # noqa: S311 - spreads load, guards nothing
     pause = PAUSES[attempts - 1] * spread
-    return at + max(pause, min(retry_after or timedelta(), _LONGEST_WISH))
+    return at + max(pause, min(retry_after or timedelta(), LONGEST_WISH))

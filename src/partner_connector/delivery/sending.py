@@ -6,12 +6,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from socket import SOCK_STREAM, gaierror
+from socket import gaierror
 
 import httpx
 
 from partner_connector import __version__
 from partner_connector.clock import now
+from partner_connector.delivery.names import Lookups
 from partner_connector.webhooks.addresses import LOOPBACK, is_public
 
 PATIENCE_SECONDS = 15.0
@@ -46,12 +47,6 @@ class NotPublic(Exception):
     """The name leads, also, into a network that is nobody's business."""
 
 
-async def resolve(host: str, port: int) -> Sequence[str]:
-    """Every address of a name, in the order in which this machine would use them."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=SOCK_STREAM)
-    return [str(address[0]) for *_, address in found]
-
-
 class Sender:
     """Connects anew for each message: a pool of connections would go by address, and might send
     what is meant for one name to another on the same machine.
@@ -61,15 +56,15 @@ class Sender:
         self,
         *,
         allow_loopback: bool = False,
-        resolve: Resolve = resolve,
+        resolve: Resolve | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._allow_loopback = allow_loopback
-        self._resolve = resolve
+        self._lookups = Lookups()
+        self._resolve = resolve or self._lookups.addresses_of
         self._http = httpx.AsyncClient(
             transport=transport,
-            verify=ssl.create_default_context(),
-            # No proxy and no certificates that the environment names.
+            # No proxy and no authorities that the environment names: the public ones alone.
             trust_env=False,
             follow_redirects=False,
             timeout=PATIENCE_SECONDS,
@@ -80,6 +75,7 @@ class Sender:
     async def close(self) -> None:
         """Give back what is open."""
         await self._http.aclose()
+        self._lookups.close()
 
     async def send(self, url: str, body: str, headers: Mapping[str, str]) -> Outcome:
         """Post it. Whatever goes wrong is an outcome; it never raises."""
@@ -92,32 +88,41 @@ class Sender:
             return Outcome(error="address_not_public")
         except (gaierror, UnicodeError):
             return Outcome(error="name_not_resolved")
-        except (httpx.HTTPError, OSError):
-            return Outcome(error="connection_failed")
+        except (httpx.HTTPError, OSError) as error:
+            return Outcome(error="tls_failed" if _is_of_tls(error) else "connection_failed")
 
     async def _send(self, url: httpx.URL, body: str, headers: Mapping[str, str]) -> Outcome:
-        address = await self._address_of(url)
+        # As it is written: where httpx reads it, `xn--strae-oqa.de` would end up as `strasse.de`.
+        host = url.raw_host.decode("ascii")
+        address = await self._address_of(url, host)
         async with self._http.stream(
             "POST",
             url.copy_with(host=address),
             content=body.encode(),
             headers={**headers, "Host": url.netloc.decode(), "Content-Type": "application/json"},
             # Whose certificate it must be.
-            extensions={"sni_hostname": url.host},
+            extensions={"sni_hostname": host},
         ) as answer:
             # Its body is never read.
             return _outcome(answer)
 
-    async def _address_of(self, url: httpx.URL) -> str:
+    async def _address_of(self, url: httpx.URL, host: str) -> str:
         """The address to connect to; raises `NotPublic` unless all of them may be."""
         if url.scheme == "http":
-            if self._allow_loopback and url.host == LOOPBACK:
+            if self._allow_loopback and host == LOOPBACK:
                 return LOOPBACK
             raise NotPublic
-        addresses = await self._resolve(url.host, url.port or _HTTPS_PORT)
+        addresses = await self._resolve(host, url.port or _HTTPS_PORT)
         if not addresses or not all(is_public(address) for address in addresses):
             raise NotPublic
         return addresses[0]
+
+
+def _is_of_tls(error: BaseException | None) -> bool:
+    """Whether there was somebody, but not, provably, the server of that name."""
+    while error is not None and not isinstance(error, ssl.SSLError):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _outcome(answer: httpx.Response) -> Outcome:

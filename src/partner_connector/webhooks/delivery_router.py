@@ -89,12 +89,16 @@ async def redeliver_webhooks(
     audit: RecorderDep,
     once: OnceDep,
 ) -> Redelivery:
-    """In their order, each with the id that it had. Best after your server was away for long."""
+    """In their order, each with the id that it had. Best after your server was away for long.
+
+    Of very many the oldest 10,000 or so: `more_since_at` says how to go on. What is still to be
+    sent is never queued twice.
+    """
     statuses = ["dead_lettered", "delivered"] if body.include_delivered else ["dead_lettered"]
     async with once.writing() as session:
         webhooks = WebhookRepository(session, audit.workspace_id)
         await webhooks.get(webhook_endpoint_id)
-        queued = await service.redeliver_range(
+        queued, more_since_at = await service.redeliver_range(
             session,
             audit,
             webhook_endpoint_id,
@@ -102,7 +106,7 @@ async def redeliver_webhooks(
             before=body.until_at or now(),
             statuses=statuses,
         )
-        return once.remember(Redelivery(redelivered=queued))
+        return once.remember(Redelivery(redelivered=queued, more_since_at=more_since_at))
 
 
 @router.get(

@@ -159,11 +159,15 @@ class WebhookDeliveryView(Answer):
     last_error: str | None = open_enum(
         "timeout",
         "connection_failed",
+        "tls_failed",
         "name_not_resolved",
         "address_not_public",
         "http_status",
         "secret_unreadable",
-        description="What went wrong at the last attempt; null where nothing did.",
+        "not_composed",
+        description="What went wrong at the last attempt; null where nothing did. `tls_failed`: "
+        "somebody was there, without a valid certificate for the name. `not_composed` is a fault "
+        "of ours.",
     )
     delivered_at: Instant | None
     created_at: Instant
@@ -197,3 +201,7 @@ class Redelivery(Answer):
     """What was queued again."""
 
     redelivered: int = Field(ge=0, le=2147483647, description="How many deliveries.", examples=[3])
+    more_since_at: Instant | None = Field(
+        description="Null where these were all of them. Else send the same again with this as "
+        "`since_at`."
+    )

@@ -26,7 +26,10 @@ async def create(
     event_types: list[str],
     description: str | None,
 ) -> tuple[WebhookEndpoint, str]:
-    """A new endpoint and its secret, which only a worker can read afterwards."""
+    """A new endpoint and its secret, which only a worker can read afterwards.
+
+    Raises `TooManyEndpoints`.
+    """
     endpoint = WebhookEndpoint(
         workspace_id=audit.workspace_id,
         url=url,
@@ -114,18 +117,21 @@ async def redeliver_range(
     after: datetime,
     before: datetime,
     statuses: list[str],
-) -> int:
-    """The same with all that were made in a time and have ended. Answers how many."""
+) -> tuple[int, datetime | None]:
+    """The same with those that were made in a time and have ended. Answers how many, and from when
+    on there are more.
+    """
     webhooks = WebhookRepository(session, audit.workspace_id)
-    queued = await webhooks.queue_range_again(
+    queued, more_since_at = await webhooks.queue_range_again(
         endpoint_id, after=after, before=before, statuses=statuses
     )
-    told = {"after": after.isoformat(), "before": before.isoformat(), "deliveries": queued}
+    until = more_since_at or before
+    told = {"after": after.isoformat(), "before": until.isoformat(), "deliveries": queued}
     subject = encode("whk", endpoint_id)
     await audit.record(
         session, action="webhook_endpoint.redelivered", subject=subject, details=told
     )
-    return queued
+    return queued, more_since_at
 
 
 async def _record(
