@@ -102,9 +102,9 @@ async def _look_at_tokens(session: AsyncSession) -> None:
 async def _look_at_events(session: AsyncSession) -> None:
     waiting = select(func.count(), func.min(WebhookEvent.id)).where(_WITHOUT_SEQUENCE)
     number, first = (await session.execute(waiting)).one()
-    since = None if first is None else await session.get_one(WebhookEvent, first)
+    since = select(WebhookEvent.occurred_at).where(WebhookEvent.id == first)
     metrics.WEBHOOK_EVENTS_WAITING.set(number)
-    metrics.OLDEST_WEBHOOK_EVENT.set(_age(since and since.occurred_at))
+    metrics.OLDEST_WEBHOOK_EVENT.set(_age(await session.scalar(since)))
 
 
 async def _look_at_deliveries(session: AsyncSession) -> None:

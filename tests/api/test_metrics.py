@@ -167,7 +167,7 @@ async def test_looking_reads_no_row_that_it_does_not_need(database: Database) ->
     await state_metrics.look(database)
     event.remove(database.engine.sync_engine, "before_cursor_execute", note)
     asked = [each for each in statements if each[0].startswith("SELECT")]
-    assert len(asked) == 4
+    assert len(asked) == 5
     async with database.engine.connect() as connection:
         for statement, parameters in asked:
             explained = await connection.exec_driver_sql(

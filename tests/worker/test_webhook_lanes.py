@@ -93,7 +93,7 @@ async def test_attempts_are_counted(
 
 def counted() -> list[float]:
     """Delivered, refused, timed and given up so far, by whichever test."""
-    samples = (
+    samples: tuple[tuple[str, dict[str, str]], ...] = (
         ("webhook_attempts_total", {"outcome": "delivered"}),
         ("webhook_attempts_total", {"outcome": "http_status"}),
         ("webhook_attempt_duration_seconds_count", {}),
