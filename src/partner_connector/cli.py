@@ -161,7 +161,7 @@ def _write(text: str, out: Path | None, check: Path | None) -> None:
 
 @cli.command()
 def check(as_json: AsJson = False) -> None:
-    """Diagnose a deployment: database, migrations, keys, Meta, clock."""
+    """Diagnose a deployment: database, migrations, engine, workers, keys, Meta, clocks."""
     findings = asyncio.run(diagnose.run(load_settings()))
     if as_json:
         print(json.dumps({"ok": diagnose.all_well(findings), "checks": findings}))

@@ -18,6 +18,11 @@ def count_request(outcome: str) -> None:
     metrics.GRAPH_REQUESTS.labels(outcome).inc()
 
 
+def count_throttle(limit: str) -> None:
+    """One read that Meta refused for a limit."""
+    metrics.GRAPH_THROTTLES.labels(limit).inc()
+
+
 async def watch(graph: GraphClient) -> None:
     """Look until cancelled."""
     while True:

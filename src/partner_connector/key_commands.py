@@ -1,12 +1,10 @@
 """`partner-connector keys …`: the keyring, its rotation, and what is sealed under which key."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector import provision
 from partner_connector.database import open_database
@@ -16,6 +14,8 @@ from partner_connector.settings import Settings, load_settings
 from partner_connector.terminal import AsJson, answer, duration, tell
 from partner_connector.tokens.keys_in_use import tokens_by_key
 from partner_connector.webhooks.signing_secrets import secrets_by_key
+
+_NOTHING = {"tokens": 0, "webhook_secrets": 0}
 
 keys_cli = typer.Typer(help="The keyring that seals tokens.", no_args_is_help=True)
 
@@ -38,16 +38,17 @@ def keys_list(as_json: AsJson = False) -> None:
 
 @keys_cli.command("status")
 def keys_status(as_json: AsJson = False) -> None:
-    """Show how many tokens are sealed under each key; after a rotation, how far it has come."""
+    """Show how much is sealed under each key; after a rotation, how far it has come."""
     settings = load_settings()
     ring = _whichever_half(settings)
-    used = _counted(settings, tokens_by_key)
-    told = [_told(key) | {"tokens": used.pop(key.key_id, 0)} for key in ring.keys]
+    used = _sealed_by_key(settings)
+    told = [_told(key) | used.pop(key.key_id, _NOTHING) for key in ring.keys]
     # What is left is sealed under keys that this keyring does not have.
-    told += [
-        {"key_id": key_id, "state": "missing", "tokens": number} for key_id, number in used.items()
+    told += [{"key_id": key_id, "state": "missing", **sealed} for key_id, sealed in used.items()]
+    lines = [
+        f"{_line(key)}  {key['tokens']} tokens, {key['webhook_secrets']} signing secrets"
+        for key in told
     ]
-    lines = [f"{_line(key)}  {key['tokens']} tokens" for key in told]
     answer(as_json, {"keys": told}, "\n".join(lines))
 
 
@@ -75,16 +76,11 @@ def keys_rotate(
 def keys_remove(key_id: str, as_json: AsJson = False) -> None:
     """Destroy a retired key: once nothing is sealed under it and no client may seal for it."""
     settings = load_settings()
-    number = _counted(settings, tokens_by_key).get(key_id, 0)
-    secrets = _counted(settings, secrets_by_key).get(key_id, 0)
-    if secrets:
+    used = _sealed_by_key(settings).get(key_id, _NOTHING)
+    if any(used.values()):
         raise KeyringError(
-            f"{key_id} is needed: {secrets} signing secrets of webhooks are sealed under it. "
-            "Workers seal them anew within seconds"
-        )
-    if number:
-        raise KeyringError(
-            f"{key_id} is needed: {number} tokens are sealed under it. Workers seal them anew; see "
+            f"{key_id} is needed: {used['tokens']} tokens and {used['webhook_secrets']} signing "
+            "secrets of webhooks are sealed under it. Workers seal them anew; see "
             "`partner-connector keys status`"
         )
     path = settings.private_keyring_file
@@ -122,17 +118,20 @@ def _line(key: dict[str, object]) -> str:
     return f"{key['key_id']}  {key['state']:<9} {key.get('created_at', '')}{accepted}"
 
 
-def _counted(
-    settings: Settings, by_key: Callable[[AsyncSession], Awaitable[dict[str, int]]]
-) -> dict[str, int]:
+def _sealed_by_key(settings: Settings) -> dict[str, dict[str, int]]:
+    """How much of each kind is sealed under each key, wherever there is anything."""
     provision.prepare_database(settings, tell)
 
-    async def count() -> dict[str, int]:
+    async def count() -> tuple[dict[str, int], dict[str, int]]:
         database = open_database(settings)
         try:
             async with database.reading() as session:
-                return await by_key(session)
+                return await tokens_by_key(session), await secrets_by_key(session)
         finally:
             await database.close()
 
-    return asyncio.run(count())
+    tokens, secrets = asyncio.run(count())
+    return {
+        key_id: {"tokens": tokens.get(key_id, 0), "webhook_secrets": secrets.get(key_id, 0)}
+        for key_id in tokens | secrets
+    }

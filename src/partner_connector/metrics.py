@@ -19,6 +19,9 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 REGISTRY = CollectorRegistry()
 _PREFIX = "partner_connector"
+_ATTEMPT_SECONDS = (0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15)
+# What HTTP knows. Anybody may send anything else, and each would be series of its own.
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _JOB_SECONDS = (0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400)
 
 ProcessCollector(namespace=_PREFIX, registry=REGISTRY)
@@ -76,6 +79,12 @@ GRAPH_REQUESTS = Counter(
     ("outcome",),
     registry=REGISTRY,
 )
+GRAPH_THROTTLES = Counter(
+    f"{_PREFIX}_graph_throttles",
+    "How often Meta refused a read for a limit, by what the limit is set on; also within batches.",
+    ("limit",),
+    registry=REGISTRY,
+)
 GRAPH_BUDGET = Gauge(
     f"{_PREFIX}_graph_budget_used_percent",
     "The fullest of Meta's limits of each kind, where any is used by three quarters or more.",
@@ -94,6 +103,45 @@ GRAPH_CALLS_AT_ONCE = Gauge(
 )
 
 
+WEBHOOK_EVENTS_WAITING = Gauge(
+    f"{_PREFIX}_webhook_events_waiting",
+    "Events of the deployment that no worker has given their place yet.",
+    registry=REGISTRY,
+)
+OLDEST_WEBHOOK_EVENT = Gauge(
+    f"{_PREFIX}_oldest_waiting_webhook_event_age_seconds",
+    "For how long the first of them has been there; 0 where none is.",
+    registry=REGISTRY,
+)
+WEBHOOK_DELIVERIES_PENDING = Gauge(
+    f"{_PREFIX}_webhook_deliveries_pending",
+    "Messages of the deployment that have not arrived yet, to endpoints that are enabled.",
+    registry=REGISTRY,
+)
+OLDEST_WEBHOOK_DELIVERY = Gauge(
+    f"{_PREFIX}_oldest_pending_webhook_delivery_age_seconds",
+    "For how long the first of an endpoint and partner has been tried, at most; 0 where none is.",
+    registry=REGISTRY,
+)
+WEBHOOK_ATTEMPTS = Counter(
+    f"{_PREFIX}_webhook_attempts",
+    "Attempts to deliver a message: `delivered`, or what went wrong.",
+    ("outcome",),
+    registry=REGISTRY,
+)
+WEBHOOK_SECONDS = Histogram(
+    f"{_PREFIX}_webhook_attempt_duration_seconds",
+    "How long an attempt took, whatever came of it.",
+    buckets=_ATTEMPT_SECONDS,
+    registry=REGISTRY,
+)
+WEBHOOKS_DEAD_LETTERED = Counter(
+    f"{_PREFIX}_webhook_deliveries_dead_lettered",
+    "Messages that were given up.",
+    registry=REGISTRY,
+)
+
+
 def exposition() -> bytes:
     """All of it, in Prometheus' text format."""
     return generate_latest(REGISTRY)
@@ -101,5 +149,12 @@ def exposition() -> bytes:
 
 def observe_request(method: str, route: str, status: int, began: float) -> None:
     """One answered request. `began` as `time.perf_counter` told; status 0: cut off."""
+    method = method if method in _METHODS else "other"
     HTTP_REQUESTS.labels(method, route, str(status)).inc()
     HTTP_SECONDS.labels(method, route).observe(time.perf_counter() - began)
+
+
+def observe_webhook_attempt(outcome: str, began: float) -> None:
+    """One attempt to deliver a message. `began` as `time.perf_counter` told."""
+    WEBHOOK_ATTEMPTS.labels(outcome).inc()
+    WEBHOOK_SECONDS.observe(time.perf_counter() - began)

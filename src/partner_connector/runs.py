@@ -25,7 +25,7 @@ async def refuse_if_taken_over(session: AsyncSession) -> None:
     run_id = DBOS.workflow_id
     if run_id is None:
         return
-    runs = _runs(session)
+    runs = runs_table(session)
     owner = sa.select(runs.c.owner_xid).where(runs.c.workflow_uuid == run_id)
     if await session.scalar(owner.with_for_update(read=True)) != current_owner_xid(run_id):
         raise engine_errors.DBOSWorkflowConflictIDError(run_id)
@@ -33,7 +33,7 @@ async def refuse_if_taken_over(session: AsyncSession) -> None:
 
 async def unfinished_runs(session: AsyncSession) -> dict[str, set[str]]:
     """The runs that were begun, by the executor that has them."""
-    runs = _runs(session)
+    runs = runs_table(session)
     begun = sa.select(runs.c.executor_id, runs.c.workflow_uuid).where(runs.c.status == "PENDING")
     found: dict[str, set[str]] = {}
     for executor_id, run_id in await session.execute(begun):
@@ -46,7 +46,7 @@ async def hand_back(session: AsyncSession, run_ids: Collection[str]) -> int:
 
     Those that somebody holds at this moment are left out: look again later.
     """
-    runs = _runs(session)
+    runs = runs_table(session)
     free = sa.select(runs.c.workflow_uuid).where(
         runs.c.workflow_uuid.in_(run_ids), runs.c.status == "PENDING"
     )
@@ -59,8 +59,16 @@ async def hand_back(session: AsyncSession, run_ids: Collection[str]) -> int:
     return len(handed_back.all())
 
 
-def _runs(session: AsyncSession) -> sa.TableClause:
+def runs_table(session: AsyncSession) -> sa.TableClause:
     """The engine's table, as far as it is used here. On SQLite there are no schemas."""
-    names = ("workflow_uuid", "status", "executor_id", "owner_xid", "started_at_epoch_ms")
+    names = (
+        "workflow_uuid",
+        "status",
+        "executor_id",
+        "owner_xid",
+        "created_at",
+        "started_at_epoch_ms",
+        "delay_until_epoch_ms",
+    )
     schema = None if session.get_bind().dialect.name == "sqlite" else SCHEMA
     return sa.table("workflow_status", *map(sa.column, names), schema=schema)

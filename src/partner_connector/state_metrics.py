@@ -4,6 +4,7 @@ Not by who asks for the metrics: an address without a key must not be a way to l
 """
 
 import asyncio
+from datetime import datetime
 
 import structlog
 from sqlalchemy import ColumnElement, func, literal_column, select, union_all
@@ -12,9 +13,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from partner_connector import metrics
 from partner_connector.clock import now
 from partner_connector.database import Database
-from partner_connector.models import SyncJob, Token
+from partner_connector.models import (
+    SyncJob,
+    Token,
+    WebhookDelivery,
+    WebhookEndpoint,
+    WebhookEvent,
+)
 from partner_connector.models.sync_job import UNFINISHED
 from partner_connector.models.token import HEALTHS
+from partner_connector.models.webhook_delivery import is_first_of, lanes_with_pending
 
 LOOK_SECONDS = 15.0
 # In the words of the partial indexes, which SQLite would not use for bound values.
@@ -31,6 +39,7 @@ _ACTIVE_OF_PARTNERS: ColumnElement[bool] = literal_column(
 _ACTIVE_OF_INTEGRATIONS: ColumnElement[bool] = literal_column(
     "state = 'active' AND partner_id IS NULL"
 )
+_WITHOUT_SEQUENCE: ColumnElement[bool] = literal_column("sequence IS NULL")
 
 log = structlog.get_logger()
 
@@ -48,6 +57,8 @@ async def look(database: Database) -> None:
         async with database.reading() as session:
             await _look_at_jobs(session)
             await _look_at_tokens(session)
+            await _look_at_events(session)
+            await _look_at_deliveries(session)
         metrics.DATABASE_UP.set(1)
     except Exception as error:
         metrics.DATABASE_UP.set(0)
@@ -64,14 +75,14 @@ async def _look_at_jobs(session: AsyncSession) -> None:
         )
     )
     numbers = dict.fromkeys(UNFINISHED, 0)
-    queued_since = now()
+    queued_since = None
     for status, number, first in await session.execute(unfinished):
         numbers[status] += number
         if status == "queued":
-            queued_since = min(queued_since, first)
+            queued_since = min(queued_since or first, first)
     for status, number in numbers.items():
         metrics.SYNC_JOBS.labels(status).set(number)
-    metrics.OLDEST_QUEUED.set((now() - queued_since).total_seconds() if numbers["queued"] else 0)
+    metrics.OLDEST_QUEUED.set(_age(queued_since))
 
 
 async def _look_at_tokens(session: AsyncSession) -> None:
@@ -86,3 +97,29 @@ async def _look_at_tokens(session: AsyncSession) -> None:
         numbers[health] += number
     for health, number in numbers.items():
         metrics.TOKENS.labels(health).set(number)
+
+
+async def _look_at_events(session: AsyncSession) -> None:
+    waiting = select(func.count(), func.min(WebhookEvent.id)).where(_WITHOUT_SEQUENCE)
+    number, first = (await session.execute(waiting)).one()
+    since = select(WebhookEvent.occurred_at).where(WebhookEvent.id == first)
+    metrics.WEBHOOK_EVENTS_WAITING.set(number)
+    metrics.OLDEST_WEBHOOK_EVENT.set(_age(await session.scalar(since)))
+
+
+async def _look_at_deliveries(session: AsyncSession) -> None:
+    every = lanes_with_pending()
+    pending = (
+        select(func.coalesce(func.sum(every.c.pending), 0), func.min(WebhookDelivery.queued_at))
+        .select_from(every)
+        .join(WebhookDelivery, is_first_of(every))
+        .join(WebhookEndpoint, WebhookEndpoint.id == every.c.endpoint_id)
+        .where(WebhookEndpoint.status == "enabled")
+    )
+    number, since = (await session.execute(pending)).one()
+    metrics.WEBHOOK_DELIVERIES_PENDING.set(number)
+    metrics.OLDEST_WEBHOOK_DELIVERY.set(_age(since))
+
+
+def _age(since: datetime | None) -> float:
+    return 0.0 if since is None else max(0.0, (now() - since).total_seconds())

@@ -130,6 +130,7 @@ async def _open_workshop(
         concurrency=settings.graph_concurrency,
         budgets=DatabaseBudgets(database),
         on_outcome=graph_metrics.count_request,
+        on_throttle=graph_metrics.count_throttle,
     )
     stack.push_async_callback(graph.settle)
     return Workshop(

@@ -4,16 +4,18 @@ import json
 import re
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from partner_connector import metrics, state_metrics
 from partner_connector.app import create_app
 from partner_connector.clock import now
 from partner_connector.database import Database
+from partner_connector.models import Base
 from partner_connector.sealing.public import PublicKeyring
 from partner_connector.settings import Settings
 from tests.api import rows
@@ -22,6 +24,7 @@ from tests.support.clients import client_of, running
 
 DOCS = Path(__file__).parents[2] / "docs"
 PREFIX = "partner_connector_"
+TABLES = set(Base.metadata.tables)
 OUR_NAMES = re.compile(rf"{PREFIX}[a-z_]+")
 
 
@@ -65,6 +68,22 @@ async def test_requests_are_counted_by_template(
     assert not any(world.ids["ptn"] in value or "nowhere" in value for _, value in names)
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_what_callers_make_up_makes_no_series(
+    api: httpx.AsyncClient, anonymous: httpx.AsyncClient
+) -> None:
+    """Anybody may send a method that nobody knows, and there are endlessly many of them."""
+    before = len(await told(anonymous))
+    for number in range(50):
+        await anonymous.request(f"BREW{number}", "/v1/partners")
+        await anonymous.request("BREW", f"/v1/partners/{number}")
+    after = await told(anonymous)
+    assert len(after) < before + 80
+    assert not any("BREW" in value for _, labels in after for _, value in labels)
+    other = labelled(method="other", route="/v1/partners", status="405")
+    assert (f"{PREFIX}http_requests_total", other) in after
+
+
 async def test_the_deployment_is_looked_up_by_indexes(
     anonymous: httpx.AsyncClient, database: Database, world: World
 ) -> None:
@@ -90,6 +109,72 @@ async def test_the_deployment_is_looked_up_by_indexes(
     }
     assert sum(tokens.values()) == await active_tokens(database)
     assert seen[f"{PREFIX}database_up", frozenset()] == 1
+
+
+async def test_what_webhooks_owe(
+    anonymous: httpx.AsyncClient, database: Database, world: World
+) -> None:
+    """Events without a place, and messages to endpoints that are enabled, with the oldest of each;
+    where there are none their age is 0.
+    """
+    await state_metrics.look(database)
+    names = (
+        "webhook_events_waiting",
+        "oldest_waiting_webhook_event_age_seconds",
+        "webhook_deliveries_pending",
+        "oldest_pending_webhook_delivery_age_seconds",
+    )
+    seen = await told(anonymous)
+    assert [seen[f"{PREFIX}{name}", frozenset()] for name in names] == [0, 0, 0, 0]
+
+    workspace_id = world.partner.workspace_id
+    hook = rows.webhook_endpoint(workspace_id)
+    closed = rows.webhook_endpoint(workspace_id, status="disabled")
+    an_hour_ago, a_day_ago = now() - timedelta(hours=1), now() - timedelta(days=1)
+    waiting = [
+        rows.webhook_event(world.partner, sequence=None, message_id=None, occurred_at=at)
+        for at in (an_hour_ago, now(), now())
+    ]
+    placed = [rows.webhook_event(world.partner) for _ in range(5)]
+    sent = [
+        rows.webhook_delivery(placed[0], hook, queued_at=an_hour_ago),
+        rows.webhook_delivery(placed[1], hook, queued_at=now()),
+        rows.webhook_delivery(placed[2], hook, status="delivered", queued_at=a_day_ago),
+        rows.webhook_delivery(placed[3], hook, status="dead_lettered", queued_at=a_day_ago),
+        rows.webhook_delivery(placed[4], closed, queued_at=a_day_ago),
+    ]
+    waiting.sort(key=lambda each: each.occurred_at)
+    for number, each in enumerate(waiting):
+        each.id = number + 1
+    await rows.store(database, hook, closed, *waiting, *placed, *sent)
+    await state_metrics.look(database)
+    seen = await told(anonymous)
+    events, event_age, pending, age = (seen[f"{PREFIX}{name}", frozenset()] for name in names)
+    assert (events, pending) == (3, 2)
+    assert 3600 <= event_age < 3630
+    assert 3600 <= age < 3630
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_looking_reads_no_row_that_it_does_not_need(database: Database) -> None:
+    """What the database says of its plans: no table is read from end to end."""
+    statements: list[tuple[str, Any]] = []
+
+    def note(_: object, __: object, statement: str, parameters: Any, *___: object) -> None:
+        statements.append((statement, parameters))
+
+    event.listen(database.engine.sync_engine, "before_cursor_execute", note)
+    await state_metrics.look(database)
+    event.remove(database.engine.sync_engine, "before_cursor_execute", note)
+    asked = [each for each in statements if each[0].startswith("SELECT")]
+    assert len(asked) == 5
+    async with database.engine.connect() as connection:
+        for statement, parameters in asked:
+            explained = await connection.exec_driver_sql(
+                f"EXPLAIN QUERY PLAN {statement}", parameters
+            )
+            for *_, step in explained:
+                assert not re.fullmatch(r"SCAN \w+", step) or step.split()[1] not in TABLES, step
 
 
 async def active_tokens(database: Database) -> int:

@@ -4,17 +4,24 @@ import asyncio
 import json
 import stat
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
-from partner_connector.database import open_database
+from partner_connector.database import Database, open_database
 from partner_connector.sealing import keyring as keyring_file
 from partner_connector.sealing.keyring import KeyringFile
+from partner_connector.sealing.public import PublicKeyring
 from partner_connector.settings import load_settings
+from partner_connector.webhooks.signing_secrets import renew
+from partner_connector.workspaces import repository as workspaces
+from tests.api import rows
 from tests.cli.conftest import Run
 from tests.support.sealed_tokens import store_tokens
+
+Answer = TypeVar("Answer")
 
 
 def mode(path: Path) -> int:
@@ -119,21 +126,45 @@ def test_a_public_keyring_does_not_rotate(run: Run, tmp_path: Path) -> None:
 def store(ring: KeyringFile, partners: int) -> int:
     """Tokens in the database of this directory; answers how many."""
 
-    async def write() -> int:
+    async def write(database: Database) -> int:
+        return len(await store_tokens(database, ring, partners))
+
+    return in_the_database(write)
+
+
+def store_signing_secrets(ring: KeyringFile, number: int) -> None:
+    """So many webhook endpoints with a secret each."""
+
+    async def write(database: Database) -> None:
+        async with database.writing() as session:
+            workspace = await workspaces.create(session, "Test")
+            for _ in range(number):
+                endpoint = rows.webhook_endpoint(workspace.id)
+                session.add(endpoint)
+                await session.flush()
+                await renew(session, PublicKeyring(ring), endpoint)
+
+    in_the_database(write)
+
+
+def in_the_database(work: Callable[[Database], Awaitable[Answer]]) -> Answer:
+    """Done with the database of this directory."""
+
+    async def done() -> Answer:
         database = open_database(load_settings())
         try:
-            return len(await store_tokens(database, ring, partners))
+            return await work(database)
         finally:
             await database.close()
 
-    return asyncio.run(write())
+    return asyncio.run(done())
 
 
-def said_of_tokens(run: Run) -> list[tuple[str, str]]:
-    """What `check` finds about them. Meta is away, so that it always ends with 1."""
+def said_of(name: str, run: Run) -> list[tuple[str, str]]:
+    """What `check` finds about it. Meta is away, so that it always ends with 1."""
     checked = run("check", "--json", GRAPH_BASE_URL="http://127.0.0.1:9")
     findings: list[dict[str, str]] = json.loads(checked.out)["checks"]
-    return [(each["status"], each["detail"]) for each in findings if each["name"] == "tokens"]
+    return [(each["status"], each["detail"]) for each in findings if each["name"] == name]
 
 
 def test_a_key_in_use_is_not_removed(run: Run) -> None:
@@ -144,7 +175,7 @@ def test_a_key_in_use_is_not_removed(run: Run) -> None:
     run("migrate")
     ring = keyring_file.read(Path("var/keyring.json"))
     number = store(ring, 5)
-    assert said_of_tokens(run) == [("ok", f"{number}, all under the current key")]
+    assert said_of("tokens", run) == [("ok", f"{number}, all under the current key")]
     new = run("keys", "rotate", "--accept-old-for", "1s", "--json").document["key_id"]
 
     status: list[dict[str, Any]] = run("keys", "status", "--json").document["keys"]
@@ -153,12 +184,12 @@ def test_a_key_in_use_is_not_removed(run: Run) -> None:
         (old, "retiring", number),
     ]
     assert f"{number} tokens" in run("keys", "status").out
-    assert [status for status, _ in said_of_tokens(run)] == ["warn"]
-    assert f"{number} are not under the current key yet" in said_of_tokens(run)[0][1]
+    assert [status for status, _ in said_of("tokens", run)] == ["warn"]
+    assert f"{number} are not under the current key yet" in said_of("tokens", run)[0][1]
     time.sleep(1.1)
     before = Path("var/keyring.json").read_bytes()
     for key_id, reason in {
-        old: f"{number} tokens are sealed under it",
+        old: f"{number} tokens and 0 signing secrets",
         new: "is the current key",
         "sk_0000000000000000": "there is no key sk_0000000000000000",
     }.items():
@@ -167,6 +198,40 @@ def test_a_key_in_use_is_not_removed(run: Run) -> None:
         assert reason in refused.err
         assert key_id in refused.err
     assert Path("var/keyring.json").read_bytes() == before
+
+
+def test_a_key_that_seals_a_signing_secret_is_not_removed(run: Run) -> None:
+    """Nor is one under which nothing else is: without it no message of theirs could be signed. A
+    key that is lost is told of, with what to do.
+    """
+    old = run("keys", "generate", "--json").document["key_id"]
+    run("migrate")
+    store_signing_secrets(keyring_file.read(Path("var/keyring.json")), 3)
+    assert said_of("webhook_secrets", run) == [("ok", "3, all under the current key")]
+    new = run("keys", "rotate", "--accept-old-for", "1s", "--json").document["key_id"]
+    time.sleep(1.1)
+    status: list[dict[str, Any]] = run("keys", "status", "--json").document["keys"]
+    assert [(key["key_id"], key["tokens"], key["webhook_secrets"]) for key in status] == [
+        (new, 0, 0),
+        (old, 0, 3),
+    ]
+    ((kind, detail),) = said_of("webhook_secrets", run)
+    assert (kind, detail.split(":")[0]) == ("warn", "3 are not under the current key yet")
+    refused = run("keys", "remove", old)
+    assert refused.code == 1
+    assert "0 tokens and 3 signing secrets of webhooks are sealed under it" in refused.err
+
+    Path("var/keyring.json").unlink()
+    run("keys", "generate")
+    status = run("keys", "status", "--json").document["keys"]
+    assert [(key["state"], key["webhook_secrets"]) for key in status] == [
+        ("current", 0),
+        ("missing", 3),
+    ]
+    ((kind, detail),) = said_of("webhook_secrets", run)
+    assert kind == "warn"
+    assert detail.startswith(f"3 are unreadable, since the keyring lacks {old}")
+    assert "rotate the secret" in detail
 
 
 def test_a_key_that_is_not_in_use_is_removed(run: Run) -> None:
@@ -202,7 +267,7 @@ def test_a_lost_key_is_told(run: Run) -> None:
         (new, "current", 0),
         (old, "missing", number),
     ]
-    ((kind, detail),) = said_of_tokens(run)
+    ((kind, detail),) = said_of("tokens", run)
     assert kind == "warn"
     assert detail.startswith(f"{number} are unreadable, since the keyring lacks {old}")
 

@@ -84,7 +84,7 @@ async def test_one_throttled_token_leaves_the_others_alone() -> None:
 
 
 async def test_a_used_up_ad_account_is_left_out_of_a_batch() -> None:
-    """The others of the same batch and of the same token are read."""
+    """The others of the same batch and of the same token are read. Each refusal is told once."""
     item = {"code": 200, "body": "{}"}
     throttled = {
         "code": 400,
@@ -92,7 +92,8 @@ async def test_a_used_up_ad_account_is_left_out_of_a_batch() -> None:
         "headers": [{"name": "x-business-use-case-usage", "value": use_case("7", 100, minutes=9)}],
     }
     meta = Meta(reply([throttled, item]), reply([item]))
-    reader = meta.client(clock=Clock()).reader("T", account="a")
+    told: list[str] = []
+    reader = meta.client(clock=Clock(), on_throttle=told.append).reader("T", account="a")
     reads = [edges.assigned_users("act_7", "1"), edges.assigned_users("act_8", "1")]
 
     first, second = await reader.batch(reads)
@@ -109,6 +110,7 @@ async def test_a_used_up_ad_account_is_left_out_of_a_batch() -> None:
     with pytest.raises(Throttled):
         await reader.get(Read("act_7"))
     assert len(meta.requests) == 2
+    assert told == ["ad_account"]
 
 
 async def test_a_batch_of_nothing_but_used_up_objects_is_not_sent() -> None:

@@ -15,6 +15,7 @@ from partner_connector.database import Database
 from partner_connector.delivery.deliverer import Deliverer
 from partner_connector.delivery.lanes import LANES_OF_A_WORKSPACE
 from partner_connector.delivery.schedule import PAUSES
+from partner_connector.metrics import REGISTRY
 from partner_connector.models import Partner, WebhookDelivery, WebhookEndpoint, WebhookEvent
 from partner_connector.sealing.public import PublicKeyring
 from partner_connector.settings import Settings
@@ -67,6 +68,41 @@ async def test_an_event_that_cannot_be_written_out(
     path = f"/v1/webhook-endpoints/{endpoint['id']}/deliveries"
     listed = (await api.get(path, params={"status": "dead_lettered"})).json()["items"]
     assert [each["last_error"] for each in listed] == ["not_composed"]
+
+
+@ONLY_SQLITE
+async def test_attempts_are_counted(
+    api: httpx.AsyncClient,
+    database: Database,
+    partners: list[Partner],
+    server: Receiver,
+    deliverer: Deliverer,
+) -> None:
+    """Each by what came of it, with its time; and what is given up."""
+    await register(api, server)
+    before = counted()
+    server.answer_next(500, 204, 410)
+    await tell(database, partners[0], *[CONNECTED] * 3)
+    for after in (0, 6, 12):
+        await look(deliverer, timedelta(seconds=after))
+    delivered, refused, timed, dead = (
+        now_there - there for now_there, there in zip(counted(), before, strict=True)
+    )
+    assert (delivered, refused, timed, dead) == (1, 2, 3, 1)
+
+
+def counted() -> list[float]:
+    """Delivered, refused, timed and given up so far, by whichever test."""
+    samples: tuple[tuple[str, dict[str, str]], ...] = (
+        ("webhook_attempts_total", {"outcome": "delivered"}),
+        ("webhook_attempts_total", {"outcome": "http_status"}),
+        ("webhook_attempt_duration_seconds_count", {}),
+        ("webhook_deliveries_dead_lettered_total", {}),
+    )
+    return [
+        REGISTRY.get_sample_value(f"partner_connector_{name}", labels) or 0.0
+        for name, labels in samples
+    ]
 
 
 async def test_a_wish_for_time_holds_whoever_heard_it(

@@ -1,6 +1,7 @@
 """Sends what is due: looks, takes some lanes at once, and works each one off."""
 
 import asyncio
+import time
 import uuid
 from collections import Counter
 from datetime import datetime
@@ -9,6 +10,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 from standardwebhooks import Webhook
 
+from partner_connector import metrics
 from partner_connector.clock import now
 from partner_connector.delivery import lanes
 from partner_connector.delivery.lanes import LANES_OF_A_WORKSPACE, LANES_OF_AN_ENDPOINT, Taken
@@ -83,7 +85,9 @@ class Deliverer:
         while following is not None:
             taken = following
             try:
+                began = time.perf_counter()
                 outcome = await self._send(taken)
+                metrics.observe_webhook_attempt(outcome.error or "delivered", began)
                 following = await lanes.settle(self.shop.database, taken, outcome, now() + ahead)
             except asyncio.CancelledError:
                 await lanes.give_back(self.shop.database, taken)

@@ -14,11 +14,13 @@ import structlog
 from sqlalchemy import Subquery, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from partner_connector import metrics
 from partner_connector.clock import now
 from partner_connector.database import Database
 from partner_connector.delivery.schedule import LONGEST_WISH, next_attempt
 from partner_connector.delivery.sending import PATIENCE_SECONDS, Outcome
 from partner_connector.models import WebhookDelivery, WebhookEndpoint
+from partner_connector.models.webhook_delivery import is_first_of, lanes_with_pending
 
 # Longer than an attempt can last.
 LEASE = timedelta(seconds=2 * PATIENCE_SECONDS)
@@ -56,17 +58,7 @@ async def due_lanes(
 
     `busy` are endpoints and workspaces to which this worker sends as much as it may.
     """
-    pending = WebhookDelivery.status == "pending"
-    heads = (
-        select(
-            WebhookDelivery.endpoint_id,
-            WebhookDelivery.subject_id,
-            func.min(WebhookDelivery.sequence).label("sequence"),
-        )
-        .where(pending)
-        .group_by(WebhookDelivery.endpoint_id, WebhookDelivery.subject_id)
-        .subquery()
-    )
+    every = lanes_with_pending()
     due = (
         select(
             WebhookDelivery.id,
@@ -74,14 +66,9 @@ async def due_lanes(
             WebhookDelivery.endpoint_id,
             WebhookDelivery.next_attempt_at,
         )
-        .join(
-            heads,
-            (heads.c.endpoint_id == WebhookDelivery.endpoint_id)
-            & (heads.c.subject_id == WebhookDelivery.subject_id)
-            & (heads.c.sequence == WebhookDelivery.sequence),
-        )
+        .join(every, is_first_of(every))
         .join(WebhookEndpoint, WebhookEndpoint.id == WebhookDelivery.endpoint_id)
-        .where(pending, WebhookDelivery.next_attempt_at <= at)
+        .where(WebhookDelivery.next_attempt_at <= at)
         .where(or_(WebhookDelivery.leased_until.is_(None), WebhookDelivery.leased_until <= now()))
         .where(WebhookEndpoint.status == "enabled")
         .where(or_(WebhookEndpoint.resume_at.is_(None), WebhookEndpoint.resume_at <= at))
@@ -139,9 +126,14 @@ async def settle(database: Database, taken: Taken, outcome: Outcome, at: datetim
         else:
             _put_off(endpoint, delivery, outcome, at)
         await session.flush()
-        if not outcome.arrived or not _may_be_sent_to(endpoint, at):
-            return None
-        return await _next_of_the_lane(session, taken, at)
+        goes_on = outcome.arrived and _may_be_sent_to(endpoint, at)
+        following = await _next_of_the_lane(session, taken, at) if goes_on else None
+    if delivery.status == "dead_lettered":
+        metrics.WEBHOOKS_DEAD_LETTERED.inc()
+        log.warning(
+            "webhook_dead_lettered", delivery_id=str(delivery.id), attempts=delivery.attempts
+        )
+    return following
 
 
 async def give_back(database: Database, taken: Taken) -> None:
@@ -174,9 +166,6 @@ def _put_off(
         log.warning("webhook_endpoint_gone", endpoint_id=str(endpoint.id))
     if outcome.gone or again is None:
         delivery.status = "dead_lettered"
-        log.warning(
-            "webhook_dead_lettered", delivery_id=str(delivery.id), attempts=delivery.attempts
-        )
     else:
         delivery.next_attempt_at = again
 

@@ -35,6 +35,7 @@ class GraphClient:
         jitter: Callable[[], float] = random_jitter,
         clock: Callable[[], float] = time.time,
         on_outcome: Callable[[str], object] = lambda _: None,
+        on_throttle: Callable[[str], object] = lambda _: None,
     ) -> None:
         """`http` comes from `open_http_client`, which makes it read-only and silent.
 
@@ -42,7 +43,8 @@ class GraphClient:
         each byte. `concurrency` is the most calls at once over all readers; there are fewer while
         Meta is in trouble and near the app's limit. `budgets` is where several processes share
         what they know of Meta's limits. `on_outcome` is told of each request that was sent: `ok`,
-        or the class of its error.
+        or the class of its error. `on_throttle` is told of each read that Meta refused for a limit,
+        alone or within a batch, and on what that limit is set.
         """
         if appsecret_proof is not ProofMode.OFF and not app_secret:
             raise ValueError("a proof is made with the app's secret, and there is none")
@@ -61,6 +63,7 @@ class GraphClient:
             jitter=jitter,
             clock=clock,
             on_outcome=on_outcome,
+            on_throttle=on_throttle,
         )
 
     @property

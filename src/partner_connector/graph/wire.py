@@ -88,6 +88,7 @@ class Wire:
         jitter: Callable[[], float],
         clock: Callable[[], float],
         on_outcome: Callable[[str], object],
+        on_throttle: Callable[[str], object],
     ) -> None:
         self._http = http
         self.version = version
@@ -98,6 +99,7 @@ class Wire:
         self._jitter = jitter
         self._clock = clock
         self._on_outcome = on_outcome
+        self._on_throttle = on_throttle
         self.ledger = Ledger(store, clock)
         self._versions_told: set[str] = set()
 
@@ -175,7 +177,9 @@ class Wire:
     def note_throttled(self, error: GraphError, meter: Meter, subject: str | None) -> None:
         """Block the budget that refused a call, and tell the error for how long."""
         concern, now = self._concern(meter, subject), self._clock()
-        key = concern.key_of_scope(error.scope or LimitScope.TOKEN)
+        scope = error.scope or LimitScope.TOKEN
+        self._on_throttle(str(scope))
+        key = concern.key_of_scope(scope)
         budget = blocked(self.ledger.budgets.get(key), error.resume_after, now)
         self.ledger.note(key, budget)
         error.resume_after = budget.wait_at(now)

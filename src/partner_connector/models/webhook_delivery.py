@@ -3,7 +3,19 @@
 import uuid
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, text
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Subquery,
+    func,
+    literal_column,
+    select,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from partner_connector.clock import now
@@ -49,3 +61,32 @@ class WebhookDelivery(WorkspaceOwned, Base):
     last_status_code: Mapped[int | None] = mapped_column(Integer)
     last_error: Mapped[str | None] = mapped_column(String(32))
     delivered_at: Mapped[datetime | None]
+
+
+# In the words of the lanes' index, which is then all that has to be read.
+IS_PENDING: ColumnElement[bool] = literal_column("webhook_deliveries.status = 'pending'")
+
+
+def lanes_with_pending() -> Subquery:
+    """Every lane in which something is pending: how much, and the sequence of the first of it."""
+    return (
+        select(
+            WebhookDelivery.endpoint_id,
+            WebhookDelivery.subject_id,
+            func.min(WebhookDelivery.sequence).label("sequence"),
+            func.count().label("pending"),
+        )
+        .where(IS_PENDING)
+        .group_by(WebhookDelivery.endpoint_id, WebhookDelivery.subject_id)
+        .subquery("lanes")
+    )
+
+
+def is_first_of(lane: Subquery) -> ColumnElement[bool]:
+    """That a delivery is the one which keeps the others of this lane waiting."""
+    return (
+        IS_PENDING
+        & (WebhookDelivery.endpoint_id == lane.c.endpoint_id)
+        & (WebhookDelivery.subject_id == lane.c.subject_id)
+        & (WebhookDelivery.sequence == lane.c.sequence)
+    )
