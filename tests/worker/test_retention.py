@@ -18,10 +18,11 @@ from partner_connector.models import (
     Partner,
     SyncJob,
     SyncJobEvent,
+    Token,
     TokenRequest,
     TokenValidation,
 )
-from partner_connector.sweeper.old import delete_old_jobs, delete_old_proofs
+from partner_connector.sweeper.old import delete_old_jobs, delete_old_proofs, delete_old_tokens
 from partner_connector.sweeper.pieces import ROWS_AT_A_TIME
 from partner_connector.workshop import Workshop
 from tests.api import rows
@@ -212,3 +213,31 @@ async def test_proofs_of_tokens_that_are_not_in_use_go(
         assert there == {proof.id for proof in staying}
         assert (await session.get_one(TokenRequest, link.id)).validation_id is None
         assert await session.scalar(select(func.count()).select_from(TokenRequest)) == 1
+
+
+async def test_what_is_left_of_tokens_goes_after_their_proofs(
+    shop: Workshop, other_shop: Workshop, database: Database, integration: Integration
+) -> None:
+    """Not the newest version of an owner's, and none that is in use, under proof or young."""
+    old: dict[str, Any] = {"created_at": OLD}
+    partner = await a_partner(database, integration)
+    gone = {**old, "sealed": None}
+    going = [
+        rows.token(partner, version=1, state="wiped", **gone),
+        rows.token(partner, version=2, state="superseded", **gone),
+        rows.token(partner, partner_id=None, version=1, state="superseded", **gone),
+    ]
+    staying = [
+        rows.token(partner, version=3, **old),
+        rows.token(partner, version=4, state="candidate", **old),
+        rows.token(partner, version=5, state="wiped", **gone),
+        rows.token(partner, version=6, state="wiped", sealed=None, created_at=YOUNG),
+        rows.token(partner, version=7, state="wiped", **gone),
+        rows.token(partner, partner_id=None, version=2, state="wiped", **gone),
+    ]
+    proof = rows.validation(staying[2], completed_at=YOUNG)
+    await rows.store(database, *going, *staying, proof)
+    await asyncio.gather(delete_old_tokens(shop), delete_old_tokens(other_shop))
+    async with database.reading() as session:
+        there = set(await session.scalars(select(Token.id)))
+    assert there == {token.id for token in staying}

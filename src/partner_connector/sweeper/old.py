@@ -92,6 +92,27 @@ async def delete_old_proofs(shop: Workshop) -> None:
     await delete_in_pieces(shop.database, TokenValidation, old)
 
 
+async def delete_old_tokens(shop: Workshop) -> None:
+    """What is left of tokens that are not in use any more, or never were: no ciphertext, and by now
+    no proof. The newest one of each owner stays, since the next one is counted from it.
+    """
+    before = now() - timedelta(days=shop.settings.retention_days)
+    newer = aliased(Token)
+    old = (
+        select(Token.id)
+        .where(Token.state.not_in(("candidate", "active")), Token.created_at < before)
+        .where(~exists().where(TokenValidation.token_id == Token.id))
+        .where(
+            exists().where(
+                newer.integration_id == Token.integration_id,
+                newer.partner_id.is_not_distinct_from(Token.partner_id),
+                newer.version > Token.version,
+            )
+        )
+    )
+    await delete_in_pieces(shop.database, Token, old)
+
+
 async def delete_old_webhook_events(shop: Workshop) -> None:
     """Events with their deliveries, whether they arrived or not."""
     before = now() - timedelta(days=shop.settings.retention_days)

@@ -7,14 +7,22 @@ import structlog
 from sqlalchemy import Select, delete, select
 
 from partner_connector.database import Database
-from partner_connector.models import IdempotencyKey, SyncJob, TokenValidation, WebhookEvent
+from partner_connector.models import (
+    IdempotencyKey,
+    SyncJob,
+    Token,
+    TokenValidation,
+    WebhookEvent,
+)
 
 # With all that goes with them, some tenths of a second.
 ROWS_AT_A_TIME = 200
 # Between two pieces, so that others who write to a SQLite file get their turn.
 REST_SECONDS = 0.05
 
-Swept = type[SyncJob] | type[TokenValidation] | type[WebhookEvent] | type[IdempotencyKey]
+Swept = (
+    type[SyncJob] | type[TokenValidation] | type[Token] | type[WebhookEvent] | type[IdempotencyKey]
+)
 
 log = structlog.get_logger()
 

@@ -13,6 +13,7 @@ from partner_connector.sweeper.old import (
     delete_old_jobs,
     delete_old_proofs,
     delete_old_runs,
+    delete_old_tokens,
     delete_old_webhook_events,
 )
 from partner_connector.sweeper.overdue import (
@@ -35,6 +36,7 @@ Sweep = Callable[[Workshop], Awaitable[None]]
 OLD: tuple[Sweep, ...] = (
     delete_old_jobs,
     delete_old_proofs,
+    delete_old_tokens,
     delete_old_webhook_events,
     delete_old_runs,
 )
