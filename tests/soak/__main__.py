@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.soak.load import load
-from tests.soak.samples import Probe, Samples
+from tests.soak.record import Samples
+from tests.soak.samples import Probe
 from tests.soak.verdict import KEPT_FOR_EVER, judge
 from tests.survival.customer import Customer, customer
 from tests.survival.deployment import deployment

@@ -1,16 +1,14 @@
 """What a deployment takes, looked at from outside: its processes and its tables."""
 
-import csv
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from tests.soak.record import Sample
 from tests.support.processes import Running
 from tests.survival.deployment import Deployment
 
-Sample = dict[str, float]
 _PAGE_BYTES = 4096
 
 _SQLITE_TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
@@ -79,30 +77,3 @@ def _of_process(running: Running) -> Sample:
         "threads": len(list((proc / "task").iterdir())),
         "file handles": len(list((proc / "fd").iterdir())),
     }
-
-
-class Samples:
-    """A file with a line for each sample."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.began = time.monotonic()
-        self.taken: list[Sample] = []
-
-    def add(self, sample: Sample) -> None:
-        """One more, written at once: whoever is cut off has the others."""
-        timed = {"minutes": (time.monotonic() - self.began) / 60, **sample}
-        self.taken.append(timed)
-        names = list(dict.fromkeys(name for one in self.taken for name in one))
-        with self.path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, names, restval="0")
-            writer.writeheader()
-            writer.writerows(
-                {name: f"{value:.6g}" for name, value in one.items()} for one in self.taken
-            )
-
-
-def read_samples(path: Path) -> list[Sample]:
-    """What was written."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from tests.soak.samples import Sample
+from tests.soak.record import Sample
 
 # These are kept for ever: who decided what, and what changed.
 KEPT_FOR_EVER = ("rows in audit_events", "rows in changes")
