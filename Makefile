@@ -11,6 +11,10 @@ SAMPLES_READY := $(SAMPLES)/node_modules/.package-lock.json
 CLIENTS := .venv-clients
 CLIENTS_READY := $(CLIENTS)/.ready
 
+# What draws the curves of a soak.
+CURVES := .venv-curves
+CURVES_READY := $(CURVES)/.ready
+
 # What judges the contract from outside. Schemathesis stumbles over the parser of Python 3.11: name
 # a newer one where there is one, as in `make contract CONTRACT_PYTHON=python3.13`.
 CONTRACT_PYTHON ?= $(PYTHON)
@@ -20,7 +24,7 @@ JUDGES := tests/judges
 JUDGES_READY := $(JUDGES)/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test contract bench survive check format openapi lock clean
+.PHONY: help install demo test contract bench survive soak check format openapi lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -41,6 +45,12 @@ $(CLIENTS_READY): $(READY) tests/clients/requirements.txt
 	$(PYTHON) -m venv --clear $(CLIENTS)
 	$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
 		-r tests/clients/requirements.txt
+	@touch $@
+
+$(CURVES_READY): $(READY) tests/soak/requirements.txt
+	$(PYTHON) -m venv --clear $(CURVES)
+	$(CURVES)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		-r tests/soak/requirements.txt
 	@touch $@
 
 $(CONTRACT_READY): $(READY) $(JUDGES)/requirements.txt
@@ -66,6 +76,10 @@ bench: $(READY) ## Run every benchmark (ARGS=--quick tries them, ARGS=--markdown
 
 survive: $(READY) ## Kill, freeze, fill and lock everything, for hours (ARGS="--kills 10" for less)
 	@$(BIN)/python -m tests.survival $(ARGS)
+
+soak: $(READY) $(CURVES_READY) ## Hours of checks in minutes: does anything grow? (ARGS="--minutes 5" for less)
+	@$(BIN)/python -m tests.soak --out $(VENV)/soak $(ARGS); told=$$?; \
+		$(CURVES)/bin/python -m tests.soak.draw $(VENV)/soak docs/soak.png; exit $$told
 
 contract: $(READY) $(SAMPLES_READY) $(CLIENTS_READY) $(CONTRACT_READY) $(JUDGES_READY) ## Judge the contract: linters, mock, clients, fuzzer (ARGS="--seconds 600")
 	@$(BIN)/python -m tests.judges $(ARGS)
@@ -97,8 +111,10 @@ lock: $(READY) ## Lock the dependencies anew, with hashes and without index addr
 		-o requirements-dev.txt
 	$(BIN)/uv pip compile tests/clients/requirements.in --universal --generate-hashes \
 		--no-header --python-version 3.11 --quiet -o tests/clients/requirements.txt
+	$(BIN)/uv pip compile tests/soak/requirements.in --universal --generate-hashes \
+		--no-header --python-version 3.11 --quiet -o tests/soak/requirements.txt
 	$(BIN)/uv pip compile $(JUDGES)/requirements.in --universal --generate-hashes \
 		--no-header --python-version 3.11 --quiet -o $(JUDGES)/requirements.txt
 
 clean: ## Remove .venv and caches
-	rm -rf $(VENV) $(CLIENTS) $(CONTRACT) $(SAMPLES)/node_modules $(JUDGES)/node_modules .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist
+	rm -rf $(VENV) $(CLIENTS) $(CURVES) $(CONTRACT) $(SAMPLES)/node_modules $(JUDGES)/node_modules .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist

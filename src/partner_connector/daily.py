@@ -21,6 +21,8 @@ from partner_connector.database import Database
 LOOK_SECONDS = 60.0
 # What has become due in an outage starts in portions, one a look.
 AT_A_TIME = 25
+# Where more than these cannot be taken, it is not they that are at fault.
+_MOST_PUT_OFF = 1000
 LARGEST_SHIFT = timedelta(minutes=5)
 _DAY = timedelta(days=1)
 _MINUTES_OF_A_DAY = 24 * 60
@@ -64,22 +66,50 @@ async def look_every_minute(look: Callable[[datetime], Awaitable[object]], what:
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def take_each(
-    database: Database,
-    due: Select[uuid.UUID],
-    take: Callable[[uuid.UUID, datetime], Awaitable[bool]],
-    at: datetime,
-    what: str,
-) -> list[uuid.UUID]:
-    """Take the first rows of `due`; answers those for which `take` started something."""
-    async with database.reading() as session:
-        row_ids = (await session.scalars(due.limit(AT_A_TIME))).all()
-    started = []
-    for row_id in row_ids:
-        try:
-            if await take(row_id, at):
-                started.append(row_id)
-        except Exception as error:
-            # The others are not held up; this one is still due at the next look.
-            log.warning("due_row_not_taken", what=what, id=str(row_id), error=type(error).__name__)
-    return started
+class DueRows:
+    """Rows of one kind that are taken when they are due, so many at a look.
+
+    Those that could not be taken come last from then on: however many they are, the others have
+    their turn before them.
+    """
+
+    def __init__(
+        self, database: Database, row_id: InstrumentedAttribute[uuid.UUID], what: str
+    ) -> None:
+        self.database = database
+        self._row_id = row_id
+        self._what = what
+        self._put_off: set[uuid.UUID] = set()
+
+    async def take_each(
+        self,
+        due: Select[uuid.UUID],
+        take: Callable[[uuid.UUID, datetime], Awaitable[bool]],
+        at: datetime,
+    ) -> list[uuid.UUID]:
+        """Take the first rows of `due`; answers those for which `take` started something."""
+        started = []
+        for row_id in await self._whose_turn_it_is(due):
+            try:
+                if await take(row_id, at):
+                    started.append(row_id)
+            except Exception as error:
+                # Still due at the next look.
+                self._put_off.add(row_id)
+                kind = type(error).__name__
+                log.warning("due_row_not_taken", what=self._what, id=str(row_id), error=kind)
+            else:
+                self._put_off.discard(row_id)
+        return started
+
+    async def _whose_turn_it_is(self, due: Select[uuid.UUID]) -> list[uuid.UUID]:
+        if len(self._put_off) > _MOST_PUT_OFF:
+            self._put_off.clear()
+        is_put_off = self._row_id.in_(self._put_off)
+        async with self.database.reading() as session:
+            row_ids = list(await session.scalars(due.where(~is_put_off).limit(AT_A_TIME)))
+            if self._put_off:
+                still_due = list(await session.scalars(due.where(is_put_off)))
+                self._put_off.intersection_update(still_due)
+                row_ids += still_due[: AT_A_TIME - len(row_ids)]
+        return row_ids

@@ -7,7 +7,7 @@ import structlog
 from sqlalchemy import exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from partner_connector.daily import is_due, look_every_minute, next_time, take_each
+from partner_connector.daily import DueRows, is_due, look_every_minute, next_time
 from partner_connector.models import Integration, Token
 from partner_connector.sync_jobs import service as sync_jobs
 from partner_connector.workshop import Workshop
@@ -20,6 +20,7 @@ class Scheduler:
 
     def __init__(self, shop: Workshop) -> None:
         self.shop = shop
+        self._due_rows = DueRows(shop.database, Integration.id, "scheduled_checks")
 
     async def watch(self) -> None:
         """Look until cancelled."""
@@ -32,7 +33,7 @@ class Scheduler:
         """
         due = select(Integration.id).where(is_due(Integration.next_check_at, at))
         due = due.order_by(Integration.next_check_at)
-        return await take_each(self.shop.database, due, self._take, at, "scheduled_checks")
+        return await self._due_rows.take_each(due, self._take, at)
 
     async def _take(self, integration_id: uuid.UUID, at: datetime) -> bool:
         """Move it on, and start its check if it was its time. False where nothing was started."""

@@ -125,6 +125,8 @@ class Settings(BaseSettings):
     event_stream_seconds: Annotated[int, Field(ge=1, le=3600)] = 300
     public_url: Annotated[str | None, AfterValidator(_public_url)] = None
     cors_origins: Annotated[str, AfterValidator(_origins)] = ""
+    retention_days: Annotated[float, Field(gt=0, le=3650)] = 30
+    engine_retention_days: Annotated[float, Field(gt=0, le=3650)] = 3
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)
     ] = "INFO"

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Select, and_, exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector import work
-from partner_connector.daily import is_due, look_every_minute, next_time, take_each
+from partner_connector.daily import DueRows, is_due, look_every_minute, next_time
 from partner_connector.models import Integration, Partner, Token, TokenValidation
 from partner_connector.tokens.repository import TokenRepository
 from partner_connector.workshop import Workshop
@@ -27,6 +27,7 @@ class TokenChecks:
 
     def __init__(self, shop: Workshop) -> None:
         self.shop = shop
+        self._due_rows = DueRows(shop.database, Token.id, "token_checks")
 
     async def watch(self) -> None:
         """Look until cancelled."""
@@ -35,7 +36,7 @@ class TokenChecks:
     async def look(self, at: datetime) -> list[uuid.UUID]:
         """Start the checks that are due at this instant; answers the tokens that are checked."""
         due = select(Token.id).where(_is_due(at)).order_by(Token.next_check_at)
-        return await take_each(self.shop.database, due, self._take, at, "token_checks")
+        return await self._due_rows.take_each(due, self._take, at)
 
     async def _take(self, token_id: uuid.UUID, at: datetime) -> bool:
         """Plan the next check, and start this one if it was its time."""

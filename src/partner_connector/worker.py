@@ -28,7 +28,7 @@ from partner_connector.sealing.keyring import Ring
 from partner_connector.sealing.private import PrivateKeyring
 from partner_connector.sealing.public import PublicKeyring
 from partner_connector.settings import Settings
-from partner_connector.sweeper import Sweeper
+from partner_connector.sweeper.watching import Sweeper
 from partner_connector.sync.workflow import SyncWorkflows
 from partner_connector.token_checks import TokenChecks
 from partner_connector.validation.workflow import ValidationWorkflows
@@ -66,7 +66,9 @@ async def worker_running(settings: Settings, ring: Ring) -> AsyncIterator[None]:
         dropped = DroppedRuns(shop.database, executor, executor_id)
         await stack.enter_async_context(in_background(dropped.watch()))
         await stack.enter_async_context(in_background(graph_metrics.watch(shop.graph)))
-        await stack.enter_async_context(in_background(Sweeper(shop).watch()))
+        sweeper = Sweeper(shop)
+        await stack.enter_async_context(in_background(sweeper.watch_what_is_due()))
+        await stack.enter_async_context(in_background(sweeper.watch_what_is_old()))
         await stack.enter_async_context(in_background(Scheduler(shop).watch()))
         await stack.enter_async_context(in_background(TokenChecks(shop).watch()))
         await stack.enter_async_context(in_background(Resealer(shop).watch()))

@@ -13,7 +13,7 @@ from partner_connector.sealing.public import PublicKeyring
 from tests.api.surface import DOCUMENT, ID_PREFIXES, OPERATIONS, Operation, call, credential
 from tests.api.world import make_world
 from tests.contracts.json_schema import violations
-from tests.support.clients import client_of, make_tenant
+from tests.support.clients import Tenant, client_of, make_tenant
 
 # The allowance is told only where there is one, an origin only to its pages, a next page and a
 # replay only where they are.

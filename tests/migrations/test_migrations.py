@@ -128,12 +128,17 @@ def test_a_job_from_before_its_events_has_one(engine: Engine) -> None:
     ours = rows.integration(workspace.id)
     theirs = rows.partner(ours)
     over = rows.sync_job(theirs, added=4)
+    failed = rows.sync_job(theirs, status="failed", error={"code": "token_dead"})
     under_way = rows.sync_job(theirs, status="running", phase="reading_access")
     with Session(engine) as session, session.begin():
-        for row in (workspace, ours, theirs, over, under_way):
+        for row in (workspace, ours, theirs, over, failed, under_way):
             session.add(row)
             session.flush()
-        expected = [(over.id, 1, "completed", 4, True), (under_way.id, 1, "running", 0, False)]
+        expected = [
+            (over.id, 1, "completed", 4, None, True),
+            (failed.id, 1, "failed", 0, "token_dead", True),
+            (under_way.id, 1, "running", 0, None, False),
+        ]
     with engine.begin() as connection:
         command.downgrade(config(connection), "20261129_token_requests")
     with engine.begin() as connection:
@@ -141,7 +146,7 @@ def test_a_job_from_before_its_events_has_one(engine: Engine) -> None:
 
     told = SyncJobEvent
     with Session(engine) as session:
-        query = select(told.job_id, told.id, told.status, told.added, told.final)
+        query = select(told.job_id, told.id, told.status, told.added, told.error_code, told.final)
         assert session.execute(query.order_by(told.job_id)).all() == expected
         assert set(session.scalars(select(SyncJob.last_event))) == {1}
 

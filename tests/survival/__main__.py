@@ -125,14 +125,15 @@ SCENARIOS: dict[str, dict[str, Callable[[Stage], Report]]] = {
 @contextmanager
 def _stage(database: str, options: Options) -> Iterator[Stage]:
     with tempfile.TemporaryDirectory(prefix="survival-", ignore_cleanup_errors=True) as name:
-        directory, size = Path(name), {"partners": options.partners, "seed": options.seed}
+        directory, partners, seed = Path(name), options.partners, options.seed
         if database == "sqlite":
-            with deployment(directory / "run", None, **size) as running, customer(running) as one:
+            embedded = deployment(directory / "run", None, partners=partners, seed=seed)
+            with embedded as running, customer(running) as one:
                 yield Stage(one, None, options)
             return
         with (
             own_postgres(directory / "postgres") as server,
-            deployment(directory / "run", server.url, **size) as running,
+            deployment(directory / "run", server.url, partners=partners, seed=seed) as running,
             customer(running) as one,
         ):
             yield Stage(one, server, options)

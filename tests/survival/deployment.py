@@ -127,9 +127,16 @@ class Deployment:
             file.close()
 
     def execute(self, statements: str) -> None:
-        """Change PostgreSQL past the product."""
-        with psycopg.connect(self.database_url or "") as server:
-            server.execute(statements.encode())
+        """Change the database past the product."""
+        if self.database_url is not None:
+            with psycopg.connect(self.database_url) as server:
+                server.execute(statements.encode())
+            return
+        file = sqlite3.connect(self.sqlite_file, timeout=30)
+        try:
+            file.executescript(statements)
+        finally:
+            file.close()
 
     def runs_in_hand(self) -> dict[str, list[str]]:
         """The engine's unfinished runs by the worker that has them, each by its last checkpoint."""
@@ -170,9 +177,17 @@ SELECT 1 FROM {engine}workflow_status WHERE status IN ('ENQUEUED', 'DELAYED') LI
 
 @contextmanager
 def deployment(
-    directory: Path, database_url: str | None, *, partners: int, workers: int = 2, seed: int = 1
+    directory: Path,
+    database_url: str | None,
+    *,
+    partners: int,
+    workers: int = 2,
+    seed: int = 1,
+    settings: Mapping[str, str] | None = None,
 ) -> Iterator[Deployment]:
-    """A running product: embedded on SQLite without a URL, else apart with so many workers."""
+    """A running product: embedded on SQLite without a URL, else apart with so many workers; with
+    these settings beside the usual ones.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     options = ("--partners", str(partners), "--seed", str(seed))
     with simulated_meta(directory, *options) as meta, ExitStack() as processes:
@@ -180,12 +195,13 @@ def deployment(
             of_worker = of_api = settings_for(meta, directory / "var")
         else:
             of_worker, of_api = settings_apart(meta, directory, database_url)
+        more = dict(settings or {})
         running = Deployment(
             directory,
             meta,
             processes,
-            of_worker=of_worker,
-            of_api=of_api,
+            of_worker=of_worker | more,
+            of_api=of_api | more,
             database_url=database_url,
         )
         for _ in range(0 if running.is_embedded else workers):

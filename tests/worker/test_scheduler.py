@@ -168,6 +168,27 @@ async def test_what_is_due_after_an_outage_starts_in_portions(
     assert looks[0] + looks[1] == [integration.id for integration in reversed(overdue)]
 
 
+async def test_rows_that_cannot_be_taken_let_the_others_pass(
+    shop: Workshop, database: Database, workspace_id: UUID
+) -> None:
+    """More of them than are taken at a look, and longest overdue: those behind them have their turn
+    at the next one, and they themselves once they can be taken.
+    """
+    broken = [
+        await ours(database, workspace_id, next_check_at=AT - DAY, schedule=[])
+        for _ in range(daily.AT_A_TIME + 1)
+    ]
+    sound = await ours(database, workspace_id, next_check_at=AT)
+    scheduler = Scheduler(shop)
+    assert await scheduler.look(AT) == []
+    assert await scheduler.look(AT) == [sound.id]
+    assert await scheduler.look(AT) == []
+    async with database.writing() as session:
+        await session.execute(update(Integration).values(schedule={"paused": False}))
+    looks = [await scheduler.look(AT) for _ in range(2)]
+    assert sorted(looks[0] + looks[1]) == sorted(integration.id for integration in broken)
+
+
 async def test_two_workers_start_each_check_once(
     shop: Workshop, other_shop: Workshop, database: Database, workspace_id: UUID
 ) -> None:

@@ -1,4 +1,4 @@
-"""Plans that nobody answered in time."""
+"""Plans that nobody answered in time, and answers that nobody can ask for again."""
 
 import asyncio
 from collections import Counter
@@ -12,7 +12,7 @@ from sqlalchemy import insert, select
 from partner_connector.clock import now
 from partner_connector.database import Database
 from partner_connector.models import IdempotencyKey, SyncJob
-from partner_connector.sweeper import Sweeper
+from partner_connector.sweeper.overdue import end_plans, forget_answers
 from partner_connector.sync_jobs.roll_up import rolled_up
 from partner_connector.workshop import Workshop
 from tests.api import rows
@@ -52,7 +52,7 @@ async def test_a_plan_that_is_not_answered_expires(
 ) -> None:
     """Its job is cancelled, and the check of all partners knows, whoever sweeps at once."""
     job = await child(database, parent, **OVERDUE)
-    await asyncio.gather(*(Sweeper(shop).sweep_plans() for _ in range(3)))
+    await asyncio.gather(*(end_plans(shop) for _ in range(3)))
     ended = await seen(database, job)
     assert ended.status == "cancelled"
     assert ended.finished_at is not None
@@ -69,7 +69,7 @@ async def test_any_other_plan_stays(shop: Workshop, database: Database, parent: 
         {**OVERDUE, "status": "completed", "approved_plan": "0" * 64},
     ]
     jobs = [await child(database, parent, **values) for values in others]
-    await Sweeper(shop).sweep_plans()
+    await end_plans(shop)
     assert [(await seen(database, job)).status for job in jobs] == [
         "halted",
         "running",
@@ -86,7 +86,7 @@ async def test_an_approval_at_the_last_moment_counts(
         approved = await session.get_one(SyncJob, job.id, with_for_update=True)
         approved.status, approved.approved_plan = "running", "0" * 64
         await session.flush()
-        sweep = asyncio.create_task(Sweeper(shop).sweep_plans())
+        sweep = asyncio.create_task(end_plans(shop))
         await asyncio.sleep(0.3)
         assert not sweep.done()
     await sweep
@@ -103,6 +103,6 @@ async def test_answers_are_forgotten_after_their_time(
     keys.append(row | {"key": "young", "expires_at": to_come})
     async with database.writing() as session:
         await session.execute(insert(IdempotencyKey), keys)
-    await asyncio.gather(*(Sweeper(shop).sweep_idempotency_keys() for _ in range(2)))
+    await asyncio.gather(*(forget_answers(shop) for _ in range(2)))
     async with database.reading() as session:
         assert list(await session.scalars(select(IdempotencyKey.key))) == ["young"]

@@ -21,7 +21,7 @@ from partner_connector.resealing import Resealer
 from partner_connector.sealing import keyring as keyring_file
 from partner_connector.sealing.keyring import KeyringFile
 from partner_connector.settings import Settings
-from partner_connector.sweeper import Sweeper
+from partner_connector.sweeper.old import delete_old_webhook_events
 from partner_connector.webhooks.event_types import EventType
 from partner_connector.workshop import Workshop
 from tests.api import rows
@@ -421,7 +421,7 @@ async def test_old_events_are_swept(
             .where(WebhookEvent.sequence == 1)
             .values(occurred_at=now() - timedelta(days=31))
         )
-    await Sweeper(shop).sweep_webhooks()
+    await delete_old_webhook_events(shop)
     (left,) = await deliveries(database)
     assert left.sequence == 2
     async with database.reading() as session:

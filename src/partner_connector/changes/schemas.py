@@ -84,7 +84,7 @@ class ChangeView(PlannedChangeView):
         json_schema_extra={"format": "int64"},
     )
     occurred_at: Instant = Field(description="When we saw and stored it.")
-    job_id: SyncJobId = Field(description="The check that saw it.")
+    job_id: SyncJobId = Field(description="The check that saw it. The feed outlives it.")
 
 
 class ChangePage(Page):

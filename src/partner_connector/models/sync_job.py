@@ -37,6 +37,9 @@ class SyncJob(WorkspaceOwned, Base):
             postgresql_where=text(f"{_OPEN_SQL} AND partner_id IS NULL"),
         ),
         Index("ix_sync_jobs_workspace_id_id", "workspace_id", "id"),
+        Index("ix_sync_jobs_partner_id_id", "partner_id", "id"),
+        Index("ix_sync_jobs_integration_id_id", "integration_id", "id"),
+        Index("ix_sync_jobs_finished_at", "finished_at"),
     )
 
     integration_id: Mapped[uuid.UUID] = mapped_column(

@@ -154,7 +154,11 @@ async def list_sync_jobs(
 async def get_sync_job(
     job_id: SyncJobId, caller: SyncsReader, session: ReadSession, known: KnownTagsDep
 ) -> SyncJobView:
-    """Status, progress, counts and, where it did not complete, why."""
+    """Status, progress, counts and, where it did not complete, why.
+
+    A job is kept for 30 days after its end, unless the operator chose otherwise. The last one of a
+    partner or an integration stays, and the last one that completed.
+    """
     job = await SyncJobRepository(session, caller.workspace_id).get(job_id)
     return known.answer(sync_job_view(job))
 

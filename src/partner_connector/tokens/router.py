@@ -151,7 +151,9 @@ async def get_token_validation(
     session: ReadSession,
     known: KnownTagsDep,
 ) -> TokenValidationView:
-    """The verdict, and each check with what to do about it."""
+    """The verdict, and each check with what to do about it. Of a token that is not in use it is
+    kept for 30 days, unless the operator chose otherwise.
+    """
     validation = await TokenRepository(session, caller.workspace_id).get_validation(validation_id)
     return known.answer(TokenValidationView.model_validate(validation))
 
