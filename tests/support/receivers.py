@@ -12,6 +12,8 @@ from typing import Any
 from standardwebhooks import Webhook, WebhookVerificationError
 
 Json = dict[str, Any]
+# As an answer: it closes the connection without a word.
+HANGS_UP = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class Receiver:
     @property
     def accepted(self) -> list[Received]:
         """What it answered with a success."""
-        return [each for each in self.requests if each.status < 300]
+        return [each for each in self.requests if 200 <= each.status < 300]
 
     def take(self, raw: bytes, headers: Mapping[str, str]) -> tuple[int, Mapping[str, str]]:
         """Verify it, and answer."""
@@ -77,6 +79,9 @@ def receiver(certificate: ssl.SSLContext | None = None) -> Iterator[Receiver]:
             raw = self.rfile.read(int(self.headers["Content-Length"]))
             told.awake.wait(timeout=30)
             status, more = told.take(raw, dict(self.headers.items()))
+            if status == HANGS_UP:
+                self.close_connection = True
+                return
             self.send_response(status)
             for name, value in more.items():
                 self.send_header(name.replace("_", "-"), value)

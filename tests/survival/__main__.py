@@ -21,6 +21,7 @@ from tests.survival.outages import fill_disk, lock_database, restart_postgres
 from tests.survival.postgres import OwnPostgres, own_postgres
 from tests.survival.report import Report
 from tests.survival.side_by_side import check_at_once
+from tests.survival.webhooks import SETTINGS, trouble_receiver
 
 # The last of each is longer than anything waits for a lock, and than a job is tried again.
 _LOCKED_SECONDS = [5.0, 15.0, 40.0]
@@ -98,6 +99,11 @@ def _restart(stage: Stage) -> Report:
     )
 
 
+def _webhooks(stage: Stage) -> Report:
+    rounds = max(5, stage.options.kills // 4)
+    return trouble_receiver(stage.subject, seed=stage.options.seed, rounds=rounds)
+
+
 SCENARIOS: dict[str, dict[str, Callable[[Stage], Report]]] = {
     "sqlite": {
         "kill": _kill,
@@ -105,6 +111,7 @@ SCENARIOS: dict[str, dict[str, Callable[[Stage], Report]]] = {
         "api": _kill_api,
         "lock": _lock,
         "full": _fill,
+        "webhooks": _webhooks,
     },
     "postgresql": {
         "side-by-side": _two_workers,
@@ -118,6 +125,7 @@ SCENARIOS: dict[str, dict[str, Callable[[Stage], Report]]] = {
         "lock": _lock,
         "full": _fill,
         "freeze": _freeze,
+        "webhooks": _webhooks,
     },
 }
 
@@ -127,13 +135,17 @@ def _stage(database: str, options: Options) -> Iterator[Stage]:
     with tempfile.TemporaryDirectory(prefix="survival-", ignore_cleanup_errors=True) as name:
         directory, partners, seed = Path(name), options.partners, options.seed
         if database == "sqlite":
-            embedded = deployment(directory / "run", None, partners=partners, seed=seed)
+            embedded = deployment(
+                directory / "run", None, partners=partners, seed=seed, settings=SETTINGS
+            )
             with embedded as running, customer(running) as one:
                 yield Stage(one, None, options)
             return
         with (
             own_postgres(directory / "postgres") as server,
-            deployment(directory / "run", server.url, partners=partners, seed=seed) as running,
+            deployment(
+                directory / "run", server.url, partners=partners, seed=seed, settings=SETTINGS
+            ) as running,
             customer(running) as one,
         ):
             yield Stage(one, server, options)
