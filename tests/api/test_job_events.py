@@ -10,8 +10,11 @@ from uuid import UUID
 import httpx
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import event
+from sqlalchemy.orm import Session
 
 import partner_connector
+from partner_connector import migrate
 from partner_connector.app import create_app
 from partner_connector.auth import Caller
 from partner_connector.clock import now
@@ -31,6 +34,7 @@ from tests.support.event_streams import ACCEPT, Json, Reader, following, streame
 from tests.support.serving import Served, served
 
 ONLY_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+ONLY_POSTGRES = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
 
 @pytest.fixture
@@ -245,6 +249,29 @@ async def test_a_stream_that_is_busy_when_the_process_has_to_end(
     await asyncio.sleep(0.1)
     async with asyncio.timeout(2):
         assert [piece async for piece in events] == []
+
+
+@ONLY_POSTGRES
+async def test_a_stream_that_reads_while_the_job_ends(
+    app: FastAPI, settings: Settings, workspace_id: UUID, job: SyncJob
+) -> None:
+    """The job was seen to go on, and then its last event: the stream ends with it."""
+    context: ApiContext = app.state.context
+    engine, statements = migrate.sync_engine(settings), context.database.engine.sync_engine
+
+    def end_the_job(*of_statement: Any) -> None:
+        if "FROM sync_job_events" in of_statement[2]:
+            with Session(engine) as session, session.begin():
+                mine = session.get_one(SyncJob, job.id)
+                mine.status, mine.phase, mine.finished_at = "completed", "finished", now()
+
+    event.listen(statements, "before_cursor_execute", end_the_job)
+    events = event_stream.stream(context, workspace_id, job.id, 0)
+    async with asyncio.timeout(2):
+        told = [piece async for piece in events if b"id: " in piece]
+    event.remove(statements, "before_cursor_execute", end_the_job)
+    engine.dispose()
+    assert [b'"final":true' in piece for piece in told] == [False, True]
 
 
 @ONLY_SQLITE

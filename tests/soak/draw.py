@@ -30,7 +30,7 @@ _PANELS: tuple[tuple[str, Chosen], ...] = (
     ("memory, MB resident", lambda name: name.startswith("MB resident")),
     ("threads, file handles", lambda name: name.startswith(("threads", "file handles"))),
     ("rows of ours that are deleted", lambda name: name in {f"rows in {one}" for one in OURS}),
-    ("rows of the engine", lambda name: name.removeprefix("rows in dbos.") in OF_THE_ENGINE),
+    ("rows of the engine", lambda name: name.split(" ")[-1].removeprefix("dbos.") in OF_THE_ENGINE),
     ("rows that are kept", lambda name: name in {"rows in changes", "rows in audit_events"}),
     ("done so far", lambda name: name.startswith("done: ")),
 )

@@ -74,12 +74,15 @@ async def _read(
     async with context.database.reading() as session:
         jobs = SyncJobRepository(session, workspace_id)
         try:
-            # The job first: where it is over, its last event is there as well.
+            # The job first: where it is over, its last event is there as well. It may also end in
+            # between, and then its last event tells so.
             job = await jobs.get(job_id)
         except NotFound:
             # Deleted meanwhile, with its events.
             return [], True
         events = await jobs.events_after(job, after, at_most=_AT_A_TIME)
+    if events and events[-1].final:
+        return events, True
     return events, is_over(job.status, job.phase) and len(events) < _AT_A_TIME
 
 
