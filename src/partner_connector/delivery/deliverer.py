@@ -42,22 +42,25 @@ class Deliverer:
         """Look until cancelled; what is on its way then is given back."""
         try:
             while True:
+                more = False
                 try:
-                    await self.look(now())
+                    more = await self.look(now())
                 except Exception as error:
                     log.warning("webhooks_not_looked_for", error=type(error).__name__)
-                await asyncio.sleep(LOOK_SECONDS)
+                await asyncio.sleep(0 if more else LOOK_SECONDS)
         finally:
             for lane in self._lanes:
                 lane.cancel()
             await asyncio.gather(*self._lanes, return_exceptions=True)
 
-    async def look(self, at: datetime) -> None:
-        """Place new events, and start on the lanes that are due at this instant."""
-        await spread(self.shop.database, at)
+    async def look(self, at: datetime) -> bool:
+        """Place new events, and start on the lanes that are due at this instant. Answers whether
+        there are more events to place.
+        """
+        more = await spread(self.shop.database, at)
         free = _LANES_AT_ONCE - len(self._lanes)
         if free <= 0:
-            return
+            return more
         for due in await lanes.due_lanes(self.shop.database, at, self._busy(), free):
             if self._busy() & {due.endpoint_id, due.workspace_id}:
                 continue
@@ -66,6 +69,7 @@ class Deliverer:
                 lane = asyncio.create_task(self._work_off(taken, at))
                 self._lanes[lane] = taken
                 lane.add_done_callback(self._lanes.pop)
+        return more
 
     async def rest(self) -> None:
         """Until what was started is done."""
