@@ -104,9 +104,9 @@ openapi: $(READY) ## Write openapi/openapi.json and docs/problems.md anew
 
 lock: $(READY) ## Lock the dependencies anew, with hashes and without index addresses
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes \
+	$(BIN)/uv pip compile pyproject.toml --extra traces --universal --generate-hashes \
 		--no-header --python-version 3.11 --quiet -o requirements.txt
-	$(BIN)/uv pip compile pyproject.toml --extra dev --universal \
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra traces --universal \
 		--generate-hashes --no-header --python-version 3.11 --quiet \
 		-o requirements-dev.txt
 	$(BIN)/uv pip compile tests/clients/requirements.in --universal --generate-hashes \

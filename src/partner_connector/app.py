@@ -87,6 +87,8 @@ def create_app(settings: Settings, keyring: PublicKeyring) -> FastAPI:
         openapi_url="/openapi.json",
         docs_url=None,  # our own page needs no other host
         redoc_url=None,
+        # Its own spans and logs would hold whole URLs and what exceptions say: see `tracing`.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     for router in ROUTERS:
         # Side by side: routers that are included are asked one by one, and the right one twice.

@@ -88,6 +88,7 @@ def serve(
     """Serve the API."""
     settings = load_settings()
     configure_logging(settings)
+    provision.collect_traces(settings)
     with serving.listen(host, port) as listener:
         provision.prepare_database(settings, tell)
         if with_worker:
@@ -103,6 +104,7 @@ def worker() -> None:
     """Run a worker: it talks to Meta and holds the private keys."""
     settings = load_settings()
     configure_logging(settings)
+    provision.collect_traces(settings)
     provision.prepare_database(settings, tell)
     ring = provision.private_keyring(settings, tell)
     serving.run(serving.run_worker(settings, ring))

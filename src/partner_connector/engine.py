@@ -14,6 +14,7 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
+from partner_connector import tracing
 from partner_connector.clock import now
 from partner_connector.database import IDLE_TRANSACTION_SECONDS, prepare_sqlite_connection
 from partner_connector.settings import Settings
@@ -22,6 +23,8 @@ APPLICATION = "partner-connector"
 # Constant on purpose: the default, a hash of the source, would strand running jobs at a deploy.
 APPLICATION_VERSION = "1"
 SCHEMA = "dbos"
+# The attribute of a run that tells in which trace it was asked for.
+TRACEPARENT = "traceparent"
 # The one configured instance of each workflow class in a worker.
 INSTANCE = "worker"
 
@@ -79,9 +82,13 @@ class WorkQueue:
     async def enqueue(self, session: AsyncSession, work: Work) -> None:
         """Part of the session's transaction. The workflow gets `subject_id` and `attempt`."""
 
+        options = work.options()
+        if (asked_for_in := tracing.traceparent()) is not None:
+            options["attributes"] = {TRACEPARENT: asked_for_in}
+
         def in_transaction(sync_session: Session) -> None:
             self._client.enqueue_in_transaction(
-                sync_session, work.options(), work.subject_id, work.attempt
+                sync_session, options, work.subject_id, work.attempt
             )
 
         await session.run_sync(in_transaction)

@@ -1,21 +1,34 @@
-"""How the worker stands with Meta, for `/metrics`."""
+"""How the worker stands with Meta, for `/metrics` and traces."""
 
 import asyncio
+import re
 import time
 from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from partner_connector import metrics
+from partner_connector import metrics, tracing
 from partner_connector.graph import GraphClient
 
 LOOK_SECONDS = 5.0
 # An object's own limit of some kind, as Meta's answers name it.
 _BUSINESS_USE_CASE = "business_use_case"
+_EDGE = re.compile(r"[a-z_]+")
 _KINDS = ("app", "token", "ad_account", "page", "catalog", _BUSINESS_USE_CASE)
 
 
-def count_request(outcome: str) -> None:
-    """One request to Meta: `ok`, or the class of its error."""
-    metrics.GRAPH_REQUESTS.labels(outcome).inc()
+@contextmanager
+def watched(edge: str, reads: int) -> Iterator[Callable[[str], None]]:
+    """One request to Meta, to be told of its outcome: `ok`, or the class of its error."""
+    # What is read by its id alone has no edge.
+    name = edge if _EDGE.fullmatch(edge) else "object"
+    with tracing.span(f"graph {name}", tracing.CLIENT, edge=name, reads=reads) as span:
+
+        def came(outcome: str) -> None:
+            metrics.GRAPH_REQUESTS.labels(outcome).inc()
+            span.set_attribute("outcome", outcome)
+
+        yield came
 
 
 def count_throttle(limit: str) -> None:

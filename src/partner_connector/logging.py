@@ -19,6 +19,8 @@ _SECRET_SHAPES = re.compile(
     r"EAA[A-Za-z0-9_\-]{16,}|(?:pck|trc)_[0-9a-z]+_[0-9A-Za-z]+|\d{5,}\|[\w\-]{16,}"
     r"|whsec_[A-Za-z0-9+/=]{16,}"
 )
+# What the Graph client tells beside an event. Of what other libraries add nothing is known.
+_GRAPH_FIELDS = ("asked", "served", "edge", "attempt", "code", "delay", "error")
 _QUIET_LIBRARIES = (
     "httpx",
     "httpcore",
@@ -79,7 +81,7 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
     handler = logging.StreamHandler(stream or sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[structlog.stdlib.ExtraAdder(allow=_GRAPH_FIELDS), *shared],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )

@@ -147,9 +147,14 @@ def exposition() -> bytes:
     return generate_latest(REGISTRY)
 
 
+def known_method(method: str) -> str:
+    """The method, or `other` for what somebody made up."""
+    return method if method in _METHODS else "other"
+
+
 def observe_request(method: str, route: str, status: int, began: float) -> None:
     """One answered request. `began` as `time.perf_counter` told; status 0: cut off."""
-    method = method if method in _METHODS else "other"
+    method = known_method(method)
     HTTP_REQUESTS.labels(method, route, str(status)).inc()
     HTTP_SECONDS.labels(method, route).observe(time.perf_counter() - began)
 

@@ -12,10 +12,11 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from partner_connector import tracing
 from partner_connector.error_handlers import problem_response
 from partner_connector.errors import BodyTooLarge, Problem
 from partner_connector.ids import encode, new_id
-from partner_connector.metrics import observe_request
+from partner_connector.metrics import known_method, observe_request
 
 MAX_BODY_BYTES = 64 * 1024
 _GIVEN_REQUEST_ID = re.compile(r"^[A-Za-z0-9_-]{8,64}$")
@@ -64,20 +65,35 @@ class RequestContextMiddleware:
                     headers.append(name, value)
             await send(message)
 
-        try:
-            await self.app(scope, receive, send_with_headers)
-        finally:
-            # The template, since a path that we do not know may hold anything.
-            path = getattr(scope.get("route"), "path", "(unknown)")
-            observe_request(scope["method"], path, status, began)
-            log.info(
-                "request",
-                method=scope["method"],
-                path=path,
-                status=status,
-                milliseconds=round((time.perf_counter() - began) * 1000, 1),
-                **({"deprecated": True} if deprecation() else {}),
-            )
+        asked_in = Headers(scope=scope).get("traceparent")
+        with tracing.span(
+            "request", tracing.SERVER, parent=asked_in, request_id=request_id
+        ) as span:
+            try:
+                await self.app(scope, receive, send_with_headers)
+            finally:
+                # The template, since a path that we do not know may hold anything.
+                path = getattr(scope.get("route"), "path", "(unknown)")
+                observe_request(scope["method"], path, status, began)
+                _describe(span, known_method(scope["method"]), path, status)
+                log.info(
+                    "request",
+                    method=scope["method"],
+                    path=path,
+                    status=status,
+                    milliseconds=round((time.perf_counter() - began) * 1000, 1),
+                    **({"deprecated": True} if deprecation() else {}),
+                )
+
+
+def _describe(span: tracing.Attributed, method: str, path: str, status: int) -> None:
+    span.update_name(f"{method} {path}")
+    span.set_attribute("http.request.method", method)
+    span.set_attribute("http.route", path)
+    span.set_attribute("http.response.status_code", status)
+    workspace_id = structlog.contextvars.get_contextvars().get("workspace_id")
+    if workspace_id is not None:
+        span.set_attribute("workspace_id", workspace_id)
 
 
 def _request_id(headers: Headers) -> str:

@@ -6,6 +6,7 @@ ever made by itself: a key that appears by accident is a key whose loss nobody n
 
 from collections.abc import Callable
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 
 from partner_connector import migrate
@@ -45,6 +46,19 @@ def prepare_database(settings: Settings, tell: Tell) -> None:
             f"{ENV_PREFIX}DATA_DIR: {path} cannot be made: {error.strerror}"
         ) from None
     migrate.upgrade(settings)
+
+
+def collect_traces(settings: Settings) -> None:
+    """Where somebody takes them. Only then is the code that sends them loaded."""
+    if settings.traces_endpoint is None:
+        return
+    try:
+        export = import_module("partner_connector.trace_export")
+    except ModuleNotFoundError:
+        raise NotProvisioned(
+            f"{ENV_PREFIX}TRACES_ENDPOINT: needs `pip install partner-connector[traces]`"
+        ) from None
+    export.start(settings.traces_endpoint)
 
 
 def private_keyring(settings: Settings, tell: Tell) -> KeyringOnDisk:

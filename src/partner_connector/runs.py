@@ -5,7 +5,8 @@ same is asked of what we write ourselves, and runs go back to the queue in our t
 the engine has no public way to do.
 """
 
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 
 import sqlalchemy as sa
 from dbos import DBOS
@@ -13,7 +14,9 @@ from dbos import error as engine_errors
 from dbos._context import current_owner_xid
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from partner_connector.engine import SCHEMA
+from partner_connector import tracing
+from partner_connector.database import Database
+from partner_connector.engine import SCHEMA, TRACEPARENT
 
 
 async def refuse_if_taken_over(session: AsyncSession) -> None:
@@ -59,6 +62,29 @@ async def hand_back(session: AsyncSession, run_ids: Collection[str]) -> int:
     return len(handed_back.all())
 
 
+@asynccontextmanager
+async def traced_run(
+    database: Database, task: str, subject_id: str, attempt: int
+) -> AsyncIterator[None]:
+    """One span for the whole run, in the trace in which it was asked for."""
+    if not tracing.is_on():
+        yield
+        return
+    async with database.reading() as session:
+        runs = runs_table(session)
+        query = sa.select(runs.c.attributes).where(runs.c.workflow_uuid == DBOS.workflow_id)
+        attributes = await session.scalar(query) or {}
+    with tracing.span(
+        f"run {task}",
+        tracing.CONSUMER,
+        parent=attributes.get(TRACEPARENT),
+        task=task,
+        subject_id=subject_id,
+        attempt=attempt,
+    ):
+        yield
+
+
 def runs_table(session: AsyncSession) -> sa.TableClause:
     """The engine's table, as far as it is used here. On SQLite there are no schemas."""
     names = (
@@ -70,5 +96,6 @@ def runs_table(session: AsyncSession) -> sa.TableClause:
         "started_at_epoch_ms",
         "delay_until_epoch_ms",
     )
+    columns = (*map(sa.column, names), sa.column("attributes", sa.JSON()))
     schema = None if session.get_bind().dialect.name == "sqlite" else SCHEMA
-    return sa.table("workflow_status", *map(sa.column, names), schema=schema)
+    return sa.table("workflow_status", *columns, schema=schema)

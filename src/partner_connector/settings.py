@@ -75,6 +75,13 @@ def _graph_base_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _traces_endpoint(value: str | None) -> str | None:
+    """Plain http is common within a cluster, and spans hold no secrets."""
+    if value is not None and not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", value):
+        raise ValueError("must be a http:// or https:// URL with no user, query or fragment")
+    return value
+
+
 def _base_url(value: str) -> SplitResult:
     try:
         parts = urlsplit(value)
@@ -120,6 +127,7 @@ class Settings(BaseSettings):
     product_name: Annotated[str, Field(max_length=60, pattern=r"^[^\x00-\x1f<>]*$")] = ""
     rate_limit: Annotated[str, AfterValidator(_rate_limit)] = "600/minute"
     require_sealed_tokens: bool = False
+    traces_endpoint: Annotated[str | None, AfterValidator(_traces_endpoint)] = None
     metrics_port: Annotated[int | None, Field(ge=0, le=65535)] = None
     webhook_allow_loopback: bool = False
     event_stream_seconds: Annotated[int, Field(ge=1, le=3600)] = 300

@@ -131,7 +131,7 @@ async def _open_workshop(
         appsecret_proof=ProofMode(settings.appsecret_proof),
         concurrency=settings.graph_concurrency,
         budgets=DatabaseBudgets(database),
-        on_outcome=graph_metrics.count_request,
+        watch=graph_metrics.watched,
         on_throttle=graph_metrics.count_throttle,
     )
     stack.push_async_callback(graph.settle)

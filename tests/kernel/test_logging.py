@@ -117,6 +117,13 @@ def test_talkative_libraries_are_quiet(stream: io.StringIO, name: str) -> None:
     assert stream.getvalue() == ""
 
 
+def test_fields_of_the_graph_library(stream: io.StringIO) -> None:
+    """It knows nothing of our logs, and hands its fields over as the standard library has them."""
+    library = logging.getLogger("partner_connector.graph.wire")
+    library.warning("graph_version_differs", extra={"asked": "v26.0", "served": "v27.0"})
+    assert "v27.0" in stream.getvalue()
+
+
 def test_a_line_cannot_be_forged(stream: io.StringIO) -> None:
     """A line break in a value makes no second line that looks like an event of ours."""
     structlog.get_logger("ours").info("event", field='x\n{"event": "forged"}\r\nforged')

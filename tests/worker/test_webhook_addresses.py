@@ -259,6 +259,7 @@ async def test_what_a_server_can_do_to_us(monkeypatch: pytest.MonkeyPatch) -> No
         ("7", 7),
         ("99999999999", 24 * 3600),
         ("Tue, 24 Nov 2026 12:01:00 GMT", 60),
+        ("Tue, 24 Nov 2026 11:59:00 GMT", None),
         ("-1", None),
         ("soon", None),
         ("", None),

@@ -142,6 +142,32 @@ async def test_a_wish_for_time_holds_whoever_heard_it(
 
 
 @ONLY_SQLITE
+async def test_a_flood_is_placed_bit_by_bit(
+    api: httpx.AsyncClient,
+    database: Database,
+    partners: list[Partner],
+    server: Receiver,
+    deliverer: Deliverer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """So that what was placed goes out meanwhile; and without a pause, until all of it is."""
+    monkeypatch.setattr("partner_connector.delivery.outbox._AT_A_TIME", 3)
+    monkeypatch.setattr("partner_connector.delivery.deliverer.LOOK_SECONDS", 60)
+    await register(api, server)
+    await tell(database, partners[0], *[CONNECTED] * 10)
+    await look(deliverer)
+    assert len(server.accepted) == 3
+    watching = asyncio.create_task(deliverer.watch())
+    for _ in range(100):
+        if len(server.accepted) == 10:
+            break
+        await asyncio.sleep(0.1)
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+    assert [each.data["sequence"] for each in server.accepted] == list(range(1, 11))
+
+
+@ONLY_SQLITE
 async def test_a_customer_keeps_no_other_waiting(
     api: httpx.AsyncClient,
     app: FastAPI,

@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 from standardwebhooks import Webhook
 
-from partner_connector import metrics
+from partner_connector import metrics, tracing
 from partner_connector.clock import now
 from partner_connector.delivery import lanes
 from partner_connector.delivery.lanes import LANES_OF_A_WORKSPACE, LANES_OF_AN_ENDPOINT, Taken
@@ -19,6 +19,7 @@ from partner_connector.delivery.sending import Outcome, Sender
 from partner_connector.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
 from partner_connector.sealing.private import UnreadableToken
 from partner_connector.sealing.public import SealedToken
+from partner_connector.webhooks.addresses import host_of
 from partner_connector.webhooks.messages import body_of, message_id
 from partner_connector.webhooks.signing_secrets import signing_now
 from partner_connector.workshop import Workshop
@@ -41,22 +42,25 @@ class Deliverer:
         """Look until cancelled; what is on its way then is given back."""
         try:
             while True:
+                more = False
                 try:
-                    await self.look(now())
+                    more = await self.look(now())
                 except Exception as error:
                     log.warning("webhooks_not_looked_for", error=type(error).__name__)
-                await asyncio.sleep(LOOK_SECONDS)
+                await asyncio.sleep(0 if more else LOOK_SECONDS)
         finally:
             for lane in self._lanes:
                 lane.cancel()
             await asyncio.gather(*self._lanes, return_exceptions=True)
 
-    async def look(self, at: datetime) -> None:
-        """Place new events, and start on the lanes that are due at this instant."""
-        await spread(self.shop.database, at)
+    async def look(self, at: datetime) -> bool:
+        """Place new events, and start on the lanes that are due at this instant. Answers whether
+        there are more events to place.
+        """
+        more = await spread(self.shop.database, at)
         free = _LANES_AT_ONCE - len(self._lanes)
         if free <= 0:
-            return
+            return more
         for due in await lanes.due_lanes(self.shop.database, at, self._busy(), free):
             if self._busy() & {due.endpoint_id, due.workspace_id}:
                 continue
@@ -65,6 +69,7 @@ class Deliverer:
                 lane = asyncio.create_task(self._work_off(taken, at))
                 self._lanes[lane] = taken
                 lane.add_done_callback(self._lanes.pop)
+        return more
 
     async def rest(self) -> None:
         """Until what was started is done."""
@@ -85,9 +90,7 @@ class Deliverer:
         while following is not None:
             taken = following
             try:
-                began = time.perf_counter()
-                outcome = await self._send(taken)
-                metrics.observe_webhook_attempt(outcome.error or "delivered", began)
+                outcome = await self._attempt(taken)
                 following = await lanes.settle(self.shop.database, taken, outcome, now() + ahead)
             except asyncio.CancelledError:
                 await lanes.give_back(self.shop.database, taken)
@@ -97,10 +100,30 @@ class Deliverer:
                 log.warning("webhook_not_sent", error=type(error).__name__)
                 return
 
-    async def _send(self, taken: Taken) -> Outcome:
+    async def _attempt(self, taken: Taken) -> Outcome:
+        """Send it, and tell those who watch how that went."""
+        began = time.perf_counter()
+        whose = {
+            "workspace_id": str(taken.workspace_id),
+            "endpoint_id": str(taken.endpoint_id),
+            "delivery_id": str(taken.delivery_id),
+        }
+        with (
+            structlog.contextvars.bound_contextvars(**whose),
+            tracing.span("webhook", tracing.CLIENT, **whose) as span,
+        ):
+            outcome = await self._send(taken, span)
+            span.set_attribute("outcome", outcome.error or "delivered")
+        metrics.observe_webhook_attempt(outcome.error or "delivered", began)
+        return outcome
+
+    async def _send(self, taken: Taken, span: tracing.Attributed) -> Outcome:
         """The one function in which the signing secrets are in clear."""
         async with self.shop.database.reading() as session:
             url, event, secrets = await _what_to_send(session, taken)
+        # Not the whole URL: customers put secrets of their own into its path.
+        span.set_attribute("server.address", host_of(url))
+        span.set_attribute("event_type", event.type)
         name, at = message_id(event), now()
         try:
             body = body_of(event)

@@ -19,16 +19,16 @@ _AT_A_TIME = 500
 _WORKSPACES_AT_A_TIME = 100
 
 
-async def spread(database: Database, at: datetime) -> int:
-    """Place every event that has no place yet, to be sent from then on. Answers how many."""
+async def spread(database: Database, at: datetime) -> bool:
+    """Place events that have no place yet, to be sent from then on, some of each workspace.
+
+    Answers whether there are more: what was placed is not to wait for those.
+    """
     waiting = select(WebhookEvent.workspace_id).where(WebhookEvent.sequence.is_(None)).distinct()
     async with database.reading() as session:
         workspaces = (await session.scalars(waiting.limit(_WORKSPACES_AT_A_TIME))).all()
-    placed = 0
-    for workspace_id in workspaces:
-        while some := await _spread_some(database, workspace_id, at):
-            placed += some
-    return placed
+    placed = [await _spread_some(database, workspace_id, at) for workspace_id in workspaces]
+    return len(workspaces) == _WORKSPACES_AT_A_TIME or any(one == _AT_A_TIME for one in placed)
 
 
 async def _spread_some(database: Database, workspace_id: uuid.UUID, at: datetime) -> int:

@@ -134,11 +134,12 @@ def _outcome(answer: httpx.Response) -> Outcome:
 
 
 def time_asked_for(wish: str, at: datetime) -> timedelta | None:
-    """`Retry-After`: seconds, or a date. What cannot be read asks for nothing."""
+    """`Retry-After`: seconds, or a date. What cannot be read, or is over, asks for nothing."""
     if wish.isascii() and wish.isdigit():
         return timedelta(seconds=min(int(wish[:9]), _MOST_PATIENT_SECONDS))
     try:
         until = parsedate_to_datetime(wish)
     except (ValueError, OverflowError):
         return None
-    return (until if until.tzinfo else until.replace(tzinfo=UTC)) - at
+    asked = (until if until.tzinfo else until.replace(tzinfo=UTC)) - at
+    return asked if asked > timedelta() else None

@@ -14,7 +14,7 @@ from partner_connector.graph.reader import GraphReader
 from partner_connector.graph.redact import HIDDEN
 from partner_connector.graph.retry import jitter as random_jitter
 from partner_connector.graph.tokens import TokenInspection
-from partner_connector.graph.wire import Meter, Wire
+from partner_connector.graph.wire import Meter, Watch, Wire, unwatched
 
 
 class GraphClient:
@@ -34,7 +34,7 @@ class GraphClient:
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         jitter: Callable[[], float] = random_jitter,
         clock: Callable[[], float] = time.time,
-        on_outcome: Callable[[str], object] = lambda _: None,
+        watch: Watch = unwatched,
         on_throttle: Callable[[str], object] = lambda _: None,
     ) -> None:
         """`http` comes from `open_http_client`, which makes it read-only and silent.
@@ -42,9 +42,10 @@ class GraphClient:
         `deadline` bounds one attempt as a whole, in seconds, since a read timeout starts anew at
         each byte. `concurrency` is the most calls at once over all readers; there are fewer while
         Meta is in trouble and near the app's limit. `budgets` is where several processes share
-        what they know of Meta's limits. `on_outcome` is told of each request that was sent: `ok`,
-        or the class of its error. `on_throttle` is told of each read that Meta refused for a limit,
-        alone or within a batch, and on what that limit is set.
+        what they know of Meta's limits. `watch` is entered for each request that is sent, with its
+        edge and its number of reads, and told `ok` or the class of its error. `on_throttle` is told
+        of each read that Meta refused for a limit, alone or within a batch, and on what that limit
+        is set.
         """
         if appsecret_proof is not ProofMode.OFF and not app_secret:
             raise ValueError("a proof is made with the app's secret, and there is none")
@@ -62,7 +63,7 @@ class GraphClient:
             sleep=sleep,
             jitter=jitter,
             clock=clock,
-            on_outcome=on_outcome,
+            watch=watch,
             on_throttle=on_throttle,
         )
 

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -39,6 +40,15 @@ logger = logging.getLogger(__name__)
 _LONGEST_ANSWER_BYTES = 64 * 1024 * 1024
 
 _number = count(1)
+
+# Lasts as long as one request, of so many reads of an edge, and takes what came of it.
+Watch = Callable[[str, int], AbstractContextManager[Callable[[str], object]]]
+
+
+@contextmanager
+def unwatched(_edge: str, _reads: int) -> Iterator[Callable[[str], object]]:
+    """Nobody looks."""
+    yield lambda _outcome: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +97,7 @@ class Wire:
         sleep: Callable[[float], Awaitable[object]],
         jitter: Callable[[], float],
         clock: Callable[[], float],
-        on_outcome: Callable[[str], object],
+        watch: Watch,
         on_throttle: Callable[[str], object],
     ) -> None:
         self._http = http
@@ -98,7 +108,7 @@ class Wire:
         self._sleep = sleep
         self._jitter = jitter
         self._clock = clock
-        self._on_outcome = on_outcome
+        self._watch = watch
         self._on_throttle = on_throttle
         self.ledger = Ledger(store, clock)
         self._versions_told: set[str] = set()
@@ -128,12 +138,12 @@ class Wire:
         while True:
             attempt += 1
             await self._hold_back(meter, subject)
-            outcome = await self._attempt(request, credentials, meter, weight, subject)
+            with self._watch(label, weight) as came:
+                outcome = await self._attempt(request, credentials, meter, weight, subject)
+                came("ok" if isinstance(outcome, Answer) else str(outcome.error_class))
             if isinstance(outcome, Answer):
-                self._on_outcome("ok")
                 self.slots.went_well()
                 return outcome
-            self._on_outcome(str(outcome.error_class))
             if outcome.retry is RetryRule.QUICK:
                 self.slots.went_wrong()
             delay = decide(outcome, attempt)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from partner_connector import tracing
 from partner_connector.clock import now
 from partner_connector.graph import GraphError, GraphReader, TokenDead
 from partner_connector.ids import encode
@@ -66,19 +67,28 @@ async def _run_step(shop: Workshop, step: Step, job_id: str, attempt: int) -> st
                 return STOP
             target = await load_target(session, job)
             other_token = _reads_with_another_token(job, target)
-        if other_token:
-            await _read_anew(shop, target, attempt)
-            return STOP
-        try:
-            return await step(shop, target, attempt)
-        except AttemptEnded:
-            return STOP
-        except (GraphError, UnreadableToken, TokenMissing) as error:
-            async with shop.database.writing() as session:
-                mine = await progress.running_job(session, target.job_id, attempt)
-                if mine is not None:
-                    await _settle(shop, session, mine, target, error)
+        workspace = {"workspace_id": str(job.workspace_id)}
+        with (
+            structlog.contextvars.bound_contextvars(**workspace),
+            tracing.span(f"step {step.__name__}", job_id=job_id, **workspace),
+        ):
+            if other_token:
+                await _read_anew(shop, target, attempt)
+                return STOP
+            return await _take(shop, step, target, attempt)
+
+
+async def _take(shop: Workshop, step: Step, target: Target, attempt: int) -> str:
+    try:
+        return await step(shop, target, attempt)
+    except AttemptEnded:
         return STOP
+    except (GraphError, UnreadableToken, TokenMissing) as error:
+        async with shop.database.writing() as session:
+            mine = await progress.running_job(session, target.job_id, attempt)
+            if mine is not None:
+                await _settle(shop, session, mine, target, error)
+    return STOP
 
 
 def _reads_with_another_token(job: SyncJob, target: Target) -> bool:

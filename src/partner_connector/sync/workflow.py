@@ -14,6 +14,7 @@ from dbos import DBOS, DBOSConfiguredInstance
 from partner_connector import work
 from partner_connector.engine import INSTANCE
 from partner_connector.patience import StepCrashed
+from partner_connector.runs import traced_run
 from partner_connector.sync import integration_steps, partner_steps, progress
 from partner_connector.sync.leftovers import clear_staging
 from partner_connector.sync.steps import AGAIN, GO_ON, STOP, run_step
@@ -38,14 +39,16 @@ class SyncWorkflows(DBOSConfiguredInstance):
     @DBOS.workflow(name=work.SYNC_INTEGRATION)
     async def sync_integration(self, job_id: str, attempt: int) -> None:
         """List the partners, then start a check of each connected one."""
-        await self._run(
-            job_id, attempt, (self.read_partners, self.read_partners, self.apply_partners)
-        )
+        steps = (self.read_partners, self.read_partners, self.apply_partners)
+        async with traced_run(self.shop.database, work.SYNC_INTEGRATION, job_id, attempt):
+            await self._run(job_id, attempt, steps)
 
     @DBOS.workflow(name=work.SYNC_PARTNER)
     async def sync_partner(self, job_id: str, attempt: int) -> None:
         """Read one partner's assets, people and access, then apply them at once."""
-        await self._run(job_id, attempt, (self.read_partner, self.read_access, self.apply_users))
+        steps = (self.read_partner, self.read_access, self.apply_users)
+        async with traced_run(self.shop.database, work.SYNC_PARTNER, job_id, attempt):
+            await self._run(job_id, attempt, steps)
 
     async def _run(
         self, job_id: str, attempt: int, methods: tuple[StepMethod, StepMethod, StepMethod]

@@ -10,7 +10,7 @@ import structlog
 from dbos import DBOS, DBOSConfiguredInstance
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from partner_connector import work
+from partner_connector import tracing, work
 from partner_connector.access_tokens import MalformedToken, canonical
 from partner_connector.clock import now
 from partner_connector.engine import INSTANCE
@@ -18,6 +18,7 @@ from partner_connector.graph import GraphError, GraphReader
 from partner_connector.ids import encode
 from partner_connector.models import Integration, Partner, Token, TokenValidation
 from partner_connector.patience import Pause, StepCrashed, pause_after_crash, pause_for
+from partner_connector.runs import traced_run
 from partner_connector.sealing.private import UnreadableToken
 from partner_connector.sync.refusals import still_refused
 from partner_connector.sync.steps import reader_for
@@ -46,10 +47,11 @@ class ValidationWorkflows(DBOSConfiguredInstance):
     @DBOS.workflow(name=work.VALIDATE_TOKEN)
     async def validate_token(self, validation_id: str, attempt: int) -> str:
         """Prove one token; while Meta cannot be reached, wait without a verdict."""
-        try:
-            return await self.prove(validation_id, attempt)
-        except Exception as error:
-            return await self.recover(validation_id, attempt, str(StepCrashed.of(error)))
+        async with traced_run(self.shop.database, work.VALIDATE_TOKEN, validation_id, attempt):
+            try:
+                return await self.prove(validation_id, attempt)
+            except Exception as error:
+                return await self.recover(validation_id, attempt, str(StepCrashed.of(error)))
 
     @DBOS.step(name="prove_token")
     async def prove(self, validation_id: str, attempt: int) -> str:
@@ -65,15 +67,23 @@ class ValidationWorkflows(DBOSConfiguredInstance):
             if begun is None:
                 return "nothing_to_do"
             token, subject, host_token = begun
-            try:
-                return await self._prove(uuid.UUID(validation_id), token, subject, host_token)
-            except GraphError as error:
-                pause = pause_for(error, attempt)
-                if pause is not None:
-                    return await self._park(uuid.UUID(validation_id), attempt, pause)
-                return await self._refuse(
-                    uuid.UUID(validation_id), subject, "meta_refused", f"Meta answered: {error}"
-                )
+            workspace = {"workspace_id": str(token.workspace_id)}
+            with (
+                structlog.contextvars.bound_contextvars(**workspace),
+                tracing.span("step prove_token", validation_id=validation_id, **workspace),
+            ):
+                try:
+                    return await self._prove(uuid.UUID(validation_id), token, subject, host_token)
+                except GraphError as error:
+                    pause = pause_for(error, attempt)
+                    if pause is not None:
+                        return await self._park(uuid.UUID(validation_id), attempt, pause)
+                    return await self._refuse(
+                        uuid.UUID(validation_id),
+                        subject,
+                        "meta_refused",
+                        f"Meta answered: {error}",
+                    )
 
     # Tried for some minutes: what crashed the step, a database that is away, may last that long.
     @DBOS.step(
