@@ -224,7 +224,7 @@ async def test_streams_hold_up_nobody(
         await asyncio.sleep(0.01)
     assert (await client.get("/v1/sync-jobs")).status_code == 200
 
-    serving.server.drain()
+    serving.server.end()
     told = await asyncio.wait_for(asyncio.gather(*many), 5)
     await asyncio.wait_for(serving.ended, 5)
     assert [[event["id"] for event in events] for events in told] == [["1"]] * len(many)
