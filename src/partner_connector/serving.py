@@ -28,7 +28,7 @@ from partner_connector.worker import worker_running
 
 _BACKLOG = 2048
 # What is answered when the process has to end may take so long; then it is cut off.
-_LAST_ANSWERS_SECONDS = 20
+LAST_ANSWERS_SECONDS = 20
 # A balancer's idle connections must end on its own side, or it sends a request into one that we are
 # just closing. Those that are common keep them for 60 s.
 _KEEP_ALIVE_SECONDS = 75
@@ -80,7 +80,7 @@ class ApiServer(uvicorn.Server):
             access_log=False,
             server_header=False,
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=_LAST_ANSWERS_SECONDS,
+            timeout_graceful_shutdown=LAST_ANSWERS_SECONDS,
             h11_max_incomplete_event_size=32 * 1024,
         )
         super().__init__(config)
