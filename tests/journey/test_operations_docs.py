@@ -2,13 +2,15 @@
 
 import json
 import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.journey import truth
 from tests.journey.caller import Caller, first_with, wait_until
-from tests.journey.meta import Json
+from tests.journey.meta import Json, Meta
 from tests.journey.stacks import Stack, make_tenant, settings_for, simulated_meta
 from tests.support.databases import PostgresTemplate
 from tests.support.processes import api_process, worker_process
@@ -47,11 +49,10 @@ def test_postgresql_is_backed_up_and_restored(
             worker_process(worker, tmp_path),
         ):
             tenant = {"workspace_id": caller.workspace_id, "api_key": caller.api_key}
-            restored = Caller(api.url, caller.meta, tenant, [])
-            assert restored.job(job)["status"] in {"running", "completed"}
-            assert restored.ended(job)["status"] == "completed"
-            assert_true(restored, partner)
-            restored.close()
+            with closing(Caller(api.url, caller.meta, tenant, [])) as restored:
+                assert restored.job(job)["status"] in {"running", "completed"}
+                assert restored.ended(job)["status"] == "completed"
+                assert_true(restored, partner)
 
 
 def test_sqlite_is_restored_and_lost_keys_are_replaced(tmp_path: Path) -> None:
@@ -63,44 +64,48 @@ def test_sqlite_is_restored_and_lost_keys_are_replaced(tmp_path: Path) -> None:
         shell = Shell(tmp_path, settings)
         (tmp_path / "backup").mkdir()
         back_up, restore = recipe("SQLite")[:2], recipe("SQLite")[2:]
-        with api_process(settings, tmp_path, "--with-worker", name="first") as api:
-            tenant = make_tenant(settings, tmp_path)
-            caller = Caller(api.url, meta, tenant, [])
+        tenant = make_tenant(settings, tmp_path)
+        with served(shell, meta, settings, tenant) as caller:
             integration, partners = caller.discover()
             partner = caller.connected(first_with(partners, "agency"))
-            shell.api_url = api.url
             shell.known = {
                 "KEY": caller.api_key,
                 "INTEGRATION": integration["id"],
                 "PARTNER": partner["id"],
                 "OUR_TOKEN": meta.host()["token"],
-                "PARTNER_TOKEN": meta.token(partner["meta_business_id"]),
+                "THEIR_TOKEN": meta.token(partner["meta_business_id"]),
             }
             end_a_stuck_job(shell, caller, partner)
             shell.follow(*back_up)
-            caller.close()
         shell.follow(*restore)
 
         settings = settings_for(meta, tmp_path / "restored")
-        with api_process(settings, tmp_path, "--with-worker", name="restored") as api:
-            caller = Caller(api.url, meta, tenant, [])
+        with served(shell, meta, settings, tenant) as caller:
             assert_true(caller, partner)
             caller.check(partner)
-            caller.close()
 
         (tmp_path / "restored" / "keyring.json").unlink()
         generate, status, check, look, *hand_over = recipe("When the keyring is lost")
         shell.follow(generate, status, check)
-        with api_process(settings, tmp_path, "--with-worker", name="without-keys") as api:
-            caller = Caller(api.url, meta, tenant, [])
-            shell.api_url = api.url
+        with served(shell, meta, settings, tenant) as caller:
             needs_attention = {"onboarding_status": "needs_attention"}
             wait_until(lambda: caller.partners(**needs_attention), bool)
             shell.follow(look, *hand_over)
             caller.settle(partner)
             assert caller.partner(partner)["onboarding_status"] == "onboarded"
             assert_true(caller, partner)
-            caller.close()
+
+
+@contextmanager
+def served(shell: Shell, meta: Meta, settings: Mapping[str, str], tenant: Json) -> Iterator[Caller]:
+    """One process on SQLite, and a customer of it."""
+    name = f"api-{len(list(shell.directory.glob('api-*.log')))}"
+    with (
+        api_process(settings, shell.directory, "--with-worker", name=name) as api,
+        closing(Caller(api.url, meta, tenant, [])) as caller,
+    ):
+        shell.api_url = api.url
+        yield caller
 
 
 def end_a_stuck_job(shell: Shell, caller: Caller, partner: Json) -> None:
