@@ -23,8 +23,12 @@ CONTRACT_READY := $(CONTRACT)/.ready
 JUDGES := tests/judges
 JUDGES_READY := $(JUDGES)/node_modules/.package-lock.json
 
+# What judges the Dockerfile and the manifests.
+IMAGE := .venv-image
+IMAGE_READY := $(IMAGE)/.ready
+
 .DEFAULT_GOAL := help
-.PHONY: help install demo test contract bench survive soak check format openapi lock clean
+.PHONY: help install demo test contract bench survive soak image check format openapi lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -63,6 +67,12 @@ $(JUDGES_READY): $(READY) $(JUDGES)/package.json $(JUDGES)/package-lock.json
 	$(BIN)/npm ci --prefix $(JUDGES) --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
+$(IMAGE_READY): tests/image/requirements.txt
+	$(PYTHON) -m venv --clear $(IMAGE)
+	$(IMAGE)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		-r tests/image/requirements.txt
+	@touch $@
+
 install: $(READY) ## Make .venv with hash-locked dependencies
 
 demo: $(READY) ## Walk the whole journey against a simulated Meta, then keep serving (ARGS=--once ends)
@@ -80,6 +90,11 @@ survive: $(READY) ## Kill, freeze, fill and lock everything, for hours (ARGS="--
 soak: $(READY) $(CURVES_READY) ## Hours of checks in minutes: does anything grow? (ARGS="--minutes 5" for less)
 	@$(BIN)/python -m tests.soak --out $(VENV)/soak $(ARGS); told=$$?; \
 		$(CURVES)/bin/python -m tests.soak.draw $(VENV)/soak docs/soak.png; exit $$told
+
+image: $(READY) $(IMAGE_READY) ## Lint, build and run the image; needs root and podman (ARGS="--base python:3.13-slim-bookworm")
+	$(IMAGE)/bin/hadolint Dockerfile
+	$(IMAGE)/bin/kubernetes-validate --strict --quiet deploy/kubernetes/[!k]*.yaml deploy/kubernetes/migrate/job.yaml
+	@$(BIN)/python -m tests.image $(ARGS)
 
 contract: $(READY) $(SAMPLES_READY) $(CLIENTS_READY) $(CONTRACT_READY) $(JUDGES_READY) ## Judge the contract: linters, mock, clients, fuzzer (ARGS="--seconds 600")
 	@$(BIN)/python -m tests.judges $(ARGS)
@@ -115,6 +130,8 @@ lock: $(READY) ## Lock the dependencies anew, with hashes and without index addr
 		--no-header --python-version 3.11 --quiet -o tests/soak/requirements.txt
 	$(BIN)/uv pip compile $(JUDGES)/requirements.in --universal --generate-hashes \
 		--no-header --python-version 3.11 --quiet -o $(JUDGES)/requirements.txt
+	$(BIN)/uv pip compile tests/image/requirements.in --universal --generate-hashes \
+		--no-header --python-version 3.11 --quiet -o tests/image/requirements.txt
 
 clean: ## Remove .venv and caches
-	rm -rf $(VENV) $(CLIENTS) $(CURVES) $(CONTRACT) $(SAMPLES)/node_modules $(JUDGES)/node_modules .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist
+	rm -rf $(VENV) $(CLIENTS) $(CURVES) $(CONTRACT) $(IMAGE) $(SAMPLES)/node_modules $(JUDGES)/node_modules .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist

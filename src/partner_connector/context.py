@@ -27,7 +27,9 @@ class ApiContext:
     key_usage: KeyUsage
     job_watch: JobWatch
     request_code_pepper: bytes
-    # Set when the process is asked to end: whoever waits for work is answered at once.
+    # Set when the process is asked to end: it serves on, but wants nobody new.
+    leaving: asyncio.Event
+    # Set a little later: whoever waits for work is answered at once.
     draining: asyncio.Event
 
     @classmethod
@@ -44,5 +46,6 @@ class ApiContext:
             key_usage=KeyUsage(),
             job_watch=JobWatch(),
             request_code_pepper=keyring.derive(b"pc-request-codes"),
+            leaving=asyncio.Event(),
             draining=asyncio.Event(),
         )

@@ -95,7 +95,7 @@ async def _serve_and_walk(
     once: bool,
 ) -> None:
     server = ApiServer(create_app(settings, PublicKeyring(ring)))
-    with signals_call(server.drain):
+    with signals_call(server.end):
         serving = asyncio.create_task(server.serve(sockets=[api_socket]))
         walking = asyncio.create_task(_walk(stage, truth, console))
         await asyncio.wait({serving, walking}, return_when=asyncio.FIRST_COMPLETED)
@@ -104,7 +104,7 @@ async def _serve_and_walk(
             await asyncio.gather(walking, serving, return_exceptions=True)
             return
         if once or walking.exception() is not None:
-            server.drain()
+            server.end()
         else:
             _print_where(stage, console)
         await serving

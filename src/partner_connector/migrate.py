@@ -1,5 +1,7 @@
 """Bring the database to the newest revision: our tables by Alembic, the engine's by the engine."""
 
+import functools
+
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -41,7 +43,10 @@ def sync_engine(settings: Settings) -> Engine:
 
 
 def upgrade(settings: Settings) -> None:
-    """Migrate to head, wholly or not at all. Safe to run twice, and from two hosts at once."""
+    """Migrate to head, wholly or not at all. Safe to run twice, and from two hosts at once.
+
+    A database that a later release has migrated is left as it is.
+    """
     DBOS.migrate(engine_url(settings), schema=SCHEMA)
     engine = sync_engine(settings)
     if settings.uses_sqlite:
@@ -55,9 +60,10 @@ def upgrade(settings: Settings) -> None:
             if not settings.uses_sqlite:
                 lock = text("SELECT pg_advisory_xact_lock(:number)")
                 connection.execute(lock, {"number": _MIGRATION_LOCK})
-            config = alembic_config()
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            if not is_at_head(connection):
+                config = alembic_config()
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
     finally:
         engine.dispose()
 
@@ -80,6 +86,17 @@ def require_head(settings: Settings) -> None:
 
 
 def is_at_head(connection: Connection) -> bool:
-    """Whether our tables are at the newest revision."""
-    head = ScriptDirectory.from_config(alembic_config()).get_current_head()
-    return MigrationContext.configure(connection).get_current_revision() == head
+    """Whether our tables are at the newest revision that this program knows, or at a later one.
+
+    A revision that it does not know is a later release's, which leaves the one before able to work
+    (decisions/0022): else a migration would take every running process out of rotation.
+    """
+    revision = MigrationContext.configure(connection).get_current_revision()
+    return revision is not None and revision not in _older_revisions()
+
+
+@functools.cache
+def _older_revisions() -> frozenset[str]:
+    """Those before the newest. The tree comes with the program, and does not change under it."""
+    tree = ScriptDirectory.from_config(alembic_config())
+    return frozenset(known.revision for known in tree.walk_revisions()) - set(tree.get_heads())

@@ -64,7 +64,8 @@ def collect_traces(settings: Settings) -> None:
 def private_keyring(settings: Settings, tell: Tell) -> KeyringOnDisk:
     """The full keyring, for worker hosts. Raises `NotProvisioned`."""
     path = settings.private_keyring_file
-    if settings.uses_sqlite and not path.exists() and settings.keyring_file is None:
+    is_ours_to_make = settings.uses_sqlite and settings.keyring_file is None
+    if is_ours_to_make and not path.exists():
         _refuse_to_replace_a_lost_one(path)
         generate_keyring(path)
         tell(f"created the keyring {path}: back it up, without it no stored token opens again")
@@ -73,15 +74,16 @@ def private_keyring(settings: Settings, tell: Tell) -> KeyringOnDisk:
         raise NotProvisioned(
             f"{ENV_PREFIX}KEYRING_FILE: the worker needs the full keyring, this is a public one"
         )
+    if is_ours_to_make and not settings.public_keyring_file.exists():
+        # As after restoring the full one alone: without its public half a loss would go unnoticed.
+        export_public(ring.latest(), settings.public_keyring_file)
     return ring
 
 
 def public_keyring(settings: Settings, tell: Tell) -> PublicKeyring:
     """What an API process without a worker may have. Raises `NotProvisioned`."""
     if settings.uses_sqlite and settings.keyring_file is None:
-        full = private_keyring(settings, tell).latest()
-        if not settings.public_keyring_file.exists():  # as after restoring the full one alone
-            export_public(full, settings.public_keyring_file)
+        private_keyring(settings, tell)
     ring = _open(settings.public_keyring_file)
     if ring.latest().holds_private_keys:
         raise NotProvisioned(

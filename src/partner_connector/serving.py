@@ -15,6 +15,8 @@ import uvicorn
 import uvloop
 from fastapi import FastAPI
 from prometheus_client import start_http_server
+from starlette.datastructures import MutableHeaders
+from starlette.types import Message, Receive, Scope, Send
 
 from partner_connector import metrics
 from partner_connector.app import create_app
@@ -25,7 +27,11 @@ from partner_connector.settings import Settings
 from partner_connector.worker import worker_running
 
 _BACKLOG = 2048
-_DRAIN_SECONDS = 20
+# What is answered when the process has to end may take so long; then it is cut off.
+LAST_ANSWERS_SECONDS = 20
+# A balancer's idle connections must end on its own side, or it sends a request into one that we are
+# just closing. Those that are common keep them for 60 s.
+_KEEP_ALIVE_SECONDS = 75
 # A request hands over between threads some twenty times, and each time a working thread keeps the
 # interpreter for this long: with Python's 5 ms a list took 70 ms while a partner was checked.
 _SWITCH_SECONDS = 0.0002
@@ -66,44 +72,82 @@ class ApiServer(uvicorn.Server):
     signal handlers, which would end the process before the worker in it is handed over.
     """
 
-    def __init__(self, app: FastAPI) -> None:
+    def __init__(self, app: FastAPI, drain_seconds: float = 0) -> None:
         config = uvicorn.Config(
-            app,
+            self._answer,
+            interface="asgi3",
             log_config=None,
             access_log=False,
             server_header=False,
-            timeout_graceful_shutdown=_DRAIN_SECONDS,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=LAST_ANSWERS_SECONDS,
             h11_max_incomplete_event_size=32 * 1024,
         )
         super().__init__(config)
         self.app = app
+        self._drain_seconds = drain_seconds
+        self._is_leaving = False
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leave signals to `signals_call`."""
         yield
 
-    def drain(self) -> None:
+    def leave(self) -> None:
+        """Be not ready any more, and serve on for `DRAIN_SECONDS`, in which balancers notice.
+
+        Whoever waits or follows a stream is sent away half-way: their connection must still be
+        there for what they ask next, since nothing told them at its start that it will close.
+        At the second call end at once: whoever presses Ctrl-C twice has no balancer.
+        """
+        context = self._context
+        if context is None or self._is_leaving or not self._drain_seconds:
+            self.end()
+            return
+        log.info("api_leaves", drain_seconds=self._drain_seconds)
+        self._is_leaving = True
+        context.leaving.set()
+        loop = asyncio.get_running_loop()
+        loop.call_later(self._drain_seconds / 2, context.draining.set)
+        loop.call_later(self._drain_seconds, self.end)
+
+    def end(self) -> None:
         """Take no new connection, let the present requests end, and those who wait at once."""
         self.should_exit = True
-        context: ApiContext | None = getattr(self.app.state, "context", None)
-        if context is not None:
-            context.draining.set()
+        if self._context is not None:
+            self._context.draining.set()
+
+    @property
+    def _context(self) -> ApiContext | None:
+        """None before the app has started."""
+        return getattr(self.app.state, "context", None)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The app's answer. While we leave, it ends its connection: the client's next one is made
+        anew, and leads elsewhere.
+        """
+
+        async def send_farewell(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["Connection"] = "close"
+            await send(message)
+
+        await self.app(scope, receive, send_farewell if self._is_leaving else send)
 
 
 async def serve_api(settings: Settings, keyring: PublicKeyring, listener: socket.socket) -> None:
     """The API alone, until a signal."""
-    server = ApiServer(create_app(settings, keyring))
-    with metrics_served(settings), signals_call(server.drain):
+    server = ApiServer(create_app(settings, keyring), settings.drain_seconds)
+    with metrics_served(settings), signals_call(server.leave):
         await _serve(server, listener)
 
 
 async def serve_embedded(settings: Settings, ring: Ring, listener: socket.socket) -> None:
     """API and worker in one process, until a signal."""
     sys.setswitchinterval(_SWITCH_SECONDS)
-    server = ApiServer(create_app(settings, PublicKeyring(ring)))
+    server = ApiServer(create_app(settings, PublicKeyring(ring)), settings.drain_seconds)
     # Outside of the worker: a second signal must not cut short the hand-over of its work.
-    with metrics_served(settings), signals_call(server.drain):
+    with metrics_served(settings), signals_call(server.leave):
         async with worker_in_a_thread(settings, ring):
             await _serve(server, listener)
 

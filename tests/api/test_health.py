@@ -3,6 +3,7 @@
 import asyncio
 
 import httpx
+from fastapi import FastAPI
 from sqlalchemy import text
 
 from partner_connector.database import Database
@@ -21,11 +22,31 @@ async def test_not_ready_while_migrations_are_behind(
 ) -> None:
     """A database that is not at head takes the process out of rotation, and keeps it alive."""
     async with database.writing() as session:
-        await session.execute(text("UPDATE alembic_version SET version_num = 'older'"))
+        older = {"older": "20261124_first_tables"}
+        await session.execute(text("UPDATE alembic_version SET version_num = :older"), older)
     answer = await anonymous.get("/readyz")
     assert answer.status_code == 503
     assert "migrations" in answer.text
     assert (await anonymous.get("/livez")).status_code == 200
+
+
+async def test_ready_while_a_later_release_has_migrated(
+    anonymous: httpx.AsyncClient, database: Database
+) -> None:
+    """An upgrade migrates first: whoever runs the release before serves on until it is replaced."""
+    async with database.writing() as session:
+        await session.execute(text("UPDATE alembic_version SET version_num = 'of_next_year'"))
+    assert (await anonymous.get("/readyz")).status_code == 200
+
+
+async def test_not_ready_once_it_leaves(anonymous: httpx.AsyncClient, app: FastAPI) -> None:
+    """A balancer is told before anything is refused; whoever comes all the same is served."""
+    app.state.context.leaving.set()
+    answer = await anonymous.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["code"] == "not_ready"
+    for path in ("/livez", "/openapi.json"):
+        assert (await anonymous.get(path)).status_code == 200
 
 
 async def test_ready_while_someone_writes(anonymous: httpx.AsyncClient, database: Database) -> None:

@@ -229,7 +229,7 @@ async def test_streams_hold_up_nobody(
         await asyncio.sleep(0.01)
     assert (await client.get("/v1/sync-jobs")).status_code == 200
 
-    serving.server.drain()
+    serving.server.end()
     told = await asyncio.wait_for(asyncio.gather(*many), 5)
     await asyncio.wait_for(serving.ended, 5)
     assert [[event["id"] for event in events] for events in told] == [["1"]] * len(many)
@@ -266,7 +266,8 @@ async def test_a_stream_that_reads_while_the_job_ends(
                 mine.status, mine.phase, mine.finished_at = "completed", "finished", now()
 
     event.listen(statements, "before_cursor_execute", end_the_job)
-    events = event_stream.stream(context, workspace_id, job.id, 0)
+    caller = Caller(workspace_id, new_id(), frozenset(), None)
+    events = event_stream.stream(context, caller, job.id, 0)
     async with asyncio.timeout(2):
         told = [piece async for piece in events if b"id: " in piece]
     event.remove(statements, "before_cursor_execute", end_the_job)

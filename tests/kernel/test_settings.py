@@ -55,6 +55,8 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("GRAPH_CONCURRENCY", CANARY),
         ("GRAPH_CONCURRENCY", "0"),
         ("GRAPH_CONCURRENCY", "65"),
+        ("DRAIN_SECONDS", CANARY),
+        ("DRAIN_SECONDS", "301"),
         ("META_APP_ID", CANARY),
         ("META_APP_ID", "1"),
         ("APPSECRET_PROOF", CANARY),

@@ -151,6 +151,17 @@ def test_a_job_from_before_its_events_has_one(engine: Engine) -> None:
         assert set(session.scalars(select(SyncJob.last_event))) == {1}
 
 
+def test_a_later_release_s_database_is_left_alone(empty: Settings, engine: Engine) -> None:
+    """What was rolled back starts on it, and migrates neither up nor down."""
+    migrate.upgrade(empty)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = 'of_next_year'"))
+    migrate.upgrade(empty)
+    migrate.require_head(empty)
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT version_num FROM alembic_version")) == "of_next_year"
+
+
 def test_behind_is_not_ready(empty: Settings) -> None:
     """A database that was never migrated is refused with what to do about it."""
     with pytest.raises(migrate.DatabaseNotReady, match="partner-connector migrate"):

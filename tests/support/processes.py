@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-STARTS_WITHIN_SECONDS = 30
+STARTS_WITHIN_SECONDS = 60
 
 
 @dataclass(slots=True)

@@ -42,5 +42,5 @@ async def served(app: FastAPI) -> AsyncIterator[Served]:
     try:
         yield Served(server, address(listener), task)
     finally:
-        server.drain()
+        server.end()
         await task

@@ -20,6 +20,7 @@ from tests.survival.handing_over import lose_host, lose_host_in_transaction, sto
 from tests.survival.outages import fill_disk, lock_database, restart_postgres
 from tests.survival.postgres import OwnPostgres, own_postgres
 from tests.survival.report import Report
+from tests.survival.rolling import restart_apis
 from tests.survival.side_by_side import check_at_once
 from tests.survival.webhooks import SETTINGS, trouble_receiver
 
@@ -79,6 +80,11 @@ def _lose_host_in_transaction(stage: Stage) -> Report:
     return lose_host_in_transaction(stage.subject, seed=stage.options.seed)
 
 
+def _roll(stage: Stage) -> Report:
+    restarts = stage.options.kills // 5
+    return restart_apis(stage.subject, seed=stage.options.seed, restarts=restarts)
+
+
 def _two_workers(stage: Stage) -> Report:
     return check_at_once(stage.subject, seed=stage.options.seed, rounds=10)
 
@@ -121,6 +127,7 @@ SCENARIOS: dict[str, dict[str, Callable[[Stage], Report]]] = {
         "lose-host-in-transaction": _lose_host_in_transaction,
         "kill": _kill,
         "api": _kill_api,
+        "rolling": _roll,
         "restart": _restart,
         "lock": _lock,
         "full": _fill,

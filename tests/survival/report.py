@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from statistics import quantiles
 
 from tests.journey.meta import Json
 from tests.survival.customer import Customer, unlike_undisturbed
@@ -18,6 +19,7 @@ KINDS = (
     "unlike an undisturbed run",
 )
 _MOST_TOLD = 20
+_ENOUGH_FOR_PERCENTILES = 200
 _MOST_CHARACTERS = 400
 
 
@@ -91,8 +93,11 @@ def _line(name: str, counts: dict[str, int]) -> str:
 
 
 def _figure(what: str, seconds: list[float]) -> str:
-    median = sorted(seconds)[len(seconds) // 2]
-    return (
-        f"  {what}: median {median:.2f} s, {min(seconds):.2f} to {max(seconds):.2f} s "
-        f"({len(seconds)} times)"
-    )
+    if len(seconds) < _ENOUGH_FOR_PERCENTILES:
+        median = sorted(seconds)[len(seconds) // 2]
+        spread = f"median {median:.2f} s, {min(seconds):.2f} to {max(seconds):.2f} s"
+    else:
+        at = quantiles(seconds, n=100)
+        spread = ", ".join(f"p{p} {at[p - 1] * 1000:.0f} ms" for p in (50, 95, 99))
+        spread += f", most {max(seconds) * 1000:.0f} ms"
+    return f"  {what}: {spread} ({len(seconds)} times)"

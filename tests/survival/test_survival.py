@@ -6,6 +6,7 @@ from tests.survival.customer import Customer
 from tests.survival.outages import fill_disk, lock_database, restart_postgres
 from tests.survival.postgres import OwnPostgres
 from tests.survival.report import Report
+from tests.survival.rolling import restart_apis
 from tests.survival.side_by_side import check_at_once
 
 SEED = 20261124
@@ -35,6 +36,11 @@ def test_a_full_disk_leaves_nothing_half_applied(subject: Customer) -> None:
 def test_a_locked_database_is_waited_for(subject: Customer) -> None:
     """The check goes on by itself."""
     promised(lock_database(subject, seed=SEED, seconds=[3.0]))
+
+
+def test_two_apis_are_restarted_and_nobody_notices(apart: Customer) -> None:
+    """SIGTERM behind a balancer and under load: every request has its answer."""
+    promised(restart_apis(apart, seed=SEED, restarts=2))
 
 
 def test_the_embedded_process_survives_kills(embedded: Customer) -> None:

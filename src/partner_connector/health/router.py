@@ -23,7 +23,9 @@ async def get_liveness() -> Health:
 
 @router.get("/readyz", operation_id="getReadiness", summary="Can the process serve?")
 async def get_readiness(context: ContextDep) -> Health:
-    """Database reachable and migrated to head; else a `503` that names what fails."""
+    """Database reachable and migrated, and not about to end; else a `503` that names what fails."""
+    if context.leaving.is_set():
+        raise NotReady("The process is about to end.", retry_after=5)
     failing = await failing_checks(context.database)
     if failing:
         raise NotReady(f"Failing: {', '.join(failing)}.", retry_after=5)

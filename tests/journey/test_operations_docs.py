@@ -1,0 +1,130 @@
+"""docs/operations.md is true: its commands bring back what was lost."""
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.journey import truth
+from tests.journey.caller import Caller, first_with, wait_until
+from tests.journey.meta import Json, Meta
+from tests.journey.stacks import Stack, make_tenant, settings_for, simulated_meta
+from tests.support.databases import PostgresTemplate
+from tests.support.processes import api_process, worker_process
+from tests.support.recipes import Shell, recipe
+
+SLOW = 0.5
+
+
+@pytest.mark.parametrize("stack", ["separate"], indirect=True)
+def test_postgresql_is_backed_up_and_restored(
+    stack: Stack, caller: Caller, tmp_path: Path, postgres: PostgresTemplate
+) -> None:
+    """Backed up in the middle of a check: the restored deployment completes it, with the keys of
+    the backup, and knows everybody.
+    """
+    _, partners = caller.discover()
+    partner = caller.connected(first_with(partners, "both"))
+    caller.meta.latency(SLOW)
+    job = caller.start_check(partner)
+    wait_until(lambda: caller.job(job)["status"], lambda status: status == "running")
+    shell = Shell(tmp_path, stack.operator)
+    (tmp_path / "backup").mkdir()
+    shell.follow(*recipe("PostgreSQL")[:2])
+    caller.meta.latency(0.0)
+    caller.ended(job)
+
+    with postgres.empty() as url:
+        shell.known["RESTORED_URL"] = url
+        shell.follow(*recipe("PostgreSQL")[2:])
+        keyring = {"KEYRING_FILE": str(tmp_path / "backup" / "keyring.json"), "DATABASE_URL": url}
+        worker = {**stack.operator, **keyring}
+        shutil.copy(stack.directory / "api" / "keyring.public.json", tmp_path)
+        public = {"KEYRING_FILE": str(tmp_path / "keyring.public.json")}
+        with (
+            api_process({**worker, **public}, tmp_path) as api,
+            worker_process(worker, tmp_path),
+        ):
+            tenant = {"workspace_id": caller.workspace_id, "api_key": caller.api_key}
+            with closing(Caller(api.url, caller.meta, tenant, [])) as restored:
+                assert restored.job(job)["status"] in {"running", "completed"}
+                assert restored.ended(job)["status"] == "completed"
+                assert_true(restored, partner)
+
+
+def test_sqlite_is_restored_and_lost_keys_are_replaced(tmp_path: Path) -> None:
+    """A stuck job is cancelled and asked for again; the file is backed up while it serves and
+    restored; then the keyring is lost, and every token handed over again.
+    """
+    with simulated_meta(tmp_path) as meta:
+        settings = settings_for(meta, tmp_path / "var")
+        shell = Shell(tmp_path, settings)
+        (tmp_path / "backup").mkdir()
+        back_up, restore = recipe("SQLite")[:2], recipe("SQLite")[2:]
+        tenant = make_tenant(settings, tmp_path)
+        with served(shell, meta, settings, tenant) as caller:
+            integration, partners = caller.discover()
+            partner = caller.connected(first_with(partners, "agency"))
+            shell.known = {
+                "KEY": caller.api_key,
+                "INTEGRATION": integration["id"],
+                "PARTNER": partner["id"],
+                "OUR_TOKEN": meta.host()["token"],
+                "THEIR_TOKEN": meta.token(partner["meta_business_id"]),
+            }
+            end_a_stuck_job(shell, caller, partner)
+            shell.follow(*back_up)
+        shell.follow(*restore)
+
+        settings = settings_for(meta, tmp_path / "restored")
+        with served(shell, meta, settings, tenant) as caller:
+            assert_true(caller, partner)
+            caller.check(partner)
+
+        (tmp_path / "restored" / "keyring.json").unlink()
+        generate, status, check, look, *hand_over = recipe("When the keyring is lost")
+        shell.follow(generate, status, check)
+        with served(shell, meta, settings, tenant) as caller:
+            needs_attention = {"onboarding_status": "needs_attention"}
+            wait_until(lambda: caller.partners(**needs_attention), bool)
+            shell.follow(look, *hand_over)
+            caller.settle(partner)
+            assert caller.partner(partner)["onboarding_status"] == "onboarded"
+            assert_true(caller, partner)
+
+
+@contextmanager
+def served(shell: Shell, meta: Meta, settings: Mapping[str, str], tenant: Json) -> Iterator[Caller]:
+    """One process on SQLite, and a customer of it."""
+    name = f"api-{len(list(shell.directory.glob('api-*.log')))}"
+    with (
+        api_process(settings, shell.directory, "--with-worker", name=name) as api,
+        closing(Caller(api.url, meta, tenant, [])) as caller,
+    ):
+        shell.api_url = api.url
+        yield caller
+
+
+def end_a_stuck_job(shell: Shell, caller: Caller, partner: Json) -> None:
+    """As the page says, of a job that takes its time."""
+    caller.meta.latency(SLOW)
+    caller.start_check(partner)
+    find, follow, cancel, again = recipe("A job that does not get on")
+    (stuck,) = json.loads(shell.follow(find))["items"]
+    shell.known["JOB"] = stuck["id"]
+    shell.follow(follow, cancel)
+    caller.meta.latency(0.0)
+    started = json.loads(shell.follow(again))
+    assert started["id"] != stuck["id"]
+    assert caller.ended(started)["status"] == "completed"
+    assert caller.job(stuck)["status"] == "cancelled"
+
+
+def assert_true(caller: Caller, partner: Json) -> None:
+    """The partner's users are those at Meta, and there are some."""
+    users = truth.shown_users(caller.users(partner))
+    assert users == truth.users(caller.meta.partner(partner["meta_business_id"]))
+    assert users

