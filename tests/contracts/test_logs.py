@@ -92,7 +92,9 @@ def test_the_page_lists_them_all() -> None:
     """
     page = (CHECKOUT / "docs" / "logs.md").read_text(encoding="utf-8")
     events = page.split("## Events")[1].split("## Traces")[0]
-    rows = re.findall(r"^\| `([a-z_]+)` \| ([a-z]+) \| (.*?) \| .+ \|$", events, flags=re.MULTILINE)
+    rows = re.findall(
+        r"^\| `([a-z_]+)` \| ([a-z]+) \| (.*?) ?\| .+ \|$", events, flags=re.MULTILINE
+    )
     listed = {
         event: (level, tuple(re.findall(r"`(\w+)`", fields))) for event, level, fields in rows
     }

@@ -89,29 +89,23 @@ class Deliverer:
         following: Taken | None = taken
         while following is not None:
             taken = following
-            try:
-                outcome = await self._attempt(taken)
-                following = await lanes.settle(self.shop.database, taken, outcome, now() + ahead)
-            except asyncio.CancelledError:
-                await lanes.give_back(self.shop.database, taken)
-                raise
-            except Exception as error:
-                # Its lease runs out, and it is tried again.
-                log.warning("webhook_not_sent", error=type(error).__name__)
-                return
+            with structlog.contextvars.bound_contextvars(**taken.named()):
+                try:
+                    outcome = await self._attempt(taken)
+                    at = now() + ahead
+                    following = await lanes.settle(self.shop.database, taken, outcome, at)
+                except asyncio.CancelledError:
+                    await lanes.give_back(self.shop.database, taken)
+                    raise
+                except Exception as error:
+                    # Its lease runs out, and it is tried again.
+                    log.warning("webhook_not_sent", error=type(error).__name__)
+                    return
 
     async def _attempt(self, taken: Taken) -> Outcome:
         """Send it, and tell those who watch how that went."""
         began = time.perf_counter()
-        whose = {
-            "workspace_id": str(taken.workspace_id),
-            "endpoint_id": str(taken.endpoint_id),
-            "delivery_id": str(taken.delivery_id),
-        }
-        with (
-            structlog.contextvars.bound_contextvars(**whose),
-            tracing.span("webhook", tracing.CLIENT, **whose) as span,
-        ):
+        with tracing.span("webhook", tracing.CLIENT, **taken.named()) as span:
             outcome = await self._send(taken, span)
             span.set_attribute("outcome", outcome.error or "delivered")
         metrics.observe_webhook_attempt(outcome.error or "delivered", began)

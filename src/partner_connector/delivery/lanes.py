@@ -41,6 +41,14 @@ class Taken:
     subject_id: uuid.UUID
     leased_until: datetime
 
+    def named(self) -> dict[str, str]:
+        """Which one it is, for logs and traces."""
+        return {
+            "workspace_id": str(self.workspace_id),
+            "endpoint_id": str(self.endpoint_id),
+            "delivery_id": str(self.delivery_id),
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Due:
@@ -130,9 +138,7 @@ async def settle(database: Database, taken: Taken, outcome: Outcome, at: datetim
         following = await _next_of_the_lane(session, taken, at) if goes_on else None
     if delivery.status == "dead_lettered":
         metrics.WEBHOOKS_DEAD_LETTERED.inc()
-        log.warning(
-            "webhook_dead_lettered", delivery_id=str(delivery.id), attempts=delivery.attempts
-        )
+        log.warning("webhook_dead_lettered", attempts=delivery.attempts)
     return following
 
 
@@ -163,7 +169,7 @@ def _put_off(
     if outcome.gone:
         endpoint.status, endpoint.disabled_reason = "disabled", "gone"
         endpoint.updated_at = now()
-        log.warning("webhook_endpoint_gone", endpoint_id=str(endpoint.id))
+        log.warning("webhook_endpoint_gone")
     if outcome.gone or again is None:
         delivery.status = "dead_lettered"
     else:
