@@ -17,7 +17,8 @@ _UNFINISHED = ("queued", "running", "waiting")
 # server a few milliseconds each time.
 _LOOK_EVERY_SECONDS = 0.02
 _LOOK_EVERY_SHARE = 0.02
-_PATIENCE_SECONDS = 1800
+_PATIENCE_SECONDS = 7200
+_MOST_TOLD = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ def until(look: Callable[[], Found], is_right: Callable[[Found], bool]) -> Found
     while not is_right(seen := look()):
         waited = time.monotonic() - began
         if waited > _PATIENCE_SECONDS:
-            raise TimeoutError(f"still not, after {_PATIENCE_SECONDS} s: {seen}")
+            raise TimeoutError(f"still not, after {_PATIENCE_SECONDS} s: {str(seen)[:_MOST_TOLD]}")
         time.sleep(max(_LOOK_EVERY_SECONDS, _LOOK_EVERY_SHARE * waited))
     return seen
 
