@@ -35,6 +35,9 @@ _PANELS: tuple[tuple[str, Chosen], ...] = (
     ("done so far", lambda name: name.startswith("done: ")),
 )
 
+# What is about the same from the beginning to the end leaves room below.
+_FLAT = {title for title, _ in _PANELS[:2]}
+
 
 def draw(directory: Path, picture: Path) -> None:
     """One column for each database of which there are samples, one row for each kind of series."""
@@ -61,7 +64,9 @@ def _draw_panel(axis: Any, title: str, samples: Sequence[Sample], is_chosen: Cho
     axis.set_ylabel(title)
     axis.set_ylim(bottom=0)
     axis.grid(alpha=0.3)
-    axis.legend(fontsize="x-small", loc="upper left")
+    axis.legend(
+        fontsize="x-small", loc="lower right" if axis.get_ylabel() in _FLAT else "upper left"
+    )
 
 
 if __name__ == "__main__":
