@@ -96,12 +96,12 @@ def test_a_newer_program_finishes_what_an_older_one_began(
     """
     monkeypatch.setenv("PYTHONPATH", str(older_code))
     with (
-        deployment(tmp_path / "run", database_url, partners=3, workers=1) as running,
+        deployment(tmp_path / "run", database_url, partners=2, workers=1) as running,
         customer(running) as subject,
     ):
         assert version(running) == OLDER_VERSION
         monkeypatch.delenv("PYTHONPATH")
-        caller, (one, other, _) = subject.caller, subject.partners
+        caller, (one, other) = subject.caller, subject.partners
         caller.meta.mutate("join", partner=one["meta_business_id"])
         caller.meta.latency(LATENCY_SECONDS)
         same_steps, other_steps = caller.start_check(one), caller.start_check(subject.integration)

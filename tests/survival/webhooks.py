@@ -21,11 +21,12 @@ _ASLEEP_SECONDS = 3.0
 _LONGEST_AIM_SECONDS = 1.5
 _IN_A_ROW = 12
 _ARRIVES_WITHIN_SECONDS = 120.0
-# The schedule is of three days, which nobody waits for: as if the next time had come.
+# The schedule is of three days, which nobody waits for: as if the next time had come. Endpoints
+# first, as the product locks them.
 _HURRY = """
+UPDATE webhook_endpoints SET resume_at = NULL;
 UPDATE webhook_deliveries SET next_attempt_at = queued_at, leased_until = NULL
 WHERE status = 'pending';
-UPDATE webhook_endpoints SET resume_at = NULL;
 """
 _TOLD_AS = {
     "user_joined": "partner_user.joined",
@@ -136,9 +137,12 @@ def _gone_and_back(
     subject: Customer, server: Receiver, world: ChangingWorld, report: Report, endpoint: str
 ) -> None:
     """410 disables; what could not be sent is dead-lettered, visible, and sent when asked for."""
-    server.answers.append((410, {}))
+    # What happens while it is disabled is not kept for it: all of the check has to be told by then.
+    server.awake.clear()
     report.changes += world.change(subject.business_ids)
     subject.ended(subject.caller.start_check(subject.integration))
+    server.answers.append((410, {}))
+    server.awake.set()
     wait_until(lambda: subject.caller.get(endpoint), lambda seen: seen["disabled_reason"] == "gone")
     enabled = subject.caller.ask("PATCH", endpoint, json={"status": "enabled"})
     assert enabled.status_code == 200, enabled.text
