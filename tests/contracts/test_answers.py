@@ -5,6 +5,7 @@ from uuid import UUID
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from partner_connector.database import Database
 from partner_connector.ids import encode, new_id
@@ -12,7 +13,7 @@ from partner_connector.sealing.public import PublicKeyring
 from tests.api.surface import DOCUMENT, ID_PREFIXES, OPERATIONS, Operation, call, credential
 from tests.api.world import make_world
 from tests.contracts.json_schema import violations
-from tests.support.clients import Tenant
+from tests.support.clients import Tenant, client_of, make_tenant
 
 # The allowance is told only where there is one, an origin only to its pages, a next page and a
 # replay only where they are.
@@ -51,14 +52,14 @@ def contradictions(operation: Operation, answer: httpx.Response) -> list[str]:
     return found + [f"{operation.name}: {status}: {each}" for each in wrong]
 
 
-async def test_successes(
-    api: httpx.AsyncClient, database: Database, keyring: PublicKeyring, tenant: Tenant
-) -> None:
+async def test_successes(app: FastAPI, database: Database, keyring: PublicKeyring) -> None:
     """Each operation's success has the declared status, headers and shape."""
     found = []
     for operation in OPERATIONS:
+        tenant = await make_tenant(database, keyring)
         world = await make_world(database, cast("UUID", tenant.workspace_id), keyring)
-        answer = await call(api, operation, world.ids)
+        async with client_of(app, tenant.api_key) as api:
+            answer = await call(api, operation, world.ids)
         assert answer.is_success, (operation.name, answer.text)
         found += contradictions(operation, answer)
     assert found == []
