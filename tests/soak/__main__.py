@@ -15,12 +15,12 @@ from pathlib import Path
 from tests.soak.load import load
 from tests.soak.record import Samples
 from tests.soak.samples import Probe
-from tests.soak.verdict import KEPT_FOR_EVER, judge
+from tests.soak.verdict import KEPT_FOR_EVER, RETENTION_MINUTES, judge
 from tests.survival.customer import Customer, customer
 from tests.survival.deployment import deployment
 from tests.survival.postgres import own_postgres
 
-RETENTION_SECONDS = 120.0
+RETENTION_SECONDS = RETENTION_MINUTES * 60
 _DAY_SECONDS = 24 * 3600
 _EVERY_SECONDS = 5.0
 _MOST_TROUBLES_TOLD = 5

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.soak.record import Samples, read_samples
+from tests.soak.record import Sample, Samples, read_samples
 from tests.soak.verdict import WORK, judge
 
 
@@ -20,17 +20,25 @@ from tests.soak.verdict import WORK, judge
 )
 def test_what_grows_is_told(values: list[float], is_flat: bool) -> None:
     """The last quarter beside the second one, with 15 % and 20 rows of tolerance."""
-    taken = [{WORK: float(n * 10), "rows in sync_jobs": value} for n, value in enumerate(values)]
+    taken: list[Sample] = [
+        {"minutes": float(n), WORK: float(n * 10), "rows in sync_jobs": value}
+        for n, value in enumerate(values)
+    ]
     assert [verdict.is_flat for verdict in judge(taken)] == [is_flat]
 
 
 def test_more_work_is_no_growth() -> None:
-    """Three times the checks in the last quarter leave three times the rows."""
+    """Three times the checks leave three times the rows, until they are old enough."""
     work = [0, 10, 20, 30, 60, 90, 120, 150]
     rows = [0, 100, 100, 100, 300, 300, 300, 300]
     taken = [
-        {WORK: float(done), "rows in sync_jobs": float(left), "threads of the API": float(left)}
-        for done, left in zip(work, rows, strict=True)
+        {
+            "minutes": float(minute),
+            WORK: float(done),
+            "rows in sync_jobs": float(left),
+            "threads of the API": float(left),
+        }
+        for minute, (done, left) in enumerate(zip(work, rows, strict=True))
     ]
     told = {verdict.name: verdict.is_flat for verdict in judge(taken)}
     assert told == {"rows in sync_jobs": True, "threads of the API": False}

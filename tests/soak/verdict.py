@@ -1,7 +1,7 @@
 """Whether a series is flat: its last quarter beside its second one. Pure.
 
 The first quarter is not looked at: caches fill, and nothing is old enough to be deleted yet. Where
-the machine got more done in the last quarter than in the second one, more rows may be there.
+the machine got more done, so much more rows may be there as are not old enough yet.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,9 @@ from tests.soak.record import Sample
 
 # These are kept for ever: who decided what, and what changed.
 KEPT_FOR_EVER = ("rows in audit_events", "rows in changes")
-# What the pace of a quarter is told by.
+# For how long what is deleted is kept here.
+RETENTION_MINUTES = 2.0
+# What the pace is told by.
 WORK = "done: checks of a partner"
 # They are not the product's own, or hold those that are kept.
 _NOT_JUDGED = ("minutes", "done: ")
@@ -52,7 +54,9 @@ def judge(samples: Sequence[Sample]) -> list[Verdict]:
     """Every series that is judged, in the order of the samples."""
     quarter = len(samples) // 4
     second, last = samples[quarter : 2 * quarter], samples[-quarter:]
-    pace = max(1.0, _work_in(last) / _work_in(second))
+    recent = [_recent_work(samples, index) for index in range(len(samples))]
+    before, now = median(recent[quarter : 2 * quarter]), median(recent[-quarter:])
+    pace = max(1.0, now / before)
     return [
         _judged(name, median(one[name] for one in second), median(one[name] for one in last), pace)
         for name in samples[-1]
@@ -60,8 +64,11 @@ def judge(samples: Sequence[Sample]) -> list[Verdict]:
     ]
 
 
-def _work_in(samples: Sequence[Sample]) -> float:
-    return samples[-1][WORK] - samples[0][WORK]
+def _recent_work(samples: Sequence[Sample], index: int) -> float:
+    """What was done by that sample, and not long enough before it to be deleted."""
+    now = samples[index]
+    since = next(one for one in samples if one["minutes"] >= now["minutes"] - RETENTION_MINUTES)
+    return now[WORK] - since[WORK]
 
 
 def _judged(name: str, second: float, last: float, pace: float) -> Verdict:
