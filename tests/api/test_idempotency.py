@@ -57,7 +57,7 @@ def another_body(operation: Operation) -> Any:
         return body | {"expires_in_seconds": 601}
     if "url" in body:
         return body | {"url": "https://hooks.example.org/"}
-    if "after" in body:
+    if "since_at" in body:
         return body | {"include_delivered": True}
     return body | {"name": "Another"} if "name" in body else None
 

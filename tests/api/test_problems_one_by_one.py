@@ -358,7 +358,8 @@ async def _(scene: Scene) -> httpx.Response:
 @way("not_ready")
 async def _(scene: Scene) -> httpx.Response:
     async with scene.database.writing() as session:
-        await session.execute(text("UPDATE alembic_version SET version_num = 'older'"))
+        older = {"older": "20261124_first_tables"}
+        await session.execute(text("UPDATE alembic_version SET version_num = :older"), older)
     return await scene.api.get("/readyz")
 
 
