@@ -17,8 +17,8 @@ from psycopg.types.string import TextLoader
 from sqlalchemy.engine import make_url
 
 from benchmarks.replay import Sent
-from partner_connector.database import prepare_sqlite_connection
-from partner_connector.models import Change, Grant, PartnerUser
+from partner_connector.db.engine import prepare_sqlite_connection
+from partner_connector.db.models import Change, Grant, PartnerUser
 
 # In this order rows can be inserted; the other way round they can be deleted.
 _TABLES = tuple(model.__tablename__ for model in (PartnerUser, Grant, Change))

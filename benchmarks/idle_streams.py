@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from benchmarks.measure import Goal, Options, Report, Row, run, tell
 from benchmarks.product import DATABASES, Product, cpu_seconds, memory_mib, product
-from partner_connector.database import open_database
+from partner_connector.db.engine import open_database
 from partner_connector.ids import decode, encode
 from partner_connector.settings import without_environment
 from tests.api import rows

@@ -16,7 +16,7 @@ from benchmarks.fast_graph import fast_graph
 from benchmarks.fast_world import Size
 from benchmarks.measure import Goal, Options, Report, Row, run
 from benchmarks.product import product
-from partner_connector import auth
+from partner_connector import credentials
 
 LEAST_P = 0.01
 PATH = "/v1/partners"
@@ -49,9 +49,9 @@ def measure(options: Options) -> Report:
 
 def another_key(key_id: str | None = None) -> str:
     """A well-formed key that nobody was given."""
-    prefix, own_id, secret = auth.mint(NO_PEPPER).secret.split("_")
+    prefix, own_id, secret = credentials.mint(NO_PEPPER).secret.split("_")
     body = f"{prefix}_{key_id or own_id}_{secret[:-CHECKSUM_LENGTH]}"
-    return body + auth._checksum(body)  # noqa: SLF001 - a typing error is refused without a look
+    return body + credentials._checksum(body)  # noqa: SLF001 - a typing error is refused without a look
 
 
 def _refused(http: httpx.Client, key: str) -> float:

@@ -3,9 +3,9 @@
 from pydantic import SecretStr
 from sqlalchemy import insert
 
-from partner_connector.database import open_database
+from partner_connector.db.engine import open_database
+from partner_connector.db.models import PartnerUser
 from partner_connector.ids import decode, encode, new_id
-from partner_connector.models import PartnerUser
 from partner_connector.settings import without_environment
 from tests.api import rows
 

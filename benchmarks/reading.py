@@ -23,11 +23,14 @@ from benchmarks.measure import Goal, Options, Report, Row, in_turn, run
 from benchmarks.product import DATABASES, Product, product
 from benchmarks.reading_apps import hello, raw, tutorial
 from benchmarks.serving import served
-from partner_connector.database import open_database
+from partner_connector.db.engine import open_database
+from partner_connector.features.partner_users.repository import (
+    PartnerUserFilter,
+    PartnerUserRepository,
+)
 from partner_connector.ids import decode
-from partner_connector.pagination import CursorCodec, PageRequest
-from partner_connector.partner_users.repository import PartnerUserFilter, PartnerUserRepository
 from partner_connector.settings import without_environment
+from partner_connector.web.pagination import CursorCodec, PageRequest
 from tests.support.processes import api_process
 
 PAGE_SIZE = 100

@@ -26,11 +26,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from partner_connector.database import async_url
+from partner_connector.db.engine import async_url
+from partner_connector.db.models import ApiKey, PartnerUser, Token
+from partner_connector.features.partner_users.schemas import PartnerUserPage, PartnerUserView
 from partner_connector.ids import PartnerId, encode
-from partner_connector.models import ApiKey, PartnerUser, Token
-from partner_connector.partner_users.schemas import PartnerUserPage, PartnerUserView
-from partner_connector.schemas import rfc3339
+from partner_connector.web.schemas import rfc3339
 
 CONNECTIONS = 8
 _FIRST = uuid.UUID(int=0)

@@ -14,8 +14,8 @@ import httpx
 
 from benchmarks.serving import served
 from graph_simulator.app import create_app
-from graph_simulator.records import Asset, Member, Tasks
-from graph_simulator.registry import World
+from graph_simulator.model.records import Asset, Member, Tasks
+from graph_simulator.model.registry import World
 from graph_simulator.world import build_world
 
 Message = MutableMapping[str, Any]

@@ -6,9 +6,9 @@ from alembic import context
 from alembic.autogenerate.api import AutogenContext
 from sqlalchemy import JSON, Connection
 
-from partner_connector.migrate import sync_engine
-from partner_connector.models import Base
-from partner_connector.models.base import UtcDateTime
+from partner_connector.db.models import Base
+from partner_connector.db.models.base import UtcDateTime
+from partner_connector.db.revisions import sync_engine
 from partner_connector.settings import load_settings
 
 # The durable engine lives in the same SQLite file; its tables are its own.

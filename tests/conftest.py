@@ -15,8 +15,8 @@ import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-from partner_connector.app import create_app
-from partner_connector.database import Database, open_database
+from partner_connector.api.app import create_app
+from partner_connector.db.engine import Database, open_database
 from partner_connector.sealing import keyring as keyring_file
 from partner_connector.sealing.keyring import KeyringFile
 from partner_connector.sealing.public import PublicKeyring

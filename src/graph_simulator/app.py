@@ -7,10 +7,10 @@ from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
-from graph_simulator.control import control_routes
-from graph_simulator.graph_endpoint import METHODS, SERVER_SEND, graph
-from graph_simulator.registry import World
-from graph_simulator.simulator import Simulator
+from graph_simulator.control.routes import control_routes
+from graph_simulator.http.endpoint import METHODS, SERVER_SEND, graph
+from graph_simulator.model.registry import World
+from graph_simulator.runtime.simulator import Simulator
 
 
 class GraphSimulator(Starlette):

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from graph_simulator.records import Asset, AssetGroup, Business, Member, Person, Tasks
-from graph_simulator.registry import Partner, World
-from graph_simulator.tokens import Token
+from graph_simulator.model.records import Asset, AssetGroup, Business, Member, Person, Tasks
+from graph_simulator.model.registry import Partner, World
+from graph_simulator.model.tokens import Token
 
 
 def tell(world: World) -> dict[str, Any]:

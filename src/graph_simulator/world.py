@@ -5,17 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from graph_simulator import dice, names
-from graph_simulator.population import (
-    add_groups,
-    add_invites,
-    add_people,
-    add_system_users,
-)
-from graph_simulator.records import App, Asset, Business, Share
-from graph_simulator.registry import Partner, World
-from graph_simulator.token_office import issue_host_tokens, issue_partner_tokens
-from graph_simulator.vocabulary import (
+from graph_simulator.model import dice, names
+from graph_simulator.model.population import add_groups, add_invites, add_people, add_system_users
+from graph_simulator.model.records import App, Asset, Business, Share
+from graph_simulator.model.registry import Partner, World
+from graph_simulator.model.token_office import issue_host_tokens, issue_partner_tokens
+from graph_simulator.model.vocabulary import (
     APP_ID,
     APP_NAME,
     KINDS,

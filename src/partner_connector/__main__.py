@@ -1,5 +1,5 @@
 """`python -m partner_connector`."""
 
-from partner_connector.cli import main
+from partner_connector.cli.commands import main
 
 main()

@@ -14,12 +14,12 @@ import structlog
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-from partner_connector.app import create_app
-from partner_connector.database import Database, open_database
-from partner_connector.logging import configure_logging
+from partner_connector.api.app import create_app
+from partner_connector.db.engine import Database, open_database
 from partner_connector.sealing import keyring as keyring_file
 from partner_connector.sealing.public import PublicKeyring
 from partner_connector.settings import Settings, without_environment
+from partner_connector.telemetry.logging import configure_logging
 from tests.api.world import World, make_world
 from tests.support.clients import Tenant, client_of, make_tenant, running
 from tests.support.databases import SqliteTemplate

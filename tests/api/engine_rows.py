@@ -2,7 +2,7 @@
 
 from sqlalchemy import text
 
-from partner_connector.database import Database
+from partner_connector.db.engine import Database
 
 
 async def enqueued(database: Database) -> list[str]:

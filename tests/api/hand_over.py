@@ -9,15 +9,15 @@ from uuid import UUID
 import httpx
 from sqlalchemy import select
 
-from partner_connector.audit.service import Recorder
 from partner_connector.clock import now
-from partner_connector.database import Database
-from partner_connector.engine import WorkQueue
+from partner_connector.db.engine import Database
+from partner_connector.db.models import Token, TokenRequest, TokenValidation
+from partner_connector.durable.engine import WorkQueue
+from partner_connector.features.audit.service import Recorder
 from partner_connector.ids import decode
-from partner_connector.models import Token, TokenRequest, TokenValidation
 from partner_connector.sealing.private import PrivateKeyring
-from partner_connector.validation.outcome import conclude
-from partner_connector.validation.verdicts import Check
+from partner_connector.worker.validation.outcome import conclude
+from partner_connector.worker.validation.verdicts import Check
 from tests.api.surface import TOKEN
 from tests.api.world import World
 

@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from partner_connector.database import Database
+from partner_connector.db.engine import Database
+from partner_connector.db.models import Base, SyncJob
 from partner_connector.ids import encode
-from partner_connector.models import Base, SyncJob
 from tests.api import rows
 from tests.api.rows import SEEN_AT
 

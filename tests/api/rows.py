@@ -8,9 +8,8 @@ from typing import Any
 from sqlalchemy import func, select
 
 from partner_connector.clock import now
-from partner_connector.database import Database
-from partner_connector.ids import encode, new_id
-from partner_connector.models import (
+from partner_connector.db.engine import Database
+from partner_connector.db.models import (
     ApiKey,
     Asset,
     AssetShare,
@@ -31,6 +30,7 @@ from partner_connector.models import (
     WebhookEndpoint,
     WebhookEvent,
 )
+from partner_connector.ids import encode, new_id
 
 SEEN_AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
 

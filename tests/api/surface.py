@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from partner_connector.app import create_app
+from partner_connector.api.app import create_app
 from partner_connector.sealing import keyring as keyring_file
 from partner_connector.sealing.public import PublicKeyring
 from partner_connector.settings import without_environment

@@ -9,14 +9,14 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from partner_connector import auth
+from partner_connector import credentials
 from partner_connector.clock import now
-from partner_connector.context import ApiContext
-from partner_connector.database import Database, open_database
+from partner_connector.db.engine import Database, open_database
+from partner_connector.db.models import ApiKey
 from partner_connector.ids import decode
-from partner_connector.models import ApiKey
 from partner_connector.sealing.public import PublicKeyring
 from partner_connector.settings import Settings
+from partner_connector.web.context import ApiContext
 from tests.api.conftest import Standing
 from tests.support.clients import client_of, make_tenant
 
@@ -40,7 +40,7 @@ async def test_a_key_is_shown_once(
     created = await create(api, scopes=["users:read", "users:read", "partners:read"])
     key = created["api_key"]
     assert created["scopes"] == ["partners:read", "users:read"]
-    assert auth.key_id_of(key) is not None
+    assert credentials.key_id_of(key) is not None
     async with client_of(app, key) as client:
         assert (await client.get("/v1/partners")).status_code == 200
         assert (await client.get("/v1/integrations")).status_code == 403

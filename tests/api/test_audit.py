@@ -11,11 +11,11 @@ from fastapi import FastAPI
 from sqlalchemy import delete, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from partner_connector.audit.chain import PURPOSE
-from partner_connector.audit.service import Recorder
-from partner_connector.database import Database
+from partner_connector.db.engine import Database
+from partner_connector.db.models import ApiKey, AuditEvent, AuditHead, Integration
+from partner_connector.features.audit.chain import PURPOSE
+from partner_connector.features.audit.service import Recorder
 from partner_connector.ids import decode, encode
-from partner_connector.models import ApiKey, AuditEvent, AuditHead, Integration
 from tests.api import rows
 from tests.api.problems import assert_problem
 from tests.api.world import World

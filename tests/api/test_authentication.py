@@ -9,10 +9,10 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from partner_connector import auth
+from partner_connector import credentials
 from partner_connector.clock import now
-from partner_connector.database import Database
-from partner_connector.models import ApiKey
+from partner_connector.db.engine import Database
+from partner_connector.db.models import ApiKey
 from partner_connector.sealing.public import PublicKeyring
 from tests.api import rows
 from tests.api.problems import assert_problem
@@ -26,7 +26,7 @@ async def store_key(
     database: Database, keyring: PublicKeyring, workspace_id: UUID, **values: Any
 ) -> str:
     """A key in the database, expired or revoked as asked."""
-    minted = auth.mint(keyring.derive(b"pc-api-keys"))
+    minted = credentials.mint(keyring.derive(b"pc-api-keys"))
     key = ApiKey(
         workspace_id=workspace_id,
         name="dead",
@@ -48,9 +48,9 @@ async def test_401_is_the_same_for_every_reason(
     )
     revoked = await store_key(database, keyring, workspace_id, revoked_at=now())
     good = await store_key(database, keyring, workspace_id)
-    unknown = auth.mint(keyring.derive(b"pc-api-keys")).secret
-    forged = auth.mint(b"another pepper").secret
-    credentials = [
+    unknown = credentials.mint(keyring.derive(b"pc-api-keys")).secret
+    forged = credentials.mint(b"another pepper").secret
+    presented = [
         None,
         "",
         "Bearer",
@@ -70,7 +70,7 @@ async def test_401_is_the_same_for_every_reason(
         "Bearer \u00e9\u00e9",
     ]
     bodies = []
-    for credential in credentials:
+    for credential in presented:
         headers = {} if credential is None else {b"Authorization": credential.encode()}
         answer = await anonymous.get("/v1/partners", headers=headers)
         problem = assert_problem(answer, 401, "not_authenticated")
@@ -86,10 +86,10 @@ async def test_a_key_with_the_key_id_of_another_is_refused(
 ) -> None:
     """Knowing the public half of a key is not knowing the key."""
     good = await store_key(database, keyring, workspace_id)
-    other = auth.mint(keyring.derive(b"pc-api-keys")).secret
+    other = credentials.mint(keyring.derive(b"pc-api-keys")).secret
     body = f"pck_{good.split('_')[1]}_{other.split('_')[2][:-6]}"
-    forged = body + auth._checksum(body)
-    assert auth.key_id_of(forged) == good.split("_")[1]
+    forged = body + credentials._checksum(body)
+    assert credentials.key_id_of(forged) == good.split("_")[1]
     answer = await anonymous.get("/v1/partners", headers={"Authorization": f"Bearer {forged}"})
     assert_problem(answer, 401, "not_authenticated")
 

@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import select
 
 from partner_connector.clock import now
-from partner_connector.database import Database
+from partner_connector.db.engine import Database
+from partner_connector.db.models import AuditEvent, SyncJob
+from partner_connector.features.sync_jobs.roll_up import tell_parent
 from partner_connector.ids import encode, new_id
-from partner_connector.models import AuditEvent, SyncJob
-from partner_connector.sync_jobs.roll_up import tell_parent
 from tests.api import rows
 from tests.api.problems import assert_problem
 from tests.api.world import World

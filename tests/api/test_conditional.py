@@ -9,8 +9,8 @@ from uuid import UUID
 import httpx
 import pytest
 
-from partner_connector.app import create_app
-from partner_connector.database import Database
+from partner_connector.api.app import create_app
+from partner_connector.db.engine import Database
 from partner_connector.ids import encode
 from partner_connector.sealing.public import PublicKeyring
 from partner_connector.settings import Settings

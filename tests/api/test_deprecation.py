@@ -8,10 +8,10 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from partner_connector.dependencies import PartnersReader
-from partner_connector.deprecation import Deprecation
-from partner_connector.openapi import build_document
-from partner_connector.schemas import Answer
+from partner_connector.api.openapi import build_document
+from partner_connector.web.dependencies import PartnersReader
+from partner_connector.web.deprecation import Deprecation
+from partner_connector.web.schemas import Answer
 from tests.api.surface import DOCUMENT, OPERATIONS
 
 SINCE = datetime(2027, 3, 1, tzinfo=UTC)

@@ -7,12 +7,12 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from partner_connector.audit.chain import PURPOSE
-from partner_connector.audit.service import Recorder
-from partner_connector.database import Database
-from partner_connector.engine import WorkQueue
+from partner_connector.db.engine import Database
+from partner_connector.db.models import SyncJob
+from partner_connector.durable.engine import WorkQueue
+from partner_connector.features.audit.chain import PURPOSE
+from partner_connector.features.audit.service import Recorder
 from partner_connector.ids import decode
-from partner_connector.models import SyncJob
 from partner_connector.sealing.keyring import KeyringFile
 from partner_connector.sealing.private import PrivateKeyring
 from partner_connector.sealing.public import PublicKeyring, SealedToken

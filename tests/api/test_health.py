@@ -6,7 +6,7 @@ import httpx
 from fastapi import FastAPI
 from sqlalchemy import text
 
-from partner_connector.database import Database
+from partner_connector.db.engine import Database
 
 
 async def test_both_answer_without_a_key(anonymous: httpx.AsyncClient) -> None:

@@ -11,9 +11,8 @@ from fastapi import FastAPI
 from sqlalchemy import func, select, update
 
 from partner_connector.clock import now
-from partner_connector.database import Database
-from partner_connector.ids import decode, encode
-from partner_connector.models import (
+from partner_connector.db.engine import Database
+from partner_connector.db.models import (
     Base,
     IdempotencyKey,
     Integration,
@@ -21,6 +20,7 @@ from partner_connector.models import (
     TokenRequest,
     TokenValidation,
 )
+from partner_connector.ids import decode, encode
 from partner_connector.sealing.public import PublicKeyring
 from tests.api import rows
 from tests.api.hand_over import make_link

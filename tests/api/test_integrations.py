@@ -11,11 +11,11 @@ from fastapi import FastAPI
 from nacl.public import PublicKey, SealedBox
 from sqlalchemy import func, select
 
-from partner_connector.app import create_app
+from partner_connector.api.app import create_app
 from partner_connector.clock import now
-from partner_connector.database import Database
+from partner_connector.db.engine import Database
+from partner_connector.db.models import Base, Integration, Partner, Token, TokenValidation
 from partner_connector.ids import decode
-from partner_connector.models import Base, Integration, Partner, Token, TokenValidation
 from partner_connector.sealing.keyring import KeyringFile, rotated
 from partner_connector.sealing.private import PrivateKeyring
 from partner_connector.sealing.public import PublicKeyring, SealedToken

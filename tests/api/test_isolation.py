@@ -7,8 +7,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from partner_connector.auth import Scope
-from partner_connector.database import Database
+from partner_connector.credentials import Scope
+from partner_connector.db.engine import Database
 from partner_connector.ids import encode, new_id
 from partner_connector.sealing.public import PublicKeyring
 from tests.api.surface import ID_PREFIXES, OPERATIONS, call, id_prefix, resolve

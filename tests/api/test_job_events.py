@@ -14,18 +14,18 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 import partner_connector
-from partner_connector import migrate
-from partner_connector.app import create_app
-from partner_connector.auth import Caller
+from partner_connector.api.app import create_app
 from partner_connector.clock import now
-from partner_connector.context import ApiContext
-from partner_connector.database import Database
+from partner_connector.credentials import Caller
+from partner_connector.db import revisions
+from partner_connector.db.engine import Database
+from partner_connector.db.models import SyncJob
+from partner_connector.db.models.sync_job_event import MOST_PROGRESS
+from partner_connector.features.sync_jobs.events import stream
 from partner_connector.ids import encode, new_id
-from partner_connector.models import SyncJob
-from partner_connector.models.sync_job_event import MOST_PROGRESS
 from partner_connector.sealing.public import PublicKeyring
 from partner_connector.settings import Settings
-from partner_connector.sync_jobs import event_stream
+from partner_connector.web.context import ApiContext
 from tests.api import rows
 from tests.api.problems import assert_problem
 from tests.api.test_roll_up import Family
@@ -201,7 +201,7 @@ async def test_silence_is_filled_and_bounded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Comments while nothing happens; in the end the stream ends, whole, and can be taken up."""
-    monkeypatch.setattr(event_stream, "HEARTBEAT_SECONDS", 0.2)
+    monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0.2)
     brief = settings.model_copy(update={"event_stream_seconds": 1})
     async with (
         served(create_app(brief, keyring)) as serving,
@@ -242,7 +242,7 @@ async def test_a_stream_that_is_busy_when_the_process_has_to_end(
     """It is told while it hands out an event to a slow client, and does not wait for the next."""
     context: ApiContext = app.state.context
     caller = Caller(workspace_id, new_id(), frozenset(), None)
-    events = event_stream.stream(context, caller, job.id, 0)
+    events = stream.stream(context, caller, job.id, 0)
     assert b": ping" in await anext(events)
     assert b"id: 1" in await anext(events)
     context.draining.set()
@@ -257,7 +257,7 @@ async def test_a_stream_that_reads_while_the_job_ends(
 ) -> None:
     """The job was seen to go on, and then its last event: the stream ends with it."""
     context: ApiContext = app.state.context
-    engine, statements = migrate.sync_engine(settings), context.database.engine.sync_engine
+    engine, statements = revisions.sync_engine(settings), context.database.engine.sync_engine
 
     def end_the_job(*of_statement: Any) -> None:
         if "FROM sync_job_events" in of_statement[2]:
@@ -267,7 +267,7 @@ async def test_a_stream_that_reads_while_the_job_ends(
 
     event.listen(statements, "before_cursor_execute", end_the_job)
     caller = Caller(workspace_id, new_id(), frozenset(), None)
-    events = event_stream.stream(context, caller, job.id, 0)
+    events = stream.stream(context, caller, job.id, 0)
     async with asyncio.timeout(2):
         told = [piece async for piece in events if b"id: " in piece]
     event.remove(statements, "before_cursor_execute", end_the_job)

@@ -9,9 +9,9 @@ import pytest
 from nacl.public import PublicKey, SealedBox
 from sqlalchemy import func, select, update
 
-from partner_connector.database import Database
+from partner_connector.db.engine import Database
+from partner_connector.db.models import Token, TokenValidation
 from partner_connector.ids import decode
-from partner_connector.models import Token, TokenValidation
 from partner_connector.sealing.public import PublicKeyring
 from tests.api.engine_rows import enqueued
 from tests.api.hand_over import make_link

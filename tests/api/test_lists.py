@@ -13,8 +13,8 @@ from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 from sqlalchemy import Engine, event
 
-from partner_connector.api import ROUTERS
-from partner_connector.database import Database
+from partner_connector.api.routes import ROUTERS
+from partner_connector.db.engine import Database
 from tests.api.lists import LISTS, Seed
 from tests.api.surface import DOCUMENT
 

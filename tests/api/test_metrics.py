@@ -11,13 +11,14 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import event, text
 
-from partner_connector import metrics, state_metrics
-from partner_connector.app import create_app
+from partner_connector.api import state_metrics
+from partner_connector.api.app import create_app
 from partner_connector.clock import now
-from partner_connector.database import Database
-from partner_connector.models import Base
+from partner_connector.db.engine import Database
+from partner_connector.db.models import Base
 from partner_connector.sealing.public import PublicKeyring
 from partner_connector.settings import Settings
+from partner_connector.telemetry import metrics
 from tests.api import rows
 from tests.api.world import World
 from tests.support.clients import client_of, running

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import select, update
 
 from partner_connector.clock import now
-from partner_connector.database import Database
-from partner_connector.models import AuditEvent, Capability, Partner, Token
+from partner_connector.db.engine import Database
+from partner_connector.db.models import AuditEvent, Capability, Partner, Token
 from tests.api.problems import assert_problem
 from tests.api.world import World
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from partner_connector.database import Database
+from partner_connector.db.engine import Database
 from partner_connector.sealing.public import PublicKeyring
 from partner_connector.settings import Settings
 from tests.api.surface import OPERATIONS, TOKEN, Operation, body_for, credential

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from partner_connector.database import Database
+from partner_connector.db.engine import Database
 from tests.api import rows
 from tests.api.lists import LISTS, Seed, seed_integrations, seed_partners
 from tests.support.clients import Tenant, client_of

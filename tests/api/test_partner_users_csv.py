@@ -13,12 +13,12 @@ import httpx
 import pytest
 from sqlalchemy import insert, text
 
-from partner_connector.app import create_app
+from partner_connector.api.app import create_app
 from partner_connector.clock import now
-from partner_connector.database import Database
+from partner_connector.db.engine import Database
+from partner_connector.db.models import Partner, PartnerUser
+from partner_connector.features.partner_users.export import COLUMNS, harmless
 from partner_connector.ids import encode, new_id
-from partner_connector.models import Partner, PartnerUser
-from partner_connector.partner_users.export import COLUMNS, harmless
 from partner_connector.sealing.public import PublicKeyring
 from partner_connector.settings import Settings
 from tests.api import rows

@@ -6,7 +6,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from partner_connector.database import Database
+from partner_connector.db.engine import Database
 from partner_connector.ids import encode
 from tests.api import rows
 from tests.api.world import World

@@ -9,13 +9,13 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import select, update
 
-from partner_connector.audit.service import Recorder
 from partner_connector.clock import now
-from partner_connector.context import ApiContext
-from partner_connector.database import Database
+from partner_connector.db.engine import Database
+from partner_connector.db.models import AuditEvent, SyncJob, Token
+from partner_connector.features.audit.service import Recorder
+from partner_connector.features.sync_jobs.plans import service
 from partner_connector.ids import encode, new_id
-from partner_connector.models import AuditEvent, SyncJob, Token
-from partner_connector.sync_jobs import plans
+from partner_connector.web.context import ApiContext
 from tests.api import rows
 from tests.api.engine_rows import enqueued
 from tests.api.problems import assert_problem
@@ -254,7 +254,7 @@ async def test_a_decision_and_its_record_are_one(
 
     async def approve_and_fail() -> None:
         async with context.database.writing() as session:
-            await plans.approve(session, context.queue, audit, job.id, None)
+            await service.approve(session, context.queue, audit, job.id, None)
             assert len((await session.scalars(DECISIONS)).all()) == 1
             raise ZeroDivisionError
 

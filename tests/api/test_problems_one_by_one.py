@@ -18,18 +18,18 @@ from fastapi import FastAPI
 from sqlalchemy import select, text, update
 
 from partner_connector import clock
-from partner_connector.app import create_app
-from partner_connector.auth import key_id_of
-from partner_connector.context import ApiContext
-from partner_connector.database import Database
+from partner_connector.api.app import create_app
+from partner_connector.api.system import problem_page
+from partner_connector.credentials import key_id_of
+from partner_connector.db.engine import Database
+from partner_connector.db.models import ApiKey, Capability, IdempotencyKey, SyncJob
 from partner_connector.errors import Problem, catalogue
+from partner_connector.features.sync_jobs.events.stream import STREAMS_PER_KEY
+from partner_connector.features.webhooks.repository import MOST_ENDPOINTS
 from partner_connector.ids import encode, new_id
-from partner_connector.models import ApiKey, Capability, IdempotencyKey, SyncJob
-from partner_connector.problems import explained
 from partner_connector.sealing.public import PublicKeyring
 from partner_connector.settings import Settings
-from partner_connector.sync_jobs.event_stream import STREAMS_PER_KEY
-from partner_connector.webhooks.repository import MOST_ENDPOINTS
+from partner_connector.web.context import ApiContext
 from tests.api import rows
 from tests.api.hand_over import make_link
 from tests.api.problems import assert_problem
@@ -418,7 +418,7 @@ def test_only_kinds_of_the_catalogue_are_raised() -> None:
 def test_the_page_of_the_documentation() -> None:
     """`docs/problems.md` is what the code generates: run `make openapi` when this fails."""
     page = (CHECKOUT / "docs" / "problems.md").read_text(encoding="utf-8")
-    assert page == explained.markdown()
+    assert page == problem_page.markdown()
 
 
 @ONLY_SQLITE

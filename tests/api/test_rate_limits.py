@@ -7,8 +7,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from partner_connector.app import create_app
-from partner_connector.database import Database
+from partner_connector.api.app import create_app
+from partner_connector.db.engine import Database
 from partner_connector.sealing.public import PublicKeyring
 from partner_connector.settings import Settings
 from tests.api.hand_over import make_link

@@ -8,10 +8,10 @@ import httpx
 import pytest
 
 from partner_connector.clock import now
-from partner_connector.database import Database
+from partner_connector.db.engine import Database
+from partner_connector.db.models import SyncJob
+from partner_connector.features.sync_jobs.roll_up import roll_up, rolled_up, tell_parent
 from partner_connector.ids import encode, new_id
-from partner_connector.models import SyncJob
-from partner_connector.sync_jobs.roll_up import roll_up, rolled_up, tell_parent
 from tests.api import rows
 
 ONLY_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

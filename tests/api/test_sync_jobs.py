@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import func, select, update
 
 from partner_connector.clock import now
-from partner_connector.database import Database
+from partner_connector.db.engine import Database
+from partner_connector.db.models import SyncJob
 from partner_connector.ids import decode, encode
-from partner_connector.models import SyncJob
 from tests.api import rows
 from tests.api.engine_rows import enqueued
 from tests.api.surface import TOKEN

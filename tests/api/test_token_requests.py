@@ -6,9 +6,9 @@ from uuid import UUID
 import httpx
 import pytest
 
-from partner_connector import auth
-from partner_connector.app import create_app
-from partner_connector.database import Database
+from partner_connector import credentials
+from partner_connector.api.app import create_app
+from partner_connector.db.engine import Database
 from partner_connector.graph import REQUIRED_SCOPES
 from partner_connector.sealing.public import PublicKeyring
 from partner_connector.settings import Settings
@@ -39,7 +39,7 @@ async def test_the_code_is_shown_once_and_kept_nowhere(
     made: dict[str, Any] = answer.json()
     code = made.pop("code")
     assert made.pop("url") == f"http://testserver/connect#{code}"
-    assert auth.key_id_of(code, auth.CODE_PREFIX)
+    assert credentials.key_id_of(code, credentials.CODE_PREFIX)
     assert (made["state"], made["note"], made["tries_left"]) == ("open", "by mail", 5)
     assert (await api.get(answer.headers["location"])).json() == made
     assert (await api.get(path)).json()["items"] == [made]
@@ -138,7 +138,7 @@ async def test_a_code_and_a_key_are_not_each_other(
     assert_problem(await anonymous.get("/v1/partners", headers=bearing), 401, "not_authenticated")
     own = f"/v1/token-requests/{link.made['id']}"
     assert_problem(await anonymous.get(own, headers=bearing), 401, "not_authenticated")
-    unknown = auth.mint(keyring.derive(b"pc-request-codes"), auth.CODE_PREFIX).secret
+    unknown = credentials.mint(keyring.derive(b"pc-request-codes"), credentials.CODE_PREFIX).secret
     half = link.code.split("_")[1]
     forged = f"trc_{half}_{unknown.split('_')[2][:-6]}"
     wrong = [
@@ -148,8 +148,8 @@ async def test_a_code_and_a_key_are_not_each_other(
         "Bearer nonsense",
         f"Bearer {link.code[:-1]}",
         f"Bearer {unknown}",
-        f"Bearer {forged}{auth._checksum(forged)}",
-        f"Bearer {auth.mint(b'another pepper', auth.CODE_PREFIX).secret}",
+        f"Bearer {forged}{credentials._checksum(forged)}",
+        f"Bearer {credentials.mint(b'another pepper', credentials.CODE_PREFIX).secret}",
         f"Basic {link.code}",
     ]
     bodies = []

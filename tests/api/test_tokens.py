@@ -8,9 +8,9 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from partner_connector.database import Database
+from partner_connector.db.engine import Database
+from partner_connector.db.models import Token, TokenValidation
 from partner_connector.ids import decode, encode
-from partner_connector.models import Token, TokenValidation
 from partner_connector.sealing.keyring import KeyringFile
 from partner_connector.sealing.private import PrivateKeyring
 from partner_connector.sealing.public import SealedToken

@@ -9,10 +9,10 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from partner_connector.database import Database
+from partner_connector.db.engine import Database
+from partner_connector.features.webhooks.repository import MOST_ENDPOINTS
 from partner_connector.ids import encode
 from partner_connector.sealing.public import PublicKeyring
-from partner_connector.webhooks.repository import MOST_ENDPOINTS
 from tests.api import rows
 from tests.api.problems import assert_problem
 from tests.api.world import World
@@ -114,7 +114,7 @@ async def test_a_long_time_is_sent_again_in_parts(
     """The oldest first, each once, with the place to go on; and asked for again nothing is queued
     twice.
     """
-    monkeypatch.setattr("partner_connector.webhooks.repository.REDELIVERED_AT_ONCE", 3)
+    monkeypatch.setattr("partner_connector.features.webhooks.repository.REDELIVERED_AT_ONCE", 3)
     hook = rows.webhook_endpoint(world.partner.workspace_id)
     events = [rows.webhook_event(world.partner) for _ in range(8)]
     began = datetime(2026, 11, 20, tzinfo=UTC)

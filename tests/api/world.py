@@ -7,10 +7,18 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from partner_connector import auth
-from partner_connector.database import Database
+from partner_connector import credentials
+from partner_connector.db.engine import Database
+from partner_connector.db.models import (
+    ApiKey,
+    Asset,
+    Base,
+    Integration,
+    Partner,
+    PartnerUser,
+    Token,
+)
 from partner_connector.ids import encode, new_id
-from partner_connector.models import ApiKey, Asset, Base, Integration, Partner, PartnerUser, Token
 from partner_connector.sealing.public import PublicKeyring
 from tests.api import rows
 
@@ -50,7 +58,7 @@ async def make_world(database: Database, workspace_id: uuid.UUID, keyring: Publi
         scopes=["keys:admin"],
         id=new_id(),
     )
-    code = auth.mint(keyring.derive(b"pc-request-codes"), auth.CODE_PREFIX)
+    code = credentials.mint(keyring.derive(b"pc-request-codes"), credentials.CODE_PREFIX)
     hook = rows.webhook_endpoint(workspace_id)
     told = rows.webhook_event(theirs)
     sent = rows.webhook_delivery(told, hook, status="dead_lettered")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import structlog
 
-from partner_connector.cli import main
+from partner_connector.cli.commands import main
 from partner_connector.settings import ENV_PREFIX, Settings
 
 

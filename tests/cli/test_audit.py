@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from partner_connector.migrate import sync_engine
+from partner_connector.db.revisions import sync_engine
 from partner_connector.settings import without_environment
 from tests.cli.conftest import Run
 

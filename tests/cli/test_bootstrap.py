@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from partner_connector import auth
+from partner_connector import credentials
 from partner_connector.clock import now
+from partner_connector.db.models import ApiKey
+from partner_connector.db.revisions import sync_engine
 from partner_connector.ids import decode
-from partner_connector.migrate import sync_engine
-from partner_connector.models import ApiKey
 from partner_connector.settings import without_environment
 from tests.cli.conftest import Run
 from tests.support.clients import ALL_SCOPES
@@ -69,7 +69,7 @@ def test_api_key_create(
     ended = run("api-key", "create", "--workspace", workspace, *options, "--json")
     document = ended.document
     assert set(document) == {"id", "api_key"}
-    assert auth.key_id_of(document["api_key"]) is not None
+    assert credentials.key_id_of(document["api_key"]) is not None
     assert document["api_key"] not in ended.err
     row = stored_key(tmp_path, document["id"])
     assert row.scopes == scopes

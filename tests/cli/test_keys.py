@@ -10,13 +10,13 @@ from typing import Any, TypeVar
 
 import pytest
 
-from partner_connector.database import Database, open_database
+from partner_connector.db.engine import Database, open_database
+from partner_connector.features.webhooks.signing_secrets import renew
+from partner_connector.features.workspaces import repository as workspaces
 from partner_connector.sealing import keyring as keyring_file
 from partner_connector.sealing.keyring import KeyringFile
 from partner_connector.sealing.public import PublicKeyring
 from partner_connector.settings import load_settings
-from partner_connector.webhooks.signing_secrets import renew
-from partner_connector.workspaces import repository as workspaces
 from tests.api import rows
 from tests.cli.conftest import Run
 from tests.support.sealed_tokens import store_tokens

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from partner_connector.cli import cli
+from partner_connector.cli.commands import cli
 from tests.support.databases import PostgresTemplate
 from tests.support.processes import api_process, run_cli, run_json
 

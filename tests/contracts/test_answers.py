@@ -7,7 +7,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from partner_connector.database import Database
+from partner_connector.db.engine import Database
 from partner_connector.ids import encode, new_id
 from partner_connector.sealing.public import PublicKeyring
 from tests.api.surface import DOCUMENT, ID_PREFIXES, OPERATIONS, Operation, call, credential

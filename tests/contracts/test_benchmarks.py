@@ -16,7 +16,7 @@ from benchmarks.fast_graph import FastGraph
 from benchmarks.fast_world import APP_ID, KINDS, Name, Size, asset_at, token_of
 from benchmarks.measure import Goal, Options, Report, Row, in_turn, run
 from partner_connector.graph import GraphClient, GraphReader, edges, open_http_client
-from partner_connector.sync.shared_assets import asset_path, reads_with_people
+from partner_connector.worker.meta.shared_assets import asset_path, reads_with_people
 
 ROOT = Path(__file__).parents[2]
 URL = "http://127.0.0.1:9"

@@ -9,8 +9,8 @@ import pytest
 import yaml  # type: ignore[import-untyped] # its types are a package of their own, for three tests
 from typer.main import get_command
 
-from partner_connector.cli import cli
-from partner_connector.serving import LAST_ANSWERS_SECONDS
+from partner_connector.cli.commands import cli
+from partner_connector.cli.serving import LAST_ANSWERS_SECONDS
 from partner_connector.settings import ENV_PREFIX, Settings
 
 Json = dict[str, Any]

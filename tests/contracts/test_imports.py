@@ -13,12 +13,12 @@ CHECKOUT = Path(__file__).parents[2]
 FORBIDDEN_IN_THE_API = (
     "partner_connector.graph",
     "partner_connector.sealing.private",
-    "partner_connector.tokens.custody",
-    "partner_connector.validation",
-    "partner_connector.sync",
-    "partner_connector.worker",
-    "partner_connector.workshop",
-    "partner_connector.demo",
+    "partner_connector.worker.token_decryption",
+    "partner_connector.worker.validation",
+    "partner_connector.worker.sync",
+    "partner_connector.worker.process",
+    "partner_connector.worker.context",
+    "partner_connector.cli.demo",
     "graph_simulator",
 )
 
@@ -44,13 +44,13 @@ def modules_after(statement: str, cwd: Path) -> set[str]:
 @pytest.fixture(scope="module")
 def api_modules(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     """What importing the API brings along."""
-    return modules_after("import partner_connector.app", tmp_path_factory.mktemp("fresh"))
+    return modules_after("import partner_connector.api.app", tmp_path_factory.mktemp("fresh"))
 
 
 @pytest.mark.parametrize("forbidden", FORBIDDEN_IN_THE_API)
 def test_the_api_does_not_have(api_modules: set[str], forbidden: str) -> None:
     """The API's process loads neither Meta's client nor a private key's module, at any depth."""
-    assert "partner_connector.app" in api_modules
+    assert "partner_connector.api.app" in api_modules
     found = {name for name in api_modules if name == forbidden or name.startswith(f"{forbidden}.")}
     assert found == set()
 

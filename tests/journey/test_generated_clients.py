@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from partner_connector.serving import address, listen
+from partner_connector.cli.serving import address, listen
 from tests.journey import truth
 from tests.journey.caller import Caller
 from tests.journey.meta import Json

@@ -6,8 +6,8 @@ from pathlib import Path
 from uuid import UUID
 
 from partner_connector.clock import now
-from partner_connector.database import Database
-from partner_connector.models import (
+from partner_connector.db.engine import Database
+from partner_connector.db.models import (
     Integration,
     Partner,
     SyncJob,

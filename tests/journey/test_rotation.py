@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from partner_connector import provision
+from partner_connector.cli import provision
 from tests.journey.caller import Caller, first_with, wait_until
 from tests.journey.meta import Json, Meta
 from tests.journey.stacks import make_tenant, settings_for, simulated_meta

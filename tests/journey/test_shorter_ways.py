@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from partner_connector.clock import now
-from partner_connector.sync.refusals import still_refused
+from partner_connector.worker.meta.unsupported_reads import still_refused
 from tests.journey import truth
 from tests.journey.caller import Caller, first_with
 from tests.journey.meta import Json

@@ -9,8 +9,8 @@ from uuid import UUID
 from sqlalchemy import func, select
 
 from partner_connector.clock import now
-from partner_connector.database import Database
-from partner_connector.models import StagedPartner, SyncJob
+from partner_connector.db.engine import Database
+from partner_connector.db.models import StagedPartner, SyncJob
 from tests.api import rows
 from tests.api.engine_rows import enqueued
 from tests.support.clients import Tenant

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from partner_connector.webhooks.event_types import EventType
+from partner_connector.features.webhooks.event_types import EventType
 from tests.journey import truth
 from tests.journey.caller import Caller, first_with, wait_until
 from tests.journey.canaries import files_of, search, tables_of

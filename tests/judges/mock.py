@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from partner_connector.serving import address, listen
+from partner_connector.cli.serving import address, listen
 from tests.api.surface import DOCUMENT as CONTRACT
 from tests.api.surface import OPERATIONS, Operation, body_for, example_of
 from tests.contracts.json_schema import violations

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from partner_connector.access_tokens import MalformedToken, canonical
+from partner_connector.features.tokens.token_format import MalformedToken, canonical
 
 TOKEN = "EAABsbCS1iHgBO0made0up0for0these0tests0only"
 

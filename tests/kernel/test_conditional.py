@@ -4,9 +4,9 @@ import pytest
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from partner_connector.conditional import KnownTags, Preconditions, etag
-from partner_connector.early_answers import EarlyAnswer
 from partner_connector.errors import PreconditionFailed
+from partner_connector.web.conditional import KnownTags, Preconditions, etag
+from partner_connector.web.early_answers import EarlyAnswer
 
 
 class Thing(BaseModel):

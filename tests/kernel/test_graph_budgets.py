@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select, text, update
 
 from partner_connector.clock import now
-from partner_connector.database import Database
+from partner_connector.db.engine import Database
+from partner_connector.db.models import GraphBudget
 from partner_connector.graph import Budget
 from partner_connector.graph.budgets import merged
-from partner_connector.graph_budgets import DatabaseBudgets
-from partner_connector.models import GraphBudget
+from partner_connector.worker.graph_budgets import DatabaseBudgets
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from partner_connector.database import Database
-from partner_connector.models import Workspace
+from partner_connector.db.engine import Database
+from partner_connector.db.models import Workspace
 
 
 class Refused(BaseException):

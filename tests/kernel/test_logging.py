@@ -8,13 +8,13 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from partner_connector import auth
-from partner_connector.logging import configure_logging
+from partner_connector import credentials
 from partner_connector.settings import without_environment
+from partner_connector.telemetry.logging import configure_logging
 
 TOKEN = "EAABsbCS1iHgBO0made0up0for0these0tests0only"
-KEY = auth.mint(b"p" * 32).secret
-CODE = auth.mint(b"p" * 32, auth.CODE_PREFIX).secret
+KEY = credentials.mint(b"p" * 32).secret
+CODE = credentials.mint(b"p" * 32, credentials.CODE_PREFIX).secret
 APP_TOKEN = "2965389650414399|abcdefghijklmnopqrstu"
 SIGNING_SECRET = "whsec_NotARealSecretNotARealSecret+/="
 SECRETS = [TOKEN, KEY, CODE, APP_TOKEN, SIGNING_SECRET]

@@ -4,7 +4,7 @@ import httpx
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from partner_connector.middleware import (
+from partner_connector.web.middleware import (
     BodyLimitMiddleware,
     CrashMiddleware,
     RequestContextMiddleware,

@@ -4,7 +4,7 @@ import pytest
 
 from partner_connector.clock import now
 from partner_connector.graph import ErrorClass, GraphError, Temporary, Throttled, TokenDead
-from partner_connector.patience import pause_for
+from partner_connector.worker.backoff import pause_for
 
 
 def throttled(seconds: float | None) -> Throttled:

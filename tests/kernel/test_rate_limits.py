@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from partner_connector.errors import RateLimited
-from partner_connector.rate_limits import RateLimiter
+from partner_connector.web.rate_limits import RateLimiter
 
 
 async def test_it_counts_down_and_refuses() -> None:

@@ -13,9 +13,9 @@ from pydantic import SecretStr
 from sqlalchemy import Connection, Engine, inspect, select, text
 from sqlalchemy.orm import Session
 
-from partner_connector import migrate
+from partner_connector.db import revisions
+from partner_connector.db.models import Base, SyncJob, SyncJobEvent, Workspace
 from partner_connector.ids import new_id
-from partner_connector.models import Base, SyncJob, SyncJobEvent, Workspace
 from partner_connector.settings import Settings, without_environment
 from tests.api import rows
 from tests.support.databases import PostgresTemplate
@@ -37,14 +37,14 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Settings]:
 @pytest.fixture
 def engine(empty: Settings) -> Iterator[Engine]:
     """A connection pool to it."""
-    made = migrate.sync_engine(empty)
+    made = revisions.sync_engine(empty)
     yield made
     made.dispose()
 
 
 def config(connection: Connection) -> Config:
     """Alembic's configuration for this connection."""
-    made = migrate.alembic_config()
+    made = revisions.alembic_config()
     made.attributes["connection"] = connection
     return made
 
@@ -76,12 +76,12 @@ def test_up_down_up(engine: Engine) -> None:
             command.upgrade(config(connection), "head")
         assert tables(engine) == OUR_TABLES
         with engine.connect() as connection:
-            assert migrate.is_at_head(connection)
+            assert revisions.is_at_head(connection)
         with engine.begin() as connection:
             command.downgrade(config(connection), "base")
         assert tables(engine) == set()
         with engine.connect() as connection:
-            assert not migrate.is_at_head(connection)
+            assert not revisions.is_at_head(connection)
 
 
 def test_the_tables_are_those_of_the_models(engine: Engine) -> None:
@@ -106,18 +106,18 @@ def test_a_difference_would_be_found(engine: Engine) -> None:
 
 def test_migrating_twice_is_harmless(empty: Settings, engine: Engine) -> None:
     """The program's own upgrade runs twice, keeps the rows, and makes the engine's tables too."""
-    migrate.upgrade(empty)
+    revisions.upgrade(empty)
     with engine.begin() as connection:
         connection.execute(
             text("INSERT INTO executors (id, beat_at) VALUES ('a', '2026-01-01 00:00:00+00:00')")
         )
-    migrate.upgrade(empty)
+    revisions.upgrade(empty)
     schema = None if empty.uses_sqlite else "dbos"
     with engine.connect() as connection:
         assert connection.scalar(text("SELECT count(*) FROM executors")) == 1
         assert "workflow_status" in inspect(connection).get_table_names(schema=schema)
         assert differences(connection) == []
-    migrate.require_head(empty)
+    revisions.require_head(empty)
 
 
 def test_a_job_from_before_its_events_has_one(engine: Engine) -> None:
@@ -153,23 +153,23 @@ def test_a_job_from_before_its_events_has_one(engine: Engine) -> None:
 
 def test_a_later_release_s_database_is_left_alone(empty: Settings, engine: Engine) -> None:
     """What was rolled back starts on it, and migrates neither up nor down."""
-    migrate.upgrade(empty)
+    revisions.upgrade(empty)
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = 'of_next_year'"))
-    migrate.upgrade(empty)
-    migrate.require_head(empty)
+    revisions.upgrade(empty)
+    revisions.require_head(empty)
     with engine.connect() as connection:
         assert connection.scalar(text("SELECT version_num FROM alembic_version")) == "of_next_year"
 
 
 def test_behind_is_not_ready(empty: Settings) -> None:
     """A database that was never migrated is refused with what to do about it."""
-    with pytest.raises(migrate.DatabaseNotReady, match="partner-connector migrate"):
-        migrate.require_head(empty)
+    with pytest.raises(revisions.DatabaseNotReady, match="partner-connector migrate"):
+        revisions.require_head(empty)
 
 
 def test_there_is_one_head() -> None:
     """The tree has one head and one base: no two people's revisions stand side by side."""
-    script = ScriptDirectory.from_config(migrate.alembic_config())
+    script = ScriptDirectory.from_config(revisions.alembic_config())
     assert len(script.get_heads()) == 1
     assert len(script.get_bases()) == 1

@@ -52,7 +52,7 @@ def run(unpacked: Path, cwd: Path, *arguments: str) -> subprocess.CompletedProce
 
 def test_the_wheel_has_the_page_of_a_link(unpacked: Path, tmp_path: Path) -> None:
     """The API of an installed wheel has the one file that is no Python."""
-    done = run(unpacked, tmp_path, "-c", "import partner_connector.token_requests.page_router")
+    done = run(unpacked, tmp_path, "-c", "import partner_connector.api.pages.connect")
     assert done.returncode == 0, done.stderr
 
 
@@ -62,7 +62,7 @@ def test_the_wheel_migrates(unpacked: Path, tmp_path: Path) -> None:
         unpacked,
         tmp_path,
         "-c",
-        "import partner_connector.database as d; print(d.__file__, d.migrations_directory())",
+        "import partner_connector.db.engine as d; print(d.__file__, d.migrations_directory())",
     )
     assert where.stdout.count(str(unpacked)) == 2, where.stdout + where.stderr
     assert str(CHECKOUT) not in where.stdout
@@ -84,4 +84,4 @@ def test_the_wheel_holds_programs_and_migrations_alone(unpacked: Path) -> None:
     assert not [name for name in files if name.endswith((".db", ".env", ".pyc"))]
     assert "partner_connector/migrations/env.py" in files
     entry_points = next(unpacked.glob("*.dist-info")) / "entry_points.txt"
-    assert "partner-connector = partner_connector.cli:main" in entry_points.read_text()
+    assert "partner-connector = partner_connector.cli.commands:main" in entry_points.read_text()

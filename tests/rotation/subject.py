@@ -10,9 +10,9 @@ from typing import TypeVar
 from pydantic import SecretStr
 from sqlalchemy import select, update
 
-from partner_connector import provision
-from partner_connector.database import Database, open_database
-from partner_connector.models import Token
+from partner_connector.cli import provision
+from partner_connector.db.engine import Database, open_database
+from partner_connector.db.models import Token
 from partner_connector.sealing.keyring import KeyringFile
 from partner_connector.settings import without_environment
 from tests.support.sealed_tokens import opened, store_tokens

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from partner_connector import provision
+from partner_connector.cli import provision
 from partner_connector.sealing import keyring as keyring_file
 from partner_connector.sealing.keyring import KeyringError, KeyringFile, rotated
 from partner_connector.sealing.private import PrivateKeyring

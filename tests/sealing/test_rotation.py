@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from partner_connector import provision
+from partner_connector.cli import provision
 from partner_connector.clock import now
 from partner_connector.sealing import keyring as keyring_file
 from partner_connector.sealing.keyring import (

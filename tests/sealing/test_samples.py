@@ -12,15 +12,15 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
-from partner_connector import provision
-from partner_connector.database import Database
+from partner_connector.cli import provision
+from partner_connector.db.engine import Database
+from partner_connector.db.models import Token
 from partner_connector.ids import encode
-from partner_connector.models import Token
 from partner_connector.sealing.on_disk import KeyringOnDisk
 from partner_connector.sealing.private import PrivateKeyring
 from partner_connector.sealing.public import PublicKeyring
 from partner_connector.settings import Settings
-from partner_connector.tokens import custody
+from partner_connector.worker import token_decryption
 from tests.api import rows
 from tests.support.clients import make_tenant
 from tests.support.processes import Running, api_process
@@ -97,7 +97,7 @@ async def test_what_the_page_shows_works(
         assert TOKEN not in printed + api.log
     async with database.reading() as session:
         token = (await session.scalars(select(Token))).one()
-    assert custody.open_token(token, PrivateKeyring(ring)) == TOKEN
+    assert token_decryption.open_token(token, PrivateKeyring(ring)) == TOKEN
 
 
 def _keyring_in(directory: Path) -> Path:

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from graph_simulator.calls import KEPT_COMPLAINTS
+from graph_simulator.runtime.calls import KEPT_COMPLAINTS
 
 from .surface import Surface, first, graph_id
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from importlib.resources import files
 from typing import Any
 
-from graph_simulator.business_types import PERMISSION_ROWS
-from graph_simulator.published_types import BOOK, PATHS, TYPES
-from graph_simulator.reader import NODE_TYPES, PERMISSION_ROW_FIELDS
+from graph_simulator.graph.business_types import PERMISSION_ROWS
+from graph_simulator.graph.published_types import BOOK, PATHS, TYPES
+from graph_simulator.graph.reader import NODE_TYPES, PERMISSION_ROW_FIELDS
 
 # What the simulator serves
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from graph_simulator.cli import main
-from graph_simulator.control import control_routes
+from graph_simulator.control.routes import control_routes
 from graph_simulator.truth import tell
 from graph_simulator.world import build_world
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import httpx
 from fastapi import FastAPI
 
-from partner_connector.api_keys import service as api_keys
-from partner_connector.audit.service import Recorder
-from partner_connector.auth import Scope
-from partner_connector.database import Database
+from partner_connector.credentials import Scope
+from partner_connector.db.engine import Database
+from partner_connector.features.api_keys import service as api_keys
+from partner_connector.features.audit.service import Recorder
+from partner_connector.features.workspaces import repository as workspaces
 from partner_connector.sealing.public import PublicKeyring
-from partner_connector.workspaces import repository as workspaces
 
 ALL_SCOPES = tuple(str(scope) for scope in Scope)
 

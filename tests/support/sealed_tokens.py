@@ -5,13 +5,13 @@ from collections.abc import Collection
 
 from sqlalchemy import select
 
-from partner_connector.database import Database
+from partner_connector.db.engine import Database
+from partner_connector.db.models import Base, Token, Workspace
 from partner_connector.ids import new_id
-from partner_connector.models import Base, Token, Workspace
 from partner_connector.sealing.keyring import Ring
 from partner_connector.sealing.private import Binding, PrivateKeyring, UnreadableToken
 from partner_connector.sealing.public import PublicKeyring
-from partner_connector.tokens import custody
+from partner_connector.worker import token_decryption
 from tests.api import rows
 
 # Each partner's second version, as yet unproven, is in its sealed box.
@@ -32,7 +32,8 @@ async def store_tokens(database: Database, ring: Ring, partners: int) -> Plainte
         active = rows.token(partner, partner_id=None if is_host else partner.id)
         plaintexts[active.id] = f"token-{number:05}-{active.id.hex}"
         sealed = PrivateKeyring(ring).seal_at_rest(
-            plaintexts[active.id], Binding(workspace.id, custody.owner_id(active), active.version)
+            plaintexts[active.id],
+            Binding(workspace.id, token_decryption.owner_id(active), active.version),
         )
         active.sealed, active.key_id = sealed.box, sealed.key_id
         made += [partner, active]
@@ -74,6 +75,6 @@ async def opened(
 def in_clear(token: Token, keyring: PrivateKeyring) -> str:
     """The token, or why it cannot be opened."""
     try:
-        return custody.open_token(token, keyring)
+        return token_decryption.open_token(token, keyring)
     except UnreadableToken as error:
         return f"unreadable: {error.code}"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import httpx
 from fastapi import FastAPI
 
-from partner_connector.serving import ApiServer, address, listen
+from partner_connector.cli.serving import ApiServer, address, listen
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from partner_connector import work
 from partner_connector.clock import now
-from partner_connector.database import open_database
-from partner_connector.dropped_runs import LOOK_SECONDS
-from partner_connector.engine import WorkQueue
-from partner_connector.models import Integration, SyncJob, Workspace
+from partner_connector.db.engine import open_database
+from partner_connector.db.models import Integration, SyncJob, Workspace
+from partner_connector.durable import tasks
+from partner_connector.durable.dropped_runs import LOOK_SECONDS
+from partner_connector.durable.engine import WorkQueue
 from partner_connector.settings import without_environment
 from tests.support.databases import SqliteTemplate
 from tests.support.processes import api_process, run_cli, wait_for_log
@@ -32,7 +32,7 @@ async def test_a_dropped_run_is_taken_up_again(sqlite: SqliteTemplate, tmp_path:
     async with database.writing() as session:
         job = await check_of_an_integration(session)
         target = job.integration_id
-        await queue.enqueue(session, work.sync(job.task, job.id, target, not_before=TOMORROW))
+        await queue.enqueue(session, tasks.sync(job.task, job.id, target, not_before=TOMORROW))
     assert run_cli("keys", "generate", settings=settings, cwd=tmp_path).returncode == 0
     with api_process(settings, tmp_path, "--with-worker") as api:
         async with database.writing() as session:
@@ -71,7 +71,7 @@ async def check_of_an_integration(session: AsyncSession) -> SyncJob:
     job = SyncJob(
         workspace_id=workspace.id,
         integration_id=integration.id,
-        task=work.SYNC_INTEGRATION,
+        task=tasks.SYNC_INTEGRATION,
         trigger="api",
     )
     session.add(job)

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from partner_connector import __version__
-from partner_connector.database import migrations_directory
+from partner_connector.db.engine import migrations_directory
 from tests.journey.caller import wait_until
 from tests.support.databases import PostgresTemplate
 from tests.survival.customer import customer

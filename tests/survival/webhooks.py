@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 
-from partner_connector.webhooks.event_types import EventType
+from partner_connector.features.webhooks.event_types import EventType
 from tests.journey.caller import wait_until
 from tests.journey.meta import Json
 from tests.support.receivers import HANGS_UP, Received, Receiver, receiver

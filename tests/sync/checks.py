@@ -7,9 +7,8 @@ from typing import Any
 
 from sqlalchemy import delete, select
 
-from partner_connector.database import Database, write_rows
-from partner_connector.ids import encode, new_id
-from partner_connector.models import (
+from partner_connector.db.engine import Database, write_rows
+from partner_connector.db.models import (
     Asset,
     Capability,
     Change,
@@ -23,12 +22,20 @@ from partner_connector.models import (
     Token,
     Workspace,
 )
-from partner_connector.sync import capability, leftovers, progress
-from partner_connector.sync.access import AccessRead, AssetToRead
-from partner_connector.sync.apply_users import apply_users
-from partner_connector.sync.shared_assets import SharedAsset
-from partner_connector.sync.stage_access import stage_access
-from partner_connector.sync.staging import named_only, stage_assets, stage_people, staged_grant
+from partner_connector.ids import encode, new_id
+from partner_connector.worker.meta.access import AccessRead, AssetToRead
+from partner_connector.worker.meta.shared_assets import SharedAsset
+from partner_connector.worker.sync import progress
+from partner_connector.worker.sync.apply import capability
+from partner_connector.worker.sync.apply.users import apply_users
+from partner_connector.worker.sync.stage import cleanup
+from partner_connector.worker.sync.stage.access import stage_access
+from partner_connector.worker.sync.stage.staging import (
+    named_only,
+    stage_assets,
+    stage_people,
+    staged_grant,
+)
 
 Json = dict[str, Any]
 Tasks = tuple[str, ...]
@@ -83,7 +90,7 @@ class Checked:
             await capability.note_scopes(session, queued, scopes, granular)
         job = await self.apply(queued.id)
         if job.status != "halted":
-            await leftovers.clear_staging(self.database, job.id)
+            await cleanup.clear_staging(self.database, job.id)
         return job
 
     async def _stage(

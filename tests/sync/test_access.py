@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from partner_connector.sync.access import access_from_row
-from partner_connector.sync.shared_assets import OURS_TO_PARTNER, SharedAsset
+from partner_connector.worker.meta.access import access_from_row
+from partner_connector.worker.meta.shared_assets import OURS_TO_PARTNER, SharedAsset
 
 PARTNER = "900"
 CATALOG = SharedAsset("product_catalog", "30", "Catalog", OURS_TO_PARTNER, None)

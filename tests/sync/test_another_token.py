@@ -2,12 +2,12 @@
 
 import pytest
 
-from partner_connector.database import Database
+from partner_connector.db.engine import Database
+from partner_connector.db.models import StagedAsset, SyncJob
 from partner_connector.ids import new_id
-from partner_connector.models import StagedAsset, SyncJob
-from partner_connector.sync import progress
-from partner_connector.sync.steps import _reads_with_another_token
-from partner_connector.sync.target import load_target
+from partner_connector.worker.sync import progress
+from partner_connector.worker.sync.step_runner import _reads_with_another_token
+from partner_connector.worker.sync.target import load_target
 from tests.sync.checks import World, a_partner
 
 

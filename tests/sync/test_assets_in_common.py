@@ -2,10 +2,10 @@
 
 import asyncio
 
-from partner_connector.database import Database
+from partner_connector.db.engine import Database
+from partner_connector.db.models import Partner, SyncJob
 from partner_connector.ids import new_id
-from partner_connector.models import Partner, SyncJob
-from partner_connector.sync.apply_users import apply_users
+from partner_connector.worker.sync.apply.users import apply_users
 from tests.journey.replay import replay, shown
 from tests.sync.checks import Checked, World, a_partner
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from partner_connector.database import Database
-from partner_connector.models import Capability, SyncJob
-from partner_connector.sync.capability import what_shrank
+from partner_connector.db.engine import Database
+from partner_connector.db.models import Capability, SyncJob
+from partner_connector.worker.sync.apply.capability import what_shrank
 from tests.sync.checks import Checked, World, a_partner
 
 OWN = "800"

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from partner_connector.database import Database
+from partner_connector.db.engine import Database
 from tests.journey.replay import replay, shown
 from tests.sync.checks import World, a_partner
 

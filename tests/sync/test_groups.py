@@ -7,11 +7,12 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from partner_connector.database import Database
+from partner_connector.db.engine import Database
+from partner_connector.db.models import StagedGrant, StagedUser, SyncJob
 from partner_connector.graph import TokenDead, edges
-from partner_connector.models import StagedGrant, StagedUser, SyncJob
-from partner_connector.sync.access import AccessRead, AssetToRead
-from partner_connector.sync.groups import (
+from partner_connector.worker.meta.access import AccessRead, AssetToRead
+from partner_connector.worker.meta.shared_assets import OURS_TO_PARTNER, SharedAsset
+from partner_connector.worker.sync.read.groups import (
     Group,
     GroupsRead,
     groups_from_rows,
@@ -20,9 +21,8 @@ from partner_connector.sync.groups import (
     stage_group_access,
     tasks_on,
 )
-from partner_connector.sync.shared_assets import OURS_TO_PARTNER, SharedAsset
-from partner_connector.sync.stage_access import stage_access
-from partner_connector.sync.staging import stage_assets
+from partner_connector.worker.sync.stage.access import stage_access
+from partner_connector.worker.sync.stage.staging import stage_assets
 from tests.graph.meta import TOKEN, Meta, Reply, error, reply
 from tests.sync.checks import a_partner
 

@@ -3,9 +3,9 @@
 import pytest
 from sqlalchemy import select
 
-from partner_connector.database import Database
-from partner_connector.models import PlannedChange, SyncJob
-from partner_connector.sync.safeguard import is_allowed
+from partner_connector.db.engine import Database
+from partner_connector.db.models import PlannedChange, SyncJob
+from partner_connector.worker.sync.apply.safeguard import is_allowed
 from tests.journey.replay import replay, shown
 from tests.sync.checks import Checked, World, a_partner
 

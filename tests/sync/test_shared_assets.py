@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from partner_connector.graph import GraphError, TokenDead
-from partner_connector.sync.shared_assets import (
+from partner_connector.worker.meta.shared_assets import (
     OURS_TO_PARTNER,
     SharedAssets,
     reads_with_people,

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from partner_connector.database import Database
-from partner_connector.models import AssetShare, SyncJob
-from partner_connector.sync.access import AccessRead, AssetToRead
+from partner_connector.db.engine import Database
+from partner_connector.db.models import AssetShare, SyncJob
+from partner_connector.worker.meta.access import AccessRead, AssetToRead
 from tests.sync.checks import Checked, World, a_partner
 
 ODD = "Nul \x00, half \ud83d, whole \U0001f600, “quotes” \\ ' \" \u2028"

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from partner_connector.models import Token
-from partner_connector.tokens.health import reason, settle_view
-from partner_connector.validation import verdicts
-from partner_connector.validation.health import health_of
-from partner_connector.validation.verdicts import PARTNER_CHECKS, Check
+from partner_connector.db.models import Token
+from partner_connector.features.tokens.health import reason, settle_view
+from partner_connector.worker.validation import verdicts
+from partner_connector.worker.validation.health import health_of
+from partner_connector.worker.validation.verdicts import PARTNER_CHECKS, Check
 
 AT = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 REFUSED = reason("system_user_not_admin", "It is not.", "Make it one.")

@@ -7,14 +7,14 @@ from uuid import UUID
 
 import pytest
 
-from partner_connector import worker
-from partner_connector.database import Database
-from partner_connector.delivery.deliverer import Deliverer
-from partner_connector.delivery.sending import Sender
-from partner_connector.models import Partner
+from partner_connector.db.engine import Database
+from partner_connector.db.models import Partner
 from partner_connector.sealing.keyring import KeyringFile, Ring
 from partner_connector.settings import Settings
-from partner_connector.workshop import Workshop
+from partner_connector.worker import process
+from partner_connector.worker.context import Workshop
+from partner_connector.worker.delivery.deliverer import Deliverer
+from partner_connector.worker.delivery.sender import Sender
 from tests.api import rows
 from tests.support.clients import Tenant
 from tests.support.receivers import Receiver, receiver
@@ -24,7 +24,7 @@ from tests.support.receivers import Receiver, receiver
 async def workshop_open(settings: Settings, ring: Ring) -> AsyncIterator[Workshop]:
     """A worker's with this keyring."""
     async with AsyncExitStack() as stack:
-        yield await worker._open_workshop(settings, ring, stack)
+        yield await process._open_workshop(settings, ring, stack)
 
 
 @pytest.fixture

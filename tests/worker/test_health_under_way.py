@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from partner_connector.database import Database
-from partner_connector.models import Partner, SyncJob, Token
-from partner_connector.sync import capability, partner_steps, progress
-from partner_connector.sync.target import load_target
-from partner_connector.workshop import Workshop
+from partner_connector.db.engine import Database
+from partner_connector.db.models import Partner, SyncJob, Token
+from partner_connector.worker.context import Workshop
+from partner_connector.worker.sync import partner_steps, progress
+from partner_connector.worker.sync.apply import capability
+from partner_connector.worker.sync.target import load_target
 from tests.sync.checks import a_partner
 
 SEES_LESS: dict[str, Any] = {"code": "view_narrowed", "detail": "x", "remedy": None}

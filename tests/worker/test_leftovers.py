@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import String, cast, delete, event, func, insert, literal, select, type_coerce
 from sqlalchemy.engine import Connection
 
-from partner_connector.database import Database
-from partner_connector.models import (
+from partner_connector.db.engine import Database
+from partner_connector.db.models import (
     Integration,
     PlannedChange,
     StagedAsset,
@@ -20,8 +20,12 @@ from partner_connector.models import (
     StagedUser,
     SyncJob,
 )
-from partner_connector.models.base import Json
-from partner_connector.sync.leftovers import ROWS_AT_A_TIME, clear_ended_jobs, clear_staging
+from partner_connector.db.models.base import Json
+from partner_connector.worker.sync.stage.cleanup import (
+    ROWS_AT_A_TIME,
+    clear_ended_jobs,
+    clear_staging,
+)
 from tests.api import rows
 
 TABLES = (StagedGrant, PlannedChange, StagedUser, StagedAsset, StagedPartner)

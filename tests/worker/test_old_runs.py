@@ -7,10 +7,10 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from partner_connector import work
 from partner_connector.clock import now
-from partner_connector.database import Database
-from partner_connector.workshop import Workshop
+from partner_connector.db.engine import Database
+from partner_connector.durable import tasks
+from partner_connector.worker.context import Workshop
 from tests.api import rows
 from tests.support.processes import api_process, run_cli
 
@@ -27,7 +27,7 @@ async def enqueue(shop: Workshop, workspace_id: UUID, *, days: int) -> str:
     partner = rows.partner(integration)
     job = rows.sync_job(partner, status="queued")
     await rows.store(shop.database, integration, partner, job)
-    to_do = work.sync(job.task, job.id, partner.id, not_before=now() + timedelta(days=days))
+    to_do = tasks.sync(job.task, job.id, partner.id, not_before=now() + timedelta(days=days))
     async with shop.database.writing() as session:
         await shop.queue.enqueue(session, to_do)
     return to_do.run_id

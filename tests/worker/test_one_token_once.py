@@ -6,11 +6,11 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from partner_connector.database import Database
-from partner_connector.models import Partner, Token, TokenValidation
-from partner_connector.validation.outcome import conclude
-from partner_connector.validation.verdicts import PARTNER_CHECKS, Check
-from partner_connector.workshop import Workshop
+from partner_connector.db.engine import Database
+from partner_connector.db.models import Partner, Token, TokenValidation
+from partner_connector.worker.context import Workshop
+from partner_connector.worker.validation.outcome import conclude
+from partner_connector.worker.validation.verdicts import PARTNER_CHECKS, Check
 from tests.api import rows
 
 TOKEN = "not-a-token-of-anybody-at-all"

@@ -7,15 +7,15 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select, update
 
-from partner_connector import provision
-from partner_connector.database import Database
-from partner_connector.models import Integration, Token
-from partner_connector.resealing import Resealer
+from partner_connector.cli import provision
+from partner_connector.db.engine import Database
+from partner_connector.db.models import Integration, Token
+from partner_connector.features.tokens.keys_in_use import tokens_by_key
 from partner_connector.sealing import keyring as keyring_file
 from partner_connector.sealing.keyring import KeyringFile, rotated
 from partner_connector.sealing.on_disk import KeyringOnDisk
 from partner_connector.settings import Settings
-from partner_connector.tokens.keys_in_use import tokens_by_key
+from partner_connector.worker.maintenance.key_rotation import Resealer
 from tests.support.sealed_tokens import opened, store_tokens
 from tests.worker.conftest import workshop_open
 

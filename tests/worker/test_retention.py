@@ -10,9 +10,8 @@ import pytest
 from sqlalchemy import func, select
 
 from partner_connector.clock import now
-from partner_connector.database import Database
-from partner_connector.ids import encode
-from partner_connector.models import (
+from partner_connector.db.engine import Database
+from partner_connector.db.models import (
     Change,
     Integration,
     Partner,
@@ -22,9 +21,14 @@ from partner_connector.models import (
     TokenRequest,
     TokenValidation,
 )
-from partner_connector.sweeper.old import delete_old_jobs, delete_old_proofs, delete_old_tokens
-from partner_connector.sweeper.pieces import ROWS_AT_A_TIME
-from partner_connector.workshop import Workshop
+from partner_connector.ids import encode
+from partner_connector.worker.context import Workshop
+from partner_connector.worker.maintenance.batched_delete import ROWS_AT_A_TIME
+from partner_connector.worker.maintenance.retention import (
+    delete_old_jobs,
+    delete_old_proofs,
+    delete_old_tokens,
+)
 from tests.api import rows
 
 OLD, YOUNG = now() - timedelta(days=31), now() - timedelta(days=29)

@@ -13,14 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select, update
 
-from partner_connector import daily
-from partner_connector.daily import next_regular_time
-from partner_connector.database import Database
+from partner_connector.db.engine import Database
+from partner_connector.db.models import Integration, SyncJob
+from partner_connector.features.sync_jobs.service import request_integration_sync
 from partner_connector.ids import new_id
-from partner_connector.models import Integration, SyncJob
-from partner_connector.scheduler import Scheduler
-from partner_connector.sync_jobs.service import request_integration_sync
-from partner_connector.workshop import Workshop
+from partner_connector.worker.context import Workshop
+from partner_connector.worker.schedule import due_rows
+from partner_connector.worker.schedule.daily_syncs import Scheduler
+from partner_connector.worker.schedule.due_rows import next_regular_time
 from tests.api import rows
 from tests.api.engine_rows import enqueued
 
@@ -44,7 +44,7 @@ def test_the_next_time_is_within_a_day_and_the_one_after_a_day_later(
     assert next_regular_time(integration_id, soon - timedelta(microseconds=1)) == soon
 
 
-@given(st.uuids(), instants, st.timedeltas(timedelta(0), daily.LARGEST_SHIFT))
+@given(st.uuids(), instants, st.timedeltas(timedelta(0), due_rows.LARGEST_SHIFT))
 def test_a_shifted_start_is_followed_by_the_next_day(
     integration_id: UUID, at: datetime, shift: timedelta
 ) -> None:
@@ -87,7 +87,7 @@ def is_planned_after(at: datetime, planned: datetime | None, integration: Integr
     """At the first regular time after that instant, or a little later."""
     assert planned is not None
     regular = next_regular_time(integration.id, at)
-    return regular <= planned < regular + daily.LARGEST_SHIFT
+    return regular <= planned < regular + due_rows.LARGEST_SHIFT
 
 
 async def test_a_new_one_is_planned_and_then_checked_every_day(
@@ -161,10 +161,10 @@ async def test_what_is_due_after_an_outage_starts_in_portions(
     """Longest overdue first, and none twice."""
     overdue = [
         await ours(database, workspace_id, next_check_at=AT - timedelta(minutes=n))
-        for n in range(daily.AT_A_TIME + 3)
+        for n in range(due_rows.AT_A_TIME + 3)
     ]
     looks = [await Scheduler(shop).look(AT) for _ in range(3)]
-    assert [len(look) for look in looks] == [daily.AT_A_TIME, 3, 0]
+    assert [len(look) for look in looks] == [due_rows.AT_A_TIME, 3, 0]
     assert looks[0] + looks[1] == [integration.id for integration in reversed(overdue)]
 
 
@@ -176,7 +176,7 @@ async def test_rows_that_cannot_be_taken_let_the_others_pass(
     """
     broken = [
         await ours(database, workspace_id, next_check_at=AT - DAY, schedule=[])
-        for _ in range(daily.AT_A_TIME + 1)
+        for _ in range(due_rows.AT_A_TIME + 1)
     ]
     sound = await ours(database, workspace_id, next_check_at=AT)
     scheduler = Scheduler(shop)

@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import insert, select
 
 from partner_connector.clock import now
-from partner_connector.database import Database
-from partner_connector.models import IdempotencyKey, SyncJob
-from partner_connector.sweeper.overdue import end_plans, forget_answers
-from partner_connector.sync_jobs.roll_up import rolled_up
-from partner_connector.workshop import Workshop
+from partner_connector.db.engine import Database
+from partner_connector.db.models import IdempotencyKey, SyncJob
+from partner_connector.features.sync_jobs.roll_up import rolled_up
+from partner_connector.worker.context import Workshop
+from partner_connector.worker.maintenance.expiry import end_plans, forget_answers
 from tests.api import rows
 
 OVERDUE: dict[str, Any] = {"status": "halted", "plan_expires_at": now() - timedelta(minutes=1)}

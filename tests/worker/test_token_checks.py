@@ -9,11 +9,11 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select, update
 
-from partner_connector.daily import LARGEST_SHIFT, next_regular_time
-from partner_connector.database import Database
-from partner_connector.models import Token, TokenValidation
-from partner_connector.token_checks import TokenChecks
-from partner_connector.workshop import Workshop
+from partner_connector.db.engine import Database
+from partner_connector.db.models import Token, TokenValidation
+from partner_connector.worker.context import Workshop
+from partner_connector.worker.schedule.daily_token_checks import TokenChecks
+from partner_connector.worker.schedule.due_rows import LARGEST_SHIFT, next_regular_time
 from tests.api import rows
 from tests.api.engine_rows import enqueued
 

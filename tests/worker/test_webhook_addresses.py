@@ -9,9 +9,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from partner_connector.delivery.sending import Outcome, Sender, time_asked_for
-from partner_connector.webhooks import addresses
-from partner_connector.webhooks.addresses import WebhookUrlRefused, is_public, require_sendable
+from partner_connector.features.webhooks import addresses
+from partner_connector.features.webhooks.addresses import (
+    WebhookUrlRefused,
+    is_public,
+    require_sendable,
+)
+from partner_connector.worker.delivery.sender import Outcome, Sender, time_asked_for
 from tests.support.detours import Detour, detoured
 
 HOSTILE = [

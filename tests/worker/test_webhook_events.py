@@ -7,14 +7,14 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
-from partner_connector.database import Database
-from partner_connector.models import Partner, SyncJob, Token, WebhookEvent
-from partner_connector.tokens.health import reason, set_health
-from partner_connector.tokens.health_changes import telling_health_changes
-from partner_connector.tokens.service import disconnect
-from partner_connector.webhooks import events
-from partner_connector.webhooks.event_types import EventType
-from partner_connector.workshop import Workshop
+from partner_connector.db.engine import Database
+from partner_connector.db.models import Partner, SyncJob, Token, WebhookEvent
+from partner_connector.features.tokens.health import reason, set_health
+from partner_connector.features.tokens.health_changes import telling_health_changes
+from partner_connector.features.tokens.service import disconnect
+from partner_connector.features.webhooks import events
+from partner_connector.features.webhooks.event_types import EventType
+from partner_connector.worker.context import Workshop
 from tests.api import rows
 
 # What is put out does not depend on the database.

@@ -11,15 +11,15 @@ from fastapi import FastAPI
 from sqlalchemy import func, select, update
 
 from partner_connector.clock import now
-from partner_connector.database import Database
-from partner_connector.delivery.deliverer import Deliverer
-from partner_connector.delivery.lanes import LANES_OF_A_WORKSPACE
-from partner_connector.delivery.schedule import PAUSES
-from partner_connector.metrics import REGISTRY
-from partner_connector.models import Partner, WebhookDelivery, WebhookEndpoint, WebhookEvent
+from partner_connector.db.engine import Database
+from partner_connector.db.models import Partner, WebhookDelivery, WebhookEndpoint, WebhookEvent
 from partner_connector.sealing.public import PublicKeyring
 from partner_connector.settings import Settings
-from partner_connector.workshop import Workshop
+from partner_connector.telemetry.metrics import REGISTRY
+from partner_connector.worker.context import Workshop
+from partner_connector.worker.delivery.deliverer import Deliverer
+from partner_connector.worker.delivery.lanes import LANES_OF_A_WORKSPACE
+from partner_connector.worker.delivery.retry_schedule import PAUSES
 from tests.api import rows
 from tests.support.clients import client_of, make_tenant
 from tests.support.receivers import Receiver, receiver
@@ -151,8 +151,8 @@ async def test_a_flood_is_placed_bit_by_bit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """So that what was placed goes out meanwhile; and without a pause, until all of it is."""
-    monkeypatch.setattr("partner_connector.delivery.outbox._AT_A_TIME", 3)
-    monkeypatch.setattr("partner_connector.delivery.deliverer.LOOK_SECONDS", 60)
+    monkeypatch.setattr("partner_connector.worker.delivery.outbox._AT_A_TIME", 3)
+    monkeypatch.setattr("partner_connector.worker.delivery.deliverer.LOOK_SECONDS", 60)
     await register(api, server)
     await tell(database, partners[0], *[CONNECTED] * 10)
     await look(deliverer)

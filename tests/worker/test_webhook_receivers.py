@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from partner_connector.delivery.sending import Outcome, Sender
+from partner_connector.worker.delivery.sender import Outcome, Sender
 
 PATIENCE = 0.5
 
@@ -61,7 +61,7 @@ async def test_an_answer_takes_neither_time_nor_memory(
     monkeypatch: pytest.MonkeyPatch, answers: Any, outcome: Outcome
 ) -> None:
     """The whole attempt has its seconds, however it is stretched, and headers have their end."""
-    monkeypatch.setattr("partner_connector.delivery.sending.PATIENCE_SECONDS", PATIENCE)
+    monkeypatch.setattr("partner_connector.worker.delivery.sender.PATIENCE_SECONDS", PATIENCE)
 
     served = asyncio.Event()
 
@@ -123,7 +123,7 @@ async def test_names_that_never_resolve_hold_up_nobody_else(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Threads that everybody in the worker needs stay free, and the attempts end in time."""
-    monkeypatch.setattr("partner_connector.delivery.sending.PATIENCE_SECONDS", PATIENCE)
+    monkeypatch.setattr("partner_connector.worker.delivery.sender.PATIENCE_SECONDS", PATIENCE)
     sender = Sender()
     urls = [f"https://hooks-{number}.example.com/" for number in range(40)]
     attempts = asyncio.gather(*(sender.send(url, "{}", {}) for url in urls))

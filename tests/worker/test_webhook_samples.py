@@ -12,13 +12,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from partner_connector.cli.serving import listen
 from partner_connector.clock import now
-from partner_connector.delivery.deliverer import Deliverer
-from partner_connector.delivery.sending import Sender
-from partner_connector.serving import listen
+from partner_connector.features.webhooks.event_types import EventType
 from partner_connector.settings import Settings
-from partner_connector.webhooks.event_types import EventType
-from partner_connector.workshop import Workshop
+from partner_connector.worker.context import Workshop
+from partner_connector.worker.delivery.deliverer import Deliverer
+from partner_connector.worker.delivery.sender import Sender
 
 PAGE = (Path(__file__).parents[2] / "docs" / "webhooks.md").read_text(encoding="utf-8")
 NODE = str(Path(sys.executable).with_name("node"))

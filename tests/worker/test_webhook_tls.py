@@ -10,10 +10,10 @@ import httpx
 import pytest
 import trustme
 
-from partner_connector.database import Database
-from partner_connector.delivery.deliverer import Deliverer
-from partner_connector.delivery.sending import Outcome, Sender
-from partner_connector.workshop import Workshop
+from partner_connector.db.engine import Database
+from partner_connector.worker.context import Workshop
+from partner_connector.worker.delivery.deliverer import Deliverer
+from partner_connector.worker.delivery.sender import Outcome, Sender
 from tests.support.detours import Detour, detoured
 from tests.support.receivers import Receiver, receiver
 from tests.worker.test_webhooks import deliveries, look, register

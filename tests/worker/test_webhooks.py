@@ -10,20 +10,20 @@ import pytest
 from sqlalchemy import select, update
 
 from partner_connector.clock import now
-from partner_connector.database import Database
-from partner_connector.delivery.deliverer import Deliverer
-from partner_connector.delivery.lanes import LANES_OF_AN_ENDPOINT, LEASE, due_lanes, take
-from partner_connector.delivery.schedule import PAUSES, WHOLE, next_attempt
+from partner_connector.db.engine import Database
+from partner_connector.db.models import Partner, WebhookDelivery, WebhookEndpoint, WebhookEvent
+from partner_connector.db.models.webhook_event import put_out
+from partner_connector.features.webhooks.event_types import EventType
 from partner_connector.ids import encode
-from partner_connector.models import Partner, WebhookDelivery, WebhookEndpoint, WebhookEvent
-from partner_connector.models.webhook_event import put_out
-from partner_connector.resealing import Resealer
 from partner_connector.sealing import keyring as keyring_file
 from partner_connector.sealing.keyring import KeyringFile
 from partner_connector.settings import Settings
-from partner_connector.sweeper.old import delete_old_webhook_events
-from partner_connector.webhooks.event_types import EventType
-from partner_connector.workshop import Workshop
+from partner_connector.worker.context import Workshop
+from partner_connector.worker.delivery.deliverer import Deliverer
+from partner_connector.worker.delivery.lanes import LANES_OF_AN_ENDPOINT, LEASE, due_lanes, take
+from partner_connector.worker.delivery.retry_schedule import PAUSES, WHOLE, next_attempt
+from partner_connector.worker.maintenance.key_rotation import Resealer
+from partner_connector.worker.maintenance.retention import delete_old_webhook_events
 from tests.api import rows
 from tests.support.receivers import Receiver, receiver
 from tests.worker.conftest import delivering, workshop_open
@@ -248,7 +248,7 @@ async def test_nobody_is_there_or_very_slow(
     """A closed port and an answer that takes too long are failed attempts, and told as such."""
     endpoint = await register(api, server)
     await tell(database, partners[0])
-    monkeypatch.setattr("partner_connector.delivery.sending.PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr("partner_connector.worker.delivery.sender.PATIENCE_SECONDS", 0.3)
     server.awake.clear()
     await look(deliverer)
     (slow,) = await deliveries(database)

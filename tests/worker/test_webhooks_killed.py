@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import update
 
 from partner_connector.clock import now
-from partner_connector.database import Database
+from partner_connector.db.engine import Database
+from partner_connector.db.models import WebhookDelivery
 from partner_connector.ids import encode
-from partner_connector.models import WebhookDelivery
 from partner_connector.sealing import keyring as keyring_file
 from partner_connector.sealing.keyring import KeyringFile
 from partner_connector.settings import Settings

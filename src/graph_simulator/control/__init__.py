@@ -1,0 +1,1 @@
+"""The control surface: truth, faults, switches, counters, mutations."""

@@ -1,0 +1,1 @@
+"""What the Graph answers: node types, fields, paging, permissions, errors."""

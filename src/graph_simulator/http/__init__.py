@@ -1,0 +1,1 @@
+"""Graph calls over HTTP, plain and in batches."""

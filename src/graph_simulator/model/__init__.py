@@ -1,0 +1,1 @@
+"""Businesses, people, assets and tokens of the simulated world."""

@@ -1,0 +1,1 @@
+"""One running simulator: its world, faults, counters and throttles."""

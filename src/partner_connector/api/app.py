@@ -1,0 +1,120 @@
+"""The API: the composition root of the process that faces the internet.
+
+Nothing that is imported from here reaches Meta's Graph API or a private key.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+
+from partner_connector import __version__
+from partner_connector.api import state_metrics
+from partner_connector.api.openapi import build_document
+from partner_connector.api.routes import ROUTERS
+from partner_connector.api.system.metrics import router as metrics
+from partner_connector.db.engine import open_database
+from partner_connector.features.sync_jobs.metrics import count_jobs_that_end
+from partner_connector.features.webhooks.published import describe
+from partner_connector.sealing.public import PublicKeyring
+from partner_connector.settings import Settings
+from partner_connector.web.context import ApiContext
+from partner_connector.web.error_handlers import install_error_handlers
+from partner_connector.web.middleware import (
+    BodyLimitMiddleware,
+    CrashMiddleware,
+    RequestContextMiddleware,
+)
+
+TAKEN_FROM_PAGES = [
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-Match",
+    "If-None-Match",
+    "Last-Event-ID",
+    "Prefer",
+    "X-Request-Id",
+    "traceparent",
+]
+TOLD_TO_PAGES = [
+    "Content-Disposition",
+    "Deprecation",
+    "ETag",
+    "Idempotent-Replayed",
+    "Link",
+    "Location",
+    "Preference-Applied",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "Sunset",
+    "X-Request-Id",
+]
+
+
+def create_app(settings: Settings, keyring: PublicKeyring) -> FastAPI:
+    """The whole API for these settings. Opens the database when it starts, closes it at its end."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        database = open_database(settings)
+        context = ApiContext.build(settings, database, keyring)
+        app.state.context = context
+        watches = [
+            asyncio.create_task(context.key_usage.watch(database)),
+            asyncio.create_task(context.job_watch.watch(database, context.draining)),
+            asyncio.create_task(state_metrics.watch(database)),
+        ]
+        try:
+            yield
+        finally:
+            for watch in watches:
+                watch.cancel()
+            await asyncio.gather(*watches, return_exceptions=True)
+            await context.key_usage.write(database)
+            context.queue.close()
+            await database.close()
+
+    count_jobs_that_end()
+    app = FastAPI(
+        title="Partner Connector",
+        version=__version__,
+        lifespan=lifespan,
+        redirect_slashes=False,
+        openapi_url="/openapi.json",
+        docs_url=None,  # our own page needs no other host
+        redoc_url=None,
+        # Its own spans and logs would hold whole URLs and what exceptions say: see `tracing`.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
+    for router in ROUTERS:
+        # Side by side: routers that are included are asked one by one, and the right one twice.
+        app.router.routes.extend(router.routes)
+    if settings.metrics_port is None:
+        app.router.routes.extend(metrics.routes)
+    describe(app.webhooks)
+    install_error_handlers(app)
+    # The last one added is the outermost.
+    app.add_middleware(BodyLimitMiddleware)
+    # Inside of what follows: a page of a named origin may read of a fault of ours, too.
+    app.add_middleware(CrashMiddleware)
+    if settings.browser_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.browser_origins,
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=TAKEN_FROM_PAGES,
+            expose_headers=TOLD_TO_PAGES,
+        )
+    app.add_middleware(RequestContextMiddleware)
+    document = build_document(app)
+
+    def openapi() -> dict[str, Any]:
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign] # FastAPI's documented way to replace it
+    return app

@@ -1,0 +1,1 @@
+"""Pages for people: a partner's page to hand a token over."""

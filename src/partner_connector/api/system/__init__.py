@@ -1,0 +1,1 @@
+"""Health, metrics, problems and the reference: operations about the service itself."""

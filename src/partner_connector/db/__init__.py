@@ -1,0 +1,1 @@
+"""The database: engine, transactions, SQL helpers, keyset pages, models."""

@@ -1,0 +1,1 @@
+"""Durable execution: everything that touches DBOS."""

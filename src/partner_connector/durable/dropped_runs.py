@@ -1,0 +1,49 @@
+"""Runs that the engine has given to this process, and that nothing here works on.
+
+Where the engine cannot write down how a run ended, as on a full disk, or cannot read what it has
+just taken from the queue, it drops the run: by its record it goes on, for ever, and nothing else of
+the same target is begun. Such a run is enqueued again.
+"""
+
+import asyncio
+
+import structlog
+from dbos import DBOS
+
+from partner_connector.db.engine import Database
+from partner_connector.durable.runs import hand_back, unfinished_runs
+
+LOOK_SECONDS = 5.0
+
+log = structlog.get_logger()
+
+
+class DroppedRuns:
+    """Compares the record with what runs here. A run that is dropped is so at two looks."""
+
+    def __init__(self, database: Database, executor: DBOS, executor_id: str) -> None:
+        self.database = database
+        self.executor = executor
+        self.executor_id = executor_id
+        self._idle: set[str] = set()
+
+    async def watch(self) -> None:
+        """Look until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                await self.look()
+            except Exception as error:
+                log.warning("runs_not_compared", error=type(error).__name__)
+
+    async def look(self) -> None:
+        """Enqueue again what was idle at the last look, too: one may just begin, or just end."""
+        async with self.database.reading() as session:
+            recorded = (await unfinished_runs(session)).get(self.executor_id, set())
+        idle = recorded.difference(self.executor._active_workflows_set.activeList())  # noqa: SLF001 - no public way to ask
+        dropped, self._idle = idle & self._idle, idle
+        if not dropped:
+            return
+        async with self.database.writing() as session:
+            await hand_back(session, dropped)
+        log.error("runs_were_dropped", runs=sorted(dropped))

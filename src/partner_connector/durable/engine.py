@@ -1,0 +1,148 @@
+"""The durable engine (DBOS), as the rest of the product sees it.
+
+Work is enqueued in the transaction of the caller: the row that promises it and the entry that
+does it are committed together or not at all. What is enqueued are ids, never a token, and it is
+written as JSON: the library's default, pickle, would run code from the database.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
+
+from partner_connector.clock import now
+from partner_connector.db.engine import IDLE_TRANSACTION_SECONDS, prepare_sqlite_connection
+from partner_connector.settings import Settings
+from partner_connector.telemetry import tracing
+
+APPLICATION = "partner-connector"
+# Constant on purpose: the default, a hash of the source, would strand running jobs at a deploy.
+APPLICATION_VERSION = "1"
+SCHEMA = "dbos"
+# The attribute of a run that tells in which trace it was asked for.
+TRACEPARENT = "traceparent"
+# The one configured instance of each workflow class in a worker.
+INSTANCE = "worker"
+
+SYNC_QUEUE = "sync"
+VALIDATION_QUEUE = "validation"
+QUEUES = (SYNC_QUEUE, VALIDATION_QUEUE)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One run of one workflow.
+
+    `partition` serialises: of all work in a queue with the same partition one runs at a time.
+    Enqueuing the same `run_id` twice is one run.
+    """
+
+    workflow: str
+    workflow_class: str
+    queue: str
+    partition: str
+    subject_id: str
+    run_id: str
+    attempt: int = 1
+    not_before: datetime | None = None
+
+    def options(self) -> EnqueueOptions:
+        """The same, in the engine's words."""
+        options = EnqueueOptions(
+            workflow_name=self.workflow,
+            class_name=self.workflow_class,
+            instance_name=INSTANCE,
+            queue_name=self.queue,
+            queue_partition_key=self.partition,
+            workflow_id=self.run_id,
+            app_version=APPLICATION_VERSION,
+        )
+        if self.not_before is not None:
+            options["delay_seconds"] = max(0.0, (self.not_before - now()).total_seconds())
+        return options
+
+
+class WorkQueue:
+    """Enqueues; runs nothing. All that the API has of the engine."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._client = DBOSClient(
+            system_database_url=engine_url(settings),
+            system_database_engine=engine_connection_pool(settings),
+            dbos_system_schema=SCHEMA,
+            serializer=DBOSPortableJSONSerializer(),
+            application_name=APPLICATION,
+            lazy=True,
+        )
+
+    async def enqueue(self, session: AsyncSession, work: Work) -> None:
+        """Part of the session's transaction. The workflow gets `subject_id` and `attempt`."""
+
+        options = work.options()
+        if (asked_for_in := tracing.traceparent()) is not None:
+            options["attributes"] = {TRACEPARENT: asked_for_in}
+
+        def in_transaction(sync_session: Session) -> None:
+            self._client.enqueue_in_transaction(
+                sync_session, options, work.subject_id, work.attempt
+            )
+
+        await session.run_sync(in_transaction)
+
+    def close(self) -> None:
+        """Give back the engine's connections."""
+        self._client.destroy()
+
+
+def engine_url(settings: Settings) -> str:
+    """The engine's tables are in our database: it commits with us."""
+    return settings.sqlalchemy_url().render_as_string(hide_password=False)
+
+
+def engine_connection_pool(settings: Settings) -> sa.Engine | None:
+    """For SQLite a pool prepared like ours; on PostgreSQL the engine makes its own."""
+    if not settings.uses_sqlite:
+        return None
+    pool = sa.create_engine(settings.sqlalchemy_url(), hide_parameters=True, pool_size=20)
+
+    @event.listens_for(pool, "connect")
+    def prepare(dbapi_connection: sa.engine.interfaces.DBAPIConnection, record: object) -> None:
+        prepare_sqlite_connection(dbapi_connection, record)
+        # The engine reads, then writes: a deferred transaction would meet "database is locked".
+        dbapi_connection.isolation_level = "IMMEDIATE"
+
+    return pool
+
+
+def engine_config(settings: Settings, executor_id: str) -> DBOSConfig:
+    """The configuration of an executor. Migrations are run by `migrate`, never at launch."""
+    return DBOSConfig(
+        name=APPLICATION,
+        system_database_url=engine_url(settings),
+        system_database_engine=engine_connection_pool(settings),
+        dbos_system_schema=SCHEMA,
+        application_version=APPLICATION_VERSION,
+        executor_id=executor_id,
+        serializer=DBOSPortableJSONSerializer(),
+        run_migrations=False,
+        sys_db_idle_transaction_timeout_sec=IDLE_TRANSACTION_SECONDS,
+        log_level="WARNING",
+        enable_otlp=False,
+    )
+
+
+async def launch_executor(worker_concurrency: int) -> None:
+    """Start working off the queues. `DBOS(config=…)` and the workflows must exist by now."""
+    DBOS.launch()
+    for queue in QUEUES:
+        await DBOS.register_queue_async(
+            queue,
+            partition_concurrency=1,
+            worker_concurrency=worker_concurrency,
+            polling_interval_sec=0.1,
+            on_conflict="always_update",
+        )

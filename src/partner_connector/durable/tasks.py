@@ -1,0 +1,58 @@
+"""Every kind of work that the worker does, named once for those who enqueue and those who do."""
+
+import uuid
+from datetime import datetime
+
+from partner_connector.durable.engine import SYNC_QUEUE, VALIDATION_QUEUE, Work
+
+SYNC_CLASS = "Sync"
+SYNC_INTEGRATION = "sync_integration"
+SYNC_PARTNER = "sync_partner"
+VALIDATION_CLASS = "Validation"
+VALIDATE_TOKEN = "validate_token"  # noqa: S105 - the name of a workflow
+
+
+def run_id(workflow: str, subject_id: str, attempt: int) -> str:
+    """The engine's id of one attempt: enqueuing the same attempt twice is one run."""
+    return f"{workflow}:{subject_id}:{attempt}"
+
+
+def validate_token(
+    validation_id: uuid.UUID,
+    owner_id: uuid.UUID,
+    *,
+    attempt: int = 1,
+    not_before: datetime | None = None,
+) -> Work:
+    """Prove one token. Of one owner (a partner, or our own business) one proof runs at a time."""
+    return Work(
+        workflow=VALIDATE_TOKEN,
+        workflow_class=VALIDATION_CLASS,
+        queue=VALIDATION_QUEUE,
+        partition=owner_id.hex,
+        subject_id=str(validation_id),
+        run_id=run_id(VALIDATE_TOKEN, str(validation_id), attempt),
+        attempt=attempt,
+        not_before=not_before,
+    )
+
+
+def sync(
+    task: str,
+    job_id: uuid.UUID,
+    target_id: uuid.UUID,
+    *,
+    attempt: int = 1,
+    not_before: datetime | None = None,
+) -> Work:
+    """A check for updates of one target: a partner, or a whole integration."""
+    return Work(
+        workflow=task,
+        workflow_class=SYNC_CLASS,
+        queue=SYNC_QUEUE,
+        partition=target_id.hex,
+        subject_id=str(job_id),
+        run_id=run_id(task, str(job_id), attempt),
+        attempt=attempt,
+        not_before=not_before,
+    )

@@ -1,0 +1,1 @@
+"""Features of the API, each with the router, schemas, service and repository that it needs."""

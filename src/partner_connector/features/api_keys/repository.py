@@ -1,0 +1,38 @@
+"""API keys of one workspace in the database."""
+
+import uuid
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from partner_connector.db.models import ApiKey
+from partner_connector.errors import found
+from partner_connector.web.pagination import KeysetOrder, PageRequest
+
+_NEWEST_FIRST = KeysetOrder([ApiKey.__table__.c.id], descending=True)
+
+
+class ApiKeyRepository:
+    """Bound to its workspace when it is made."""
+
+    def __init__(self, session: AsyncSession, workspace_id: uuid.UUID) -> None:
+        self.session = session
+        self.workspace_id = workspace_id
+
+    async def add(self, key: ApiKey) -> None:
+        """Store a new key."""
+        self.session.add(key)
+        await self.session.flush()
+
+    async def get(self, api_key_id: uuid.UUID, *, lock: bool = False) -> ApiKey:
+        """One key; with `lock` its row stays locked until the end. Raises `NotFound`."""
+        query = select(ApiKey).where(
+            ApiKey.workspace_id == self.workspace_id, ApiKey.id == api_key_id
+        )
+        return found(await self.session.scalar(query.with_for_update() if lock else query))
+
+    async def page(self, page: PageRequest) -> tuple[list[ApiKey], str | None]:
+        """Newest first."""
+        query = select(ApiKey).where(ApiKey.workspace_id == self.workspace_id)
+        rows, cursor = await page.fetch(self.session, self.workspace_id, query, _NEWEST_FIRST)
+        return [row[0] for row in rows], cursor

@@ -1,0 +1,54 @@
+"""Integrations of one workspace in the database."""
+
+import uuid
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from partner_connector.db.models import Integration
+from partner_connector.errors import Conflict, found
+from partner_connector.web.pagination import KeysetOrder, PageRequest
+
+_OLDEST_FIRST = KeysetOrder([Integration.__table__.c.id])
+
+
+class IntegrationExists(Conflict):
+    """A business is integrated once in a workspace."""
+
+    code = "integration_exists"
+    title = "This business is integrated already"
+    description = "There is an integration of this Meta business in the workspace; use that one."
+
+
+class IntegrationRepository:
+    """Bound to its workspace when it is made."""
+
+    def __init__(self, session: AsyncSession, workspace_id: uuid.UUID) -> None:
+        self.session = session
+        self.workspace_id = workspace_id
+
+    async def add(self, integration: Integration) -> None:
+        """Store a new integration. Raises `IntegrationExists`."""
+        self.session.add(integration)
+        try:
+            await self.session.flush()
+        except IntegrityError:
+            raise IntegrationExists from None
+
+    async def get(self, integration_id: uuid.UUID, *, lock: bool = False) -> Integration:
+        """One integration; with `lock` its row stays locked until the end. Raises `NotFound`."""
+        query = select(Integration).where(
+            Integration.workspace_id == self.workspace_id, Integration.id == integration_id
+        )
+        return found(await self.session.scalar(query.with_for_update() if lock else query))
+
+    async def page(self, page: PageRequest) -> tuple[list[Integration], str | None]:
+        """Oldest first."""
+        query = select(Integration).where(Integration.workspace_id == self.workspace_id)
+        rows, cursor = await page.fetch(self.session, self.workspace_id, query, _OLDEST_FIRST)
+        return [row[0] for row in rows], cursor
+
+    async def remove(self, integration: Integration) -> None:
+        """Delete it with everything that hangs on it. Changes nothing in Meta."""
+        await self.session.delete(integration)

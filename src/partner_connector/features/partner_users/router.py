@@ -1,0 +1,180 @@
+"""`/v1/partner-users`: which people at our partners can touch our assets."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import StreamingResponse
+
+from partner_connector.clock import now
+from partner_connector.db.models import Asset, Change, Grant, PartnerUser
+from partner_connector.features.changes.repository import ChangeRepository
+from partner_connector.features.changes.schemas import ChangeView
+from partner_connector.features.partner_users.export import partner_users_csv
+from partner_connector.features.partner_users.repository import (
+    PartnerUserFilter,
+    PartnerUserRepository,
+)
+from partner_connector.features.partner_users.schemas import (
+    GrantedAsset,
+    GrantView,
+    PartnerUserPage,
+    PartnerUserView,
+)
+from partner_connector.ids import AssetId, IntegrationId, PartnerId, PartnerUserId, decode
+from partner_connector.web.conditional import KnownTagsDep
+from partner_connector.web.dependencies import ContextDep, PageDep, ReadSession, UsersReader
+from partner_connector.web.negotiation import CSV, JsonOrCsv
+
+router = APIRouter(prefix="/v1/partner-users", tags=["Partner users"])
+
+HISTORY_LENGTH = 100
+
+Kind = Literal["person", "system_user", "pending_invite"]
+State = Literal["active", "removed"]
+RoleClass = Literal["admin", "employee", "other", "unknown"]
+TwoFactor = Literal["on", "off", "unknown"]
+PartnerUserSort = Literal["name", "-name", "first_seen_at", "-first_seen_at"]
+FilterText = Annotated[str | None, Query(min_length=1, max_length=320, pattern=r"^[^\x00]*$")]
+
+
+_ALL_AS_CSV = {
+    "schema": {
+        "type": "string",
+        "maxLength": 2**31 - 1,
+        "pattern": r"^[\s\S]*$",
+        "description": "A line of names, then one of each user.",
+    },
+    "example": "id,partner_id,meta_user_id,kind,state,name,…\r\n",
+}
+
+
+@router.get(
+    "",
+    operation_id="listPartnerUsers",
+    summary="List partner users",
+    response_model=PartnerUserPage,
+    responses={200: {"content": {CSV: _ALL_AS_CSV}}},
+)
+async def list_partner_users(
+    caller: UsersReader,
+    context: ContextDep,
+    session: ReadSession,
+    form: JsonOrCsv,
+    page: PageDep,
+    partner_id: Annotated[PartnerId | None, Query(description="Users of this partner.")] = None,
+    integration_id: Annotated[
+        IntegrationId | None, Query(description="Users of this integration's partners.")
+    ] = None,
+    asset_id: Annotated[AssetId | None, Query(description="Users with access to it.")] = None,
+    kind: Annotated[list[Kind] | None, Query(max_length=3, description="Repeat for “or”.")] = None,
+    state: Annotated[
+        list[State] | None, Query(max_length=2, description="Without it: active and removed.")
+    ] = None,
+    role_class: Annotated[
+        list[RoleClass] | None, Query(max_length=4, description="Repeat for “or”.")
+    ] = None,
+    two_factor: Annotated[
+        list[TwoFactor] | None, Query(max_length=3, description="Repeat for “or”.")
+    ] = None,
+    email: Annotated[
+        FilterText,
+        Query(description="The whole address, in any case.", examples=["ada@example.com"]),
+    ] = None,
+    q: Annotated[
+        FilterText, Query(description="Part of the name or address.", examples=["ada"])
+    ] = None,
+    sort: Annotated[PartnerUserSort, Query(description="`-` means descending.")] = "name",
+    expand: Annotated[
+        Literal["grants"] | None, Query(description="`grants` adds each user's assets and tasks.")
+    ] = None,
+) -> Response:
+    """People and system users of partners who have access to an asset shared with us.
+
+    With `Accept: text/csv` all of them that match, in the order of their ids (RFC 4180, UTF-8).
+    What a spreadsheet would take for a formula begins with a `'`. `page_size`, `cursor`, `sort` and
+    `expand` shape pages and do nothing there. An answer that breaks off is not complete: it lacks
+    the end of its transfer, which HTTP clients report as an error.
+    """
+    only = PartnerUserFilter(
+        partner_id=partner_id,
+        integration_id=integration_id,
+        asset_id=asset_id,
+        kind=kind or (),
+        state=state or (),
+        role_class=role_class or (),
+        two_factor=two_factor or (),
+        email=email,
+        q=q,
+    )
+    if form == CSV:
+        return _as_csv(partner_users_csv(context.database, caller.workspace_id, only))
+    users = PartnerUserRepository(session, caller.workspace_id)
+    items, cursor = await users.page(page, only, sort)
+    for item in items:
+        item |= {"grants": None, "history": None}
+    if expand is not None:
+        await _add_grants(users, items)
+    return page.answer(items, cursor)
+
+
+@router.get("/{partner_user_id}", operation_id="getPartnerUser", summary="Get a partner user")
+async def get_partner_user(
+    partner_user_id: PartnerUserId,
+    caller: UsersReader,
+    session: ReadSession,
+    known: KnownTagsDep,
+) -> PartnerUserView:
+    """One partner user with every grant, and what changed about it lately."""
+    users = PartnerUserRepository(session, caller.workspace_id)
+    row, ours = await users.get(partner_user_id)
+    grants = await users.grants_of([row.id])
+    changes = ChangeRepository(session, caller.workspace_id)
+    history = await changes.latest_of_user(row.id, limit=HISTORY_LENGTH)
+    return known.answer(
+        partner_user_view(row, is_token_holder=ours, grants=grants.get(row.id, []), history=history)
+    )
+
+
+async def _add_grants(users: PartnerUserRepository, items: Sequence[dict[str, Any]]) -> None:
+    ids = {item["id"]: decode("usr", item["id"]) for item in items}
+    grants = await users.grants_of(list(ids.values()))
+    for item in items:
+        item["grants"] = [_grant_view(*pair) for pair in grants.get(ids[item["id"]], [])]
+
+
+def _as_csv(lines: AsyncIterator[bytes]) -> StreamingResponse:
+    name = f"partner-users-{now():%Y-%m-%d}.csv"
+    headers = {
+        "Content-Disposition": f'attachment; filename="{name}"',
+        "Content-Type": f"{CSV}; charset=utf-8; header=present",
+        "Vary": "Accept",
+    }
+    return StreamingResponse(lines, headers=headers)
+
+
+def partner_user_view(
+    row: PartnerUser,
+    *,
+    is_token_holder: bool,
+    grants: Sequence[tuple[Grant, Asset]] | None = None,
+    history: Sequence[Change] | None = None,
+) -> PartnerUserView:
+    """A user row and, where asked for, its grants and history, as the wire shows them."""
+    derived: dict[str, Any] = {
+        "is_token_holder": is_token_holder,
+        "grants": None if grants is None else [_grant_view(*pair) for pair in grants],
+        "history": None if history is None else [ChangeView.model_validate(c) for c in history],
+    }
+    stored = {name: getattr(row, name) for name in set(PartnerUserView.model_fields) - set(derived)}
+    return PartnerUserView(**stored, **derived)
+
+
+def _grant_view(grant: Grant, asset: Asset) -> GrantView:
+    return GrantView(
+        asset=GrantedAsset.model_validate(asset),
+        tasks=grant.tasks,
+        full_control=grant.full_control,
+        via=grant.via,
+        granted_at=grant.granted_at,
+    )

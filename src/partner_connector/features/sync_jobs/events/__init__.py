@@ -1,0 +1,1 @@
+"""Progress events of a sync job, by page or as a stream."""

@@ -1,0 +1,1 @@
+"""Plans of halted sync jobs: read, approve, reject."""

@@ -1,0 +1,174 @@
+"""Sync jobs of one workspace in the database."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from partner_connector.db.models import PlannedChange, SyncJob, SyncJobEvent, Token
+from partner_connector.db.models.sync_job import UNFINISHED
+from partner_connector.errors import found
+from partner_connector.web.pagination import KeysetOrder, PageRequest
+
+_NEWEST_FIRST = KeysetOrder([SyncJob.__table__.c.id], descending=True)
+_PLANNED = KeysetOrder([PlannedChange.__table__.c.id])
+_AS_IT_HAPPENED = KeysetOrder([SyncJobEvent.__table__.c.id])
+
+
+@dataclass(frozen=True, slots=True)
+class SyncJobFilter:
+    """What a list of jobs is narrowed to."""
+
+    status: Sequence[str] = ()
+    task: Sequence[str] = ()
+    trigger: Sequence[str] = ()
+    partner_id: uuid.UUID | None = None
+    created_after: datetime | None = None
+
+    def apply(self, query: Select[Any]) -> Select[Any]:
+        """Narrow the query."""
+        for column, values in (
+            (SyncJob.status, self.status),
+            (SyncJob.task, self.task),
+            (SyncJob.trigger, self.trigger),
+        ):
+            if values:
+                query = query.where(column.in_(values))
+        if self.partner_id is not None:
+            query = query.where(SyncJob.partner_id == self.partner_id)
+        if self.created_after is not None:
+            query = query.where(SyncJob.created_at > self.created_after)
+        return query
+
+
+class SyncJobRepository:
+    """Bound to its workspace when it is made."""
+
+    def __init__(self, session: AsyncSession, workspace_id: uuid.UUID) -> None:
+        self.session = session
+        self.workspace_id = workspace_id
+
+    async def get(self, job_id: uuid.UUID, *, lock: bool = False) -> SyncJob:
+        """One job; with `lock` its row stays locked until the end. Raises `NotFound`."""
+        query = select(SyncJob).where(
+            SyncJob.workspace_id == self.workspace_id, SyncJob.id == job_id
+        )
+        return found(await self.session.scalar(_locked(query) if lock else query))
+
+    async def lock_with_children(self, job_id: uuid.UUID) -> tuple[SyncJob, list[SyncJob]]:
+        """One job and its unfinished children, all locked. Raises `NotFound`.
+
+        Everybody locks children before their parent. A parent that got its children while we
+        waited for it is therefore let go and locked anew; it gets them once.
+        """
+        while True:
+            async with self.session.begin_nested() as attempt:
+                children = list(await self.session.scalars(self._locked_children(job_id)))
+                job = await self.get(job_id, lock=True)
+                if len(children) == await self._count_unfinished_children(job_id):
+                    return job, children
+                await attempt.rollback()
+
+    async def unfinished(
+        self, integration_id: uuid.UUID, partner_id: uuid.UUID | None
+    ) -> SyncJob | None:
+        """The one job that is not done yet for this target, if there is one.
+
+        A check of all partners in which only plans wait for an answer is over.
+        """
+        query = select(SyncJob).where(
+            SyncJob.workspace_id == self.workspace_id,
+            SyncJob.integration_id == integration_id,
+            SyncJob.status.in_(UNFINISHED),
+        )
+        if partner_id is None:
+            query = query.where(SyncJob.partner_id.is_(None), SyncJob.finished_at.is_(None))
+        else:
+            query = query.where(SyncJob.partner_id == partner_id)
+        return await self.session.scalar(query)
+
+    async def halted(self, partner_id: uuid.UUID) -> SyncJob | None:
+        """The partner's check whose plan waits for an answer, locked."""
+        query = select(SyncJob).where(
+            SyncJob.workspace_id == self.workspace_id,
+            SyncJob.partner_id == partner_id,
+            SyncJob.status == "halted",
+        )
+        return await self.session.scalar(query.with_for_update())
+
+    async def add(self, job: SyncJob) -> bool:
+        """Store a new job. False where another request was faster and one is unfinished."""
+        try:
+            async with self.session.begin_nested():
+                self.session.add(job)
+                await self.session.flush()
+        except IntegrityError:
+            return False
+        return True
+
+    async def page(
+        self, page: PageRequest, only: SyncJobFilter
+    ) -> tuple[list[SyncJob], str | None]:
+        """Newest first."""
+        query = only.apply(select(SyncJob).where(SyncJob.workspace_id == self.workspace_id))
+        rows, cursor = await page.fetch(self.session, self.workspace_id, query, _NEWEST_FIRST)
+        return [row[0] for row in rows], cursor
+
+    async def plan_page(
+        self, page: PageRequest, job: SyncJob
+    ) -> tuple[list[PlannedChange], str | None]:
+        """What the job is about to change, in its order."""
+        query = select(PlannedChange).where(PlannedChange.job_id == job.id)
+        rows, cursor = await page.fetch(self.session, self.workspace_id, query, _PLANNED)
+        return [row[0] for row in rows], cursor
+
+    async def event_page(
+        self, page: PageRequest, job: SyncJob, after: int
+    ) -> tuple[list[SyncJobEvent], str | None]:
+        """What happened to the job after that event, in its order."""
+        query = self._events(job, after)
+        rows, cursor = await page.fetch(self.session, self.workspace_id, query, _AS_IT_HAPPENED)
+        return [row[0] for row in rows], cursor
+
+    async def events_after(self, job: SyncJob, after: int, *, at_most: int) -> list[SyncJobEvent]:
+        """The same for a stream."""
+        query = self._events(job, after).order_by(SyncJobEvent.id).limit(at_most)
+        return list(await self.session.scalars(query))
+
+    async def active_token_id(self, job: SyncJob) -> uuid.UUID | None:
+        """The token that the job's partner is connected with now."""
+        query = select(Token.id).where(
+            Token.workspace_id == self.workspace_id,
+            Token.integration_id == job.integration_id,
+            Token.partner_id == job.partner_id,
+            Token.state == "active",
+        )
+        return await self.session.scalar(query)
+
+    def _events(self, job: SyncJob, after: int) -> Select[SyncJobEvent]:
+        return select(SyncJobEvent).where(SyncJobEvent.job_id == job.id, SyncJobEvent.id > after)
+
+    def _locked_children(self, job_id: uuid.UUID) -> Select[SyncJob]:
+        query = select(SyncJob).where(*self._unfinished_children(job_id))
+        return _locked(query.order_by(SyncJob.id))
+
+    async def _count_unfinished_children(self, job_id: uuid.UUID) -> int:
+        query = select(func.count()).where(*self._unfinished_children(job_id))
+        return await self.session.scalar(query) or 0
+
+    def _unfinished_children(self, job_id: uuid.UUID) -> tuple[ColumnElement[bool], ...]:
+        return (
+            SyncJob.workspace_id == self.workspace_id,
+            SyncJob.parent_id == job_id,
+            SyncJob.status.in_(UNFINISHED),
+        )
+
+
+def _locked(query: Select[SyncJob]) -> Select[SyncJob]:
+    """With the row as it is once it is locked, whatever was read of it before."""
+    return query.with_for_update().execution_options(populate_existing=True)

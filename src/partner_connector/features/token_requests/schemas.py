@@ -1,0 +1,90 @@
+"""Token requests on the wire, as those who made them see them."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from partner_connector.ids import ApiKeyId, PartnerId, TokenRequestId, ValidationId
+from partner_connector.web.pagination import Page
+from partner_connector.web.schemas import Answer, Body, Instant, open_enum
+
+_SHORTEST_SECONDS = 5 * 60
+_LONGEST_SECONDS = 30 * 24 * 60 * 60
+
+Note = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=500,
+        pattern=r"^[^\x00-\x1f]+$",
+        description="For yourself: the partner does not see it.",
+        examples=["sent to their ad operations"],
+    ),
+]
+
+
+class TokenRequestCreate(Body):
+    """A new one-time link."""
+
+    expires_in_seconds: int = Field(
+        ge=_SHORTEST_SECONDS,
+        le=_LONGEST_SECONDS,
+        description="How long the link can be used: 5 minutes to 30 days.",
+        examples=[604800],
+    )
+    note: Note | None = Field(default=None, examples=["sent to their ad operations"])
+
+
+class TokenRequestView(Answer):
+    """A link without its code."""
+
+    id: TokenRequestId
+    partner_id: PartnerId
+    state: str = open_enum(
+        "open",
+        "opened",
+        "submitted",
+        "accepted",
+        "rejected",
+        "expired",
+        "revoked",
+        description="Where it is. `rejected` takes another token while `tries_left` is not 0.",
+    )
+    note: Note | None
+    created_by: ApiKeyId = Field(description="The key that it was made with.")
+    created_at: Instant
+    expires_at: Instant
+    opened_at: Instant | None = Field(description="When a person first opened it.")
+    submitted_at: Instant | None = Field(description="When a token was last handed over.")
+    ended_at: Instant | None = Field(description="Since when its code is good for nothing.")
+    tries: int = Field(ge=0, le=100, description="How many tokens were refused.", examples=[0])
+    tries_left: int = Field(ge=0, le=100, description="How many more may be refused.", examples=[5])
+    validation_id: ValidationId | None = Field(
+        description="The proof of the token that was handed over last."
+    )
+
+
+class TokenRequestCreated(TokenRequestView):
+    """The only answer that ever shows the code."""
+
+    code: str = Field(
+        max_length=100,
+        pattern=r"^trc_[0-9a-z]+_[0-9A-Za-z]+$",
+        description="Shown once. Whoever holds it can hand over a token for this partner.",
+        # Of the right form and plainly none.
+        examples=["trc_example_NotARealCode"],
+        json_schema_extra={"readOnly": True},
+    )
+    url: str = Field(
+        max_length=2000,
+        description="The link for the partner's admin, shown once. The code stands behind the "
+        "`#`, which browsers send to no server.",
+        examples=["https://partner-connector.example.com/connect#trc_example_NotARealCode"],
+        json_schema_extra={"format": "uri", "readOnly": True},
+    )
+
+
+class TokenRequestPage(Page):
+    """A page of links."""
+
+    items: list[TokenRequestView] = Field(max_length=100)

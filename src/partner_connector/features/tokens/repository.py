@@ -1,0 +1,166 @@
+"""Tokens and validations of one workspace in the database."""
+
+import uuid
+
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from partner_connector.db.models import Capability, Partner, Token, TokenRequest, TokenValidation
+from partner_connector.errors import found
+from partner_connector.sealing.public import SealedToken
+
+
+class TokenRepository:
+    """Bound to its workspace when it is made."""
+
+    def __init__(self, session: AsyncSession, workspace_id: uuid.UUID) -> None:
+        self.session = session
+        self.workspace_id = workspace_id
+
+    async def add_candidate(
+        self, *, integration_id: uuid.UUID, partner_id: uuid.UUID | None, sealed: SealedToken
+    ) -> Token:
+        """The owner's next version. The caller holds the owner's row locked."""
+        newest = await self.session.scalar(
+            select(func.max(Token.version)).where(*self._of(integration_id, partner_id))
+        )
+        token = Token(
+            workspace_id=self.workspace_id,
+            integration_id=integration_id,
+            partner_id=partner_id,
+            version=(newest or 0) + 1,
+            sealed=sealed.box,
+            key_id=sealed.key_id,
+            fingerprint=sealed.fingerprint,
+        )
+        self.session.add(token)
+        await self.session.flush()
+        return token
+
+    async def add_validation(self, token: Token, purpose: str) -> TokenValidation:
+        """A proof that is asked for."""
+        validation = TokenValidation(
+            workspace_id=self.workspace_id,
+            integration_id=token.integration_id,
+            partner_id=token.partner_id,
+            token_id=token.id,
+            purpose=purpose,
+        )
+        self.session.add(validation)
+        await self.session.flush()
+        return validation
+
+    async def under_proof(
+        self,
+        *,
+        integration_id: uuid.UUID,
+        partner_id: uuid.UUID | None,
+        sealed: SealedToken,
+        purpose: str,
+    ) -> TokenValidation | None:
+        """The proof of this very token for this purpose that goes on, if there is one.
+
+        One that came by a token request is that request's own: whoever revokes it ends it. Nor is
+        it one that another token was handed over after, which will overtake it.
+        """
+        newest = (
+            select(func.max(Token.version))
+            .join(TokenValidation, TokenValidation.token_id == Token.id)
+            .where(*self._of(integration_id, partner_id), TokenValidation.purpose == purpose)
+        )
+        same = Token.sealed == sealed.box
+        if sealed.fingerprint is not None:
+            same = Token.fingerprint == sealed.fingerprint
+        query = (
+            select(TokenValidation)
+            .join(Token, Token.id == TokenValidation.token_id)
+            .outerjoin(TokenRequest, TokenRequest.validation_id == TokenValidation.id)
+            .where(*self._of(integration_id, partner_id), Token.state == "candidate", same)
+            .where(TokenValidation.purpose == purpose, TokenValidation.status != "completed")
+            .where(TokenRequest.id.is_(None), Token.version == newest.scalar_subquery())
+            .limit(1)
+        )
+        return await self.session.scalar(query)
+
+    async def is_any_under_proof(
+        self, integration_id: uuid.UUID, partner_id: uuid.UUID | None, purpose: str
+    ) -> bool:
+        """Whether some token of this owner is being proven for this purpose."""
+        query = (
+            select(Token.id)
+            .join(TokenValidation, TokenValidation.token_id == Token.id)
+            .where(*self._of(integration_id, partner_id), Token.state == "candidate")
+            .where(TokenValidation.purpose == purpose, TokenValidation.status != "completed")
+            .limit(1)
+        )
+        return await self.session.scalar(query) is not None
+
+    async def get(self, token_id: uuid.UUID) -> Token:
+        """One token. Raises `NotFound`."""
+        query = select(Token).where(Token.workspace_id == self.workspace_id, Token.id == token_id)
+        return found(await self.session.scalar(query))
+
+    async def is_overtaken(self, token: Token) -> bool:
+        """Whether a later hand-over of the same owner is active already."""
+        active = await self.active(token.integration_id, token.partner_id)
+        return active is not None and active.version > token.version
+
+    async def active(self, integration_id: uuid.UUID, partner_id: uuid.UUID | None) -> Token | None:
+        """The owner's active token. `partner_id` None: our own business's."""
+        query = select(Token).where(*self._of(integration_id, partner_id), Token.state == "active")
+        return await self.session.scalar(query)
+
+    async def candidates(self, partner_id: uuid.UUID) -> list[Token]:
+        """Tokens of the partner that are still being proven."""
+        query = select(Token).where(
+            Token.workspace_id == self.workspace_id,
+            Token.partner_id == partner_id,
+            Token.state == "candidate",
+        )
+        return list(await self.session.scalars(query))
+
+    async def active_elsewhere(
+        self, *, fingerprint: str, system_user_id: str | None, other_than: Token
+    ) -> list[tuple[Token, str | None]]:
+        """Active tokens of other owners that are the same token or of the same system user.
+
+        Each comes with its partner's name, or None for our own business's.
+        """
+        same = Token.fingerprint == fingerprint
+        if system_user_id is not None:
+            same = same | (Token.system_user_id == system_user_id)
+        owner_differs = (
+            Token.integration_id != other_than.integration_id
+        ) | Token.partner_id.is_distinct_from(other_than.partner_id)
+        query = (
+            select(Token, Partner.name)
+            .outerjoin(Partner, Partner.id == Token.partner_id)
+            .where(Token.workspace_id == self.workspace_id, Token.state == "active")
+            .where(same, owner_differs)
+            .limit(10)
+        )
+        return [(token, name) for token, name in (await self.session.execute(query)).all()]
+
+    async def capability(self, partner_id: uuid.UUID, *, lock: bool = False) -> Capability | None:
+        """What the partner's token sees; None before its first check."""
+        query = select(Capability).where(
+            Capability.workspace_id == self.workspace_id, Capability.partner_id == partner_id
+        )
+        return await self.session.scalar(query.with_for_update() if lock else query)
+
+    async def get_validation(self, validation_id: uuid.UUID) -> TokenValidation:
+        """One proof. Raises `NotFound`."""
+        query = select(TokenValidation).where(
+            TokenValidation.workspace_id == self.workspace_id, TokenValidation.id == validation_id
+        )
+        return found(await self.session.scalar(query))
+
+    def _of(
+        self, integration_id: uuid.UUID, partner_id: uuid.UUID | None
+    ) -> tuple[ColumnElement[bool], ...]:
+        owner = Token.partner_id.is_(None) if partner_id is None else Token.partner_id == partner_id
+        return (
+            Token.workspace_id == self.workspace_id,
+            Token.integration_id == integration_id,
+            owner,
+        )

@@ -1,0 +1,264 @@
+"""Connecting a partner: dry runs, and the token itself."""
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from partner_connector.db.models import Capability, Partner, Token, TokenValidation
+from partner_connector.features.audit.dependency import RecorderDep
+from partner_connector.features.audit.service import Recorder
+from partner_connector.features.partners.repository import PartnerRepository
+from partner_connector.features.sync_jobs.repository import SyncJobRepository
+from partner_connector.features.tokens import intake, service
+from partner_connector.features.tokens.answers import (
+    COMPLETED_WHILE_WAITING,
+    accepted_proof,
+    completed_proof,
+)
+from partner_connector.features.tokens.narrowing import accept
+from partner_connector.features.tokens.repository import TokenRepository
+from partner_connector.features.tokens.schemas import (
+    CapabilityAcceptance,
+    PartnerDisconnected,
+    PartnerTokenView,
+    ResidualAccess,
+    SystemUserView,
+    TokenConnect,
+    TokenValidationView,
+)
+from partner_connector.ids import PartnerId, ValidationId
+from partner_connector.web.conditional import (
+    IfMatchDep,
+    IfMatchOrNoneDep,
+    KnownTagsDep,
+    Preconditions,
+    tell,
+)
+from partner_connector.web.context import ApiContext
+from partner_connector.web.dependencies import (
+    MAY_BE_LEFT_OUT,
+    ContextDep,
+    OnceDep,
+    PartnersReader,
+    ReadSession,
+    SyncsApprover,
+    TokensWriter,
+    WaitSeconds,
+    WriteSession,
+)
+
+router = APIRouter(prefix="/v1", tags=["Tokens"])
+
+
+@router.post(
+    "/partners/{partner_id}/token-validations",
+    operation_id="validatePartnerToken",
+    summary="Dry-run a partner's token",
+    status_code=202,
+    responses=COMPLETED_WHILE_WAITING,
+)
+async def validate_partner_token(
+    partner_id: PartnerId,
+    body: TokenConnect,
+    _caller: TokensWriter,
+    audit: RecorderDep,
+    once: OnceDep,
+    context: ContextDep,
+    response: Response,
+    wait: WaitSeconds,
+) -> TokenValidationView:
+    """Every check that connecting would make, and nothing is connected."""
+    async with once.writing() as session:
+        partner = await PartnerRepository(session, audit.workspace_id).get_for_update(partner_id)
+        submitted = await _submit(
+            session, context, audit, partner, body, "dry_run", Preconditions()
+        )
+        accepted = once.remember(accepted_proof(response, submitted), held_for=wait)
+    if not wait:
+        return accepted
+    return await once.conclude(await completed_proof(context, response, submitted, wait))
+
+
+@router.put(
+    "/partners/{partner_id}/token",
+    operation_id="putPartnerToken",
+    summary="Connect a partner, or replace its token",
+    status_code=202,
+    responses=COMPLETED_WHILE_WAITING,
+)
+async def put_partner_token(
+    partner_id: PartnerId,
+    body: TokenConnect,
+    _caller: TokensWriter,
+    audit: RecorderDep,
+    once: OnceDep,
+    only: IfMatchOrNoneDep,
+    context: ContextDep,
+    response: Response,
+    wait: WaitSeconds,
+) -> TokenValidationView:
+    """The token is proven first. It is active once the validation is `completed` with a
+    connectable verdict; a token that it replaces stays active until then. The first check for
+    updates starts by itself. `If-None-Match: *` connects only a partner that is not connected.
+    """
+    async with once.writing() as session:
+        partner = await PartnerRepository(session, audit.workspace_id).get_for_update(partner_id)
+        if only:
+            only.require(await _token_view_if_any(session, partner))
+        submitted = await _submit(session, context, audit, partner, body, "connect", only)
+        accepted = once.remember(accepted_proof(response, submitted), held_for=wait)
+    if not wait:
+        return accepted
+    return await once.conclude(await completed_proof(context, response, submitted, wait))
+
+
+async def _submit(
+    session: WriteSession,
+    context: ApiContext,
+    audit: Recorder,
+    partner: Partner,
+    body: TokenConnect,
+    purpose: str,
+    only: Preconditions,
+) -> TokenValidation:
+    require_sealed = context.settings.require_sealed_tokens
+    return await service.join_or_submit(
+        session,
+        context.queue,
+        audit,
+        integration_id=partner.integration_id,
+        partner_id=partner.id,
+        sealed=intake.sealed(body, context.keyring, require_sealed=require_sealed),
+        purpose=purpose,
+        only=only,
+    )
+
+
+async def _token_view_if_any(session: WriteSession, partner: Partner) -> PartnerTokenView | None:
+    tokens = TokenRepository(session, partner.workspace_id)
+    token = await tokens.active(partner.integration_id, partner.id)
+    return None if token is None else token_view(token, await tokens.capability(partner.id))
+
+
+@router.get(
+    "/token-validations/{validation_id}",
+    operation_id="getTokenValidation",
+    summary="Get a token validation",
+)
+async def get_token_validation(
+    validation_id: ValidationId,
+    caller: TokensWriter,
+    session: ReadSession,
+    known: KnownTagsDep,
+) -> TokenValidationView:
+    """The verdict, and each check with what to do about it. Of a token that is not in use it is
+    kept for 30 days, unless the operator chose otherwise.
+    """
+    validation = await TokenRepository(session, caller.workspace_id).get_validation(validation_id)
+    return known.answer(TokenValidationView.model_validate(validation))
+
+
+@router.get(
+    "/partners/{partner_id}/token",
+    operation_id="getPartnerToken",
+    summary="Get facts about a partner's token",
+)
+async def get_partner_token(
+    partner_id: PartnerId, caller: PartnersReader, session: ReadSession, known: KnownTagsDep
+) -> PartnerTokenView:
+    """Facts only. No operation returns a token or a part of one."""
+    partner = await PartnerRepository(session, caller.workspace_id).get(partner_id)
+    tokens = TokenRepository(session, caller.workspace_id)
+    token = await service.require_active(tokens, partner)
+    return known.answer(token_view(token, await tokens.capability(partner.id)))
+
+
+def token_view(token: Token, capability: Capability | None) -> PartnerTokenView:
+    """A token row without its ciphertext, and what the token sees less than it did."""
+    derived: dict[str, Any] = {
+        "system_user": SystemUserView(
+            id=token.system_user_id, name=token.system_user_name, role=token.system_user_role
+        ),
+        "narrowed": capability.narrowed if capability else [],
+        "capability_checked_at": capability.observed_at if capability else None,
+    }
+    names = set(PartnerTokenView.model_fields) - set(derived)
+    return PartnerTokenView(**derived, **{name: getattr(token, name) for name in names})
+
+
+@router.post(
+    "/partners/{partner_id}/token/accept-capabilities",
+    operation_id="createCapabilityAcceptance",
+    dependencies=[MAY_BE_LEFT_OUT],
+    summary="Accept that a token sees less",
+)
+async def accept_token_capabilities(
+    partner_id: PartnerId,
+    caller: SyncsApprover,
+    once: OnceDep,
+    audit: RecorderDep,
+    response: Response,
+    body: CapabilityAcceptance | None = None,
+) -> PartnerTokenView:
+    """For a narrowing that is meant: from now on what the token sees is taken for all there is, and
+    people whom it does not see are removed again.
+    """
+    expected = body.narrowed if body else None
+    async with once.writing() as session:
+        # Whoever changes a token holds its owner's row.
+        partners = PartnerRepository(session, caller.workspace_id)
+        partner = await partners.get_for_update(partner_id)
+        tokens = TokenRepository(session, caller.workspace_id)
+        token = await service.require_active(tokens, partner)
+        capability = await accept(tokens, audit, partner, token, expected)
+        return once.remember(tell(response, token_view(token, capability)))
+
+
+@router.delete(
+    "/partners/{partner_id}/token",
+    operation_id="disconnectPartner",
+    summary="Disconnect a partner",
+)
+async def disconnect_partner(
+    partner_id: PartnerId,
+    _caller: TokensWriter,
+    audit: RecorderDep,
+    session: WriteSession,
+    only: IfMatchDep,
+    context: ContextDep,
+) -> PartnerDisconnected:
+    """Wipes the sealed token at once and keeps the history. Nothing changes in Meta: the answer
+    says what still works there and how to revoke it.
+    """
+    # Jobs are locked before their partners, by everybody.
+    await SyncJobRepository(session, audit.workspace_id).halted(partner_id)
+    partner = await PartnerRepository(session, audit.workspace_id).get_for_update(partner_id)
+    if only:
+        only.require(await _token_view_if_any(session, partner))
+    await service.disconnect(session, audit, partner)
+    return PartnerDisconnected(
+        onboarding_status="pending_onboarding",
+        onboarding_status_label=context.settings.onboarding_label("pending_onboarding"),
+        residual_access=residual_access(partner.name),
+    )
+
+
+def residual_access(partner_name: str) -> list[ResidualAccess]:
+    """What disconnecting here leaves in Meta."""
+    return [
+        ResidualAccess(
+            what="The system user's access token is still valid in Meta.",
+            where=f"Meta Business Manager of {partner_name}: Settings > Users > System users",
+            how_to_revoke="The partner's admin selects the system user and clicks Revoke tokens.",
+        ),
+        ResidualAccess(
+            what="The app is still listed in the partner's business.",
+            where=f"Meta Business Manager of {partner_name}: Settings > Accounts > Apps",
+            how_to_revoke="The partner's admin selects the app and clicks Remove.",
+        ),
+        ResidualAccess(
+            what="The assets are still shared, and the partner's people still have access.",
+            where="Your Meta Business Manager: Settings > Users > Partners",
+            how_to_revoke="Select the partner and remove the assets that it no longer needs.",
+        ),
+    ]

@@ -1,0 +1,1 @@
+"""Public keys to seal a token for."""

@@ -1,1 +1,0 @@
-"""Whether this process lives, and whether it can serve."""

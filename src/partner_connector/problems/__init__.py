@@ -1,1 +1,0 @@
-"""The catalogue of everything that can go wrong, for programs and people."""

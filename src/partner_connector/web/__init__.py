@@ -1,0 +1,1 @@
+"""The HTTP toolkit that all features share."""

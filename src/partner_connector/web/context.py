@@ -1,0 +1,51 @@
+"""What the API is made of: built once at the edge, handed to every request."""
+
+import asyncio
+from dataclasses import dataclass
+
+from partner_connector.db.engine import Database
+from partner_connector.durable.engine import WorkQueue
+from partner_connector.sealing.public import PublicKeyring
+from partner_connector.settings import Settings
+from partner_connector.web.job_watch import JobWatch
+from partner_connector.web.key_usage import KeyUsage
+from partner_connector.web.pagination import CursorCodec
+from partner_connector.web.rate_limits import RateLimiter
+
+
+@dataclass(frozen=True, slots=True)
+class ApiContext:
+    """No member of this can open a token."""
+
+    settings: Settings
+    database: Database
+    keyring: PublicKeyring
+    queue: WorkQueue
+    cursors: CursorCodec
+    rate_limiter: RateLimiter
+    api_key_pepper: bytes
+    key_usage: KeyUsage
+    job_watch: JobWatch
+    request_code_pepper: bytes
+    # Set when the process is asked to end: it serves on, but wants nobody new.
+    leaving: asyncio.Event
+    # Set a little later: whoever waits for work is answered at once.
+    draining: asyncio.Event
+
+    @classmethod
+    def build(cls, settings: Settings, database: Database, keyring: PublicKeyring) -> "ApiContext":
+        """Derive the rest from settings, database and the public half of the keyring."""
+        return cls(
+            settings=settings,
+            database=database,
+            keyring=keyring,
+            queue=WorkQueue(settings),
+            cursors=CursorCodec(keyring.derive(b"pc-cursors")),
+            rate_limiter=RateLimiter(settings.rate_limit),
+            api_key_pepper=keyring.derive(b"pc-api-keys"),
+            key_usage=KeyUsage(),
+            job_watch=JobWatch(),
+            request_code_pepper=keyring.derive(b"pc-request-codes"),
+            leaving=asyncio.Event(),
+            draining=asyncio.Event(),
+        )

@@ -1,0 +1,1 @@
+"""The process that talks to Meta and holds the private keys."""

@@ -1,0 +1,1 @@
+"""Reads from Meta that validation and checks for updates share."""

@@ -1,0 +1,1 @@
+"""Compare what was staged with what is stored, and apply the difference."""

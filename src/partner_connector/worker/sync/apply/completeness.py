@@ -1,0 +1,32 @@
+"""Whether what was not seen is gone. The proof is decision 0008."""
+
+from sqlalchemy import CursorResult, delete, exists, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from partner_connector.db.models import StagedAsset, StagedGrant, SyncJob
+
+
+async def drop_what_was_not_listed(session: AsyncSession, job: SyncJob) -> None:
+    """An earlier attempt may have seen shares that ended since."""
+    dropped = await session.execute(
+        delete(StagedAsset).where(
+            StagedAsset.job_id == job.id, StagedAsset.listed_in != job.attempt
+        )
+    )
+    assert isinstance(dropped, CursorResult)
+    if dropped.rowcount == 0:
+        return
+    still_listed = exists().where(
+        StagedAsset.job_id == job.id,
+        StagedAsset.type == StagedGrant.asset_type,
+        StagedAsset.meta_id == StagedGrant.asset_meta_id,
+    )
+    await session.execute(delete(StagedGrant).where(StagedGrant.job_id == job.id, ~still_listed))
+
+
+async def is_complete(session: AsyncSession, job: SyncJob) -> bool:
+    """Whether everything of the partner was read, with a view no smaller than the last one."""
+    not_read = exists().where(
+        StagedAsset.job_id == job.id, StagedAsset.state.not_in(("read", "out_of_sight"))
+    )
+    return not job.partial and not await session.scalar(select(not_read))

@@ -1,0 +1,272 @@
+"""The plan of a check: every change that it would make, in order, before any is made.
+
+The plan is what the safeguard judges, what a person may be asked to approve, what is carried out,
+and what the change feed then tells. Each kind of change is one statement.
+"""
+
+from collections import Counter
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    literal_column,
+    null,
+    or_,
+    select,
+)
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from partner_connector.db.engine import json_object
+from partner_connector.db.models import (
+    Asset,
+    AssetShare,
+    Grant,
+    PartnerUser,
+    PlannedChange,
+    StagedAsset,
+    StagedGrant,
+    StagedUser,
+    SyncJob,
+)
+from partner_connector.worker.sync.apply.diff import FACTS, differs, has_access, is_of_staged_asset
+
+# Which facts of a user each kind of change tells.
+FACT_CHANGES = {
+    "user_name_changed": ("name", "title"),
+    "user_email_changed": ("email",),
+    "user_role_changed": ("kind", "role", "role_class", "finance_permission"),
+    "user_two_factor_changed": ("two_factor",),
+}
+
+
+async def make_plan(session: AsyncSession, job: SyncJob, *, remove: bool) -> None:
+    """Write the plan anew. Without `remove` nothing is taken from anybody."""
+    await session.execute(delete(PlannedChange).where(PlannedChange.job_id == job.id))
+    changes = [_assets_shared(job), _people_who_come(job)]
+    changes += [_facts_changed(job, kind, names) for kind, names in FACT_CHANGES.items()]
+    changes.append(_access_given(job))
+    if remove:
+        changes += [_access_lost_on_read_assets(job), _access_lost_through_groups(job)]
+        changes += [_access_lost_with_shares(job), _people_who_leave(job), _assets_unshared(job)]
+    columns = ["job_id", "partner_id", "kind", "partner_user_id", "asset_id", "before", "after"]
+    for some in changes:
+        await session.execute(insert(PlannedChange).from_select(columns, some))
+
+
+async def planned_counts(session: AsyncSession, job: SyncJob) -> Counter[str]:
+    """How many changes of each kind are planned."""
+    rows = await session.execute(
+        select(PlannedChange.kind, func.count())
+        .where(PlannedChange.job_id == job.id)
+        .group_by(PlannedChange.kind)
+    )
+    return Counter(dict(rows.all()))
+
+
+async def count_changes(session: AsyncSession, job: SyncJob, planned: Counter[str]) -> None:
+    """What the job tells of its users. A user changes once, however much of it did."""
+    plan = PlannedChange
+    comes_or_goes = select(plan.partner_user_id).where(
+        plan.job_id == job.id, plan.kind.in_(("user_joined", "user_rejoined", "user_left"))
+    )
+    changed = select(func.count(plan.partner_user_id.distinct())).where(
+        plan.job_id == job.id, plan.partner_user_id.not_in(comes_or_goes)
+    )
+    seen = select(func.count()).where(
+        PartnerUser.partner_id == job.partner_id,
+        has_access(job, PartnerUser.id, PartnerUser.meta_user_id),
+    )
+    job.added = planned["user_joined"] + planned["user_rejoined"]
+    job.removed = planned["user_left"]
+    job.changed = await session.scalar(changed) or 0
+    # Those who come are not in the table yet, unless they were there before.
+    job.seen = (await session.scalar(seen) or 0) + planned["user_joined"]
+    job.unchanged = job.seen - job.added - job.changed
+
+
+def _change(
+    job: SyncJob,
+    kind: str | ColumnElement[str],
+    *,
+    user: Any = None,
+    asset: Any = None,
+    before: Any = None,
+    after: Any = None,
+) -> Select[Any]:
+    """One row of the plan, as a select that says of what."""
+    return select(
+        literal(job.id),
+        literal(job.partner_id),
+        literal(kind) if isinstance(kind, str) else kind,
+        null() if user is None else user,
+        null() if asset is None else asset,
+        null() if before is None else before,
+        null() if after is None else after,
+    )
+
+
+def _share(asset: type[StagedAsset] | type[Asset], share: Any) -> json_object:
+    return json_object(
+        type=asset.type,
+        meta_id=asset.meta_id,
+        name=asset.name,
+        direction=share.direction,
+        permitted_tasks=share.permitted_tasks,
+    )
+
+
+def _facts(of: type[StagedUser] | type[PartnerUser]) -> json_object:
+    return json_object(meta_user_id=of.meta_user_id, **{name: getattr(of, name) for name in FACTS})
+
+
+def _access(grant: type[StagedGrant] | type[Grant]) -> json_object:
+    return json_object(via=grant.via, tasks=grant.tasks, full_control=grant.full_control)
+
+
+def _assets_shared(job: SyncJob) -> Select[Any]:
+    shared = exists().where(
+        AssetShare.partner_id == job.partner_id, AssetShare.asset_id == StagedAsset.id
+    )
+    return (
+        _change(job, "asset_shared", asset=StagedAsset.id, after=_share(StagedAsset, StagedAsset))
+        .where(StagedAsset.job_id == job.id, ~shared)
+        .order_by(StagedAsset.type, StagedAsset.meta_id)
+    )
+
+
+def _assets_unshared(job: SyncJob) -> Select[Any]:
+    listed = exists().where(StagedAsset.job_id == job.id, StagedAsset.id == AssetShare.asset_id)
+    return (
+        _change(job, "asset_unshared", asset=Asset.id, before=_share(Asset, AssetShare))
+        .join_from(AssetShare, Asset, Asset.id == AssetShare.asset_id)
+        .where(AssetShare.partner_id == job.partner_id, ~listed)
+        .order_by(Asset.type, Asset.meta_id)
+    )
+
+
+def _people_who_come(job: SyncJob) -> Select[Any]:
+    is_known = PartnerUser.id.is_not(None)
+    return (
+        _change(
+            job,
+            case((is_known, "user_rejoined"), else_="user_joined"),
+            user=StagedUser.id,
+            before=case((is_known, _facts(PartnerUser)), else_=null()),
+            after=_facts(StagedUser),
+        )
+        .join_from(StagedUser, PartnerUser, PartnerUser.id == StagedUser.id, isouter=True)
+        .where(StagedUser.job_id == job.id, PartnerUser.state.is_distinct_from("active"))
+        .where(has_access(job, StagedUser.id, StagedUser.meta_user_id))
+        .order_by(StagedUser.meta_user_id)
+    )
+
+
+def _facts_changed(job: SyncJob, kind: str, names: tuple[str, ...]) -> Select[Any]:
+    before = json_object(**{name: getattr(PartnerUser, name) for name in names})
+    after = json_object(**{name: getattr(StagedUser, name) for name in names})
+    return (
+        _change(job, kind, user=StagedUser.id, before=before, after=after)
+        .join_from(StagedUser, PartnerUser, PartnerUser.id == StagedUser.id)
+        .where(StagedUser.job_id == job.id, PartnerUser.state == "active", differs(*names))
+        .where(has_access(job, StagedUser.id, StagedUser.meta_user_id))
+        .order_by(StagedUser.meta_user_id)
+    )
+
+
+def _access_given(job: SyncJob) -> Select[Any]:
+    is_new = Grant.partner_user_id.is_(None)
+    known = and_(
+        Grant.partner_user_id == StagedUser.id,
+        Grant.asset_id == StagedAsset.id,
+        Grant.via == StagedGrant.via,
+    )
+    is_other = or_(
+        is_new, Grant.tasks != StagedGrant.tasks, Grant.full_control != StagedGrant.full_control
+    )
+    return (
+        _change(
+            job,
+            case((is_new, "access_granted"), else_="access_changed"),
+            user=StagedUser.id,
+            asset=StagedAsset.id,
+            before=case((is_new, null()), else_=_access(Grant)),
+            after=_access(StagedGrant),
+        )
+        .join_from(StagedGrant, StagedAsset, is_of_staged_asset())
+        .join(
+            StagedUser,
+            and_(
+                StagedUser.job_id == StagedGrant.job_id,
+                StagedUser.meta_user_id == StagedGrant.meta_user_id,
+            ),
+        )
+        .outerjoin(Grant, known)
+        .where(StagedGrant.job_id == job.id, is_other)
+    )
+
+
+def _access_lost(job: SyncJob, among: ColumnElement[bool]) -> Select[Any]:
+    """Grants among these that are known and were not seen.
+
+    Assets are named by a subquery, so that SQLite too begins with them and not with every grant.
+    """
+    seen = (
+        exists()
+        .where(
+            StagedGrant.job_id == job.id,
+            StagedGrant.asset_type == Asset.type,
+            StagedGrant.asset_meta_id == Asset.meta_id,
+            StagedGrant.meta_user_id == PartnerUser.meta_user_id,
+            StagedGrant.via == Grant.via,
+        )
+        .correlate(Asset, PartnerUser, Grant)
+    )
+    return (
+        _change(
+            job,
+            "access_revoked",
+            user=Grant.partner_user_id,
+            asset=Grant.asset_id,
+            before=_access(Grant),
+        )
+        .join_from(Grant, PartnerUser, PartnerUser.id == Grant.partner_user_id)
+        .join(Asset, Asset.id == Grant.asset_id)
+        .where(Grant.partner_id == job.partner_id, among, ~seen)
+    )
+
+
+def _access_lost_on_read_assets(job: SyncJob) -> Select[Any]:
+    read = select(StagedAsset.id).where(StagedAsset.job_id == job.id, ~StagedAsset.is_unchanged)
+    return _access_lost(job, and_(Grant.asset_id.in_(read), Grant.via == "direct"))
+
+
+def _access_lost_through_groups(job: SyncJob) -> Select[Any]:
+    hidden = select(StagedAsset.id).where(
+        StagedAsset.job_id == job.id, StagedAsset.state == "out_of_sight"
+    )
+    # In the words of the partial index: SQLite would not use it for a bound value.
+    through_group = Grant.via == literal_column("'asset_group'")
+    return _access_lost(job, and_(through_group, Grant.asset_id.not_in(hidden)))
+
+
+def _access_lost_with_shares(job: SyncJob) -> Select[Any]:
+    listed = exists().where(StagedAsset.job_id == job.id, StagedAsset.id == AssetShare.asset_id)
+    gone = select(AssetShare.asset_id).where(AssetShare.partner_id == job.partner_id, ~listed)
+    return _access_lost(job, and_(Grant.asset_id.in_(gone), Grant.via == "direct"))
+
+
+def _people_who_leave(job: SyncJob) -> Select[Any]:
+    return (
+        _change(job, "user_left", user=PartnerUser.id, before=_facts(PartnerUser))
+        .where(PartnerUser.partner_id == job.partner_id, PartnerUser.state == "active")
+        .where(~has_access(job, PartnerUser.id, PartnerUser.meta_user_id))
+        .order_by(PartnerUser.meta_user_id)
+    )

@@ -1,0 +1,213 @@
+"""From staging to partner users, in one transaction of set-based SQL.
+
+First the plan, then the safeguard, then the plan is carried out. Nobody is removed unless every
+edge of the partner was read to its end: a user that the check could not see is not one who left.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, delete, exists, func, insert, literal, or_, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from partner_connector.clock import now
+from partner_connector.db.models import (
+    Grant,
+    Partner,
+    PartnerUser,
+    PlannedChange,
+    StagedUser,
+    SyncJob,
+    Token,
+)
+from partner_connector.worker.sync import progress
+from partner_connector.worker.sync.apply import capability, safeguard
+from partner_connector.worker.sync.apply.assets import (
+    apply_assets,
+    count_assets,
+    forget_unshared_assets,
+    store_assets,
+)
+from partner_connector.worker.sync.apply.change_feed import publish
+from partner_connector.worker.sync.apply.completeness import drop_what_was_not_listed, is_complete
+from partner_connector.worker.sync.apply.diff import (
+    ENRICHMENT,
+    FACTS,
+    differs,
+    distrust_stale_digests,
+    has_access,
+    note_who_has_grants,
+    resolve_ids,
+)
+from partner_connector.worker.sync.apply.plan import count_changes, make_plan, planned_counts
+
+_GRANT = (Grant.partner_user_id, Grant.asset_id, Grant.via)
+
+
+async def apply_users(session: AsyncSession, job: SyncJob, token: Token | None) -> None:
+    """Bring the partner's assets, users and grants to what was read, or halt with the plan."""
+    partner = await session.get_one(Partner, job.partner_id, with_for_update=True)
+    # What was read is as old as the first read, whenever it is applied.
+    at, as_of = now(), job.started_at or now()
+    await drop_what_was_not_listed(session, job)
+    await store_assets(session, job, at)
+    await resolve_ids(session, job)
+    await note_who_has_grants(session, job)
+    await distrust_stale_digests(session, job)
+    await _keep_facts_that_were_not_read(session, job)
+    await capability.compare(session, job, token)
+    complete = await is_complete(session, job)
+    await make_plan(session, job, remove=complete)
+    planned = await planned_counts(session, job)
+    await count_changes(session, job, planned)
+    if await safeguard.objects(session, job, partner, planned):
+        await safeguard.halt(session, job, planned, token)
+        return
+    await apply_assets(session, job, at, complete=complete)
+    await _apply_people(session, job, at)
+    await _apply_grants(session, job, at)
+    if complete:
+        await forget_unshared_assets(session, job)
+        partner.data_as_of = as_of
+        partner.people_without_access_count = await _people_without_access(session, job)
+        await capability.note_proven(session, job, at)
+    partner.last_synced_at = at
+    await _refresh_counts(session, job, partner)
+    await progress.finish(session, job)
+    # Last, since the feed of the whole workspace waits for this transaction from here on.
+    await publish(session, job, at)
+
+
+async def _keep_facts_that_were_not_read(session: AsyncSession, job: SyncJob) -> None:
+    """Someone whom only an asset named keeps the e-mail and role of the last check: they are
+    unknown this time, not gone.
+    """
+    known = PartnerUser.id == StagedUser.id
+    values = {
+        name: select(getattr(PartnerUser, name)).where(known).scalar_subquery()
+        for name in ENRICHMENT
+    }
+    await session.execute(
+        update(StagedUser)
+        .where(StagedUser.job_id == job.id, StagedUser.enriched.is_(False), exists().where(known))
+        .values(values)
+        .execution_options(synchronize_session=False)
+    )
+
+
+async def _apply_people(session: AsyncSession, job: SyncJob, at: datetime) -> None:
+    staged, instant = StagedUser, PartnerUser.first_seen_at.type
+    seen = has_access(job, staged.id, staged.meta_user_id)
+    comes = {
+        "id": staged.id,
+        "workspace_id": literal(job.workspace_id),
+        "integration_id": literal(job.integration_id),
+        "partner_id": literal(job.partner_id),
+        "meta_user_id": staged.meta_user_id,
+        **{name: getattr(staged, name) for name in FACTS},
+        "state": literal("active"),
+        "asset_count": literal(0),
+        "first_seen_at": literal(at, instant),
+        "last_seen_at": literal(at, instant),
+        "created_at": literal(at, instant),
+    }
+    known = exists().where(PartnerUser.id == staged.id)
+    await session.execute(
+        insert(PartnerUser).from_select(
+            list(comes), select(*comes.values()).where(staged.job_id == job.id, ~known, seen)
+        )
+    )
+    await session.execute(
+        update(PartnerUser)
+        .where(PartnerUser.id == staged.id, staged.job_id == job.id, seen)
+        .where(or_(PartnerUser.state != "active", differs(*FACTS)))
+        .values(state="active", removed_at=None, **{name: getattr(staged, name) for name in FACTS})
+        .execution_options(synchronize_session=False)
+    )
+    await session.execute(
+        update(PartnerUser)
+        .where(PartnerUser.partner_id == job.partner_id)
+        .where(has_access(job, PartnerUser.id, PartnerUser.meta_user_id))
+        .values(last_seen_at=at)
+        .execution_options(synchronize_session=False)
+    )
+    await session.execute(
+        update(PartnerUser)
+        .where(PartnerUser.id.in_(_planned(job, [PlannedChange.partner_user_id], "user_left")))
+        .values(state="removed", removed_at=at)
+        .execution_options(synchronize_session=False)
+    )
+
+
+async def _apply_grants(session: AsyncSession, job: SyncJob, at: datetime) -> None:
+    plan = PlannedChange
+    via = plan.after["via"].as_string()
+    tasks, full_control = plan.after["tasks"], plan.after["full_control"].as_boolean()
+    given = {
+        "partner_user_id": plan.partner_user_id,
+        "asset_id": plan.asset_id,
+        "via": via,
+        "workspace_id": literal(job.workspace_id),
+        "partner_id": literal(job.partner_id),
+        "tasks": tasks,
+        "full_control": full_control,
+        "granted_at": literal(at, Grant.granted_at.type),
+    }
+    await session.execute(
+        insert(Grant).from_select(list(given), _planned(job, given.values(), "access_granted"))
+    )
+    await session.execute(
+        update(Grant)
+        .where(
+            plan.job_id == job.id,
+            plan.kind == "access_changed",
+            Grant.partner_user_id == plan.partner_user_id,
+            Grant.asset_id == plan.asset_id,
+            Grant.via == via,
+        )
+        .values(tasks=tasks, full_control=full_control)
+        .execution_options(synchronize_session=False)
+    )
+    lost = (plan.partner_user_id, plan.asset_id, plan.before["via"].as_string())
+    await session.execute(
+        delete(Grant)
+        .where(tuple_(*_GRANT).in_(_planned(job, lost, "access_revoked")))
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _planned(job: SyncJob, columns: Any, kind: str) -> Select[Any]:
+    plan = PlannedChange
+    return select(*columns).where(plan.job_id == job.id, plan.kind == kind)
+
+
+async def _people_without_access(session: AsyncSession, job: SyncJob) -> int:
+    without_access = select(func.count()).where(
+        StagedUser.job_id == job.id,
+        StagedUser.kind == "person",
+        ~has_access(job, StagedUser.id, StagedUser.meta_user_id),
+    )
+    return await session.scalar(without_access) or 0
+
+
+async def _refresh_counts(session: AsyncSession, job: SyncJob, partner: Partner) -> None:
+    assets_of_user = (
+        select(func.count(Grant.asset_id.distinct()))
+        .where(Grant.partner_user_id == PartnerUser.id)
+        .scalar_subquery()
+    )
+    with_other_access = select(PlannedChange.partner_user_id).where(
+        PlannedChange.job_id == job.id,
+        PlannedChange.kind.in_(("access_granted", "access_revoked")),
+    )
+    await session.execute(
+        update(PartnerUser)
+        .where(PartnerUser.id.in_(with_other_access))
+        .values(asset_count=assets_of_user)
+        .execution_options(synchronize_session=False)
+    )
+    active = select(func.count()).where(
+        PartnerUser.partner_id == partner.id, PartnerUser.state == "active"
+    )
+    partner.user_count = await session.scalar(active) or 0
+    await count_assets(session, partner)

@@ -1,0 +1,1 @@
+"""Read partners, assets and users from Meta."""

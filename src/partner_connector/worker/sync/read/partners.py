@@ -1,0 +1,126 @@
+"""Which businesses share assets with ours: agencies and clients, page by page into staging."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import delete
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from partner_connector.db.engine import clean, write_rows
+from partner_connector.db.models import StagedPartner
+from partner_connector.graph import (
+    REFUSALS,
+    GraphError,
+    GraphReader,
+    InvalidRequest,
+    Page,
+    PermissionMissing,
+    Read,
+    edges,
+)
+
+SIDES = {"agency": edges.agencies, "client": edges.clients}
+
+# The row fields of `agencies` and `clients` that tell shared assets (REFERENCE 2.2 [S]).
+_PERMISSION_FIELDS = {
+    "ad_account": "adaccount_permissions",
+    "page": "page_permissions",
+    "product_catalog": "productcatalog_permissions",
+}
+
+
+class SideRefused(Exception):
+    """Meta does not show one side of the relation: unknown, not empty."""
+
+    def __init__(self, edge: str, error: GraphError) -> None:
+        super().__init__(edge)
+        self.edge = edge
+        self.error = error
+
+
+class SideIncomplete(Exception):
+    """Fewer rows came than Meta counts: what came is true, what is missing may be there."""
+
+    def __init__(self, edge: str, rows: list[dict[str, Any]], total: int | None) -> None:
+        super().__init__(edge)
+        self.edge = edge
+        self.rows = rows
+        self.total = total
+
+
+async def first_page(reader: GraphReader, read: Read) -> tuple[Read, Page]:
+    """Page one, with every field or, where one is refused, with id and name alone (plan a1)."""
+    try:
+        return read, await reader.page(read)
+    except (InvalidRequest, PermissionMissing):
+        plain = edges.plain(read)
+        return plain, await reader.page(plain)
+
+
+async def read_side(reader: GraphReader, side: str, business_id: str) -> list[dict[str, Any]]:
+    """All businesses on one side. Raises `SideRefused`, `SideIncomplete` or `GraphError`."""
+    read = SIDES[side](business_id)
+    try:
+        read, page = await first_page(reader, read)
+    except REFUSALS as error:
+        raise SideRefused(read.edge, error) from None
+    rows, total = list(page.rows), page.total_count
+    if page.next_cursor is not None:
+        run = 1
+        async for later in reader.pages(read.after(page.next_cursor)):
+            if later.run != run:
+                rows, run = [], later.run
+            rows.extend(later.rows)
+    seen = len({row["id"] for row in rows})
+    # An empty list without a count proves nothing: Meta shortens silently (DOMAIN, failure 2).
+    if (total is None and not rows) or (total is not None and seen < total):
+        raise SideIncomplete(read.edge, rows, total)
+    return rows
+
+
+async def stage_side(
+    session: AsyncSession, job_id: uuid.UUID, side: str, rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """Replace what was staged of this side."""
+    await session.execute(
+        delete(StagedPartner).where(StagedPartner.job_id == job_id, StagedPartner.side == side)
+    )
+    staged = {
+        str(row["id"]): {
+            "job_id": job_id,
+            "meta_business_id": str(row["id"]),
+            "side": side,
+            "name": clean(row.get("name") or row["id"], 500),
+            "shared_asset_counts": asset_counts(row),
+        }
+        for row in rows
+    }
+    await write_rows(
+        session, StagedPartner, list(staged.values()), key=("job_id", "meta_business_id", "side")
+    )
+
+
+def asset_counts(row: Mapping[str, Any]) -> dict[str, int] | None:
+    """Shared assets by type as far as the row tells; None where Meta left them out.
+
+    The inner shape of the permission rows is not documented (REFERENCE 12.1): they are counted,
+    except those that say they are not confirmed yet.
+    """
+    if not any(field in row for field in _PERMISSION_FIELDS.values()):
+        return None
+    return {
+        asset_type: sum(_is_confirmed(entry) for entry in _entries(row.get(field)))
+        for asset_type, field in _PERMISSION_FIELDS.items()
+    }
+
+
+def _entries(value: Any) -> list[Any]:
+    if isinstance(value, Mapping):
+        value = value.get("data", [])
+    return value if isinstance(value, list) else []
+
+
+def _is_confirmed(entry: Any) -> bool:
+    status = entry.get("access_status") if isinstance(entry, Mapping) else None
+    return status in {None, "CONFIRMED"}

@@ -1,0 +1,82 @@
+"""Assets that were shared at the last check and are not listed at this one.
+
+A shorter list is no proof (DOMAIN, failure 2): an app that was unused for a month is shown an empty
+one. So whoever owns the asset is asked whom it is shared with. What the owner cannot tell either
+counts as still shared: unknown is not gone.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import exists, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from partner_connector.db.models import Asset, AssetShare, StagedAsset
+from partner_connector.graph import (
+    GraphClient,
+    GraphError,
+    GraphReader,
+    TokenDead,
+    UnknownGraphError,
+    edges,
+    page_from,
+)
+from partner_connector.worker.meta.access import PAGE_REFUSALS, page_readers
+from partner_connector.worker.meta.shared_assets import SharedAsset, is_shared_with
+from partner_connector.worker.sync.target import Target
+
+
+async def shares_not_listed(
+    session: AsyncSession, target: Target, attempt: int, direction: str
+) -> list[SharedAsset]:
+    """Assets that are known as shared this way, and that this attempt was not shown."""
+    listed = exists().where(
+        StagedAsset.job_id == target.job_id,
+        StagedAsset.listed_in == attempt,
+        StagedAsset.type == Asset.type,
+        StagedAsset.meta_id == Asset.meta_id,
+    )
+    query = (
+        select(Asset.type, Asset.meta_id, Asset.name, AssetShare.permitted_tasks)
+        .join(AssetShare, AssetShare.asset_id == Asset.id)
+        .where(AssetShare.partner_id == target.partner_id)
+        .where(AssetShare.direction == direction, ~listed)
+    )
+    return [
+        SharedAsset(kind, meta_id, name, direction, None if tasks is None else tuple(tasks))
+        for kind, meta_id, name, tasks in await session.execute(query)
+    ]
+
+
+async def still_shared(
+    graph: GraphClient, owner: GraphReader, assets: Sequence[SharedAsset], shared_to: str
+) -> tuple[list[SharedAsset], int]:
+    """Those that their owner says, or may say, are shared to this business, and the calls made."""
+    pages = [asset for asset in assets if asset.type == "page"]
+    others = [asset for asset in assets if asset.type != "page"]
+    reads = [edges.asset_agencies(asset.path) for asset in others]
+    answers: dict[SharedAsset, dict[str, Any] | GraphError] = dict(
+        zip(others, await owner.batch(reads) if reads else [], strict=True)
+    )
+    readers = await page_readers(graph, owner, {page.meta_id for page in pages}) if pages else {}
+    for page in pages:
+        reader = readers.get(page.meta_id, owner)
+        try:
+            answers[page] = await reader.get(edges.asset_agencies(page.path))
+        except PAGE_REFUSALS as error:
+            answers[page] = error
+        if isinstance(answers[page], TokenDead) and reader is not owner:
+            # The Page's token is dead, which says nothing of the owner's.
+            answers[page] = UnknownGraphError("The Page could not be asked with its own token")
+    hidden = [asset for asset, answer in answers.items() if _may_be_shared(answer, shared_to)]
+    return hidden, sum(reader.counted_calls for reader in {owner, *readers.values()})
+
+
+def _may_be_shared(answer: dict[str, Any] | GraphError, shared_to: str) -> bool:
+    if isinstance(answer, GraphError):
+        if answer.transient or isinstance(answer, TokenDead):
+            raise answer
+        # "Not found" is among them: Meta says the same of what it only hides (REFERENCE 5.2).
+        return True
+    page = page_from(answer)
+    return page.next_cursor is not None or any(is_shared_with(row, shared_to) for row in page.rows)

@@ -1,0 +1,1 @@
+"""Staging tables: rows that a check has read and not yet applied."""

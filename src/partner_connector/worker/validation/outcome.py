@@ -1,0 +1,178 @@
+"""What follows from a verdict, in one transaction: the token's facts and state, and what next."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from partner_connector.clock import now
+from partner_connector.db.engine import clean
+from partner_connector.db.models import Integration, Partner, Token, TokenValidation
+from partner_connector.durable.engine import WorkQueue
+from partner_connector.features.audit.service import Recorder
+from partner_connector.features.integrations.health import note_own_token
+from partner_connector.features.sync_jobs import service as sync_jobs
+from partner_connector.features.sync_jobs.cancelling import call_off_stale_plan
+from partner_connector.features.token_requests import service as token_requests
+from partner_connector.features.tokens.health import reason, set_health
+from partner_connector.features.tokens.repository import TokenRepository
+from partner_connector.features.tokens.service import owner_name
+from partner_connector.features.webhooks import events
+from partner_connector.graph import REQUIRED_SCOPES, TokenInspection
+from partner_connector.ids import encode
+from partner_connector.sealing.private import PrivateKeyring
+from partner_connector.worker import token_decryption
+from partner_connector.worker.validation.checks import granted_scopes
+from partner_connector.worker.validation.evidence import Evidence
+from partner_connector.worker.validation.health import health_of
+from partner_connector.worker.validation.verdicts import Check, verdict
+
+
+async def conclude(
+    session: AsyncSession,
+    queue: WorkQueue,
+    keyring: PrivateKeyring,
+    audit: Recorder,
+    *,
+    validation: TokenValidation,
+    token: Token,
+    checks: Sequence[Check],
+    evidence: Evidence | None,
+    plaintext: str | None,
+    fingerprint: str | None,
+) -> None:
+    """Store the verdict; activate the token, or forget it."""
+    complete(validation, checks)
+    token.fingerprint = fingerprint
+    token.last_checked_at = validation.completed_at
+    if evidence is not None:
+        store_facts(token, evidence)
+    connectable = validation.verdict != "not_connectable"
+    set_health(token, *health_of(token, checks, [], now()))
+    if validation.purpose == "integration":
+        await _tell_integration(session, validation, token, checks)
+    action = "token.refused"
+    if connectable and validation.purpose != "dry_run" and plaintext is not None:
+        action = "token.activated"
+        await _activate(session, token, plaintext, keyring)
+        await _start_first_sync(session, queue, token)
+    else:
+        token_decryption.wipe(token)
+    # The first that is put on record, after all that waits for jobs, and before anything else:
+    # whoever opens a link locks it first and the record then.
+    await token_requests.settle(session, audit, validation)
+    if validation.purpose != "dry_run":
+        await _record(session, audit, action, validation, token)
+
+
+async def _record(
+    session: AsyncSession,
+    audit: Recorder,
+    action: str,
+    validation: TokenValidation,
+    token: Token,
+) -> None:
+    told = {
+        "version": token.version,
+        "validation": encode("val", validation.id),
+        "verdict": validation.verdict,
+        "fingerprint": token.fingerprint,
+        "system_user_id": token.system_user_id,
+    }
+    await audit.record(session, action=action, subject=owner_name(token), details=told)
+
+
+def complete(validation: TokenValidation, checks: Sequence[Check]) -> None:
+    """The proof is over, and this is what it found."""
+    validation.status = "completed"
+    validation.verdict = verdict(checks)
+    validation.checks = [check.as_json() for check in checks]
+    validation.completed_at = now()
+    validation.resume_at = None
+
+
+def store_facts(token: Token, evidence: Evidence) -> None:
+    """What Meta showed of the token; what it did not show stays as it was known."""
+    inspection = evidence.inspection
+    token.app_id = (inspection.app_id if inspection else None) or evidence.app_id or token.app_id
+    token.type = (inspection.type if inspection else None) or token.type
+    token.system_user_id = evidence.system_user_id or token.system_user_id
+    row: dict[str, Any] = dict(evidence.system_user or {})
+    token.system_user_name = clean(row.get("name") or "", 500) or token.system_user_name
+    token.system_user_role = clean(row.get("role") or "", 64) or token.system_user_role
+    if inspection is not None:
+        token.expires_at = inspection.expires_at
+        token.data_access_expires_at = inspection.data_access_expires_at
+    scopes = granted_scopes(evidence)
+    if scopes is not None:
+        token.scopes = sorted(scopes)
+        token.granular_scopes = granular_as_json(inspection) or token.granular_scopes
+        token.missing_scopes = sorted(REQUIRED_SCOPES - scopes)
+        token.excess_scopes = sorted(scopes - REQUIRED_SCOPES)
+
+
+def granular_as_json(inspection: TokenInspection | None) -> dict[str, Any] | None:
+    """Scope → sorted targets, null where it covers everything; None where Meta did not show it."""
+    if inspection is None:
+        return None
+    return {
+        scope: None if targets is None else sorted(targets)
+        for scope, targets in inspection.granular_scopes.items()
+    }
+
+
+async def _activate(
+    session: AsyncSession, token: Token, plaintext: str, keyring: PrivateKeyring
+) -> None:
+    """The new token takes the old one's place; the old one is forgotten in the same breath."""
+    tokens = TokenRepository(session, token.workspace_id)
+    before = await tokens.active(token.integration_id, token.partner_id)
+    if before is not None and before.id != token.id:
+        before.sealed = None
+        before.state = "superseded"
+        before.retired_at = now()
+        # The unique index allows one active token an owner: the old one has to go first.
+        await session.flush()
+    token_decryption.keep_at_rest(token, plaintext, keyring)
+    token.state = "active"
+    token.activated_at = now()
+    # Daily checks renew the facts; what the first check for updates is measured by stays.
+    token.proof = {
+        "scopes": token.scopes,
+        "granular": token.granular_scopes,
+        "role": token.system_user_role,
+    }
+    await session.flush()
+    await events.token_connected(session, token, before)
+
+
+async def _start_first_sync(session: AsyncSession, queue: WorkQueue, token: Token) -> None:
+    if token.partner_id is None:
+        return
+    partner = await session.scalar(select(Partner).where(Partner.id == token.partner_id))
+    assert partner is not None
+    await call_off_stale_plan(session, partner)
+    await sync_jobs.request_partner_sync(session, queue, partner, trigger="connect")
+
+
+async def _another_is_active(session: AsyncSession, token: Token) -> bool:
+    tokens = TokenRepository(session, token.workspace_id)
+    return await tokens.active(token.integration_id, token.partner_id) is not None
+
+
+async def _tell_integration(
+    session: AsyncSession, validation: TokenValidation, token: Token, checks: Sequence[Check]
+) -> None:
+    integration = await session.scalar(
+        select(Integration).where(Integration.id == validation.integration_id)
+    )
+    assert integration is not None
+    if validation.verdict != "not_connectable":
+        integration.app_id = token.app_id or integration.app_id
+    elif await _another_is_active(session, token):
+        # The refused token never took over: the integration is as healthy as it was.
+        return
+    troubles = [check for check in checks if check.status in {"fail", "warn"}]
+    reasons = [reason(check.code, check.detail, check.remedy) for check in troubles]
+    note_own_token(integration, token.health, reasons)

@@ -1,0 +1,272 @@
+"""Proving a token, as durable work: one workflow, one step.
+
+A step that is cut off by a crash is run again from its start: all of its reads are repeatable and
+its one transaction happens at its end.
+"""
+
+import uuid
+
+import structlog
+from dbos import DBOS, DBOSConfiguredInstance
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from partner_connector.clock import now
+from partner_connector.db.models import Integration, Partner, Token, TokenValidation
+from partner_connector.durable import tasks
+from partner_connector.durable.engine import INSTANCE
+from partner_connector.durable.runs import traced_run
+from partner_connector.features.sync_jobs.repository import SyncJobRepository
+from partner_connector.features.tokens.repository import TokenRepository
+from partner_connector.features.tokens.token_format import MalformedToken, canonical
+from partner_connector.graph import GraphError, GraphReader
+from partner_connector.ids import encode
+from partner_connector.sealing.private import UnreadableToken
+from partner_connector.telemetry import tracing
+from partner_connector.worker import token_decryption
+from partner_connector.worker.backoff import Pause, StepCrashed, pause_after_crash, pause_for
+from partner_connector.worker.context import Workshop
+from partner_connector.worker.meta.unsupported_reads import still_refused
+from partner_connector.worker.sync.step_runner import reader_for
+from partner_connector.worker.validation import verdicts
+from partner_connector.worker.validation.checks import Reuse, evaluate
+from partner_connector.worker.validation.evidence import Evidence, Subject, gather
+from partner_connector.worker.validation.outcome import conclude
+from partner_connector.worker.validation.recheck import conclude_recheck
+from partner_connector.worker.validation.verdicts import Check
+
+log = structlog.get_logger()
+
+
+@DBOS.dbos_class(tasks.VALIDATION_CLASS)
+class ValidationWorkflows(DBOSConfiguredInstance):
+    """The workflows of this room, bound to one worker's doers."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        self.shop = workshop
+        super().__init__(INSTANCE)
+
+    @DBOS.workflow(name=tasks.VALIDATE_TOKEN)
+    async def validate_token(self, validation_id: str, attempt: int) -> str:
+        """Prove one token; while Meta cannot be reached, wait without a verdict."""
+        async with traced_run(self.shop.database, tasks.VALIDATE_TOKEN, validation_id, attempt):
+            try:
+                return await self.prove(validation_id, attempt)
+            except Exception as error:
+                return await self.recover(validation_id, attempt, str(StepCrashed.of(error)))
+
+    @DBOS.step(name="prove_token")
+    async def prove(self, validation_id: str, attempt: int) -> str:
+        """Open, ask Meta, check, conclude. Answers what happened, for the engine's record."""
+        try:
+            return await self._prove_once(validation_id, attempt)
+        except Exception as error:
+            raise StepCrashed.of(error) from None
+
+    async def _prove_once(self, validation_id: str, attempt: int) -> str:
+        with structlog.contextvars.bound_contextvars(validation_id=validation_id):
+            begun = await self._begin(uuid.UUID(validation_id), attempt)
+            if begun is None:
+                return "nothing_to_do"
+            token, subject, host_token = begun
+            workspace = {"workspace_id": str(token.workspace_id)}
+            with (
+                structlog.contextvars.bound_contextvars(**workspace),
+                tracing.span("step prove_token", validation_id=validation_id, **workspace),
+            ):
+                try:
+                    return await self._prove(uuid.UUID(validation_id), token, subject, host_token)
+                except GraphError as error:
+                    pause = pause_for(error, attempt)
+                    if pause is not None:
+                        return await self._park(uuid.UUID(validation_id), attempt, pause)
+                    return await self._refuse(
+                        uuid.UUID(validation_id),
+                        subject,
+                        "meta_refused",
+                        f"Meta answered: {error}",
+                    )
+
+    # Tried for some minutes: what crashed the step, a database that is away, may last that long.
+    @DBOS.step(
+        name="recover_validation", retries_allowed=True, interval_seconds=2.0, max_attempts=8
+    )
+    async def recover(self, validation_id: str, attempt: int, error: str) -> str:
+        """After a fault of our own: try again some times, then say that it failed."""
+        log.error("token_validation_crashed", validation_id=validation_id, error=error)
+        async with self.shop.database.writing() as session:
+            validation = await session.get(TokenValidation, uuid.UUID(validation_id))
+            if validation is None or validation.attempt != attempt:
+                return "nothing_to_do"
+            validation.crashes += 1
+            pause = pause_after_crash(validation.crashes)
+        if pause is not None:
+            return await self._park(validation.id, attempt, pause)
+        names = verdicts.PARTNER_CHECKS if validation.partner_id else verdicts.HOST_CHECKS
+        checks = verdicts.given_up(
+            names, "internal_error", "A fault of ours kept us from checking."
+        )
+        return await self._conclude(validation.id, checks, None, None, None)
+
+    async def _begin(
+        self, validation_id: uuid.UUID, attempt: int
+    ) -> tuple[Token, Subject, Token | None] | None:
+        async with self.shop.database.writing() as session:
+            validation = await session.get(TokenValidation, validation_id)
+            if validation is None or validation.status == "completed":
+                return None
+            if validation.attempt != attempt:
+                return None
+            validation.status = "running"
+            validation.resume_at = None
+            validation.started_at = validation.started_at or now()
+            token = await session.get_one(Token, validation.token_id)
+            integration = await session.get_one(Integration, validation.integration_id)
+            partner = (
+                await session.get_one(Partner, validation.partner_id)
+                if validation.partner_id
+                else None
+            )
+            tokens = TokenRepository(session, validation.workspace_id)
+            host_token = await tokens.active(integration.id, None) if partner else None
+            subject = Subject(
+                host_business_id=integration.meta_business_id,
+                partner_business_id=partner.meta_business_id if partner else None,
+                partner_is_listed=partner is None or partner.presence == "listed",
+                app_id=self.shop.settings.meta_app_id,
+                relationship=partner.relationship if partner else "",
+                refused_by_meta=still_refused(partner.refused_by_meta) if partner else frozenset(),
+            )
+        return token, subject, host_token
+
+    async def _prove(
+        self, validation_id: uuid.UUID, token: Token, subject: Subject, host_token: Token | None
+    ) -> str:
+        """The one function in which the token is in clear."""
+        names = _names(subject)
+        try:
+            plaintext = canonical(token_decryption.open_token(token, self.shop.keyring))
+        except UnreadableToken as error:
+            if error.code == "key_lost" and token.state == "candidate":
+                # The API may know a new key a moment earlier than this worker: not a verdict yet.
+                raise
+            detail = "The sealed box does not open with the key that it names."
+            refused = verdicts.malformed(names, error.code, detail)
+            return await self._conclude(validation_id, refused, None, None, None)
+        except MalformedToken as error:
+            refused = verdicts.malformed(names, error.code, error.detail)
+            return await self._conclude(validation_id, refused, None, None, None)
+        evidence = await gather(
+            self.shop.graph,
+            plaintext,
+            subject,
+            self._reader(host_token),
+            account=str(token.id),
+        )
+        fingerprint = self.shop.public_keyring.fingerprint(plaintext)
+        reuse = await self._reuse(token, fingerprint, evidence.system_user_id)
+        found = evaluate(evidence, subject, reuse, names)
+        return await self._conclude(validation_id, found, evidence, plaintext, fingerprint)
+
+    def _reader(self, host_token: Token | None) -> GraphReader | None:
+        if host_token is None:
+            return None
+        try:
+            return reader_for(self.shop, host_token)
+        except UnreadableToken:
+            return None
+
+    async def _reuse(self, token: Token, fingerprint: str, system_user_id: str | None) -> Reuse:
+        async with self.shop.database.reading() as session:
+            tokens = TokenRepository(session, token.workspace_id)
+            others = await tokens.active_elsewhere(
+                fingerprint=fingerprint, system_user_id=system_user_id, other_than=token
+            )
+        if token.partner_id is None:
+            return Reuse(active_at=[name or "another integration" for _, name in others])
+        names = [name for _, name in others if name is not None]
+        return Reuse(is_host_token=any(name is None for _, name in others), active_at=names)
+
+    async def _conclude(
+        self,
+        validation_id: uuid.UUID,
+        checks: list[Check],
+        evidence: Evidence | None,
+        plaintext: str | None,
+        fingerprint: str | None,
+    ) -> str:
+        async with self.shop.database.writing() as session:
+            validation = await session.get(TokenValidation, validation_id)
+            if validation is None or validation.status == "completed":
+                return "nothing_to_do"
+            await self._lock_owner(session, validation)
+            await session.refresh(validation, with_for_update=True)
+            token = await session.get_one(Token, validation.token_id, with_for_update=True)
+            audit = self.shop.recorder(validation.workspace_id, encode("val", validation.id))
+            if validation.purpose == "health":
+                await conclude_recheck(session, audit, validation, token, checks, evidence)
+                return str(token.health)
+            if await self._is_called_off(session, validation, token):
+                names = verdicts.PARTNER_CHECKS if validation.partner_id else verdicts.HOST_CHECKS
+                checks, evidence, plaintext = verdicts.called_off(names), None, None
+            await conclude(
+                session,
+                self.shop.queue,
+                self.shop.keyring,
+                audit,
+                validation=validation,
+                token=token,
+                checks=checks,
+                evidence=evidence,
+                plaintext=plaintext,
+                fingerprint=fingerprint,
+            )
+            log.info("token_validated", verdict=validation.verdict, purpose=validation.purpose)
+            return str(validation.verdict)
+
+    async def _lock_owner(self, session: AsyncSession, validation: TokenValidation) -> None:
+        """Hand-overs and disconnects lock the owner's row too: one of them at a time. A job whose
+        plan may end with the token is locked before its partner, as by everybody.
+        """
+        if validation.partner_id is not None:
+            jobs = SyncJobRepository(session, validation.workspace_id)
+            await jobs.halted(validation.partner_id)
+            await session.get(Partner, validation.partner_id, with_for_update=True)
+        else:
+            await session.get(Integration, validation.integration_id, with_for_update=True)
+
+    async def _is_called_off(
+        self, session: AsyncSession, validation: TokenValidation, token: Token
+    ) -> bool:
+        if token.state != "candidate" or token.sealed is None:
+            return True
+        if validation.purpose == "dry_run":
+            return False
+        return await TokenRepository(session, token.workspace_id).is_overtaken(token)
+
+    async def _refuse(
+        self, validation_id: uuid.UUID, subject: Subject, code: str, detail: str
+    ) -> str:
+        checks = verdicts.given_up(_names(subject), code, detail)
+        return await self._conclude(validation_id, checks, None, None, None)
+
+    async def _park(self, validation_id: uuid.UUID, attempt: int, pause: Pause) -> str:
+        async with self.shop.database.writing() as session:
+            validation = await session.get(TokenValidation, validation_id, with_for_update=True)
+            if validation is None or validation.attempt != attempt:
+                return "nothing_to_do"
+            if validation.status == "completed":
+                return "nothing_to_do"
+            validation.attempt = attempt + 1
+            validation.resume_at = pause.resume_at
+            owner = validation.partner_id or validation.integration_id
+            again = tasks.validate_token(
+                validation_id, owner, attempt=attempt + 1, not_before=pause.resume_at
+            )
+            await self.shop.queue.enqueue(session, again)
+        log.info("token_validation_waits", reason=pause.reason, attempt=attempt)
+        return pause.reason
+
+
+def _names(subject: Subject) -> tuple[str, ...]:
+    is_partner = subject.partner_business_id is not None
+    return verdicts.PARTNER_CHECKS if is_partner else verdicts.HOST_CHECKS
