@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
-from fastapi import Response
 from pydantic import SecretStr
 from sqlalchemy import event
-from starlette.datastructures import URL
 
 from benchmarks.customer import Customer
 from benchmarks.load import Address, requests_a_second
@@ -24,13 +22,13 @@ from benchmarks.product import DATABASES, Product, product
 from benchmarks.reading_apps import hello, raw, tutorial
 from benchmarks.serving import served
 from partner_connector.db.engine import open_database
+from partner_connector.db.keyset import CursorCodec, PageRequest
 from partner_connector.features.partner_users.repository import (
     PartnerUserFilter,
     PartnerUserRepository,
 )
 from partner_connector.ids import decode
 from partner_connector.settings import without_environment
-from partner_connector.web.pagination import CursorCodec, PageRequest
 from tests.support.processes import api_process
 
 PAGE_SIZE = 100
@@ -162,7 +160,7 @@ async def _sent(database_url: str, workspace_id: str, partner_id: str) -> Sent:
     only = PartnerUserFilter(
         partner_id=decode("ptn", partner_id), state=["active"], kind=["person"]
     )
-    page = PageRequest(PAGE_SIZE, None, CursorCodec(os.urandom(32)), URL("/"), Response())
+    page = PageRequest(PAGE_SIZE, None, CursorCodec(os.urandom(32)), "/")
     async with database.reading() as session:
         await PartnerUserRepository(session, decode("wsp", workspace_id)).page(page, only, "name")
     await database.close()

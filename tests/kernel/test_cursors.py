@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from partner_connector.db.keyset import CursorCodec
 from partner_connector.errors import CursorInvalid
-from partner_connector.web.pagination import CursorCodec
 
 CODEC = CursorCodec(b"k" * 32)
 POSITIONS = st.lists(

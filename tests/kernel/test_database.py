@@ -8,8 +8,9 @@ from sqlalchemy import select, text, update
 from sqlalchemy.exc import DBAPIError, InternalError, StatementError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from partner_connector.db.engine import Database, write_rows
+from partner_connector.db.engine import Database
 from partner_connector.db.models import Base, Executor, Integration, Workspace
+from partner_connector.db.sql import write_rows
 from partner_connector.ids import new_id
 
 INCREMENTS = 200

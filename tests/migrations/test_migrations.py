@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from sqlalchemy import Connection, Engine, inspect, select, text
 from sqlalchemy.orm import Session
 
+from partner_connector.cli import migrate
 from partner_connector.db import revisions
 from partner_connector.db.models import Base, SyncJob, SyncJobEvent, Workspace
 from partner_connector.ids import new_id
@@ -106,12 +107,12 @@ def test_a_difference_would_be_found(engine: Engine) -> None:
 
 def test_migrating_twice_is_harmless(empty: Settings, engine: Engine) -> None:
     """The program's own upgrade runs twice, keeps the rows, and makes the engine's tables too."""
-    revisions.upgrade(empty)
+    migrate.upgrade(empty)
     with engine.begin() as connection:
         connection.execute(
             text("INSERT INTO executors (id, beat_at) VALUES ('a', '2026-01-01 00:00:00+00:00')")
         )
-    revisions.upgrade(empty)
+    migrate.upgrade(empty)
     schema = None if empty.uses_sqlite else "dbos"
     with engine.connect() as connection:
         assert connection.scalar(text("SELECT count(*) FROM executors")) == 1
@@ -153,10 +154,10 @@ def test_a_job_from_before_its_events_has_one(engine: Engine) -> None:
 
 def test_a_later_release_s_database_is_left_alone(empty: Settings, engine: Engine) -> None:
     """What was rolled back starts on it, and migrates neither up nor down."""
-    revisions.upgrade(empty)
+    migrate.upgrade(empty)
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = 'of_next_year'"))
-    revisions.upgrade(empty)
+    migrate.upgrade(empty)
     revisions.require_head(empty)
     with engine.connect() as connection:
         assert connection.scalar(text("SELECT version_num FROM alembic_version")) == "of_next_year"

@@ -11,7 +11,7 @@ import psycopg
 from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 
-from partner_connector.db import revisions
+from partner_connector.cli import migrate
 from partner_connector.settings import without_environment
 
 with warnings.catch_warnings():
@@ -42,7 +42,7 @@ class PostgresTemplate:
         self.server_url = server_url
         self.name = f"template_{uuid.uuid4().hex}"
         self._execute(f"CREATE DATABASE {self.name}")
-        revisions.upgrade(without_environment(database_url=SecretStr(self.url_of(self.name))))
+        migrate.upgrade(without_environment(database_url=SecretStr(self.url_of(self.name))))
 
     def url_of(self, name: str) -> str:
         """The URL of a database of this server."""
@@ -83,7 +83,7 @@ class SqliteTemplate:
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / "template.db"
-        revisions.upgrade(without_environment(database_url=SecretStr(f"sqlite:///{self.path}")))
+        migrate.upgrade(without_environment(database_url=SecretStr(f"sqlite:///{self.path}")))
 
     def clone(self, directory: Path) -> str:
         """A fresh copy in this directory."""

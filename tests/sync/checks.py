@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import delete, select
 
-from partner_connector.db.engine import Database, write_rows
+from partner_connector.db.engine import Database
 from partner_connector.db.models import (
     Asset,
     Capability,
@@ -22,6 +22,7 @@ from partner_connector.db.models import (
     Token,
     Workspace,
 )
+from partner_connector.db.sql import write_rows
 from partner_connector.ids import encode, new_id
 from partner_connector.worker.meta.access import AccessRead, AssetToRead
 from partner_connector.worker.meta.shared_assets import SharedAsset

@@ -18,7 +18,7 @@ from sqlalchemy.exc import OperationalError
 from partner_connector import __version__
 from partner_connector.api.app import create_app
 from partner_connector.api.system import problem_page
-from partner_connector.cli import diagnose, provision, serving
+from partner_connector.cli import diagnose, migrate, provision, serving
 from partner_connector.cli.demo import DemoFailed, run_demo
 from partner_connector.cli.keys import keys_cli
 from partner_connector.cli.terminal import AsJson, answer, duration, tell
@@ -129,7 +129,7 @@ def migrate_command() -> None:
     if settings.uses_sqlite:
         provision.prepare_database(settings, tell)
     else:
-        revisions.upgrade(settings)
+        migrate.upgrade(settings)
     tell("the database is at the newest revision")
 
 

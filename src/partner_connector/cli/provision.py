@@ -9,6 +9,7 @@ from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
 
+from partner_connector.cli import migrate
 from partner_connector.clock import now
 from partner_connector.db import revisions
 from partner_connector.sealing import keyring as keyring_file
@@ -45,7 +46,7 @@ def prepare_database(settings: Settings, tell: Tell) -> None:
         raise NotProvisioned(
             f"{ENV_PREFIX}DATA_DIR: {path} cannot be made: {error.strerror}"
         ) from None
-    revisions.upgrade(settings)
+    migrate.upgrade(settings)
 
 
 def collect_traces(settings: Settings) -> None:

@@ -4,12 +4,12 @@ import asyncio
 from dataclasses import dataclass
 
 from partner_connector.db.engine import Database
+from partner_connector.db.keyset import CursorCodec
 from partner_connector.durable.engine import WorkQueue
 from partner_connector.sealing.public import PublicKeyring
 from partner_connector.settings import Settings
 from partner_connector.web.job_watch import JobWatch
 from partner_connector.web.key_usage import KeyUsage
-from partner_connector.web.pagination import CursorCodec
 from partner_connector.web.rate_limits import RateLimiter
 
 

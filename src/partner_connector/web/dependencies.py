@@ -17,7 +17,7 @@ from partner_connector.db.models import ApiKey
 from partner_connector.errors import NotAuthenticated, ScopeMissing, Unprocessable
 from partner_connector.web.context import ApiContext
 from partner_connector.web.idempotency import GivenKey, Once
-from partner_connector.web.pagination import CursorText, PageRequest, PageSize
+from partner_connector.web.pagination import CursorText, ListRequest, PageSize
 
 MAX_WAIT_SECONDS = 30
 
@@ -168,13 +168,13 @@ async def page_request(
     response: Response,
     page_size: PageSize = 25,
     cursor: CursorText = None,
-) -> PageRequest:
+) -> ListRequest:
     """The page that was asked for, bound to every other parameter of the request."""
     codec = context_of(request).cursors
-    return PageRequest(page_size, cursor, codec, request.url, response)
+    return ListRequest(page_size, cursor, codec, request.url, response)
 
 
-PageDep = Annotated[PageRequest, Depends(page_request)]
+PageDep = Annotated[ListRequest, Depends(page_request)]
 
 
 async def wait_seconds(

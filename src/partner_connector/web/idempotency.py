@@ -22,8 +22,8 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.clock import now
-from partner_connector.db.engine import upsert
 from partner_connector.db.models import IdempotencyKey
+from partner_connector.db.sql import upsert
 from partner_connector.errors import Conflict, Unprocessable
 from partner_connector.web.context import ApiContext
 from partner_connector.web.early_answers import EarlyAnswer

@@ -107,3 +107,24 @@ class HealthReason(Answer):
         description="What can be done about it.",
         examples=["The partner's admin generates a new token and hands it over."],
     )
+
+
+# Room for a name of 500 characters in any script.
+LONGEST_CURSOR = 4096
+
+
+NextCursor = Annotated[
+    str | None,
+    Field(
+        max_length=LONGEST_CURSOR,
+        pattern=r"^[A-Za-z0-9_\-]+$",
+        description="Send it as `cursor` for the next page; null on the last one.",
+        examples=[None],
+    ),
+]
+
+
+class Page(BaseModel):
+    """What every list answers beside its `items`."""
+
+    next_cursor: NextCursor

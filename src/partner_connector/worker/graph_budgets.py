@@ -8,8 +8,9 @@ from sqlalchemy import ColumnElement, Delete, and_, case, delete, not_, or_, sel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.clock import now
-from partner_connector.db.engine import Database, clean, upsert
+from partner_connector.db.engine import Database
 from partner_connector.db.models import GraphBudget
+from partner_connector.db.sql import clean, upsert
 from partner_connector.graph import Budget
 from partner_connector.graph.budgets import LONGEST_BLOCK_SECONDS, WINDOW_SECONDS
 from partner_connector.graph.usage import SLOW_FROM_PERCENT

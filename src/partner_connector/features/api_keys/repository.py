@@ -5,9 +5,9 @@ import uuid
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from partner_connector.db.keyset import KeysetOrder, PageRequest
 from partner_connector.db.models import ApiKey
 from partner_connector.errors import found
-from partner_connector.web.pagination import KeysetOrder, PageRequest
 
 _NEWEST_FIRST = KeysetOrder([ApiKey.__table__.c.id], descending=True)
 

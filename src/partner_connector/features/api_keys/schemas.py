@@ -6,8 +6,7 @@ from pydantic import Field, WithJsonSchema
 
 from partner_connector.credentials import Scope
 from partner_connector.ids import ApiKeyId
-from partner_connector.web.pagination import Page
-from partner_connector.web.schemas import Answer, Body, GivenInstant, Instant
+from partner_connector.web.schemas import Answer, Body, GivenInstant, Instant, Page
 
 ScopeName = Annotated[
     Scope,

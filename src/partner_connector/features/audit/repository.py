@@ -6,9 +6,9 @@ from typing import Any
 from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from partner_connector.db.keyset import KeysetOrder, PageRequest
 from partner_connector.db.models import AuditEvent
 from partner_connector.features.audit.schemas import AuditEventView
-from partner_connector.web.pagination import KeysetOrder, PageRequest
 from partner_connector.web.rows import WireRow
 
 _EVENT = AuditEvent.__table__.c

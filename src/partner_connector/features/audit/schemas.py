@@ -6,8 +6,7 @@ from pydantic import Field
 
 from partner_connector.features.audit.chain import REASONS, Verdict
 from partner_connector.ids import ApiKeyId, AuditEventId
-from partner_connector.web.pagination import Page
-from partner_connector.web.schemas import Answer, Instant
+from partner_connector.web.schemas import Answer, Instant, Page
 
 EXAMPLE_ANCHOR = "7:" + "0f" * 32
 

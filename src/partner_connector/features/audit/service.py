@@ -8,8 +8,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.clock import now
-from partner_connector.db.engine import upsert
 from partner_connector.db.models import AuditEvent, AuditHead
+from partner_connector.db.sql import upsert
 from partner_connector.features.audit.chain import BEGINNING, PURPOSE, link
 from partner_connector.ids import encode, new_id
 from partner_connector.sealing.public import PublicKeyring

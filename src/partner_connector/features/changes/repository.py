@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from partner_connector.db.keyset import KeysetOrder, PageRequest
 from partner_connector.db.models import Change
 from partner_connector.features.changes.schemas import ChangeView
-from partner_connector.web.pagination import KeysetOrder, PageRequest
 from partner_connector.web.rows import WireRow
 
 _CHANGE = Change.__table__.c

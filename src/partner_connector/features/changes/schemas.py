@@ -8,8 +8,7 @@ from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
 from partner_connector.ids import AssetId, PartnerId, PartnerUserId, SyncJobId
-from partner_connector.web.pagination import Page
-from partner_connector.web.schemas import Answer, Instant, MetaId, TaskName, open_enum
+from partner_connector.web.schemas import Answer, Instant, MetaId, Page, TaskName, open_enum
 
 ChangeKind = Literal[
     "partner_listed",

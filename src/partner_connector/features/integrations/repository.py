@@ -6,9 +6,9 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from partner_connector.db.keyset import KeysetOrder, PageRequest
 from partner_connector.db.models import Integration
 from partner_connector.errors import Conflict, found
-from partner_connector.web.pagination import KeysetOrder, PageRequest
 
 _OLDEST_FIRST = KeysetOrder([Integration.__table__.c.id])
 

@@ -7,8 +7,15 @@ from pydantic import BeforeValidator, Field
 from partner_connector.db.models import Integration
 from partner_connector.features.tokens.intake import TokenIntake, either_form
 from partner_connector.ids import IntegrationId
-from partner_connector.web.pagination import Page
-from partner_connector.web.schemas import Answer, Body, HealthReason, Instant, MetaId, open_enum
+from partner_connector.web.schemas import (
+    Answer,
+    Body,
+    HealthReason,
+    Instant,
+    MetaId,
+    Page,
+    open_enum,
+)
 
 IntegrationName = Annotated[
     str,

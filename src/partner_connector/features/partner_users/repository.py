@@ -11,10 +11,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, bindparam, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from partner_connector.db.keyset import KeysetOrder, PageRequest
 from partner_connector.db.models import Asset, Grant, Partner, PartnerUser, Token
 from partner_connector.errors import found
 from partner_connector.features.partner_users.schemas import PartnerUserView
-from partner_connector.web.pagination import KeysetOrder, PageRequest
 from partner_connector.web.rows import WireRow
 
 # Columns of tables, not attributes of entities: lists need no ORM.

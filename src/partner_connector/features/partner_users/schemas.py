@@ -4,8 +4,7 @@ from pydantic import Field
 
 from partner_connector.features.changes.schemas import ChangeView
 from partner_connector.ids import AssetId, IntegrationId, PartnerId, PartnerUserId
-from partner_connector.web.pagination import Page
-from partner_connector.web.schemas import Answer, Instant, MetaId, TaskName, open_enum
+from partner_connector.web.schemas import Answer, Instant, MetaId, Page, TaskName, open_enum
 
 
 class GrantedAsset(Answer):

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Select, case, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from partner_connector.db.keyset import KeysetOrder, PageRequest
 from partner_connector.db.models import Asset, AssetShare, Grant, Partner, TokenValidation
 from partner_connector.errors import found
 from partner_connector.features.partners.status import (
@@ -17,7 +18,6 @@ from partner_connector.features.partners.status import (
     onboarding_status,
     standing,
 )
-from partner_connector.web.pagination import KeysetOrder, PageRequest
 
 _PARTNER = Partner.__table__.c
 

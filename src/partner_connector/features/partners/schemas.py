@@ -3,8 +3,15 @@
 from pydantic import Field
 
 from partner_connector.ids import AssetId, IntegrationId, PartnerId
-from partner_connector.web.pagination import Page
-from partner_connector.web.schemas import Answer, HealthReason, Instant, MetaId, TaskName, open_enum
+from partner_connector.web.schemas import (
+    Answer,
+    HealthReason,
+    Instant,
+    MetaId,
+    Page,
+    TaskName,
+    open_enum,
+)
 
 
 class SharedAssetCounts(Answer):

@@ -10,10 +10,10 @@ from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from partner_connector.db.keyset import KeysetOrder, PageRequest
 from partner_connector.db.models import PlannedChange, SyncJob, SyncJobEvent, Token
 from partner_connector.db.models.sync_job import UNFINISHED
 from partner_connector.errors import found
-from partner_connector.web.pagination import KeysetOrder, PageRequest
 
 _NEWEST_FIRST = KeysetOrder([SyncJob.__table__.c.id], descending=True)
 _PLANNED = KeysetOrder([PlannedChange.__table__.c.id])

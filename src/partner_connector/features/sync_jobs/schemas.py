@@ -6,8 +6,7 @@ from pydantic import Field
 
 from partner_connector.db.models import SyncJob
 from partner_connector.ids import IntegrationId, PartnerId, SyncJobId
-from partner_connector.web.pagination import Page
-from partner_connector.web.schemas import Answer, Body, Instant, open_enum
+from partner_connector.web.schemas import Answer, Body, Instant, Page, open_enum
 
 STATUS_LABELS = {
     "queued": "Queued",

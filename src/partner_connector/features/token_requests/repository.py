@@ -5,9 +5,9 @@ import uuid
 from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from partner_connector.db.keyset import KeysetOrder, PageRequest
 from partner_connector.db.models import TokenRequest
 from partner_connector.errors import found
-from partner_connector.web.pagination import KeysetOrder, PageRequest
 
 _NEWEST_FIRST = KeysetOrder([TokenRequest.__table__.c.id], descending=True)
 

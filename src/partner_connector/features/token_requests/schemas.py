@@ -5,8 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from partner_connector.ids import ApiKeyId, PartnerId, TokenRequestId, ValidationId
-from partner_connector.web.pagination import Page
-from partner_connector.web.schemas import Answer, Body, Instant, open_enum
+from partner_connector.web.schemas import Answer, Body, Instant, Page, open_enum
 
 _SHORTEST_SECONDS = 5 * 60
 _LONGEST_SECONDS = 30 * 24 * 60 * 60

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from partner_connector.db.engine import clean
 from partner_connector.db.models import Token
 from partner_connector.db.models.token import WORKING
+from partner_connector.db.sql import clean
 
 # Days before its end at which a token's owner is told (again).
 _TOLD_DAYS_BEFORE = (1, 7, 14, 30)

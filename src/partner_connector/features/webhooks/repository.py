@@ -8,9 +8,9 @@ from sqlalchemy import Row, Select, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.clock import now
+from partner_connector.db.keyset import KeysetOrder, PageRequest
 from partner_connector.db.models import WebhookDelivery, WebhookEndpoint, WebhookEvent, Workspace
 from partner_connector.errors import Conflict, found
-from partner_connector.web.pagination import KeysetOrder, PageRequest
 
 # Each is asked about at every event, and sent to on its own.
 MOST_ENDPOINTS = 20

@@ -30,14 +30,17 @@ router = APIRouter(prefix="/v1", tags=["Webhooks"])
 
 
 @router.get(
-    "/webhook-endpoints", operation_id="listWebhookEndpoints", summary="List webhook endpoints"
+    "/webhook-endpoints",
+    operation_id="listWebhookEndpoints",
+    summary="List webhook endpoints",
+    response_model=WebhookEndpointPage,
 )
 async def list_webhook_endpoints(
     caller: WebhooksReader, session: ReadSession, page: PageDep
-) -> WebhookEndpointPage:
+) -> Response:
     """Newest first. Secrets are never shown again."""
     rows, cursor = await WebhookRepository(session, caller.workspace_id).page(page)
-    return WebhookEndpointPage(items=[_view(row) for row in rows], next_cursor=cursor)
+    return page.answer([_view(row) for row in rows], cursor)
 
 
 @router.post(

@@ -7,8 +7,7 @@ from pydantic import Field, WithJsonSchema
 from partner_connector.features.webhooks.addresses import PUBLIC_URL
 from partner_connector.features.webhooks.event_types import EventType
 from partner_connector.ids import PartnerId, WebhookDeliveryId, WebhookEndpointId, WebhookEventId
-from partner_connector.web.pagination import Page
-from partner_connector.web.schemas import Answer, Body, GivenInstant, Instant, open_enum
+from partner_connector.web.schemas import Answer, Body, GivenInstant, Instant, Page, open_enum
 
 Url = Annotated[
     str,

@@ -11,8 +11,9 @@ from datetime import datetime
 from sqlalchemy import Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from partner_connector.db.engine import Database, upsert
+from partner_connector.db.engine import Database
 from partner_connector.db.models import WebhookDelivery, WebhookEndpoint, WebhookEvent, WebhookFeed
+from partner_connector.db.sql import upsert
 from partner_connector.ids import new_id
 
 _AT_A_TIME = 500

@@ -24,7 +24,7 @@ from partner_connector.sealing.private import UnreadableToken
 from partner_connector.sealing.public import SealedToken
 from partner_connector.worker import token_decryption
 from partner_connector.worker.context import Workshop
-from partner_connector.worker.sync.step_runner import note_token_health
+from partner_connector.worker.token_decryption import note_token_health
 
 LOOK_SECONDS = 2.0
 _AT_A_TIME = 100

@@ -25,14 +25,9 @@ from partner_connector.worker.sync.read.partners import (
     read_side,
     stage_side,
 )
-from partner_connector.worker.sync.step_runner import (
-    GO_ON,
-    STOP,
-    TokenMissing,
-    note_token_works,
-    reader_for,
-)
+from partner_connector.worker.sync.step_runner import GO_ON, STOP
 from partner_connector.worker.sync.target import Target
+from partner_connector.worker.token_decryption import TokenMissing, note_token_works, reader_for
 
 _SECONDS_FOR_A_PROOF = 2
 

@@ -36,15 +36,9 @@ from partner_connector.worker.sync.read.hidden_assets import stage_hidden
 from partner_connector.worker.sync.read.partner import PartnerReading
 from partner_connector.worker.sync.read.vanished_shares import shares_not_listed, still_shared
 from partner_connector.worker.sync.stage.staging import stage_assets
-from partner_connector.worker.sync.step_runner import (
-    AGAIN,
-    GO_ON,
-    STOP,
-    TokenMissing,
-    note_token_works,
-    reader_for,
-)
+from partner_connector.worker.sync.step_runner import AGAIN, GO_ON, STOP
 from partner_connector.worker.sync.target import Target
+from partner_connector.worker.token_decryption import TokenMissing, note_token_works, reader_for
 
 # Our own token's trouble is told by the integration; in a partner's check it only hides something.
 OWN_TOKEN_TROUBLE = (TokenDead, TokenMissing, UnreadableToken)

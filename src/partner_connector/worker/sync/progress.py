@@ -12,9 +12,9 @@ from sqlalchemy import delete, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.clock import now
-from partner_connector.db.engine import clean
 from partner_connector.db.models import StagedAsset, StagedGrant, SyncJob
 from partner_connector.db.models.sync_job import UNFINISHED
+from partner_connector.db.sql import clean
 from partner_connector.durable import tasks
 from partner_connector.durable.engine import WorkQueue
 from partner_connector.features.sync_jobs.roll_up import tell_parent

@@ -7,20 +7,18 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.clock import now
-from partner_connector.db.models import Integration, Partner, SyncJob, Token
-from partner_connector.features.integrations.health import note_own_token
-from partner_connector.features.tokens.health import REPLACE_IT, reason, set_health
+from partner_connector.db.models import Partner, SyncJob
 from partner_connector.features.tokens.health_changes import telling_health_changes
 from partner_connector.features.tokens.repository import TokenRepository
 from partner_connector.graph import GraphError, GraphReader, TokenDead
 from partner_connector.ids import encode
 from partner_connector.sealing.private import UnreadableToken
 from partner_connector.telemetry import tracing
-from partner_connector.worker import token_decryption
 from partner_connector.worker.backoff import MOST_ATTEMPTS, Pause, StepCrashed, pause_for
 from partner_connector.worker.context import Workshop
 from partner_connector.worker.sync import progress
 from partner_connector.worker.sync.target import Target, load_target
+from partner_connector.worker.token_decryption import TokenMissing, note_token_health
 
 GO_ON = "go_on"
 AGAIN = "again"
@@ -28,24 +26,12 @@ STOP = "stop"
 
 log = structlog.get_logger()
 
-_SEEN = {
-    "invalid": "Meta no longer accepts the token.",
-    "unreadable": "The stored token cannot be opened with the keys of this deployment.",
-}
 
 Step = Callable[[Workshop, Target, int], Awaitable[str]]
 
 
 class AttemptEnded(Exception):
     """The job is no longer this attempt's: cancelled, taken over, or gone."""
-
-
-class TokenMissing(Exception):
-    """There is no active token to read with. `pause` where one is just being proven."""
-
-    def __init__(self, pause: Pause | None = None) -> None:
-        super().__init__()
-        self.pause = pause
 
 
 async def run_step(shop: Workshop, step: Step, job_id: str, attempt: int) -> str:
@@ -108,20 +94,6 @@ async def _read_anew(shop: Workshop, target: Target, attempt: int) -> None:
             await progress.park(session, shop.queue, job, Pause("retrying", now()))
 
 
-def reader_for(shop: Workshop, token: Token | None) -> GraphReader:
-    """A reader for a stored token, which is in clear in this function only.
-
-    Raises `TokenMissing` and `UnreadableToken`.
-    """
-    if token is None:
-        raise TokenMissing
-    return shop.graph.reader(
-        token_decryption.open_token(token, shop.keyring),
-        account=str(token.id),
-        app_id=token.app_id or "",
-    )
-
-
 class CallCounter:
     """Counts a reader's calls into a job, each of them once."""
 
@@ -133,19 +105,6 @@ class CallCounter:
         """Calls since the last time this was asked, as Meta counts them."""
         before, self._told = self._told, self._reader.counted_calls
         return self._told - before
-
-
-async def note_token_works(session: AsyncSession, used: Token | None) -> bool:
-    """A check that got through with a token once found dead: it was not, or lives again."""
-    token = await session.get(Token, used.id) if used is not None else None
-    if (
-        token is None
-        or token.state != "active"
-        or token.health not in {"invalid", "expired", "unreadable"}
-    ):
-        return False
-    set_health(token, "healthy")
-    return True
 
 
 async def _settle(
@@ -212,16 +171,3 @@ def _failure(error: GraphError | UnreadableToken | TokenMissing, job: SyncJob) -
         user_action="reconnect_token",
         detail=f"The {whose} has no active token.",
     )
-
-
-async def note_token_health(session: AsyncSession, used: Token | None, health: str) -> None:
-    """Meta's word on a token counts at once (REFERENCE 4.2): the status follows from it."""
-    token = await session.get(Token, used.id) if used is not None else None
-    if token is None:
-        return
-    reasons = [reason(f"token_{health}", _SEEN[health], REPLACE_IT)]
-    if token.state == "active":
-        set_health(token, health, reasons)
-    if token.partner_id is None:
-        integration = await session.get_one(Integration, token.integration_id)
-        note_own_token(integration, health, reasons)

@@ -7,8 +7,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.clock import now
-from partner_connector.db.engine import clean
 from partner_connector.db.models import Integration, Partner, Token, TokenValidation
+from partner_connector.db.sql import clean
 from partner_connector.durable.engine import WorkQueue
 from partner_connector.features.audit.service import Recorder
 from partner_connector.features.integrations.health import note_own_token

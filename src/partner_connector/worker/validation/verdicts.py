@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from partner_connector.db.engine import clean
+from partner_connector.db.sql import clean
 from partner_connector.features.tokens.schemas import CHECK_IDS
 
 PARTNER_CHECKS = CHECK_IDS

@@ -26,7 +26,7 @@ from partner_connector.worker import token_decryption
 from partner_connector.worker.backoff import Pause, StepCrashed, pause_after_crash, pause_for
 from partner_connector.worker.context import Workshop
 from partner_connector.worker.meta.unsupported_reads import still_refused
-from partner_connector.worker.sync.step_runner import reader_for
+from partner_connector.worker.token_decryption import reader_for
 from partner_connector.worker.validation import verdicts
 from partner_connector.worker.validation.checks import Reuse, evaluate
 from partner_connector.worker.validation.evidence import Evidence, Subject, gather

@@ -6,8 +6,7 @@ from pydantic import Field
 
 from partner_connector.db.models import SyncJobEvent
 from partner_connector.features.sync_jobs.schemas import STATUS_LABELS, SyncCounts, SyncProgress
-from partner_connector.web.pagination import Page
-from partner_connector.web.schemas import Answer, Instant, open_enum
+from partner_connector.web.schemas import Answer, Instant, Page, open_enum
 
 # As many digits as surely fit: a job has some hundred events.
 EVENT_ID_PATTERN = r"^[0-9]{1,9}$"

@@ -42,6 +42,7 @@ async def get_sync_plan(
     job = await jobs.get(job_id)
     status = service.plan_status(job, await jobs.active_token_id(job), now())
     changes, cursor = await jobs.plan_page(page, job)
+    page.link_next(cursor)
     return sync_plan_view(job, service.plan_of(job), status, changes, cursor)
 
 

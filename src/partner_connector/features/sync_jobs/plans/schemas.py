@@ -7,8 +7,7 @@ from pydantic import Field
 from partner_connector.db.models import PlannedChange, SyncJob
 from partner_connector.features.changes.schemas import PlannedChangeView
 from partner_connector.ids import SyncJobId
-from partner_connector.web.pagination import Page
-from partner_connector.web.schemas import Answer, Body, Instant, open_enum
+from partner_connector.web.schemas import Answer, Body, Instant, Page, open_enum
 
 Digest = Annotated[
     str,

@@ -61,6 +61,7 @@ async def test_webhook_endpoint(
     "/webhook-endpoints/{webhook_endpoint_id}/deliveries",
     operation_id="listWebhookDeliveries",
     summary="List deliveries to an endpoint",
+    response_model=WebhookDeliveryPage,
 )
 async def list_webhook_deliveries(
     webhook_endpoint_id: WebhookEndpointId,
@@ -68,13 +69,13 @@ async def list_webhook_deliveries(
     session: ReadSession,
     page: PageDep,
     status: DeliveryStatus = None,
-) -> WebhookDeliveryPage:
+) -> Response:
     """Newest first. They are kept for 30 days."""
     webhooks = WebhookRepository(session, caller.workspace_id)
     await webhooks.get(webhook_endpoint_id)
     rows, cursor = await webhooks.deliveries(page, webhook_endpoint_id, status)
     items = [_delivery_view(delivery, event) for delivery, event in rows]
-    return WebhookDeliveryPage(items=items, next_cursor=cursor)
+    return page.answer(items, cursor)
 
 
 @router.post(

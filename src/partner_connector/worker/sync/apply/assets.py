@@ -6,8 +6,8 @@ from sqlalchemy import and_, case, delete, exists, func, literal, null, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from partner_connector.db.engine import upsert
 from partner_connector.db.models import Asset, AssetShare, Partner, StagedAsset, SyncJob
+from partner_connector.db.sql import upsert
 
 _WHAT_IT_IS_IN_META = ["integration_id", "type", "meta_id"]
 _NONE_OF_ANY = dict.fromkeys(("ad_account", "page", "product_catalog", "pixel"), 0)

@@ -5,8 +5,8 @@ from datetime import datetime
 from sqlalchemy import func, insert, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from partner_connector.db.engine import upsert
 from partner_connector.db.models import Change, ChangeFeed, PlannedChange, SyncJob
+from partner_connector.db.sql import upsert
 from partner_connector.features.webhooks import change_events
 
 

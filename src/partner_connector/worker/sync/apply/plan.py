@@ -24,7 +24,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from partner_connector.db.engine import json_object
 from partner_connector.db.models import (
     Asset,
     AssetShare,
@@ -36,6 +35,7 @@ from partner_connector.db.models import (
     StagedUser,
     SyncJob,
 )
+from partner_connector.db.sql import json_object
 from partner_connector.worker.sync.apply.diff import FACTS, differs, has_access, is_of_staged_asset
 
 # Which facts of a user each kind of change tells.

@@ -14,8 +14,8 @@ from typing import Any
 from sqlalchemy import delete, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from partner_connector.db.engine import write_rows
 from partner_connector.db.models import Asset, Grant, StagedAsset, StagedGrant, StagedUser
+from partner_connector.db.sql import write_rows
 from partner_connector.graph import (
     REFUSALS,
     GraphError,

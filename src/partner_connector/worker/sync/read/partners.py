@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from partner_connector.db.engine import clean, write_rows
 from partner_connector.db.models import StagedPartner
+from partner_connector.db.sql import clean, write_rows
 from partner_connector.graph import (
     REFUSALS,
     GraphError,

@@ -14,7 +14,6 @@ from sqlalchemy import TextClause, Uuid, bindparam, delete, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.clock import now
-from partner_connector.db.engine import clean, compact_json, write_rows
 from partner_connector.db.models import (
     Asset,
     AssetShare,
@@ -23,6 +22,7 @@ from partner_connector.db.models import (
     StagedUser,
     SyncJob,
 )
+from partner_connector.db.sql import clean, compact_json, write_rows
 from partner_connector.graph import full_control
 from partner_connector.worker.meta.access import AccessRead, AssetToRead
 from partner_connector.worker.meta.shared_assets import SharedAsset

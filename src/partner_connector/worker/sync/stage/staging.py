@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from partner_connector.db.engine import clean, write_rows
 from partner_connector.db.models import StagedAsset, StagedUser
+from partner_connector.db.sql import clean, write_rows
 from partner_connector.graph import full_control, role_class
 from partner_connector.ids import new_id
 from partner_connector.worker.meta.access import AssetToRead

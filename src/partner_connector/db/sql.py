@@ -1,0 +1,103 @@
+"""SQL that the two databases spell differently, and writing many rows at once."""
+
+import json
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    ColumnElement,
+    Table,
+    literal_column,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import (
+    AsyncSession,
+)
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+from partner_connector.db.models.base import Json
+
+
+def compact_json(value: object) -> str:
+    """JSON as SQLite's own functions write it: there, equal values have to be equal texts."""
+    return json.dumps(value, separators=(",", ":"))
+
+
+def clean(text: object, length: int) -> str:
+    """Text from outside as both databases can keep it.
+
+    PostgreSQL refuses NUL, and neither stores half of a surrogate pair; a name must not be able to
+    stop a whole check.
+    """
+    kept = str(text).replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+    return kept[:length]
+
+
+def upsert(
+    session: AsyncSession, table: type[DeclarativeBase]
+) -> sqlite.Insert | postgresql.Insert:
+    """An `INSERT` that knows `ON CONFLICT`, in the dialect of this session."""
+    assert isinstance(table.__table__, Table)
+    if session.get_bind().dialect.name == "sqlite":
+        return sqlite.insert(table.__table__)
+    return postgresql.insert(table.__table__)
+
+
+class json_object(FunctionElement[Any]):  # noqa: N801 - a function of SQL, and spelled like one
+    """A JSON object of named columns, made by the database."""
+
+    inherit_cache = True
+    type = Json
+
+    def __init__(self, **members: ColumnElement[Any] | InstrumentedAttribute[Any]) -> None:
+        named: Iterator[Any] = (
+            (literal_column(f"'{name}'"), member) for name, member in members.items()
+        )
+        super().__init__(*chain.from_iterable(named))
+
+
+@compiles(json_object, "postgresql")
+def _json_object_of_postgresql(element: json_object, compiler: SQLCompiler, **options: Any) -> str:
+    return f"jsonb_build_object({compiler.process(element.clauses, **options)})"
+
+
+@compiles(json_object, "sqlite")
+def _json_object_of_sqlite(element: json_object, compiler: SQLCompiler, **options: Any) -> str:
+    """SQLite keeps JSON as text and booleans as numbers: both have to be told apart."""
+
+    def member(clause: ColumnElement[Any]) -> str:
+        rendered = compiler.process(clause, **options)
+        if isinstance(clause.type, JSON):
+            return f"json({rendered})"
+        if isinstance(clause.type, Boolean):
+            return f"json(iif({rendered}, 'true', 'false'))"
+        return rendered
+
+    return f"json_object({', '.join(member(clause) for clause in element.clauses)})"
+
+
+async def write_rows(
+    session: AsyncSession,
+    table: type[DeclarativeBase],
+    rows: Sequence[dict[str, Any]],
+    *,
+    key: Sequence[str],
+    update: Sequence[str] = (),
+) -> None:
+    """Insert the rows; where `key` already exists, overwrite the `update` columns of that row."""
+    if not rows:
+        return
+    statement = upsert(session, table)
+    if update:
+        changes = {column: statement.excluded[column] for column in update}
+        await session.execute(
+            statement.on_conflict_do_update(index_elements=key, set_=changes), rows
+        )
+    else:
+        await session.execute(statement.on_conflict_do_nothing(index_elements=key), rows)
