@@ -11,9 +11,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import event, text
 
-from partner_connector.api import state_metrics
 from partner_connector.api.app import create_app
 from partner_connector.clock import now
+from partner_connector.db import state_metrics
 from partner_connector.db.engine import Database
 from partner_connector.db.models import Base
 from partner_connector.sealing.public import PublicKeyring

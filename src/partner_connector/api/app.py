@@ -12,10 +12,10 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from partner_connector import __version__
-from partner_connector.api import state_metrics
 from partner_connector.api.openapi import build_document
 from partner_connector.api.routes import ROUTERS
 from partner_connector.api.system.metrics import router as metrics
+from partner_connector.db import state_metrics
 from partner_connector.db.engine import open_database
 from partner_connector.features.sync_jobs.metrics import count_jobs_that_end
 from partner_connector.features.webhooks.published import describe

@@ -2,16 +2,17 @@
 
 import functools
 
+import structlog
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from partner_connector.db.engine import (
-    migrations_directory,
-)
+from partner_connector.db.engine import Database, migrations_directory
 from partner_connector.settings import Settings
+
+log = structlog.get_logger()
 
 
 class DatabaseNotReady(Exception):
@@ -48,6 +49,18 @@ def require_head(settings: Settings) -> None:
         ) from None
     finally:
         engine.dispose()
+
+
+async def failing_checks(database: Database) -> list[str]:
+    """Names of what does not work now: `database` or `migrations`. Empty where all is well."""
+    try:
+        # A reading session: on SQLite any other would wait for whoever writes.
+        async with database.reading() as session:
+            at_head = await (await session.connection()).run_sync(is_at_head)
+    except (SQLAlchemyError, OSError) as error:
+        log.warning("readiness_failed", error=type(error).__name__)
+        return ["database"]
+    return [] if at_head else ["migrations"]
 
 
 def is_at_head(connection: Connection) -> bool:

@@ -2,11 +2,20 @@
 
 from fastapi import APIRouter
 
-from partner_connector.api.system.readiness import NotReady, failing_checks
+from partner_connector.db.revisions import failing_checks
+from partner_connector.errors import ServiceUnavailable
 from partner_connector.web.dependencies import ContextDep
 from partner_connector.web.schemas import Answer, open_enum
 
 router = APIRouter(tags=["Health"])
+
+
+class NotReady(ServiceUnavailable):
+    """This process cannot serve now."""
+
+    code = "not_ready"
+    title = "Not ready"
+    description = "This process cannot serve now; `detail` names the checks that fail."
 
 
 class Health(Answer):

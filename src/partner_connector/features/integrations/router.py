@@ -212,7 +212,7 @@ async def replace_integration_token(
             partner_id=None,
             sealed=sealed,
             purpose="integration",
-            only=only,
+            forbid_overwriting=only.forbid_overwriting,
         )
         accepted = once.remember(accepted_proof(response, submitted), held_for=wait)
     if not wait:

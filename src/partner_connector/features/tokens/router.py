@@ -31,7 +31,6 @@ from partner_connector.web.conditional import (
     IfMatchDep,
     IfMatchOrNoneDep,
     KnownTagsDep,
-    Preconditions,
     tell,
 )
 from partner_connector.web.context import ApiContext
@@ -71,7 +70,7 @@ async def validate_partner_token(
     async with once.writing() as session:
         partner = await PartnerRepository(session, audit.workspace_id).get_for_update(partner_id)
         submitted = await _submit(
-            session, context, audit, partner, body, "dry_run", Preconditions()
+            session, context, audit, partner, body, "dry_run", forbid_overwriting=False
         )
         accepted = once.remember(accepted_proof(response, submitted), held_for=wait)
     if not wait:
@@ -105,7 +104,15 @@ async def put_partner_token(
         partner = await PartnerRepository(session, audit.workspace_id).get_for_update(partner_id)
         if only:
             only.require(await _token_view_if_any(session, partner))
-        submitted = await _submit(session, context, audit, partner, body, "connect", only)
+        submitted = await _submit(
+            session,
+            context,
+            audit,
+            partner,
+            body,
+            "connect",
+            forbid_overwriting=only.forbid_overwriting,
+        )
         accepted = once.remember(accepted_proof(response, submitted), held_for=wait)
     if not wait:
         return accepted
@@ -119,7 +126,8 @@ async def _submit(
     partner: Partner,
     body: TokenConnect,
     purpose: str,
-    only: Preconditions,
+    *,
+    forbid_overwriting: bool,
 ) -> TokenValidation:
     require_sealed = context.settings.require_sealed_tokens
     return await service.join_or_submit(
@@ -130,7 +138,7 @@ async def _submit(
         partner_id=partner.id,
         sealed=intake.sealed(body, context.keyring, require_sealed=require_sealed),
         purpose=purpose,
-        only=only,
+        forbid_overwriting=forbid_overwriting,
     )
 
 

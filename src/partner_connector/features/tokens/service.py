@@ -15,7 +15,6 @@ from partner_connector.features.tokens.repository import TokenRepository
 from partner_connector.features.webhooks import events
 from partner_connector.ids import encode
 from partner_connector.sealing.public import SealedToken
-from partner_connector.web.conditional import Preconditions
 
 
 class TokenNotConnected(NotFound):
@@ -63,12 +62,12 @@ async def join_or_submit(
     partner_id: uuid.UUID | None,
     sealed: SealedToken,
     purpose: str,
-    only: Preconditions,
+    forbid_overwriting: bool,
 ) -> TokenValidation:
     """The same, but whoever hands a token over that is being proven already joins that proof.
 
     The caller holds the owner's row locked. Raises `PreconditionFailed` where another token is on
-    its way, which `only` does not know of.
+    its way and `forbid_overwriting` is set.
     """
     tokens = TokenRepository(session, audit.workspace_id)
     under_way = await tokens.under_proof(
@@ -76,9 +75,7 @@ async def join_or_submit(
     )
     if under_way is not None:
         return under_way
-    if only.forbid_overwriting and await tokens.is_any_under_proof(
-        integration_id, partner_id, purpose
-    ):
+    if forbid_overwriting and await tokens.is_any_under_proof(integration_id, partner_id, purpose):
         raise PreconditionFailed
     return await submit(
         session,
