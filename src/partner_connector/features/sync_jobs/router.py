@@ -41,7 +41,7 @@ Task = Literal["sync_integration", "sync_partner"]
 Trigger = Literal["api", "schedule", "connect"]
 
 FINISHED_WHILE_WAITING: dict[int | str, dict[str, Any]] = {
-    200: {"model": SyncJobView, "description": "Finished while prefer_wait."}
+    200: {"model": SyncJobView, "description": "Finished while waiting."}
 }
 
 

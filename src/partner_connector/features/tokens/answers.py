@@ -12,7 +12,7 @@ from partner_connector.web import prefer_wait
 from partner_connector.web.context import ApiContext
 
 COMPLETED_WHILE_WAITING: dict[int | str, dict[str, Any]] = {
-    200: {"model": TokenValidationView, "description": "Completed while prefer_wait."}
+    200: {"model": TokenValidationView, "description": "Completed while waiting."}
 }
 
 
