@@ -50,7 +50,7 @@ def older_code(tmp_path: Path) -> Path:
     shutil.copytree(SOURCE, package, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(migrations_directory(), package / "migrations", dirs_exist_ok=True)
     change(package / "__init__.py", f'"{__version__}"', f'"{OLDER_VERSION}"')
-    workflow = package / "sync" / "workflow.py"
+    workflow = package / "worker" / "sync" / "workflow.py"
     change(workflow, BEGINS, BEGAN)
     change(workflow, FIRST_STEP, f"{OLDER_STEP}{FIRST_STEP}")
     return package.parent
