@@ -358,8 +358,7 @@ async def _(scene: Scene) -> httpx.Response:
 @way("not_ready")
 async def _(scene: Scene) -> httpx.Response:
     async with scene.database.writing() as session:
-        older = {"older": "20261124_first_tables"}
-        await session.execute(text("UPDATE alembic_version SET version_num = :older"), older)
+        await session.execute(text("DELETE FROM alembic_version"))
     return await scene.api.get("/readyz")
 
 

@@ -1,5 +1,6 @@
 """The tree of migrations: up, down, up again, and the same tables as the models."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,18 +11,27 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from pydantic import SecretStr
-from sqlalchemy import Connection, Engine, inspect, select, text
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, Engine, inspect, text
 
 from partner_connector.cli import migrate
 from partner_connector.db import revisions
-from partner_connector.db.models import Base, SyncJob, SyncJobEvent, Workspace
-from partner_connector.ids import new_id
+from partner_connector.db.engine import migrations_directory
+from partner_connector.db.models import Base
 from partner_connector.settings import Settings, without_environment
-from tests.api import rows
 from tests.support.databases import PostgresTemplate
 
 OUR_TABLES = set(Base.metadata.tables)
+NEXT_REVISION = """
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002_next"
+down_revision = "0001_initial"
+
+
+def upgrade() -> None:
+    op.add_column("executors", sa.Column("host", sa.String(64)))
+"""
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -41,6 +51,18 @@ def engine(empty: Settings) -> Iterator[Engine]:
     made = revisions.sync_engine(empty)
     yield made
     made.dispose()
+
+
+@pytest.fixture
+def next_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A tree of migrations with one more revision than ours."""
+    tree = shutil.copytree(migrations_directory(), tmp_path / "migrations")
+    (tree / "versions" / "0002_next.py").write_text(NEXT_REVISION, encoding="utf-8")
+    with monkeypatch.context() as patched:
+        patched.setattr(revisions, "migrations_directory", lambda: tree)
+        revisions._older_revisions.cache_clear()
+        yield
+    revisions._older_revisions.cache_clear()
 
 
 def config(connection: Connection) -> Config:
@@ -121,35 +143,22 @@ def test_migrating_twice_is_harmless(empty: Settings, engine: Engine) -> None:
     revisions.require_head(empty)
 
 
-def test_a_job_from_before_its_events_has_one(engine: Engine) -> None:
-    """It tells how the job is now, and the job goes on counting from there."""
+def test_older_revision_is_refused_until_it_is_migrated(
+    empty: Settings, engine: Engine, request: pytest.FixtureRequest
+) -> None:
+    """A process of the next release refuses these tables, and `migrate` keeps their rows."""
+    migrate.upgrade(empty)
     with engine.begin() as connection:
-        command.upgrade(config(connection), "head")
-    workspace = Workspace(id=new_id(), name="Test")
-    ours = rows.integration(workspace.id)
-    theirs = rows.partner(ours)
-    over = rows.sync_job(theirs, added=4)
-    failed = rows.sync_job(theirs, status="failed", error={"code": "token_dead"})
-    under_way = rows.sync_job(theirs, status="running", phase="reading_access")
-    with Session(engine) as session, session.begin():
-        for row in (workspace, ours, theirs, over, failed, under_way):
-            session.add(row)
-            session.flush()
-        expected = [
-            (over.id, 1, "completed", 4, None, True),
-            (failed.id, 1, "failed", 0, "token_dead", True),
-            (under_way.id, 1, "running", 0, None, False),
-        ]
-    with engine.begin() as connection:
-        command.downgrade(config(connection), "20261129_token_requests")
-    with engine.begin() as connection:
-        command.upgrade(config(connection), "head")
-
-    told = SyncJobEvent
-    with Session(engine) as session:
-        query = select(told.job_id, told.id, told.status, told.added, told.error_code, told.final)
-        assert session.execute(query.order_by(told.job_id)).all() == expected
-        assert set(session.scalars(select(SyncJob.last_event))) == {1}
+        connection.execute(
+            text("INSERT INTO executors (id, beat_at) VALUES ('a', '2026-01-01 00:00:00+00:00')")
+        )
+    request.getfixturevalue("next_release")
+    with pytest.raises(revisions.DatabaseNotReady, match="partner-connector migrate"):
+        revisions.require_head(empty)
+    migrate.upgrade(empty)
+    revisions.require_head(empty)
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT id, host FROM executors")).one() == ("a", None)
 
 
 def test_a_later_release_s_database_is_left_alone(empty: Settings, engine: Engine) -> None:
