@@ -6,14 +6,14 @@ FROM ${BASE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /build
 RUN python -m venv /app
-COPY requirements.txt ./
-RUN /app/bin/python -m pip install --require-hashes --only-binary=:all: -r requirements.txt
-COPY pyproject.toml README.md LICENSE requirements-dev.txt ./
+COPY requirements/runtime.txt requirements/build.txt ./requirements/
+# What builds the wheel is locked as well; nothing of it comes into /app.
+RUN /app/bin/python -m pip install --require-hashes --only-binary=:all: -r requirements/runtime.txt \
+    && python -m pip install --require-hashes --only-binary=:all: -r requirements/build.txt
+COPY pyproject.toml README.md LICENSE ./
 COPY src ./src
 COPY migrations ./migrations
-# What builds the wheel has its locked version as well; nothing of it comes into /app.
-RUN grep -oE '^[A-Za-z0-9._-]+==[^ ;]+' requirements-dev.txt > /locked.txt \
-    && PIP_CONSTRAINT=/locked.txt python -m pip wheel --no-deps --wheel-dir /wheels . \
+RUN python -m pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
     && /app/bin/python -m pip install --no-deps /wheels/*.whl \
     && /app/bin/python -m pip uninstall --yes pip
 

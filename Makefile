@@ -1,31 +1,24 @@
-# Needs python3 (3.11 or newer), make and git; everything else goes into .venv.
+# Needs python3 (3.11 or newer), make and git; everything else goes into .venv and .venv-tools.
 PYTHON ?= python3
+# Schemathesis stumbles over the parser of Python 3.11: name a newer Python where there is one, as in
+# `make contract TOOLS_PYTHON=python3.13`.
+TOOLS_PYTHON ?= $(PYTHON)
+
+# .venv has what the program needs; `make test` and the like install what the tests need on top.
 VENV := .venv
 BIN := $(VENV)/bin
+RUNTIME := $(VENV)/.runtime
 READY := $(VENV)/.ready
-# What the JavaScript of the documentation needs; Node itself comes into .venv.
-SAMPLES := tests/javascript
-SAMPLES_READY := $(SAMPLES)/node_modules/.package-lock.json
+# What judges from outside, and draws.
+TOOLS := .venv-tools
+TOOLS_READY := $(TOOLS)/.ready
+# What the JavaScript of documentation and judges needs; Node itself comes into .venv.
+SAMPLES_READY := tests/javascript/node_modules/.package-lock.json
+JUDGES_READY := tests/judges/node_modules/.package-lock.json
 
-# What generates and checks a Python client: it needs older libraries than we do.
-CLIENTS := .venv-clients
-CLIENTS_READY := $(CLIENTS)/.ready
-
-# What draws the curves of a soak.
-CURVES := .venv-curves
-CURVES_READY := $(CURVES)/.ready
-
-# What judges the contract from outside. Schemathesis stumbles over the parser of Python 3.11: name
-# a newer one where there is one, as in `make contract CONTRACT_PYTHON=python3.13`.
-CONTRACT_PYTHON ?= $(PYTHON)
-CONTRACT := .venv-contract
-CONTRACT_READY := $(CONTRACT)/.ready
-JUDGES := tests/judges
-JUDGES_READY := $(JUDGES)/node_modules/.package-lock.json
-
-# What judges the Dockerfile and the manifests.
-IMAGE := .venv-image
-IMAGE_READY := $(IMAGE)/.ready
+# Without bytecode: Python writes what it needs of it at the first run.
+INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile
+LOCK := $(BIN)/uv pip compile --universal --generate-hashes --no-header --python-version 3.11 --quiet
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test contract bench survive soak image check format openapi lock clean
@@ -33,52 +26,39 @@ IMAGE_READY := $(IMAGE)/.ready
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
-$(READY): requirements-dev.txt pyproject.toml
+$(RUNTIME): requirements/runtime.txt requirements/build.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed; name one with PYTHON=python3.12"; exit 1; }
-	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
-	@touch $(READY)
-
-$(SAMPLES_READY): $(READY) $(SAMPLES)/package.json $(SAMPLES)/package-lock.json
-	$(BIN)/npm ci --prefix $(SAMPLES) --ignore-scripts --no-audit --no-fund --silent
+	@echo "Installing into $(VENV), 1 of 3: a virtual environment"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@echo "Installing into $(VENV), 2 of 3: $$(grep -c == requirements/runtime.txt) packages that the program needs"
+	@$(BIN)/python $(INSTALL) --require-hashes -r requirements/runtime.txt -r requirements/build.txt
+	@echo "Installing into $(VENV), 3 of 3: the program"
+	@$(BIN)/python $(INSTALL) --no-build-isolation --no-deps -e .
 	@touch $@
 
-$(CLIENTS_READY): $(READY) tests/clients/requirements.txt
-	$(PYTHON) -m venv --clear $(CLIENTS)
-	$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
-		-r tests/clients/requirements.txt
+$(READY): $(RUNTIME) requirements/test.txt
+	@echo "Installing into $(VENV): packages that the tests need"
+	@$(BIN)/python $(INSTALL) --require-hashes -r requirements/test.txt
 	@touch $@
 
-$(CURVES_READY): $(READY) tests/soak/requirements.txt
-	$(PYTHON) -m venv --clear $(CURVES)
-	$(CURVES)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
-		-r tests/soak/requirements.txt
+$(TOOLS_READY): requirements/tools.txt
+	@echo "Installing into $(TOOLS): tools that judge from outside"
+	@$(TOOLS_PYTHON) -m venv --clear $(TOOLS)
+	@$(TOOLS)/bin/python $(INSTALL) --require-hashes -r requirements/tools.txt
 	@touch $@
 
-$(CONTRACT_READY): $(READY) $(JUDGES)/requirements.txt
-	$(CONTRACT_PYTHON) -m venv --clear $(CONTRACT)
-	$(CONTRACT)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
-		-r $(JUDGES)/requirements.txt
+%/node_modules/.package-lock.json: %/package.json %/package-lock.json | $(READY)
+	@echo "Installing into $*/node_modules"
+	@$(BIN)/npm ci --prefix $* --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
-$(JUDGES_READY): $(READY) $(JUDGES)/package.json $(JUDGES)/package-lock.json
-	$(BIN)/npm ci --prefix $(JUDGES) --ignore-scripts --no-audit --no-fund --silent
-	@touch $@
+install: $(READY) ## Make .venv with all that development needs, locked by hashes
 
-$(IMAGE_READY): tests/image/requirements.txt
-	$(PYTHON) -m venv --clear $(IMAGE)
-	$(IMAGE)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
-		-r tests/image/requirements.txt
-	@touch $@
-
-install: $(READY) ## Make .venv with hash-locked dependencies
-
-demo: $(READY) ## Walk the whole journey against a simulated Meta, then keep serving (ARGS=--once ends)
+demo: $(RUNTIME) ## Walk the whole journey against a simulated Meta, then keep serving (ARGS=--once ends)
 	@$(BIN)/partner-connector demo $(ARGS)
 
-test: $(READY) $(SAMPLES_READY) $(CLIENTS_READY) ## Run every test, on SQLite and on a real PostgreSQL (ARGS="-k name" selects)
+test: $(READY) $(SAMPLES_READY) $(TOOLS_READY) ## Run every test, on SQLite and on a real PostgreSQL (ARGS="-k name" selects)
 	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
 
 bench: $(READY) ## Run every benchmark (ARGS=--quick tries them, ARGS=--markdown makes tables)
@@ -87,16 +67,16 @@ bench: $(READY) ## Run every benchmark (ARGS=--quick tries them, ARGS=--markdown
 survive: $(READY) ## Kill, freeze, fill and lock everything, for hours (ARGS="--kills 10" for less)
 	@$(BIN)/python -m tests.survival $(ARGS)
 
-soak: $(READY) $(CURVES_READY) ## Hours of checks in minutes: does anything grow? (ARGS="--minutes 5" for less)
+soak: $(READY) $(TOOLS_READY) ## Hours of checks in minutes: does anything grow? (ARGS="--minutes 5" for less)
 	@$(BIN)/python -m tests.soak --out $(VENV)/soak $(ARGS); told=$$?; \
-		$(CURVES)/bin/python -m tests.soak.draw $(VENV)/soak docs/soak.png; exit $$told
+		$(TOOLS)/bin/python -m tests.soak.draw $(VENV)/soak docs/soak.png; exit $$told
 
-image: $(READY) $(IMAGE_READY) ## Lint, build and run the image; needs root and podman (ARGS="--base python:3.13-slim-bookworm")
-	$(IMAGE)/bin/hadolint Dockerfile
-	$(IMAGE)/bin/kubernetes-validate --strict --quiet deploy/kubernetes/[!k]*.yaml deploy/kubernetes/migrate/job.yaml
+image: $(READY) $(TOOLS_READY) ## Lint, build and run the image; needs root and podman (ARGS="--base python:3.13-slim-bookworm")
+	$(TOOLS)/bin/hadolint Dockerfile
+	$(TOOLS)/bin/kubernetes-validate --strict --quiet deploy/kubernetes/[!k]*.yaml deploy/kubernetes/migrate/job.yaml
 	@$(BIN)/python -m tests.image $(ARGS)
 
-contract: $(READY) $(SAMPLES_READY) $(CLIENTS_READY) $(CONTRACT_READY) $(JUDGES_READY) ## Judge the contract: linters, mock, clients, fuzzer (ARGS="--seconds 600")
+contract: $(READY) $(SAMPLES_READY) $(TOOLS_READY) $(JUDGES_READY) ## Judge the contract: linters, mock, clients, fuzzer (ARGS="--seconds 600")
 	@$(BIN)/python -m tests.judges $(ARGS)
 
 check: $(READY) ## Lint, types, import contracts, migration drift, OpenAPI drift and breaking changes
@@ -117,21 +97,12 @@ openapi: $(READY) ## Write openapi/openapi.json and docs/problems.md anew
 	$(BIN)/partner-connector openapi --out openapi/openapi.json
 	$(BIN)/partner-connector problems --out docs/problems.md
 
-lock: $(READY) ## Lock the dependencies anew, with hashes and without index addresses
-	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --extra traces --universal --generate-hashes \
-		--no-header --python-version 3.11 --quiet -o requirements.txt
-	$(BIN)/uv pip compile pyproject.toml --extra dev --extra traces --universal \
-		--generate-hashes --no-header --python-version 3.11 --quiet \
-		-o requirements-dev.txt
-	$(BIN)/uv pip compile tests/clients/requirements.in --universal --generate-hashes \
-		--no-header --python-version 3.11 --quiet -o tests/clients/requirements.txt
-	$(BIN)/uv pip compile tests/soak/requirements.in --universal --generate-hashes \
-		--no-header --python-version 3.11 --quiet -o tests/soak/requirements.txt
-	$(BIN)/uv pip compile $(JUDGES)/requirements.in --universal --generate-hashes \
-		--no-header --python-version 3.11 --quiet -o $(JUDGES)/requirements.txt
-	$(BIN)/uv pip compile tests/image/requirements.in --universal --generate-hashes \
-		--no-header --python-version 3.11 --quiet -o tests/image/requirements.txt
+lock: $(RUNTIME) ## Lock the dependencies anew, with hashes and without index addresses
+	$(BIN)/python $(INSTALL) uv
+	$(LOCK) pyproject.toml --extra traces -o requirements/runtime.txt
+	$(LOCK) --group build -c requirements/runtime.txt -o requirements/build.txt
+	$(LOCK) --group test -c requirements/runtime.txt -c requirements/build.txt -o requirements/test.txt
+	$(LOCK) --group tools -o requirements/tools.txt
 
-clean: ## Remove .venv and caches
-	rm -rf $(VENV) $(CLIENTS) $(CURVES) $(CONTRACT) $(IMAGE) $(SAMPLES)/node_modules $(JUDGES)/node_modules .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist
+clean: ## Remove the environments and caches
+	rm -rf $(VENV) $(TOOLS) tests/*/node_modules .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist

@@ -22,7 +22,7 @@ CHECKOUT = Path(__file__).parents[2]
 DOCUMENT = CHECKOUT / "openapi" / "openapi.json"
 NODE = Path(sys.executable).with_name("node")
 INSTALLED = CHECKOUT / "tests" / "javascript" / "node_modules"
-TOOLS = CHECKOUT / ".venv-clients" / "bin"
+TOOLS = CHECKOUT / ".venv-tools" / "bin"
 TYPESCRIPT = """{"compilerOptions": {"strict": true, "noEmit": true, "target": "ES2022",
 "module": "NodeNext", "allowImportingTsExtensions": true, "exactOptionalPropertyTypes": true,
 "noUncheckedIndexedAccess": true, "skipLibCheck": true, "types": ["node"]},

@@ -10,7 +10,7 @@ CHECKOUT = Path(__file__).parents[2]
 DOCUMENT = CHECKOUT / "openapi" / "openapi.json"
 HERE = Path(__file__).parent
 NODE = Path(sys.executable).with_name("node")
-SCHEMATHESIS = CHECKOUT / ".venv-contract" / "bin" / "st"
+SCHEMATHESIS = CHECKOUT / ".venv-tools" / "bin" / "st"
 ENVIRONMENT = {
     **os.environ,
     "PATH": f"{NODE.parent}:{os.environ['PATH']}",

@@ -1,6 +1,6 @@
 """The curves of a soak: `python -m tests.soak.draw soak docs/soak.png`.
 
-Needs `requirements.txt` of this directory and nothing of the product.
+Needs the group `tools` of `pyproject.toml` and nothing of the product.
 """
 
 import sys
