@@ -33,14 +33,17 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(unpacked: Path, cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Python with the unpacked wheel before everything else, far from the checkout."""
+    """Python with the unpacked wheel before everything else, far from the checkout.
+
+    It writes no bytecode, which would be found among the files of the wheel.
+    """
     ours = {k: v for k, v in os.environ.items() if not k.startswith("PARTNER_CONNECTOR_")}
     environment = ours | {
         "PYTHONPATH": str(unpacked),
         "PARTNER_CONNECTOR_DATA_DIR": str(cwd / "data"),
     }
     return subprocess.run(
-        [sys.executable, "-P", *arguments],
+        [sys.executable, "-B", "-P", *arguments],
         env=environment,
         cwd=cwd,
         capture_output=True,
