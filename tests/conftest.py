@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from partner_connector.api.app import create_app
+from partner_connector.db import locks
 from partner_connector.db.engine import Database, open_database
 from partner_connector.sealing import keyring as keyring_file
 from partner_connector.sealing.keyring import KeyringFile
@@ -23,6 +24,9 @@ from partner_connector.sealing.public import PublicKeyring
 from partner_connector.settings import Settings, without_environment
 from tests.support.clients import Tenant, client_of, make_tenant, running
 from tests.support.databases import PostgresTemplate, SqliteTemplate, postgres_server
+
+# Every test fails where rows are locked out of order.
+locks.asserting = True
 
 # What runs whole processes shares them within a group, and takes most of the time: with two workers
 # each walks one half of the journeys, and whoever is done first goes on with the rest.

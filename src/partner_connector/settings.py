@@ -130,6 +130,7 @@ class Settings(BaseSettings):
     traces_endpoint: Annotated[str | None, AfterValidator(_traces_endpoint)] = None
     metrics_port: Annotated[int | None, Field(ge=0, le=65535)] = None
     webhook_allow_loopback: bool = False
+    assert_lock_order: bool = False
     drain_seconds: Annotated[float, Field(ge=0, le=300, allow_inf_nan=False)] = 0
     event_stream_seconds: Annotated[int, Field(ge=1, le=3600)] = 300
     public_url: Annotated[str | None, AfterValidator(_public_url)] = None

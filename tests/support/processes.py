@@ -45,7 +45,8 @@ class Running:
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
     """This machine's environment with our settings and no others of ours."""
     base = {k: v for k, v in os.environ.items() if not k.startswith("PARTNER_CONNECTOR_")}
-    return base | {f"PARTNER_CONNECTOR_{name}": value for name, value in settings.items()}
+    given = {"ASSERT_LOCK_ORDER": "true", **settings}
+    return base | {f"PARTNER_CONNECTOR_{name}": value for name, value in given.items()}
 
 
 def run_cli(

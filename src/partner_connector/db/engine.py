@@ -29,7 +29,7 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 
-from partner_connector.db import sqlite_driver
+from partner_connector.db import locks, sqlite_driver
 from partner_connector.db.sql import compact_json
 from partner_connector.settings import Settings
 
@@ -207,6 +207,7 @@ class Database:
 
 def open_database(settings: Settings) -> Database:
     """Engines for the configured database. Nothing is connected yet."""
+    locks.asserting = locks.asserting or settings.assert_lock_order
     if settings.uses_sqlite:
         engine = _engine(settings, module=sqlite_driver.driver, pool_size=8)
         event.listen(engine.sync_engine, "connect", prepare_sqlite_connection)

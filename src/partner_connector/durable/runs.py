@@ -15,6 +15,7 @@ from dbos._context import current_owner_xid
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.db.engine import Database
+from partner_connector.db.locks import only_free, shared
 from partner_connector.durable.engine import SCHEMA, TRACEPARENT
 from partner_connector.telemetry import tracing
 
@@ -30,7 +31,7 @@ async def refuse_if_taken_over(session: AsyncSession) -> None:
         return
     runs = runs_table(session)
     owner = sa.select(runs.c.owner_xid).where(runs.c.workflow_uuid == run_id)
-    if await session.scalar(owner.with_for_update(read=True)) != current_owner_xid(run_id):
+    if await session.scalar(shared(owner)) != current_owner_xid(run_id):
         raise engine_errors.DBOSWorkflowConflictIDError(run_id)
 
 
@@ -55,7 +56,7 @@ async def hand_back(session: AsyncSession, run_ids: Collection[str]) -> int:
     )
     handed_back = await session.execute(
         sa.update(runs)
-        .where(runs.c.workflow_uuid.in_(free.with_for_update(skip_locked=True)))
+        .where(runs.c.workflow_uuid.in_(only_free(free)))
         .values(status="ENQUEUED", owner_xid=None, started_at_epoch_ms=None)
         .returning(runs.c.workflow_uuid)
     )

@@ -6,6 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.db.keyset import KeysetOrder, PageRequest
+from partner_connector.db.locks import lock_api_key
 from partner_connector.db.models import ApiKey
 from partner_connector.errors import found
 
@@ -24,12 +25,17 @@ class ApiKeyRepository:
         self.session.add(key)
         await self.session.flush()
 
-    async def get(self, api_key_id: uuid.UUID, *, lock: bool = False) -> ApiKey:
-        """One key; with `lock` its row stays locked until the end. Raises `NotFound`."""
+    async def get(self, api_key_id: uuid.UUID) -> ApiKey:
+        """Return one key. Raises `NotFound`."""
         query = select(ApiKey).where(
             ApiKey.workspace_id == self.workspace_id, ApiKey.id == api_key_id
         )
-        return found(await self.session.scalar(query.with_for_update() if lock else query))
+        return found(await self.session.scalar(query))
+
+    async def lock(self, api_key_id: uuid.UUID) -> ApiKey:
+        """Lock and return one key. Raises `NotFound`."""
+        is_ours = ApiKey.workspace_id == self.workspace_id
+        return found(await lock_api_key(self.session, api_key_id, is_ours))
 
     async def page(self, page: PageRequest) -> tuple[list[ApiKey], str | None]:
         """Newest first."""

@@ -69,7 +69,7 @@ async def revoke_api_key(
     only: IfMatchDep,
 ) -> Response:
     """Takes effect with the next request."""
-    key = await ApiKeyRepository(session, audit.workspace_id).get(api_key_id, lock=True)
+    key = await ApiKeyRepository(session, audit.workspace_id).lock(api_key_id)
     only.require(ApiKeyView.model_validate(key))
     await service.revoke(session, audit, key)
     return Response(status_code=204)

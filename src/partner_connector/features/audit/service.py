@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.clock import now
+from partner_connector.db.locks import lock_audit_head
 from partner_connector.db.models import AuditEvent, AuditHead
 from partner_connector.db.sql import upsert
 from partner_connector.features.audit.chain import BEGINNING, PURPOSE, link
@@ -34,8 +35,8 @@ class Recorder:
     async def record(
         self, session: AsyncSession, *, action: str, subject: str, details: dict[str, Any]
     ) -> None:
-        """In the transaction that does it: both happen or neither. Best written last, since others
-        who write events of this workspace wait until it commits.
+        """In the transaction that does it: both happen or neither. After all other locks, since
+        others who write events of this workspace wait until it commits.
 
         `subject` is the id of what it was done to, as the API shows it. `details` holds no secret.
         """
@@ -63,19 +64,14 @@ class Recorder:
         head.sequence, head.hash, head.moved_at = event.sequence, event.hash, now()
 
     async def _lock_head(self, session: AsyncSession) -> AuditHead:
-        locked = (
-            select(AuditHead)
-            .where(AuditHead.workspace_id == self.workspace_id)
-            .with_for_update()
-            .execution_options(populate_existing=True)
-        )
-        head = await session.scalar(locked)
+        head = await lock_audit_head(session, self.workspace_id)
         if head is None:
             first = upsert(session, AuditHead).values(
                 workspace_id=self.workspace_id, sequence=0, hash=BEGINNING
             )
             await session.execute(first.on_conflict_do_nothing())
-            head = (await session.scalars(locked)).one()
+            head = await lock_audit_head(session, self.workspace_id)
+            assert head is not None
             await self._go_on_from_the_rows(session, head)
         return head
 

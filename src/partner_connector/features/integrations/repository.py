@@ -7,6 +7,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.db.keyset import KeysetOrder, PageRequest
+from partner_connector.db.locks import lock_integration
 from partner_connector.db.models import Integration
 from partner_connector.errors import Conflict, found
 
@@ -36,12 +37,17 @@ class IntegrationRepository:
         except IntegrityError:
             raise IntegrationExists from None
 
-    async def get(self, integration_id: uuid.UUID, *, lock: bool = False) -> Integration:
-        """One integration; with `lock` its row stays locked until the end. Raises `NotFound`."""
+    async def get(self, integration_id: uuid.UUID) -> Integration:
+        """Return one integration. Raises `NotFound`."""
         query = select(Integration).where(
             Integration.workspace_id == self.workspace_id, Integration.id == integration_id
         )
-        return found(await self.session.scalar(query.with_for_update() if lock else query))
+        return found(await self.session.scalar(query))
+
+    async def lock(self, integration_id: uuid.UUID) -> Integration:
+        """Lock and return one integration. Raises `NotFound`."""
+        is_ours = Integration.workspace_id == self.workspace_id
+        return found(await lock_integration(self.session, integration_id, is_ours))
 
     async def page(self, page: PageRequest) -> tuple[list[Integration], str | None]:
         """Oldest first."""

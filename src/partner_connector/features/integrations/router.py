@@ -130,7 +130,7 @@ async def update_integration(
 ) -> IntegrationView:
     """Name, safeguard and schedule. After a pause checks go on at the next regular time."""
     integrations = IntegrationRepository(session, audit.workspace_id)
-    integration = await integrations.get(integration_id, lock=True)
+    integration = await integrations.lock(integration_id)
     only.require(integration_view(integration))
     if body.schedule is not None and body.schedule.model_dump() != integration.schedule:
         # The worker plans it anew, and does not make up for what was missed in a pause.
@@ -158,7 +158,7 @@ async def delete_integration(
 ) -> Response:
     """Removes its partners, users and sealed tokens from here. Changes nothing in Meta."""
     integrations = IntegrationRepository(session, audit.workspace_id)
-    integration = await integrations.get(integration_id, lock=True)
+    integration = await integrations.lock(integration_id)
     only.require(integration_view(integration))
     told = {"name": integration.name, "meta_business_id": integration.meta_business_id}
     await integrations.remove(integration)
@@ -202,7 +202,7 @@ async def replace_integration_token(
     async with once.writing() as session:
         sealed = intake.sealed(body, context.keyring, require_sealed=require_sealed)
         integrations = IntegrationRepository(session, audit.workspace_id)
-        integration = await integrations.get(integration_id, lock=True)
+        integration = await integrations.lock(integration_id)
         only.require(integration_view(integration))
         submitted = await tokens.join_or_submit(
             session,

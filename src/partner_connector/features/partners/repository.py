@@ -9,6 +9,7 @@ from sqlalchemy import Select, case, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.db.keyset import KeysetOrder, PageRequest
+from partner_connector.db.locks import lock_partner
 from partner_connector.db.models import Asset, AssetShare, Grant, Partner, TokenValidation
 from partner_connector.errors import found
 from partner_connector.features.partners.status import (
@@ -66,9 +67,10 @@ class PartnerRepository:
         """One partner. Raises `NotFound`."""
         return found(await self.session.scalar(self._one(partner_id)))
 
-    async def get_for_update(self, partner_id: uuid.UUID) -> Partner:
-        """One partner, its row locked until the transaction ends. Raises `NotFound`."""
-        return found(await self.session.scalar(self._one(partner_id).with_for_update()))
+    async def lock(self, partner_id: uuid.UUID) -> Partner:
+        """Lock and return one partner. Raises `NotFound`."""
+        is_ours = Partner.workspace_id == self.workspace_id
+        return found(await lock_partner(self.session, partner_id, is_ours))
 
     async def get_with_standing(self, partner_id: uuid.UUID) -> tuple[Partner, Standing]:
         """One partner and where its onboarding is. Raises `NotFound`."""

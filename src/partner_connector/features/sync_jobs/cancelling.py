@@ -51,7 +51,8 @@ async def cancel(session: AsyncSession, audit: Recorder, job_id: uuid.UUID) -> S
 
 async def call_off_stale_plan(session: AsyncSession, partner: Partner) -> None:
     """End a halted check of the partner, whose token was just replaced or taken away: its plan can
-    no longer be approved, and would keep another check from beginning. The partner is locked.
+    no longer be approved, and would keep another check from beginning. The caller has called
+    `lock_partner_and_plan`.
     """
     job = await SyncJobRepository(session, partner.workspace_id).halted(partner.id)
     if job is not None:

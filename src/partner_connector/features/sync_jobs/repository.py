@@ -11,7 +11,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.db.keyset import KeysetOrder, PageRequest
-from partner_connector.db.models import PlannedChange, SyncJob, SyncJobEvent, Token
+from partner_connector.db.locks import lock_job, lock_parent_job, lock_partner, lock_partner_jobs
+from partner_connector.db.models import Partner, PlannedChange, SyncJob, SyncJobEvent, Token
 from partner_connector.db.models.sync_job import UNFINISHED
 from partner_connector.errors import found
 
@@ -53,25 +54,50 @@ class SyncJobRepository:
         self.session = session
         self.workspace_id = workspace_id
 
-    async def get(self, job_id: uuid.UUID, *, lock: bool = False) -> SyncJob:
-        """One job; with `lock` its row stays locked until the end. Raises `NotFound`."""
+    async def get(self, job_id: uuid.UUID) -> SyncJob:
+        """Return one job. Raises `NotFound`."""
         query = select(SyncJob).where(
             SyncJob.workspace_id == self.workspace_id, SyncJob.id == job_id
         )
-        return found(await self.session.scalar(_locked(query) if lock else query))
+        return found(await self.session.scalar(query))
+
+    async def lock(self, job_id: uuid.UUID) -> SyncJob:
+        """Lock and return one job. Raises `NotFound`."""
+        is_ours = SyncJob.workspace_id == self.workspace_id
+        return found(await lock_job(self.session, job_id, is_ours))
 
     async def lock_with_children(self, job_id: uuid.UUID) -> tuple[SyncJob, list[SyncJob]]:
-        """One job and its unfinished children, all locked. Raises `NotFound`.
+        """Lock and return one job and its unfinished children. Raises `NotFound`.
 
-        Everybody locks children before their parent. A parent that got its children while we
-        waited for it is therefore let go and locked anew; it gets them once.
+        Children come first. A parent that got its children while we waited for it is therefore
+        let go and locked again; it gets them once.
         """
+        is_unfinished_child = self._unfinished_children(job_id)
+        number = select(func.count()).where(*is_unfinished_child)
         while True:
             async with self.session.begin_nested() as attempt:
-                children = list(await self.session.scalars(self._locked_children(job_id)))
-                job = await self.get(job_id, lock=True)
-                if len(children) == await self._count_unfinished_children(job_id):
-                    return job, children
+                children = await lock_partner_jobs.all(self.session, *is_unfinished_child)
+                lock = lock_parent_job if children else lock_job
+                job = await lock(self.session, job_id, SyncJob.workspace_id == self.workspace_id)
+                if len(children) == await self.session.scalar(number):
+                    return found(job), children
+                await attempt.rollback()
+
+    async def lock_partner_and_plan(self, partner_id: uuid.UUID) -> Partner:
+        """Lock the check of this partner whose plan waits for an answer, if there is one, and then
+        the partner, which is returned. Raises `NotFound`.
+
+        A partner whose check has halted while we waited is let go and locked again, after the job.
+        """
+        is_ours = Partner.workspace_id == self.workspace_id
+        while True:
+            async with self.session.begin_nested() as attempt:
+                job = await self.halted(partner_id)
+                if job is not None:
+                    job = await lock_job(self.session, job.id, SyncJob.status == "halted")
+                partner = await lock_partner(self.session, partner_id, is_ours)
+                if await self.halted(partner_id) is job:
+                    return found(partner)
                 await attempt.rollback()
 
     async def unfinished(
@@ -93,13 +119,13 @@ class SyncJobRepository:
         return await self.session.scalar(query)
 
     async def halted(self, partner_id: uuid.UUID) -> SyncJob | None:
-        """The partner's check whose plan waits for an answer, locked."""
+        """Return the partner's check whose plan waits for an answer."""
         query = select(SyncJob).where(
             SyncJob.workspace_id == self.workspace_id,
             SyncJob.partner_id == partner_id,
             SyncJob.status == "halted",
         )
-        return await self.session.scalar(query.with_for_update())
+        return await self.session.scalar(query)
 
     async def add(self, job: SyncJob) -> bool:
         """Store a new job. False where another request was faster and one is unfinished."""
@@ -153,22 +179,9 @@ class SyncJobRepository:
     def _events(self, job: SyncJob, after: int) -> Select[SyncJobEvent]:
         return select(SyncJobEvent).where(SyncJobEvent.job_id == job.id, SyncJobEvent.id > after)
 
-    def _locked_children(self, job_id: uuid.UUID) -> Select[SyncJob]:
-        query = select(SyncJob).where(*self._unfinished_children(job_id))
-        return _locked(query.order_by(SyncJob.id))
-
-    async def _count_unfinished_children(self, job_id: uuid.UUID) -> int:
-        query = select(func.count()).where(*self._unfinished_children(job_id))
-        return await self.session.scalar(query) or 0
-
     def _unfinished_children(self, job_id: uuid.UUID) -> tuple[ColumnElement[bool], ...]:
         return (
             SyncJob.workspace_id == self.workspace_id,
             SyncJob.parent_id == job_id,
             SyncJob.status.in_(UNFINISHED),
         )
-
-
-def _locked(query: Select[SyncJob]) -> Select[SyncJob]:
-    """With the row as it is once it is locked, whatever was read of it before."""
-    return query.with_for_update().execution_options(populate_existing=True)

@@ -7,6 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.clock import now
+from partner_connector.db.locks import lock_parent_job
 from partner_connector.db.models import SyncJob
 from partner_connector.db.models.sync_job import UNFINISHED
 
@@ -37,12 +38,7 @@ async def roll_up(session: AsyncSession, parent_id: uuid.UUID) -> None:
     each see the other one running, and the parent would never end. A parent has ended when only
     plans wait for an answer: whatever follows from those changes its status and not its end.
     """
-    parent = await session.scalar(
-        select(SyncJob)
-        .where(SyncJob.id == parent_id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
+    parent = await lock_parent_job(session, parent_id)
     if parent is None or not parent.own_work_done:
         return
     rows = await session.execute(

@@ -2,10 +2,11 @@
 
 import uuid
 
-from sqlalchemy import Select, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.db.keyset import KeysetOrder, PageRequest
+from partner_connector.db.locks import lock_token_request
 from partner_connector.db.models import TokenRequest
 from partner_connector.errors import found
 
@@ -25,13 +26,16 @@ class TokenRequestRepository:
         await self.session.flush()
 
     async def get(self, token_request_id: uuid.UUID) -> TokenRequest:
-        """One request. Raises `NotFound`."""
-        return found(await self.session.scalar(self._one(token_request_id)))
+        """Return one request. Raises `NotFound`."""
+        query = select(TokenRequest).where(
+            TokenRequest.workspace_id == self.workspace_id, TokenRequest.id == token_request_id
+        )
+        return found(await self.session.scalar(query))
 
-    async def get_for_update(self, token_request_id: uuid.UUID) -> TokenRequest:
-        """One request, its row locked and as it is now. Raises `NotFound`."""
-        query = self._one(token_request_id).with_for_update()
-        return found(await self.session.scalar(query.execution_options(populate_existing=True)))
+    async def lock(self, token_request_id: uuid.UUID) -> TokenRequest:
+        """Lock and return one request. Raises `NotFound`."""
+        is_ours = TokenRequest.workspace_id == self.workspace_id
+        return found(await lock_token_request(self.session, token_request_id, is_ours))
 
     async def page(
         self, page: PageRequest, partner_id: uuid.UUID
@@ -43,18 +47,14 @@ class TokenRequestRepository:
         rows, cursor = await page.fetch(self.session, self.workspace_id, query, _NEWEST_FIRST)
         return [row[0] for row in rows], cursor
 
-    def _one(self, token_request_id: uuid.UUID) -> Select[TokenRequest]:
-        return select(TokenRequest).where(
-            TokenRequest.workspace_id == self.workspace_id, TokenRequest.id == token_request_id
-        )
-
 
 async def by_code_id(session: AsyncSession, code_id: str) -> TokenRequest | None:
     """The request with this public half of a code: the code itself says whose it is."""
     return await session.scalar(select(TokenRequest).where(TokenRequest.code_id == code_id))
 
 
-async def proven_by(session: AsyncSession, validation_id: uuid.UUID) -> TokenRequest | None:
-    """The request whose last token this proof is about, its row locked."""
-    query = select(TokenRequest).where(TokenRequest.validation_id == validation_id)
-    return await session.scalar(query.with_for_update())
+async def lock_proven_by(session: AsyncSession, validation_id: uuid.UUID) -> TokenRequest | None:
+    """Lock and return the request whose last token this proof is about."""
+    is_about = TokenRequest.validation_id == validation_id
+    known = await session.scalar(select(TokenRequest.id).where(is_about))
+    return await lock_token_request(session, known, is_about)

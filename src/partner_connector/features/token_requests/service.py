@@ -20,7 +20,10 @@ from partner_connector.durable.engine import WorkQueue
 from partner_connector.features.audit.service import Recorder
 from partner_connector.features.partners.repository import PartnerRepository
 from partner_connector.features.token_requests.problems import HandOverUnderWay, TokenRequestEnded
-from partner_connector.features.token_requests.repository import TokenRequestRepository, proven_by
+from partner_connector.features.token_requests.repository import (
+    TokenRequestRepository,
+    lock_proven_by,
+)
 from partner_connector.features.tokens import service as tokens
 from partner_connector.features.tokens.repository import TokenRepository
 from partner_connector.ids import encode
@@ -77,8 +80,8 @@ async def lock(session: AsyncSession, audit: Recorder, token_request_id: uuid.UU
     """The request for one who may change it, after its partner. Raises `NotFound`."""
     token_requests = TokenRequestRepository(session, audit.workspace_id)
     known = await token_requests.get(token_request_id)
-    await PartnerRepository(session, audit.workspace_id).get_for_update(known.partner_id)
-    return await token_requests.get_for_update(token_request_id)
+    await PartnerRepository(session, audit.workspace_id).lock(known.partner_id)
+    return await token_requests.lock(token_request_id)
 
 
 async def revoke(session: AsyncSession, audit: Recorder, token_request: TokenRequest) -> None:
@@ -101,7 +104,7 @@ async def note_opened(
 ) -> TokenRequest:
     """Somebody looks at it; the first time is kept. Raises `TokenRequestEnded`."""
     token_requests = TokenRequestRepository(session, audit.workspace_id)
-    token_request = await token_requests.get_for_update(token_request_id)
+    token_request = await token_requests.lock(token_request_id)
     require_alive(token_request)
     if token_request.state == "open":
         token_request.state = "opened"
@@ -122,9 +125,9 @@ async def hand_over(
     `HandOverUnderWay`.
     """
     partners = PartnerRepository(session, holder.workspace_id)
-    partner = await partners.get_for_update(holder.partner_id)
+    partner = await partners.lock(holder.partner_id)
     token_requests = TokenRequestRepository(session, holder.workspace_id)
-    token_request = await token_requests.get_for_update(holder.id)
+    token_request = await token_requests.lock(holder.id)
     require_alive(token_request)
     if token_request.state == "submitted":
         raise HandOverUnderWay
@@ -145,7 +148,7 @@ async def hand_over(
 
 async def settle(session: AsyncSession, audit: Recorder, validation: TokenValidation) -> None:
     """What a verdict means for the request that its token came by, in the verdict's transaction."""
-    token_request = await proven_by(session, validation.id)
+    token_request = await lock_proven_by(session, validation.id)
     if token_request is None or token_request.ended_at is not None:
         return
     if validation.verdict != "not_connectable":

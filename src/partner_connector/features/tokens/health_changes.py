@@ -21,7 +21,7 @@ async def telling_health_changes(
 ) -> AsyncIterator[None]:
     """Records at the block's end what became of the token's health, or of the reasons for it.
 
-    At its end, since the record of a workspace is locked last by everybody.
+    At its end, since the record locks the audit head, which comes last.
     """
     token = await session.get(Token, token_id) if token_id is not None else None
     if token is None:

@@ -7,6 +7,7 @@ left. Only somebody who knows that the narrowing was meant can say that they hav
 from collections.abc import Sequence
 
 from partner_connector.clock import now
+from partner_connector.db.locks import lock_capability
 from partner_connector.db.models import Capability, Partner, Token
 from partner_connector.errors import Conflict
 from partner_connector.features.audit.service import Recorder
@@ -51,7 +52,7 @@ async def accept(
 
     Raises `NothingNarrowed` and `NarrowingChanged`.
     """
-    capability = await tokens.capability(partner.id, lock=True)
+    capability = await lock_capability(tokens.session, partner.id)
     if capability is None or not capability.narrowed:
         raise NothingNarrowed
     narrowed = capability.narrowed

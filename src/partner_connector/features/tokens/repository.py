@@ -141,12 +141,12 @@ class TokenRepository:
         )
         return [(token, name) for token, name in (await self.session.execute(query)).all()]
 
-    async def capability(self, partner_id: uuid.UUID, *, lock: bool = False) -> Capability | None:
+    async def capability(self, partner_id: uuid.UUID) -> Capability | None:
         """What the partner's token sees; None before its first check."""
         query = select(Capability).where(
             Capability.workspace_id == self.workspace_id, Capability.partner_id == partner_id
         )
-        return await self.session.scalar(query.with_for_update() if lock else query)
+        return await self.session.scalar(query)
 
     async def get_validation(self, validation_id: uuid.UUID) -> TokenValidation:
         """One proof. Raises `NotFound`."""

@@ -68,7 +68,7 @@ async def validate_partner_token(
 ) -> TokenValidationView:
     """Every check that connecting would make, and nothing is connected."""
     async with once.writing() as session:
-        partner = await PartnerRepository(session, audit.workspace_id).get_for_update(partner_id)
+        partner = await PartnerRepository(session, audit.workspace_id).lock(partner_id)
         submitted = await _submit(
             session, context, audit, partner, body, "dry_run", forbid_overwriting=False
         )
@@ -101,7 +101,7 @@ async def put_partner_token(
     updates starts by itself. `If-None-Match: *` connects only a partner that is not connected.
     """
     async with once.writing() as session:
-        partner = await PartnerRepository(session, audit.workspace_id).get_for_update(partner_id)
+        partner = await PartnerRepository(session, audit.workspace_id).lock(partner_id)
         if only:
             only.require(await _token_view_if_any(session, partner))
         submitted = await _submit(
@@ -215,7 +215,7 @@ async def accept_token_capabilities(
     async with once.writing() as session:
         # Whoever changes a token holds its owner's row.
         partners = PartnerRepository(session, caller.workspace_id)
-        partner = await partners.get_for_update(partner_id)
+        partner = await partners.lock(partner_id)
         tokens = TokenRepository(session, caller.workspace_id)
         token = await service.require_active(tokens, partner)
         capability = await accept(tokens, audit, partner, token, expected)
@@ -238,9 +238,8 @@ async def disconnect_partner(
     """Wipes the sealed token at once and keeps the history. Nothing changes in Meta: the answer
     says what still works there and how to revoke it.
     """
-    # Jobs are locked before their partners, by everybody.
-    await SyncJobRepository(session, audit.workspace_id).halted(partner_id)
-    partner = await PartnerRepository(session, audit.workspace_id).get_for_update(partner_id)
+    jobs = SyncJobRepository(session, audit.workspace_id)
+    partner = await jobs.lock_partner_and_plan(partner_id)
     if only:
         only.require(await _token_view_if_any(session, partner))
     await service.disconnect(session, audit, partner)

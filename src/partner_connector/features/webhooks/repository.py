@@ -9,7 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.clock import now
 from partner_connector.db.keyset import KeysetOrder, PageRequest
-from partner_connector.db.models import WebhookDelivery, WebhookEndpoint, WebhookEvent, Workspace
+from partner_connector.db.locks import lock_webhook_endpoint, lock_workspace
+from partner_connector.db.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
 from partner_connector.errors import Conflict, found
 
 # Each is asked about at every event, and sent to on its own.
@@ -40,19 +41,23 @@ class WebhookRepository:
         """Store a new endpoint. Raises `TooManyEndpoints`."""
         # Of two that are made at once the second one counts the first. No more than that has to
         # wait: what belongs to the workspace can be written meanwhile.
-        workspace = select(Workspace.id).where(Workspace.id == self.workspace_id)
-        await self.session.execute(workspace.with_for_update(key_share=True))
+        await lock_workspace(self.session, self.workspace_id, key_share=True)
         if (await self.session.scalar(self._number_of_endpoints()) or 0) >= MOST_ENDPOINTS:
             raise TooManyEndpoints
         self.session.add(endpoint)
         await self.session.flush()
 
-    async def get(self, endpoint_id: uuid.UUID, *, lock: bool = False) -> WebhookEndpoint:
-        """One endpoint; with `lock` its row stays locked until the end. Raises `NotFound`."""
+    async def get(self, endpoint_id: uuid.UUID) -> WebhookEndpoint:
+        """Return one endpoint. Raises `NotFound`."""
         query = select(WebhookEndpoint).where(
             WebhookEndpoint.workspace_id == self.workspace_id, WebhookEndpoint.id == endpoint_id
         )
-        return found(await self.session.scalar(query.with_for_update() if lock else query))
+        return found(await self.session.scalar(query))
+
+    async def lock(self, endpoint_id: uuid.UUID) -> WebhookEndpoint:
+        """Lock and return one endpoint. Raises `NotFound`."""
+        is_ours = WebhookEndpoint.workspace_id == self.workspace_id
+        return found(await lock_webhook_endpoint(self.session, endpoint_id, is_ours))
 
     async def page(self, page: PageRequest) -> tuple[list[WebhookEndpoint], str | None]:
         """Endpoints, newest first."""

@@ -109,7 +109,7 @@ async def update_webhook_endpoint(
     if body.url is not None:
         require_sendable(body.url, allow_loopback=context.settings.webhook_allow_loopback)
     webhooks = WebhookRepository(session, audit.workspace_id)
-    endpoint = await webhooks.get(webhook_endpoint_id, lock=True)
+    endpoint = await webhooks.lock(webhook_endpoint_id)
     only.require(_view(endpoint))
     changes = body.model_dump(exclude_none=True)
     await service.change(session, audit, endpoint, changes)
@@ -131,7 +131,7 @@ async def delete_webhook_endpoint(
 ) -> Response:
     """With its secrets and its deliveries: nothing is sent any more."""
     webhooks = WebhookRepository(session, audit.workspace_id)
-    endpoint = await webhooks.get(webhook_endpoint_id, lock=True)
+    endpoint = await webhooks.lock(webhook_endpoint_id)
     only.require(_view(endpoint))
     await service.remove(session, audit, endpoint)
     return Response(status_code=204)
@@ -154,7 +154,7 @@ async def rotate_webhook_secret(
     """
     async with once.writing() as session:
         webhooks = WebhookRepository(session, audit.workspace_id)
-        endpoint = await webhooks.get(webhook_endpoint_id, lock=True)
+        endpoint = await webhooks.lock(webhook_endpoint_id)
         secret = await service.rotate_secret(session, audit, context.keyring, endpoint)
         return once.remember(_with_secret(endpoint, secret))
 

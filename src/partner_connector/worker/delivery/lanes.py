@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.clock import now
 from partner_connector.db.engine import Database
+from partner_connector.db.locks import lock_delivery, lock_webhook_endpoint
 from partner_connector.db.models import WebhookDelivery, WebhookEndpoint
 from partner_connector.db.models.webhook_delivery import is_first_of, lanes_with_pending
 from partner_connector.telemetry import metrics
@@ -114,11 +115,8 @@ async def take(database: Database, delivery_id: uuid.UUID) -> Taken | None:
 async def settle(database: Database, taken: Taken, outcome: Outcome, at: datetime) -> Taken | None:
     """Write down what came of it. Answers the next one of its lane, leased, if that may go now."""
     async with database.writing() as session:
-        # Locked before its deliveries, as by who deletes it.
-        endpoint = await session.get(
-            WebhookEndpoint, taken.endpoint_id, with_for_update={"key_share": True}
-        )
-        delivery = await session.get(WebhookDelivery, taken.delivery_id, with_for_update=True)
+        endpoint = await lock_webhook_endpoint(session, taken.endpoint_id, key_share=True)
+        delivery = await lock_delivery(session, taken.delivery_id)
         if endpoint is None or delivery is None or delivery.leased_until != taken.leased_until:
             # Deleted, or the lease ran out, and what came of it is another worker's to say.
             return None

@@ -12,6 +12,7 @@ from sqlalchemy import Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.db.engine import Database
+from partner_connector.db.locks import lock_webhook_feed
 from partner_connector.db.models import WebhookDelivery, WebhookEndpoint, WebhookEvent, WebhookFeed
 from partner_connector.db.sql import upsert
 from partner_connector.ids import new_id
@@ -89,8 +90,4 @@ async def _deliver(
 async def _lock_feed(session: AsyncSession, workspace_id: uuid.UUID) -> WebhookFeed | None:
     first = upsert(session, WebhookFeed).values(workspace_id=workspace_id, last_sequence=0)
     await session.execute(first.on_conflict_do_nothing())
-    return await session.scalar(
-        select(WebhookFeed)
-        .where(WebhookFeed.workspace_id == workspace_id)
-        .with_for_update(skip_locked=True)
-    )
+    return await lock_webhook_feed(session, workspace_id, skip_locked=True)

@@ -7,6 +7,7 @@ import structlog
 from sqlalchemy import Select, delete, select
 
 from partner_connector.db.engine import Database
+from partner_connector.db.locks import only_free
 from partner_connector.db.models import (
     IdempotencyKey,
     SyncJob,
@@ -41,7 +42,7 @@ async def delete_in_pieces(
             ids = (await session.scalars(found.limit(ROWS_AT_A_TIME))).all()
         if not ids:
             break
-        free = select(table.id).where(table.id.in_(ids)).with_for_update(skip_locked=True)
+        free = only_free(select(table.id).where(table.id.in_(ids)))
         async with database.writing() as session:
             gone = await session.execute(
                 delete(table)

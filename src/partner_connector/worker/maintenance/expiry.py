@@ -8,6 +8,7 @@ import structlog
 from sqlalchemy import ColumnElement, delete, select
 
 from partner_connector.clock import now
+from partner_connector.db.locks import lock_job
 from partner_connector.db.models import IdempotencyKey, SyncJob, WebhookSecret
 from partner_connector.features.sync_jobs.cancelling import mark_cancelled
 from partner_connector.features.sync_jobs.roll_up import tell_parent
@@ -32,8 +33,7 @@ async def end_plans(shop: Workshop) -> None:
 async def _let_plan_expire(shop: Workshop, job_id: uuid.UUID) -> None:
     async with shop.database.writing() as session:
         # Looked at again under its lock: it may have been approved this very moment.
-        still = select(SyncJob).where(SyncJob.id == job_id, *_plan_is_overdue())
-        job = await session.scalar(still.with_for_update())
+        job = await lock_job(session, job_id, *_plan_is_overdue())
         if job is None:
             return
         mark_cancelled(job)

@@ -14,7 +14,13 @@ import structlog
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from partner_connector.db.models import Integration, Partner, Token, WebhookSecret
+from partner_connector.db.locks import (
+    lock_integration,
+    lock_partner,
+    lock_token,
+    only_free,
+)
+from partner_connector.db.models import Integration, Token, WebhookSecret
 from partner_connector.features.integrations.health import note_own_token
 from partner_connector.features.tokens.health import set_health
 from partner_connector.features.tokens.health_changes import telling_health_changes
@@ -77,7 +83,7 @@ class Resealer:
             if await session.scalar(query.with_only_columns(WebhookSecret.id)) is None:
                 return 0
         async with self.shop.database.writing() as session:
-            secrets = (await session.scalars(query.with_for_update(skip_locked=True))).all()
+            secrets = (await session.scalars(only_free(query))).all()
             resealed = [secret for secret in secrets if self._reseal_secret(secret)]
         return len(resealed)
 
@@ -110,8 +116,7 @@ class Resealer:
         Raises `UnreadableToken`, and then has changed nothing.
         """
         async with self.shop.database.writing() as session:
-            query = select(Token).where(Token.id == token_id, still)
-            token = await session.scalar(query.with_for_update(skip_locked=True))
+            token = await lock_token(session, token_id, still, skip_locked=True)
             if token is None:
                 return False
             token_decryption.reseal(token, self.shop.keyring)
@@ -151,9 +156,9 @@ async def _active_with_owner_locked(session: AsyncSession, token_id: uuid.UUID) 
     if token is None:
         return None
     if token.partner_id is not None:
-        await session.get(Partner, token.partner_id, with_for_update=True)
+        await lock_partner(session, token.partner_id)
     else:
-        await session.get(Integration, token.integration_id, with_for_update=True)
+        await lock_integration(session, token.integration_id)
     return await session.scalar(
         select(Token)
         .where(Token.id == token_id, _is_active())

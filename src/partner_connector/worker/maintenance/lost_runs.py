@@ -12,6 +12,7 @@ from dbos import DBOS
 from sqlalchemy import or_, select
 
 from partner_connector.clock import now
+from partner_connector.db.locks import lock_job, lock_validation
 from partner_connector.db.models import SyncJob, TokenValidation
 from partner_connector.durable import tasks
 from partner_connector.worker.backoff import Pause, pause_after_crash
@@ -51,7 +52,7 @@ async def revive_jobs(shop: Workshop) -> None:
 
 async def _revive_job(shop: Workshop, stale: SyncJob) -> None:
     async with shop.database.writing() as session:
-        job = await session.get(SyncJob, stale.id, with_for_update=True)
+        job = await lock_job(session, stale.id)
         if job is None or job.attempt != stale.attempt or job.status != stale.status:
             return
         log.error("sync_job_was_lost", job_id=str(job.id), attempt=job.attempt)
@@ -82,7 +83,7 @@ async def revive_validations(shop: Workshop) -> None:
 
 async def _revive_validation(shop: Workshop, stale: TokenValidation) -> None:
     async with shop.database.writing() as session:
-        row = await session.get(TokenValidation, stale.id, with_for_update=True)
+        row = await lock_validation(session, stale.id)
         if row is None or row.attempt != stale.attempt or row.status == "completed":
             return
         log.error("token_validation_was_lost", validation_id=str(row.id), attempt=row.attempt)

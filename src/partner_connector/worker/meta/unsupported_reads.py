@@ -14,6 +14,7 @@ from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.clock import now
+from partner_connector.db.locks import lock_partner
 from partner_connector.db.models import Partner
 
 OWN_TOKENS = "tokens_in_batch"
@@ -29,7 +30,8 @@ def still_refused(known: Mapping[str, str]) -> frozenset[str]:
 
 async def remember_refusal(session: AsyncSession, partner_id: uuid.UUID | None, name: str) -> None:
     """Note that Meta just refused this; what is older is forgotten on the way."""
-    partner = await session.get_one(Partner, partner_id, with_for_update=True)
+    partner = await lock_partner(session, partner_id)
+    assert partner is not None
     known = partner.refused_by_meta
     kept = {one: known[one] for one in still_refused(known)}
     # Nothing that anybody is shown has changed, so neither has the time of the last change.

@@ -7,6 +7,7 @@ import structlog
 from sqlalchemy import exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from partner_connector.db.locks import lock_integration
 from partner_connector.db.models import Integration, Token
 from partner_connector.features.sync_jobs import service as sync_jobs
 from partner_connector.worker.context import Workshop
@@ -38,7 +39,15 @@ class Scheduler:
     async def _take(self, integration_id: uuid.UUID, at: datetime) -> bool:
         """Move it on, and start its check if it was its time. False where nothing was started."""
         async with self.shop.database.writing() as session:
-            integration = await _locked_if_due(session, integration_id, at)
+            # None if another worker was faster, or somebody is at it: a minute is no time. Its key
+            # stays free, so that a request for a check, whose job refers to it, is not held up.
+            integration = await lock_integration(
+                session,
+                integration_id,
+                is_due(Integration.next_check_at, at),
+                key_share=True,
+                skip_locked=True,
+            )
             if integration is None:
                 return False
             planned = integration.next_check_at
@@ -50,20 +59,6 @@ class Scheduler:
             )
         log.info("scheduled_check", integration_id=str(integration.id), job_id=str(job.id))
         return True
-
-
-async def _locked_if_due(
-    session: AsyncSession, integration_id: uuid.UUID, at: datetime
-) -> Integration | None:
-    """The row; None if another worker was faster, or somebody is at it: a minute is no time.
-
-    Its key stays free, so that a request for a check, whose job refers to it, is not held up.
-    """
-    return await session.scalar(
-        select(Integration)
-        .where(Integration.id == integration_id, is_due(Integration.next_check_at, at))
-        .with_for_update(key_share=True, skip_locked=True)
-    )
 
 
 async def _may_be_checked(session: AsyncSession, integration: Integration) -> bool:

@@ -7,9 +7,10 @@ import uuid
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import ColumnElement, Select, and_, exists, select
+from sqlalchemy import ColumnElement, and_, exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from partner_connector.db.locks import lock_integration, lock_partner, lock_token
 from partner_connector.db.models import Integration, Partner, Token, TokenValidation
 from partner_connector.durable import tasks
 from partner_connector.features.tokens.repository import TokenRepository
@@ -65,25 +66,24 @@ def _is_due(at: datetime) -> ColumnElement[bool]:
 async def _locked_if_due(session: AsyncSession, token_id: uuid.UUID, at: datetime) -> Token | None:
     """The token; None if another worker was faster, or somebody is at it: a minute is no time.
 
-    Its owner is locked first, as by everybody who changes both; only its key, which the proof
-    refers to, so that what else a starting worker does with it is not put off.
+    Of its owner only the key is locked, which the proof refers to, so that what else a starting
+    worker does with it is not put off.
     """
-    due = select(Token).where(Token.id == token_id, _is_due(at))
-    token = await session.scalar(due)
+    token = await session.get(Token, token_id)
     if token is None:
         return None
-    owner: Select[uuid.UUID] = (
-        select(Integration.id).where(Integration.id == token.integration_id)
-        if token.partner_id is None
-        else select(Partner.id).where(Partner.id == token.partner_id)
-    )
-    is_free = await session.scalar(
-        owner.with_for_update(read=True, key_share=True, skip_locked=True)
-    )
-    if is_free is None:
+    owner: Partner | Integration | None
+    if token.partner_id is not None:
+        owner = await lock_partner(
+            session, token.partner_id, read=True, key_share=True, skip_locked=True
+        )
+    else:
+        owner = await lock_integration(
+            session, token.integration_id, read=True, key_share=True, skip_locked=True
+        )
+    if owner is None:
         return None
-    locked = due.with_for_update(key_share=True, skip_locked=True)
-    return await session.scalar(locked.execution_options(populate_existing=True))
+    return await lock_token(session, token_id, _is_due(at), key_share=True, skip_locked=True)
 
 
 def _next_check(token: Token, at: datetime) -> datetime:

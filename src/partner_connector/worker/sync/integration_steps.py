@@ -7,6 +7,7 @@ from sqlalchemy import exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.clock import now
+from partner_connector.db.locks import lock_integration
 from partner_connector.db.models import Integration, TokenValidation
 from partner_connector.db.models.token import WORKING
 from partner_connector.features.integrations.health import mismatch_in, note_own_token, of_version
@@ -136,7 +137,7 @@ async def _note_version(
     if _told(integration.health_reasons, found) == integration.health_reasons:
         return
     # Only where there is something to write: a proof that ends now writes its own reasons.
-    await session.refresh(integration, with_for_update=True)
+    await lock_integration(session, integration.id)
     before, reasons = integration.health_reasons, _told(integration.health_reasons, found)
     integration.health_reasons = reasons
     if mismatch_in(reasons):

@@ -3,7 +3,8 @@
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 
-from partner_connector.db.models import Partner, SyncJob, Token
+from partner_connector.db.locks import lock_partner
+from partner_connector.db.models import SyncJob, Token
 from partner_connector.features.tokens.health_changes import telling_health_changes
 from partner_connector.graph import REFUSALS, GraphError, Read, TokenDead, edges
 from partner_connector.ids import encode
@@ -232,7 +233,7 @@ async def apply(shop: Workshop, target: Target, attempt: int) -> str:
             return STOP
         progress.move_on(job, "applying")
         # Before the token is read: whoever changes it holds its owner's row.
-        await session.get(Partner, job.partner_id, with_for_update=True)
+        await lock_partner(session, job.partner_id)
         audit = shop.recorder(job.workspace_id, encode("job", job.id))
         async with telling_health_changes(session, audit, target.partner_token.id):
             await note_token_works(session, target.partner_token)

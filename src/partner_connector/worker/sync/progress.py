@@ -12,6 +12,7 @@ from sqlalchemy import delete, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.clock import now
+from partner_connector.db.locks import lock_job, lock_partner_jobs
 from partner_connector.db.models import StagedAsset, StagedGrant, SyncJob
 from partner_connector.db.models.sync_job import UNFINISHED
 from partner_connector.db.sql import clean
@@ -28,7 +29,7 @@ _READ_STAYS_TRUE_FOR = timedelta(hours=1)
 
 async def running_job(session: AsyncSession, job_id: uuid.UUID, attempt: int) -> SyncJob | None:
     """The job's row, locked, if this attempt may still work on it."""
-    job = await session.get(SyncJob, job_id, with_for_update=True)
+    job = await lock_job(session, job_id)
     if job is None or job.attempt != attempt or job.status != "running":
         return None
     return job
@@ -36,7 +37,7 @@ async def running_job(session: AsyncSession, job_id: uuid.UUID, attempt: int) ->
 
 async def begin(session: AsyncSession, job_id: uuid.UUID, attempt: int) -> SyncJob | None:
     """Start this attempt, or go on with it after a crash. None if it is not its turn."""
-    job = await session.get(SyncJob, job_id, with_for_update=True)
+    job = await lock_job(session, job_id)
     if job is None or job.attempt != attempt or job.status not in {"queued", "waiting", "running"}:
         return None
     if job.approved_plan is not None:
@@ -101,15 +102,12 @@ async def _take_what_was_read_for_listed_now(session: AsyncSession, job: SyncJob
 
 
 async def lock_children_to_be(session: AsyncSession, job: SyncJob) -> None:
-    """Lock the unfinished checks of this integration's partners before the partners themselves:
-    each of those checks does the same, and in another order both would wait for ever.
-    """
-    await session.execute(
-        select(SyncJob.id)
-        .where(SyncJob.integration_id == job.integration_id, SyncJob.partner_id.is_not(None))
-        .where(SyncJob.status.in_(UNFINISHED))
-        .order_by(SyncJob.id)
-        .with_for_update()
+    """Lock the unfinished checks of this integration's partners, before the partners."""
+    await lock_partner_jobs.all(
+        session,
+        SyncJob.integration_id == job.integration_id,
+        SyncJob.partner_id.is_not(None),
+        SyncJob.status.in_(UNFINISHED),
     )
 
 

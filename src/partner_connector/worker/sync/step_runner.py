@@ -7,7 +7,8 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.clock import now
-from partner_connector.db.models import Partner, SyncJob
+from partner_connector.db.locks import lock_partner
+from partner_connector.db.models import SyncJob
 from partner_connector.features.tokens.health_changes import telling_health_changes
 from partner_connector.features.tokens.repository import TokenRepository
 from partner_connector.graph import GraphError, GraphReader, TokenDead
@@ -140,7 +141,7 @@ async def _was_replaced(session: AsyncSession, target: Target) -> bool:
     if used is None:
         return False
     if target.partner_id is not None:
-        await session.get(Partner, target.partner_id, with_for_update=True)
+        await lock_partner(session, target.partner_id)
     tokens = TokenRepository(session, used.workspace_id)
     active = await tokens.active(target.integration_id, target.partner_id)
     return active is not None and active.id != used.id

@@ -11,6 +11,7 @@ from dbos import DBOS, DBOSConfiguredInstance
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.clock import now
+from partner_connector.db.locks import lock_integration, lock_token, lock_validation
 from partner_connector.db.models import Integration, Partner, Token, TokenValidation
 from partner_connector.durable import tasks
 from partner_connector.durable.engine import INSTANCE
@@ -199,8 +200,9 @@ class ValidationWorkflows(DBOSConfiguredInstance):
             if validation is None or validation.status == "completed":
                 return "nothing_to_do"
             await self._lock_owner(session, validation)
-            await session.refresh(validation, with_for_update=True)
-            token = await session.get_one(Token, validation.token_id, with_for_update=True)
+            token = await lock_token(session, validation.token_id)
+            if token is None or await lock_validation(session, validation_id) is None:
+                return "nothing_to_do"
             audit = self.shop.recorder(validation.workspace_id, encode("val", validation.id))
             if validation.purpose == "health":
                 await conclude_recheck(session, audit, validation, token, checks, evidence)
@@ -224,15 +226,12 @@ class ValidationWorkflows(DBOSConfiguredInstance):
             return str(validation.verdict)
 
     async def _lock_owner(self, session: AsyncSession, validation: TokenValidation) -> None:
-        """Hand-overs and disconnects lock the owner's row too: one of them at a time. A job whose
-        plan may end with the token is locked before its partner, as by everybody.
-        """
+        """Lock the owner's row, as hand-overs and disconnects do: one of them at a time."""
         if validation.partner_id is not None:
             jobs = SyncJobRepository(session, validation.workspace_id)
-            await jobs.halted(validation.partner_id)
-            await session.get(Partner, validation.partner_id, with_for_update=True)
+            await jobs.lock_partner_and_plan(validation.partner_id)
         else:
-            await session.get(Integration, validation.integration_id, with_for_update=True)
+            await lock_integration(session, validation.integration_id)
 
     async def _is_called_off(
         self, session: AsyncSession, validation: TokenValidation, token: Token
@@ -251,7 +250,7 @@ class ValidationWorkflows(DBOSConfiguredInstance):
 
     async def _park(self, validation_id: uuid.UUID, attempt: int, pause: Pause) -> str:
         async with self.shop.database.writing() as session:
-            validation = await session.get(TokenValidation, validation_id, with_for_update=True)
+            validation = await lock_validation(session, validation_id)
             if validation is None or validation.attempt != attempt:
                 return "nothing_to_do"
             if validation.status == "completed":

@@ -83,7 +83,7 @@ async def approve(
     Raises `NotFound`, `NoPlan`, `PlanNotOpen` and `PlanStale`.
     """
     jobs = SyncJobRepository(session, audit.workspace_id)
-    job = await jobs.get(job_id, lock=True)
+    job = await jobs.lock(job_id)
     plan = _require_plan(job, digest)
     status = plan_status(job, await jobs.active_token_id(job), now())
     if status == "approved":
@@ -110,7 +110,7 @@ async def reject(
 
     Raises `NotFound`, `NoPlan`, `PlanNotOpen` and `PlanStale`.
     """
-    job = await SyncJobRepository(session, audit.workspace_id).get(job_id, lock=True)
+    job = await SyncJobRepository(session, audit.workspace_id).lock(job_id)
     plan = _require_plan(job, digest)
     if job.status != "halted":
         raise PlanNotOpen

@@ -19,6 +19,7 @@ from sqlalchemy import and_, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.clock import now
+from partner_connector.db.locks import lock_capability
 from partner_connector.db.models import (
     Capability,
     Grant,
@@ -167,7 +168,7 @@ async def compare(session: AsyncSession, job: SyncJob, token: Token | None) -> N
 
 
 async def _tell_token(session: AsyncSession, token: Token, narrowed: Sequence[str]) -> None:
-    # No lock of its own: whoever changes a partner's token holds the partner's row, as we do.
+    # `lock_partner` is held, as by everybody who changes a partner's token.
     active = await session.get(Token, token.id)
     if active is not None and active.state == "active":
         settle_view(active, narrowed, now())
@@ -196,7 +197,7 @@ def _proof_of(token: Token | None) -> dict[str, Any]:
 
 async def _row(session: AsyncSession, job: SyncJob) -> Capability:
     assert job.partner_id is not None
-    row = await session.get(Capability, job.partner_id, with_for_update=True)
+    row = await lock_capability(session, job.partner_id)
     if row is None:
         row = Capability(partner_id=job.partner_id, workspace_id=job.workspace_id, narrowed=[])
         session.add(row)

@@ -94,7 +94,7 @@ async def check_connected_partners(session: AsyncSession, queue: WorkQueue, job:
             child.parent_id = job.id
     job.own_work_done = True
     await session.flush()
-    # Last, since everybody locks a child before its parent.
+    # After the children: see `lock_parent_job`.
     for parent_id in sorted({job.id, *former_parents}):
         await roll_up(session, parent_id)
 

@@ -11,6 +11,7 @@ from sqlalchemy import Select, delete, exists, func, insert, literal, or_, selec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.clock import now
+from partner_connector.db.locks import lock_partner
 from partner_connector.db.models import (
     Grant,
     Partner,
@@ -46,7 +47,8 @@ _GRANT = (Grant.partner_user_id, Grant.asset_id, Grant.via)
 
 async def apply_users(session: AsyncSession, job: SyncJob, token: Token | None) -> None:
     """Bring the partner's assets, users and grants to what was read, or halt with the plan."""
-    partner = await session.get_one(Partner, job.partner_id, with_for_update=True)
+    partner = await lock_partner(session, job.partner_id)
+    assert partner is not None
     # What was read is as old as the first read, whenever it is applied.
     at, as_of = now(), job.started_at or now()
     await drop_what_was_not_listed(session, job)

@@ -22,6 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.db.engine import Database
+from partner_connector.db.locks import lock_job
 from partner_connector.db.models import (
     PlannedChange,
     StagedAsset,
@@ -76,10 +77,8 @@ async def clear_ended_jobs(database: Database) -> None:
 
 
 async def _delete_piece(session: AsyncSession, job_id: uuid.UUID) -> int:
-    # Locked as whoever deletes the job itself does it, the job before its rows: in another order
-    # both would wait for ever.
-    job = select(SyncJob.id).where(SyncJob.id == job_id, _needs_its_rows_no_more())
-    if await session.scalar(job.with_for_update(key_share=True)) is None:
+    # Before the rows, as by the deletion of the job itself, which goes on to its rows.
+    if await lock_job(session, job_id, _needs_its_rows_no_more(), key_share=True) is None:
         return 0
     deleted = 0
     for table in _TABLES:
