@@ -7,8 +7,14 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.db.keyset import KeysetOrder, PageRequest
-from partner_connector.db.locks import lock_integration
-from partner_connector.db.models import Integration
+from partner_connector.db.locks import (
+    lock_integration,
+    lock_job,
+    lock_partner,
+    lock_partner_jobs,
+)
+from partner_connector.db.models import Integration, Partner, SyncJob
+from partner_connector.db.models.sync_job import UNFINISHED
 from partner_connector.errors import Conflict, found
 
 _OLDEST_FIRST = KeysetOrder([Integration.__table__.c.id])
@@ -48,6 +54,28 @@ class IntegrationRepository:
         """Lock and return one integration. Raises `NotFound`."""
         is_ours = Integration.workspace_id == self.workspace_id
         return found(await lock_integration(self.session, integration_id, is_ours))
+
+    async def lock_to_remove(self, integration_id: uuid.UUID) -> Integration:
+        """Lock and return one integration, after its unfinished jobs and before its partners, which
+        are all deleted with it. Raises `NotFound`.
+        """
+        is_of_partner = SyncJob.partner_id.is_not(None)
+        unfinished = (
+            SyncJob.workspace_id == self.workspace_id,
+            SyncJob.integration_id == integration_id,
+            SyncJob.status.in_(UNFINISHED),
+        )
+        await lock_job.all(self.session, *unfinished, ~is_of_partner, ~SyncJob.own_work_done)
+        await lock_partner_jobs.all(self.session, *unfinished, is_of_partner)
+        is_ours = Integration.workspace_id == self.workspace_id
+        # Its key stays free: whoever holds one of its partners may insert rows that refer to it.
+        integration = await lock_integration(self.session, integration_id, is_ours, key_share=True)
+        await lock_partner.all(
+            self.session,
+            Partner.workspace_id == self.workspace_id,
+            Partner.integration_id == integration_id,
+        )
+        return found(integration)
 
     async def page(self, page: PageRequest) -> tuple[list[Integration], str | None]:
         """Oldest first."""

@@ -158,7 +158,7 @@ async def delete_integration(
 ) -> Response:
     """Removes its partners, users and sealed tokens from here. Changes nothing in Meta."""
     integrations = IntegrationRepository(session, audit.workspace_id)
-    integration = await integrations.lock(integration_id)
+    integration = await integrations.lock_to_remove(integration_id)
     only.require(integration_view(integration))
     told = {"name": integration.name, "meta_business_id": integration.meta_business_id}
     await integrations.remove(integration)
