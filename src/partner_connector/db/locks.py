@@ -15,22 +15,7 @@ from sqlalchemy import ColumnElement, Select, event, inspect, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session, SessionTransaction
 
-from partner_connector.db.models import (
-    ApiKey,
-    AuditHead,
-    Base,
-    Capability,
-    Integration,
-    Partner,
-    SyncJob,
-    Token,
-    TokenRequest,
-    TokenValidation,
-    WebhookDelivery,
-    WebhookEndpoint,
-    WebhookFeed,
-    Workspace,
-)
+from partner_connector.db import models
 
 # Raise instead of logging: in tests, and in development with `ASSERT_LOCK_ORDER`.
 asserting = False
@@ -39,7 +24,7 @@ _HELD = "partner_connector.locks"
 _BEFORE_ALL_IDS = uuid.UUID(int=0)
 _places = count()
 
-Row = TypeVar("Row", bound=Base)
+Row = TypeVar("Row", bound=models.Base)
 Query = TypeVar("Query", bound=Select[Any])
 
 log = structlog.get_logger()
@@ -59,7 +44,7 @@ class _Held:
     transaction: SessionTransaction
 
 
-_Rows = dict[tuple[type[Base], uuid.UUID | None], _Held]
+_Rows = dict[tuple[type[models.Base], uuid.UUID | None], _Held]
 
 
 class RowLock(Generic[Row]):
@@ -131,7 +116,7 @@ class RowLock(Generic[Row]):
 def only_free(query: Query) -> Query:
     """Lock the rows of a query that nobody else holds, and leave the others out.
 
-    For rows that are changed alone: such a lock waits for nobody and has no place in the order.
+    For rows that are changed alone: such a lock never waits, and has no place in the order.
     """
     return query.with_for_update(skip_locked=True)
 
@@ -170,18 +155,18 @@ def _enclosing(transaction: SessionTransaction | None) -> Iterator[SessionTransa
 
 
 # Each is locked after those above it. Why, and by whom, is in `docs/locks.md`.
-lock_job = RowLock("job", SyncJob)
-lock_partner_jobs = RowLock("jobs of partners", SyncJob)
-lock_integration = RowLock("integration", Integration)
-lock_partner = RowLock("partner", Partner)
-lock_capability = RowLock("capability", Capability)
-lock_token = RowLock("token", Token)
-lock_validation = RowLock("token validation", TokenValidation)
-lock_parent_job = RowLock("parent job", SyncJob)
-lock_token_request = RowLock("token request", TokenRequest)
-lock_api_key = RowLock("API key", ApiKey)
-lock_workspace = RowLock("workspace", Workspace)
-lock_webhook_feed = RowLock("webhook feed", WebhookFeed)
-lock_webhook_endpoint = RowLock("webhook endpoint", WebhookEndpoint)
-lock_delivery = RowLock("delivery", WebhookDelivery)
-lock_audit_head = RowLock("audit head", AuditHead)
+lock_job = RowLock("job", models.SyncJob)
+lock_partner_jobs = RowLock("jobs of partners", models.SyncJob)
+lock_integration = RowLock("integration", models.Integration)
+lock_partner = RowLock("partner", models.Partner)
+lock_capability = RowLock("capability", models.Capability)
+lock_token = RowLock("token", models.Token)
+lock_validation = RowLock("token validation", models.TokenValidation)
+lock_parent_job = RowLock("parent job", models.SyncJob)
+lock_token_request = RowLock("token request", models.TokenRequest)
+lock_api_key = RowLock("API key", models.ApiKey)
+lock_workspace = RowLock("workspace", models.Workspace)
+lock_webhook_feed = RowLock("webhook feed", models.WebhookFeed)
+lock_webhook_endpoint = RowLock("webhook endpoint", models.WebhookEndpoint)
+lock_delivery = RowLock("delivery", models.WebhookDelivery)
+lock_audit_head = RowLock("audit head", models.AuditHead)

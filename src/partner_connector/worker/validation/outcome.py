@@ -59,8 +59,7 @@ async def conclude(
         await _start_first_sync(session, queue, token)
     else:
         token_decryption.wipe(token)
-    # The first that is put on record, after all that waits for jobs, and before anything else:
-    # whoever opens a link locks it first and the record then.
+    # `lock_token_request` comes after `lock_parent_job`, and before anything is put on record.
     await token_requests.settle(session, audit, validation)
     if validation.purpose != "dry_run":
         await _record(session, audit, action, validation, token)

@@ -94,7 +94,7 @@ async def check_connected_partners(session: AsyncSession, queue: WorkQueue, job:
             child.parent_id = job.id
     job.own_work_done = True
     await session.flush()
-    # After the children: see `lock_parent_job`.
+    # `lock_parent_job` comes after the children and their partners.
     for parent_id in sorted({job.id, *former_parents}):
         await roll_up(session, parent_id)
 
