@@ -32,6 +32,7 @@ async def store_users(database_url: str, workspace_id: str, size: int, partners:
                 "email": f"person.{number}@northwind.example.com",
                 "role": "EMPLOYEE",
                 "role_class": "employee",
+                "two_factor": "unknown",
                 "first_seen_at": rows.SEEN_AT,
                 "last_seen_at": rows.SEEN_AT,
             }

@@ -228,6 +228,8 @@ def partner_user(of: Partner, **values: Any) -> PartnerUser:
         "kind": "person",
         "name": "Ada Example",
         "email": "ada@example.com",
+        "role_class": "unknown",
+        "two_factor": "unknown",
         "first_seen_at": SEEN_AT,
         "last_seen_at": SEEN_AT,
         "id": new_id(),

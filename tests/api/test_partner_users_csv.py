@@ -218,6 +218,8 @@ async def many_users(database: Database, workspace_id: UUID, count: int) -> None
             "kind": "person",
             "name": "n" * 500,
             "title": "t" * 500,
+            "role_class": "unknown",
+            "two_factor": "unknown",
             "first_seen_at": SEEN_AT,
             "last_seen_at": SEEN_AT,
         }

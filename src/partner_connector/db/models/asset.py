@@ -6,10 +6,11 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from partner_connector.db.facts import AssetFacts, ShareFacts
 from partner_connector.db.models.base import Base, WorkspaceOwned
 
 
-class Asset(WorkspaceOwned, Base):
+class Asset(WorkspaceOwned, AssetFacts, Base):
     """One Meta asset. An ad account's `meta_id` is its number without `act_`."""
 
     __tablename__ = "assets"
@@ -20,15 +21,13 @@ class Asset(WorkspaceOwned, Base):
     )
     type: Mapped[str] = mapped_column(String(32))
     meta_id: Mapped[str] = mapped_column(String(32))
-    name: Mapped[str] = mapped_column(String(500))
 
 
-class AssetShare(Base):
+class AssetShare(ShareFacts, Base):
     """That an asset is shared with one partner, which way, and with which tasks at most.
 
-    `permitted_tasks` is null where Meta did not say. `access_digest` stands for who was assigned to
-    the asset when all of it was last applied, null where that was not all: an asset whose people
-    have the same digest again needs no comparing.
+    `access_digest` stands for who was assigned to the asset when all of it was last applied, null
+    where that was not all: an asset whose people have the same digest again needs no comparing.
     """
 
     __tablename__ = "asset_shares"
@@ -40,7 +39,5 @@ class AssetShare(Base):
         ForeignKey("assets.id", ondelete="CASCADE"), primary_key=True, index=True
     )
     workspace_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("workspaces.id", ondelete="CASCADE"))
-    direction: Mapped[str] = mapped_column(String(32))
-    permitted_tasks: Mapped[list[str] | None]
     first_seen_at: Mapped[datetime]
     access_digest: Mapped[str | None] = mapped_column(String(64))

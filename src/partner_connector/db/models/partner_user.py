@@ -6,10 +6,11 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, Index, Integer, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from partner_connector.db.facts import PersonFacts
 from partner_connector.db.models.base import Base, WorkspaceOwned
 
 
-class PartnerUser(WorkspaceOwned, Base):
+class PartnerUser(WorkspaceOwned, PersonFacts, Base):
     """One person at one partner. A person at two partners is two partner users.
 
     `role` is Meta's own word; `role_class` is ours. Removed users keep their row and their id.
@@ -29,15 +30,7 @@ class PartnerUser(WorkspaceOwned, Base):
     )
     partner_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("partners.id", ondelete="CASCADE"))
     meta_user_id: Mapped[str] = mapped_column(String(32))
-    kind: Mapped[str] = mapped_column(String(16))
     state: Mapped[str] = mapped_column(String(16), default="active")
-    name: Mapped[str] = mapped_column(String(500))
-    email: Mapped[str | None] = mapped_column(String(320))
-    title: Mapped[str | None] = mapped_column(String(500))
-    role: Mapped[str | None] = mapped_column(String(64))
-    role_class: Mapped[str] = mapped_column(String(16), default="unknown")
-    two_factor: Mapped[str] = mapped_column(String(16), default="unknown")
-    finance_permission: Mapped[str | None] = mapped_column(String(64))
     asset_count: Mapped[int] = mapped_column(Integer, default=0)
     first_seen_at: Mapped[datetime]
     last_seen_at: Mapped[datetime]

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
+from partner_connector.db.facts import AssetFacts, PersonFacts, ShareFacts
 from partner_connector.db.models.base import Base
 from partner_connector.ids import new_id
 
@@ -38,7 +39,7 @@ class StagedPartner(OfJob, Base):
     shared_asset_counts: Mapped[dict[str, Any] | None]
 
 
-class StagedAsset(OfJob, Base):
+class StagedAsset(OfJob, AssetFacts, ShareFacts, Base):
     """A shared asset of the partner.
 
     `state` is `unread`, `read` once its users were read to the end, `short` where Meta showed fewer
@@ -52,9 +53,6 @@ class StagedAsset(OfJob, Base):
     type: Mapped[str] = mapped_column(String(32), primary_key=True)
     meta_id: Mapped[str] = mapped_column(String(32), primary_key=True)
     id: Mapped[uuid.UUID] = mapped_column(default=new_id)
-    name: Mapped[str] = mapped_column(String(500))
-    direction: Mapped[str] = mapped_column(String(32))
-    permitted_tasks: Mapped[list[str] | None]
     listed_in: Mapped[int]
     state: Mapped[str] = mapped_column(String(16), default="unread")
     # Who is assigned, in short; where that is as at the last check no grants are staged.
@@ -63,7 +61,7 @@ class StagedAsset(OfJob, Base):
     read_at: Mapped[datetime | None]
 
 
-class StagedUser(OfJob, Base):
+class StagedUser(OfJob, PersonFacts, Base):
     """What was said about someone who may or may not have access to anything.
 
     `enriched` is false for someone that only the assets named: then e-mail, role and the like are
@@ -74,14 +72,6 @@ class StagedUser(OfJob, Base):
 
     meta_user_id: Mapped[str] = mapped_column(String(32), primary_key=True)
     id: Mapped[uuid.UUID] = mapped_column(default=new_id)
-    kind: Mapped[str] = mapped_column(String(16))
-    name: Mapped[str] = mapped_column(String(500))
-    email: Mapped[str | None] = mapped_column(String(320))
-    title: Mapped[str | None] = mapped_column(String(500))
-    role: Mapped[str | None] = mapped_column(String(64))
-    role_class: Mapped[str] = mapped_column(String(16))
-    two_factor: Mapped[str] = mapped_column(String(16))
-    finance_permission: Mapped[str | None] = mapped_column(String(64))
     enriched: Mapped[bool]
     # Whether a staged grant names them: found out once, when all of those are there.
     has_grants: Mapped[bool] = mapped_column(default=False)

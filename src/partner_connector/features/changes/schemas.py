@@ -1,12 +1,14 @@
 """Changes on the wire: told in the feed, and planned in a check that was halted."""
 
-from typing import Annotated, Literal, get_args
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import ConfigDict, Field, with_config
 
 # Pydantic reads the standard library's own only from Python 3.12 on.
 from typing_extensions import TypedDict
 
+from partner_connector.db.facts import ASSET, PERSON, SHARE, Fact
 from partner_connector.ids import AssetId, PartnerId, PartnerUserId, SyncJobId
 from partner_connector.web.schemas import Answer, Instant, MetaId, Page, TaskName, open_enum
 
@@ -28,37 +30,45 @@ ChangeKind = Literal[
 ]
 
 _Word = Annotated[str, Field(max_length=64)]
-_Name = Annotated[str, Field(max_length=500, examples=["Ada Example"])]
 _Tasks = Annotated[list[TaskName], Field(max_length=100, examples=[["ADVERTISE", "ANALYZE"]])]
 
 
+def _told(facts: Mapping[str, Fact]) -> dict[str, Any]:
+    """Return facts as members of a change."""
+    return {name: _type(fact) for name, fact in facts.items()}
+
+
+def _type(fact: Fact) -> Any:
+    if fact.length is None:
+        return _Tasks | None
+    if fact.values:
+        return Annotated[_Word, Field(examples=[fact.values[0]])]
+    return Annotated[fact.type, Field(max_length=fact.length, examples=[fact.example])]
+
+
+_MEMBERS = {
+    "meta_user_id": MetaId,
+    **_told(PERSON),
+    "via": Annotated[_Word, Field(examples=["direct"])],
+    "tasks": _Tasks,
+    "full_control": bool,
+    "type": Annotated[_Word, Field(examples=["ad_account"])],
+    "meta_id": MetaId,
+    **_told({name: fact for name, fact in (ASSET | SHARE).items() if name not in PERSON}),
+    "meta_business_id": MetaId,
+    "relationship": Annotated[_Word, Field(examples=["agency"])],
+}
+_Members = TypedDict("_Members", _MEMBERS, total=False)  # type: ignore[misc] # from lists of facts
+
+
 @with_config(ConfigDict(extra="allow"))
-class ChangeFacts(TypedDict, total=False):
+class ChangeFacts(_Members, total=False):
     """What a change was about. Only those members are there that it was about.
 
     Of a user who came or went all facts, of one who changed those that changed; of access `via`,
     `tasks` and `full_control`; of a shared asset `type` to `permitted_tasks`; of a partner
     `meta_business_id`, `name` and `relationship`. Expect further members.
     """
-
-    meta_user_id: MetaId
-    kind: Annotated[_Word, Field(examples=["person"])]
-    name: _Name
-    email: Annotated[str | None, Field(max_length=320, examples=["ada@example.com"])]
-    title: Annotated[str | None, Field(max_length=500, examples=["Account manager"])]
-    role: Annotated[str | None, Field(max_length=64, examples=["ADMIN"])]
-    role_class: Annotated[_Word, Field(examples=["admin"])]
-    two_factor: Annotated[_Word, Field(examples=["on"])]
-    finance_permission: Annotated[str | None, Field(max_length=64, examples=["FINANCE_EDIT"])]
-    via: Annotated[_Word, Field(examples=["direct"])]
-    tasks: _Tasks
-    full_control: bool
-    type: Annotated[_Word, Field(examples=["ad_account"])]
-    meta_id: MetaId
-    direction: Annotated[_Word, Field(examples=["ours_shared_to_partner"])]
-    permitted_tasks: _Tasks | None
-    meta_business_id: MetaId
-    relationship: Annotated[_Word, Field(examples=["agency"])]
 
 
 class PlannedChangeView(Answer):

@@ -19,29 +19,16 @@ from partner_connector.features.partner_users.repository import (
     PartnerUserFilter,
     PartnerUserRepository,
 )
+from partner_connector.features.partner_users.schemas import PartnerUserView
 from partner_connector.ids import encode
 from partner_connector.web.schemas import rfc3339
 
 # Some milliseconds of work, during which this process answers nobody else.
 _ROWS_AT_A_TIME = 500
 
+_NOT_IN_CSV = {"integration_id", "is_token_holder", "grants", "history"}
 COLUMNS = (
-    "id",
-    "partner_id",
-    "meta_user_id",
-    "kind",
-    "state",
-    "name",
-    "email",
-    "title",
-    "role",
-    "role_class",
-    "two_factor",
-    "finance_permission",
-    "asset_count",
-    "first_seen_at",
-    "last_seen_at",
-    "removed_at",
+    *(name for name in PartnerUserView.model_fields if name not in _NOT_IN_CSV),
     "partner_name",
 )
 _PREFIXES = {"id": "usr", "partner_id": "ptn"}

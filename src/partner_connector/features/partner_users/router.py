@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 
 from partner_connector.clock import now
+from partner_connector.db.facts import PersonKind, RoleClass, TwoFactor
 from partner_connector.db.models import Asset, Change, Grant, PartnerUser
 from partner_connector.features.changes.repository import ChangeRepository
 from partner_connector.features.changes.schemas import ChangeView
@@ -30,10 +31,7 @@ router = APIRouter(prefix="/v1/partner-users", tags=["Partner users"])
 
 HISTORY_LENGTH = 100
 
-Kind = Literal["person", "system_user", "pending_invite"]
 State = Literal["active", "removed"]
-RoleClass = Literal["admin", "employee", "other", "unknown"]
-TwoFactor = Literal["on", "off", "unknown"]
 PartnerUserSort = Literal["name", "-name", "first_seen_at", "-first_seen_at"]
 FilterText = Annotated[str | None, Query(min_length=1, max_length=320, pattern=r"^[^\x00]*$")]
 
@@ -67,7 +65,9 @@ async def list_partner_users(
         IntegrationId | None, Query(description="Users of this integration's partners.")
     ] = None,
     asset_id: Annotated[AssetId | None, Query(description="Users with access to it.")] = None,
-    kind: Annotated[list[Kind] | None, Query(max_length=3, description="Repeat for “or”.")] = None,
+    kind: Annotated[
+        list[PersonKind] | None, Query(max_length=3, description="Repeat for “or”.")
+    ] = None,
     state: Annotated[
         list[State] | None, Query(max_length=2, description="Without it: active and removed.")
     ] = None,

@@ -1,21 +1,38 @@
 """Partner users on the wire."""
 
-from pydantic import Field
+from collections.abc import Mapping
+from typing import Any
 
+from pydantic import Field, create_model
+
+from partner_connector.db.facts import ASSET, PERSON, Fact
 from partner_connector.features.changes.schemas import ChangeView
 from partner_connector.ids import AssetId, IntegrationId, PartnerId, PartnerUserId
 from partner_connector.web.schemas import Answer, Instant, MetaId, Page, TaskName, open_enum
 
 
-class GrantedAsset(Answer):
-    """The asset of a grant."""
+def _members(facts: Mapping[str, Fact]) -> dict[str, Any]:
+    """Return facts as members of a view."""
+    return {name: (fact.type, _described(fact)) for name, fact in facts.items()}
 
+
+def _described(fact: Fact) -> Any:
+    if fact.values:
+        return open_enum(*fact.values, description=fact.description or "")
+    examples = [fact.example]
+    return Field(max_length=fact.length, description=fact.description, examples=examples)
+
+
+class _Asset(Answer):
     id: AssetId
     type: str = open_enum(
         "ad_account", "page", "product_catalog", "pixel", description="Its kind in Meta."
     )
     meta_id: MetaId
-    name: str = Field(max_length=500, examples=["Spring campaign"])
+
+
+class GrantedAsset(create_model("_AssetFacts", __base__=_Asset, **_members(ASSET))):  # type: ignore[misc] # members come from the list of facts
+    """The asset of a grant."""
 
 
 class GrantView(Answer):
@@ -36,28 +53,19 @@ class GrantView(Answer):
     granted_at: Instant = Field(description="When we first saw it.")
 
 
-class PartnerUserView(Answer):
-    """A person or system user of a partner, with access to an asset shared with us."""
-
+class _PartnerUser(Answer):
     id: PartnerUserId
     integration_id: IntegrationId
     partner_id: PartnerId
     meta_user_id: MetaId
-    kind: str = open_enum("person", "system_user", "pending_invite", description="Who it is.")
+    # A fact, described by the list; here for its place before `state`.
+    kind: str
     state: str = open_enum("active", "removed", description="Whether access was still seen.")
-    name: str = Field(max_length=500, examples=["Ada Example"])
-    email: str | None = Field(
-        max_length=320, description="Null where Meta shows none.", examples=["ada@example.com"]
-    )
-    title: str | None = Field(max_length=500, examples=["Account manager"])
-    role: str | None = Field(max_length=64, description="As Meta says it.", examples=["ADMIN"])
-    role_class: str = open_enum(
-        "admin", "employee", "other", "unknown", description="The role, classed."
-    )
-    two_factor: str = open_enum("on", "off", "unknown", description="Two-factor authentication.")
-    finance_permission: str | None = Field(
-        max_length=64, description="As Meta says it.", examples=["FINANCE_EDIT"]
-    )
+
+
+class PartnerUserView(create_model("_PersonFacts", __base__=_PartnerUser, **_members(PERSON))):  # type: ignore[misc] # members come from the list of facts
+    """A person or system user of a partner, with access to an asset shared with us."""
+
     is_token_holder: bool = Field(
         description="The system user whose token the partner is connected with."
     )

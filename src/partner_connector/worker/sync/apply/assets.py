@@ -2,10 +2,11 @@
 
 from datetime import datetime
 
-from sqlalchemy import and_, case, delete, exists, func, literal, null, select
+from sqlalchemy import and_, case, delete, exists, func, literal, null, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from partner_connector.db.facts import ASSET, SHARE, columns
 from partner_connector.db.models import Asset, AssetShare, Partner, StagedAsset, SyncJob
 from partner_connector.db.sql import upsert
 
@@ -32,19 +33,19 @@ async def apply_assets(
     """
     staged = StagedAsset
     assets = _staged_as_assets(session, job, at)
+    stored, told = columns(Asset, ASSET), {name: assets.excluded[name] for name in ASSET}
     await session.execute(
         assets.on_conflict_do_update(
             index_elements=_WHAT_IT_IS_IN_META,
-            set_={"name": assets.excluded.name},
-            where=Asset.name != assets.excluded.name,
+            set_=told,
+            where=or_(*(stored[name].is_distinct_from(told[name]) for name in ASSET)),
         )
     )
     share = {
         "partner_id": literal(job.partner_id),
         "asset_id": Asset.id,
         "workspace_id": literal(job.workspace_id),
-        "direction": staged.direction,
-        "permitted_tasks": staged.permitted_tasks,
+        **columns(staged, SHARE),
         "access_digest": (
             staged.access_digest
             if complete
@@ -61,7 +62,7 @@ async def apply_assets(
         list(share),
         select(*share.values()).join(Asset, is_this_asset).where(staged.job_id == job.id),
     )
-    renewed = ("direction", "permitted_tasks", "access_digest")
+    renewed = (*SHARE, "access_digest")
     await session.execute(
         shares.on_conflict_do_update(
             index_elements=["partner_id", "asset_id"],
@@ -76,14 +77,14 @@ def _staged_as_assets(
     """In one order everywhere, so that two checks never wait for each other."""
     staged = StagedAsset
     return upsert(session, Asset).from_select(
-        ["id", "workspace_id", "integration_id", "type", "meta_id", "name", "created_at"],
+        ["id", "workspace_id", "integration_id", "type", "meta_id", *ASSET, "created_at"],
         select(
             staged.id,
             literal(job.workspace_id),
             literal(job.integration_id),
             staged.type,
             staged.meta_id,
-            staged.name,
+            *columns(staged, ASSET).values(),
             literal(at, Asset.created_at.type),
         )
         .where(staged.job_id == job.id)

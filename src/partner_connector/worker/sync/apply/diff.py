@@ -5,11 +5,13 @@ about, or the one that it will get.
 """
 
 import uuid
+from collections.abc import Iterable
 
 from sqlalchemy import ColumnElement, CursorResult, and_, exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
+from partner_connector.db.facts import PERSON
 from partner_connector.db.models import (
     Asset,
     AssetShare,
@@ -23,8 +25,8 @@ from partner_connector.db.models import (
 from partner_connector.worker.sync import progress
 
 # What the people edges tell and an asset does not.
-ENRICHMENT = ("kind", "email", "title", "role", "role_class", "two_factor", "finance_permission")
-FACTS = ("name", *ENRICHMENT)
+ENRICHMENT = [name for name, fact in PERSON.items() if not fact.on_assets]
+FACTS = [*(name for name in PERSON if name not in ENRICHMENT), *ENRICHMENT]
 
 
 async def resolve_ids(session: AsyncSession, job: SyncJob) -> None:
@@ -92,7 +94,7 @@ def has_access(
     return or_(staged, as_it_was)
 
 
-def differs(*names: str) -> ColumnElement[bool]:
+def differs(names: Iterable[str]) -> ColumnElement[bool]:
     """Whether a `StagedUser` tells any of these otherwise than its `PartnerUser`."""
     return or_(
         *(getattr(PartnerUser, name).is_distinct_from(getattr(StagedUser, name)) for name in names)

@@ -5,7 +5,8 @@ and what the change feed then tells. Each kind of change is one statement.
 """
 
 from collections import Counter
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, get_args
 
 from sqlalchemy import (
     ColumnElement,
@@ -24,6 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from partner_connector.db.facts import ASSET, PERSON, SHARE, FactChange, columns
 from partner_connector.db.models import (
     Asset,
     AssetShare,
@@ -40,10 +42,8 @@ from partner_connector.worker.sync.apply.diff import FACTS, differs, has_access,
 
 # Which facts of a user each kind of change tells.
 FACT_CHANGES = {
-    "user_name_changed": ("name", "title"),
-    "user_email_changed": ("email",),
-    "user_role_changed": ("kind", "role", "role_class", "finance_permission"),
-    "user_two_factor_changed": ("two_factor",),
+    kind: [name for name, fact in PERSON.items() if fact.change == kind]
+    for kind in get_args(FactChange)
 }
 
 
@@ -113,18 +113,16 @@ def _change(
     )
 
 
-def _share(asset: type[StagedAsset] | type[Asset], share: Any) -> json_object:
+def _share(
+    asset: type[StagedAsset] | type[Asset], share: type[StagedAsset] | type[AssetShare]
+) -> json_object:
     return json_object(
-        type=asset.type,
-        meta_id=asset.meta_id,
-        name=asset.name,
-        direction=share.direction,
-        permitted_tasks=share.permitted_tasks,
+        type=asset.type, meta_id=asset.meta_id, **columns(asset, ASSET), **columns(share, SHARE)
     )
 
 
 def _facts(of: type[StagedUser] | type[PartnerUser]) -> json_object:
-    return json_object(meta_user_id=of.meta_user_id, **{name: getattr(of, name) for name in FACTS})
+    return json_object(meta_user_id=of.meta_user_id, **columns(of, FACTS))
 
 
 def _access(grant: type[StagedGrant] | type[Grant]) -> json_object:
@@ -169,13 +167,17 @@ def _people_who_come(job: SyncJob) -> Select[Any]:
     )
 
 
-def _facts_changed(job: SyncJob, kind: str, names: tuple[str, ...]) -> Select[Any]:
-    before = json_object(**{name: getattr(PartnerUser, name) for name in names})
-    after = json_object(**{name: getattr(StagedUser, name) for name in names})
+def _facts_changed(job: SyncJob, kind: str, names: Sequence[str]) -> Select[Any]:
     return (
-        _change(job, kind, user=StagedUser.id, before=before, after=after)
+        _change(
+            job,
+            kind,
+            user=StagedUser.id,
+            before=json_object(**columns(PartnerUser, names)),
+            after=json_object(**columns(StagedUser, names)),
+        )
         .join_from(StagedUser, PartnerUser, PartnerUser.id == StagedUser.id)
-        .where(StagedUser.job_id == job.id, PartnerUser.state == "active", differs(*names))
+        .where(StagedUser.job_id == job.id, PartnerUser.state == "active", differs(names))
         .where(has_access(job, StagedUser.id, StagedUser.meta_user_id))
         .order_by(StagedUser.meta_user_id)
     )

@@ -11,6 +11,7 @@ from sqlalchemy import Select, delete, exists, func, insert, literal, or_, selec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.clock import now
+from partner_connector.db.facts import columns
 from partner_connector.db.locks import lock_partner
 from partner_connector.db.models import (
     Grant,
@@ -86,8 +87,8 @@ async def _keep_facts_that_were_not_read(session: AsyncSession, job: SyncJob) ->
     """
     known = PartnerUser.id == StagedUser.id
     values = {
-        name: select(getattr(PartnerUser, name)).where(known).scalar_subquery()
-        for name in ENRICHMENT
+        name: select(stored).where(known).scalar_subquery()
+        for name, stored in columns(PartnerUser, ENRICHMENT).items()
     }
     await session.execute(
         update(StagedUser)
@@ -106,7 +107,7 @@ async def _apply_people(session: AsyncSession, job: SyncJob, at: datetime) -> No
         "integration_id": literal(job.integration_id),
         "partner_id": literal(job.partner_id),
         "meta_user_id": staged.meta_user_id,
-        **{name: getattr(staged, name) for name in FACTS},
+        **columns(staged, FACTS),
         "state": literal("active"),
         "asset_count": literal(0),
         "first_seen_at": literal(at, instant),
@@ -122,8 +123,8 @@ async def _apply_people(session: AsyncSession, job: SyncJob, at: datetime) -> No
     await session.execute(
         update(PartnerUser)
         .where(PartnerUser.id == staged.id, staged.job_id == job.id, seen)
-        .where(or_(PartnerUser.state != "active", differs(*FACTS)))
-        .values(state="active", removed_at=None, **{name: getattr(staged, name) for name in FACTS})
+        .where(or_(PartnerUser.state != "active", differs(FACTS)))
+        .values(state="active", removed_at=None, **columns(staged, FACTS))
         .execution_options(synchronize_session=False)
     )
     await session.execute(

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from partner_connector.db.facts import ASSET, SHARE, columns
 from partner_connector.db.models import Asset, AssetShare, StagedAsset
 from partner_connector.graph import (
     GraphClient,
@@ -36,16 +37,18 @@ async def shares_not_listed(
         StagedAsset.type == Asset.type,
         StagedAsset.meta_id == Asset.meta_id,
     )
+    facts = (*columns(Asset, ASSET).values(), *columns(AssetShare, SHARE).values())
     query = (
-        select(Asset.type, Asset.meta_id, Asset.name, AssetShare.permitted_tasks)
+        select(Asset.type, Asset.meta_id, *facts)
         .join(AssetShare, AssetShare.asset_id == Asset.id)
         .where(AssetShare.partner_id == target.partner_id)
         .where(AssetShare.direction == direction, ~listed)
     )
-    return [
-        SharedAsset(kind, meta_id, name, direction, None if tasks is None else tuple(tasks))
-        for kind, meta_id, name, tasks in await session.execute(query)
-    ]
+    return [SharedAsset(*map(_hashable, row)) for row in await session.execute(query)]
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 async def still_shared(

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from partner_connector.db.facts import ASSET, PERSON, SHARE, Fact
 from partner_connector.db.models import StagedAsset, StagedUser
 from partner_connector.db.sql import clean, write_rows
 from partner_connector.graph import full_control, role_class
@@ -21,6 +22,7 @@ from partner_connector.worker.meta.shared_assets import SharedAsset
 ASSETS_IN_A_BATCH = 49
 
 _ID_LENGTH = 32
+_FIELDS = {name: fact.field for name, fact in PERSON.items() if fact.field is not None}
 _TWO_FACTOR = {"on": "on", "enabled": "on", "true": "on", "off": "off", "disabled": "off"}
 
 
@@ -28,42 +30,31 @@ async def stage_assets(
     session: AsyncSession, job_id: uuid.UUID, attempt: int, assets: Sequence[SharedAsset]
 ) -> None:
     """Note shared assets as listed by this attempt. One that was read already stays read."""
+    facts = ASSET | SHARE
     rows = [
         {
             "job_id": job_id,
             "type": asset.type,
             "meta_id": asset.meta_id,
             "id": new_id(),
-            "name": clean(asset.name, 500),
-            "direction": asset.direction,
-            "permitted_tasks": [clean(task, 100) for task in asset.permitted_tasks or ()] or None,
+            **{name: _stored(fact, getattr(asset, name)) for name, fact in facts.items()},
             "listed_in": attempt,
             "state": "unread",
             "read_at": None,
         }
         for asset in assets
     ]
-    await write_rows(
-        session,
-        StagedAsset,
-        rows,
-        key=("job_id", "type", "meta_id"),
-        update=("name", "direction", "permitted_tasks", "listed_in"),
-    )
+    key = ("job_id", "type", "meta_id")
+    await write_rows(session, StagedAsset, rows, key=key, update=(*facts, "listed_in"))
 
 
 async def stage_people(
     session: AsyncSession, job_id: uuid.UUID, kind: str, rows: Sequence[Mapping[str, Any]]
 ) -> None:
     """Note what the business says about its people: it wins over what an asset says."""
-    columns = ("kind", "name", "email", "title", "role", "role_class", "two_factor")
-    await write_rows(
-        session,
-        StagedUser,
-        [_person(job_id, kind, row) for row in rows],
-        key=("job_id", "meta_user_id"),
-        update=(*columns, "finance_permission", "enriched"),
-    )
+    people = [_person(job_id, kind, row) for row in rows]
+    key = ("job_id", "meta_user_id")
+    await write_rows(session, StagedUser, people, key=key, update=(*PERSON, "enriched"))
 
 
 def meta_id_of(row: Mapping[str, Any]) -> str:
@@ -73,9 +64,10 @@ def meta_id_of(row: Mapping[str, Any]) -> str:
 
 
 def _person(job_id: uuid.UUID, kind: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    told = {name: _stored(PERSON[name], row.get(field)) for name, field in _FIELDS.items()}
     email = row.get("email")
-    role = _short(row.get("role"), 64)
     return {
+        **told,
         "job_id": job_id,
         "meta_user_id": meta_id_of(row),
         "id": new_id(),
@@ -83,17 +75,19 @@ def _person(job_id: uuid.UUID, kind: str, row: Mapping[str, Any]) -> dict[str, A
         "name": clean(row.get("name") or row["id"], 500),
         # Matching is by exact address (DOMAIN R11), and addresses differ in case only by accident.
         "email": clean(str(email).strip().lower(), 320) if email else None,
-        "title": _short(row.get("title"), 500),
-        "role": role,
-        "role_class": role_class(role),
+        "role_class": role_class(told["role"]),
         "two_factor": _TWO_FACTOR.get(str(row.get("two_fac_status", "")).lower(), "unknown"),
-        "finance_permission": _short(row.get("finance_permission"), 64),
         "enriched": True,
     }
 
 
-def _short(value: Any, length: int) -> str | None:
-    return clean(value, length) if value else None
+def _stored(fact: Fact, value: Any) -> Any:
+    """Return what Meta told as the column of the fact keeps it."""
+    if not value:
+        return None
+    if fact.length is None:
+        return [clean(task, 100) for task in value]
+    return clean(value, fact.length)
 
 
 async def next_assets(

@@ -1,0 +1,132 @@
+"""Facts that Meta tells of a person, an asset and a share, each listed once.
+
+Tables, staging, plan, change feed, CSV and API read these lists. A new fact is a member here, its
+field in `graph.edges` and a migration.
+"""
+
+from collections.abc import Iterable
+from dataclasses import KW_ONLY, dataclass, replace
+from typing import Any, Literal, get_args, get_type_hints
+
+from sqlalchemy import String
+from sqlalchemy.orm import InstrumentedAttribute, Mapped, MappedColumn, mapped_column
+
+PersonKind = Literal["person", "system_user", "pending_invite"]
+RoleClass = Literal["admin", "employee", "other", "unknown"]
+TwoFactor = Literal["on", "off", "unknown"]
+ShareDirection = Literal["ours_shared_to_partner", "theirs_shared_to_us"]
+
+# Changes of a person's facts, in the order in which a plan lists them.
+FactChange = Literal[
+    "user_name_changed", "user_email_changed", "user_role_changed", "user_two_factor_changed"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """Description of one fact: where it comes from, and how it is shown."""
+
+    # Of a text.
+    length: int | None = None
+    _: KW_ONLY
+    # In rows of `business_users` and `system_users`, or of assets. None: derived by us.
+    field: str | None = None
+    # Rows of an asset's `assigned_users` have the field too.
+    on_assets: bool = False
+    # Identifies a person.
+    personal: bool = False
+    change: FactChange | None = None
+    # Known values of a fact in our own words.
+    values: tuple[str, ...] = ()
+    example: str | None = None
+    description: str | None = None
+    # Of the column, in Python.
+    type: Any = None
+
+    def column(self) -> MappedColumn[Any]:
+        """Declare the column. Without a length its annotation gives the type."""
+        text = None if self.length is None else String(self.length)
+        return mapped_column(text, info={"fact": self})
+
+
+class PersonFacts:
+    """Facts of a person, as staged and as stored."""
+
+    kind: Mapped[str] = Fact(
+        16, change="user_role_changed", values=get_args(PersonKind), description="Who it is."
+    ).column()
+    name: Mapped[str] = Fact(
+        500,
+        field="name",
+        on_assets=True,
+        personal=True,
+        change="user_name_changed",
+        example="Ada Example",
+    ).column()
+    email: Mapped[str | None] = Fact(
+        320,
+        field="email",
+        personal=True,
+        change="user_email_changed",
+        example="ada@example.com",
+        description="Null where Meta shows none.",
+    ).column()
+    title: Mapped[str | None] = Fact(
+        500, field="title", personal=True, change="user_name_changed", example="Account manager"
+    ).column()
+    role: Mapped[str | None] = Fact(
+        64,
+        field="role",
+        change="user_role_changed",
+        example="ADMIN",
+        description="As Meta says it.",
+    ).column()
+    role_class: Mapped[str] = Fact(
+        16, change="user_role_changed", values=get_args(RoleClass), description="The role, classed."
+    ).column()
+    two_factor: Mapped[str] = Fact(
+        16,
+        field="two_fac_status",
+        change="user_two_factor_changed",
+        values=get_args(TwoFactor),
+        description="Two-factor authentication.",
+    ).column()
+    finance_permission: Mapped[str | None] = Fact(
+        64,
+        field="finance_permission",
+        change="user_role_changed",
+        example="FINANCE_EDIT",
+        description="As Meta says it.",
+    ).column()
+
+
+class AssetFacts:
+    """Facts of an asset, as staged and as stored."""
+
+    name: Mapped[str] = Fact(500, field="name", example="Spring campaign").column()
+
+
+class ShareFacts:
+    """Facts of an asset's share with one partner, as staged and as stored.
+
+    `permitted_tasks` is null where Meta did not say.
+    """
+
+    direction: Mapped[str] = Fact(32, values=get_args(ShareDirection)).column()
+    permitted_tasks: Mapped[list[str] | None] = Fact(field="permitted_tasks").column()
+
+
+def _listed(facts: type) -> dict[str, Fact]:
+    """Return the facts that a class declares, by name and in its order."""
+    return {
+        name: replace(vars(facts)[name].column.info["fact"], type=get_args(mapped)[0])
+        for name, mapped in get_type_hints(facts).items()
+    }
+
+
+def columns(table: type, names: Iterable[str]) -> dict[str, InstrumentedAttribute[Any]]:
+    """Return columns of a table by name."""
+    return {name: getattr(table, name) for name in names}
+
+
+PERSON, ASSET, SHARE = _listed(PersonFacts), _listed(AssetFacts), _listed(ShareFacts)
