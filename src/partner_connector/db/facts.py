@@ -1,4 +1,4 @@
-"""Facts that Meta tells of a person, an asset and a share, each listed once.
+"""Facts of a person, an asset and a share, each listed once.
 
 Tables, staging, plan, change feed, CSV and API read these lists. A new fact is a member here, its
 field in `graph.edges` and a migration.
@@ -28,18 +28,19 @@ class Fact:
 
     # Of a text.
     length: int | None = None
+    # The change that the fact makes by itself.
+    change: FactChange | None = None
     _: KW_ONLY
-    # In rows of `business_users` and `system_users`, or of assets. None: derived by us.
+    # Its field in rows of `business_users` and `system_users`, or of assets. None: derived by us.
     field: str | None = None
     # Rows of an asset's `assigned_users` have the field too.
     on_assets: bool = False
     # Identifies a person.
     personal: bool = False
-    change: FactChange | None = None
     # Known values of a fact in our own words.
     values: tuple[str, ...] = ()
     example: str | None = None
-    description: str | None = None
+    about: str | None = None
     # Of the column, in Python.
     type: Any = None
 
@@ -53,50 +54,41 @@ class PersonFacts:
     """Facts of a person, as staged and as stored."""
 
     kind: Mapped[str] = Fact(
-        16, change="user_role_changed", values=get_args(PersonKind), description="Who it is."
+        16, "user_role_changed", values=get_args(PersonKind), about="Who it is."
     ).column()
     name: Mapped[str] = Fact(
-        500,
-        field="name",
-        on_assets=True,
-        personal=True,
-        change="user_name_changed",
-        example="Ada Example",
+        500, "user_name_changed", field="name", on_assets=True, personal=True, example="Ada Example"
     ).column()
     email: Mapped[str | None] = Fact(
         320,
+        "user_email_changed",
         field="email",
         personal=True,
-        change="user_email_changed",
         example="ada@example.com",
-        description="Null where Meta shows none.",
+        about="Null where Meta shows none.",
     ).column()
     title: Mapped[str | None] = Fact(
-        500, field="title", personal=True, change="user_name_changed", example="Account manager"
+        500, "user_name_changed", field="title", personal=True, example="Account manager"
     ).column()
     role: Mapped[str | None] = Fact(
-        64,
-        field="role",
-        change="user_role_changed",
-        example="ADMIN",
-        description="As Meta says it.",
+        64, "user_role_changed", field="role", example="ADMIN", about="As Meta says it."
     ).column()
     role_class: Mapped[str] = Fact(
-        16, change="user_role_changed", values=get_args(RoleClass), description="The role, classed."
+        16, "user_role_changed", values=get_args(RoleClass), about="The role, classed."
     ).column()
     two_factor: Mapped[str] = Fact(
         16,
+        "user_two_factor_changed",
         field="two_fac_status",
-        change="user_two_factor_changed",
         values=get_args(TwoFactor),
-        description="Two-factor authentication.",
+        about="Two-factor authentication.",
     ).column()
     finance_permission: Mapped[str | None] = Fact(
         64,
+        "user_role_changed",
         field="finance_permission",
-        change="user_role_changed",
         example="FINANCE_EDIT",
-        description="As Meta says it.",
+        about="As Meta says it.",
     ).column()
 
 

@@ -33,7 +33,7 @@ _Word = Annotated[str, Field(max_length=64)]
 _Tasks = Annotated[list[TaskName], Field(max_length=100, examples=[["ADVERTISE", "ANALYZE"]])]
 
 
-def _told(facts: Mapping[str, Fact]) -> dict[str, Any]:
+def _facts(facts: Mapping[str, Fact]) -> dict[str, Any]:
     """Return facts as members of a change."""
     return {name: _type(fact) for name, fact in facts.items()}
 
@@ -48,21 +48,21 @@ def _type(fact: Fact) -> Any:
 
 _MEMBERS = {
     "meta_user_id": MetaId,
-    **_told(PERSON),
+    **_facts(PERSON),
     "via": Annotated[_Word, Field(examples=["direct"])],
     "tasks": _Tasks,
     "full_control": bool,
     "type": Annotated[_Word, Field(examples=["ad_account"])],
     "meta_id": MetaId,
-    **_told({name: fact for name, fact in (ASSET | SHARE).items() if name not in PERSON}),
+    **_facts({name: fact for name, fact in (ASSET | SHARE).items() if name not in PERSON}),
     "meta_business_id": MetaId,
     "relationship": Annotated[_Word, Field(examples=["agency"])],
 }
-_Members = TypedDict("_Members", _MEMBERS, total=False)  # type: ignore[misc] # from lists of facts
+_AllFacts = TypedDict("_AllFacts", _MEMBERS, total=False)  # type: ignore[misc] # from lists of facts
 
 
 @with_config(ConfigDict(extra="allow"))
-class ChangeFacts(_Members, total=False):
+class ChangeFacts(_AllFacts, total=False):
     """What a change was about. Only those members are there that it was about.
 
     Of a user who came or went all facts, of one who changed those that changed; of access `via`,

@@ -18,9 +18,8 @@ def _members(facts: Mapping[str, Fact]) -> dict[str, Any]:
 
 def _described(fact: Fact) -> Any:
     if fact.values:
-        return open_enum(*fact.values, description=fact.description or "")
-    examples = [fact.example]
-    return Field(max_length=fact.length, description=fact.description, examples=examples)
+        return open_enum(*fact.values, description=fact.about or "")
+    return Field(max_length=fact.length, description=fact.about, examples=[fact.example])
 
 
 class _Asset(Answer):
@@ -31,7 +30,7 @@ class _Asset(Answer):
     meta_id: MetaId
 
 
-class GrantedAsset(create_model("_AssetFacts", __base__=_Asset, **_members(ASSET))):  # type: ignore[misc] # members come from the list of facts
+class GrantedAsset(create_model("_AssetFacts", __base__=_Asset, **_members(ASSET))):  # type: ignore[misc] # made of the list
     """The asset of a grant."""
 
 
@@ -63,7 +62,7 @@ class _PartnerUser(Answer):
     state: str = open_enum("active", "removed", description="Whether access was still seen.")
 
 
-class PartnerUserView(create_model("_PersonFacts", __base__=_PartnerUser, **_members(PERSON))):  # type: ignore[misc] # members come from the list of facts
+class PartnerUserView(create_model("_PersonFacts", __base__=_PartnerUser, **_members(PERSON))):  # type: ignore[misc] # made of the list
     """A person or system user of a partner, with access to an asset shared with us."""
 
     is_token_holder: bool = Field(

@@ -82,7 +82,7 @@ def _person(job_id: uuid.UUID, kind: str, row: Mapping[str, Any]) -> dict[str, A
 
 
 def _stored(fact: Fact, value: Any) -> Any:
-    """Return what Meta told as the column of the fact keeps it."""
+    """Convert a value of Meta to the value that the column of the fact stores."""
     if not value:
         return None
     if fact.length is None:
