@@ -44,7 +44,8 @@ async def shares_not_listed(
         .where(AssetShare.partner_id == target.partner_id)
         .where(AssetShare.direction == direction, ~listed)
     )
-    return [SharedAsset(*map(_hashable, row)) for row in await session.execute(query)]
+    known = (await session.execute(query)).mappings()
+    return [SharedAsset(**{name: _hashable(row[name]) for name in row}) for row in known]
 
 
 def _hashable(value: Any) -> Any:
