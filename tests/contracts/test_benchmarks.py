@@ -15,8 +15,8 @@ from benchmarks.__main__ import NAMES
 from benchmarks.fast_graph import FastGraph
 from benchmarks.fast_world import APP_ID, KINDS, Name, Size, asset_at, token_of
 from benchmarks.measure import Goal, Options, Report, Row, in_turn, run
-from partner_connector.graph import GraphClient, GraphReader, edges, open_http_client
-from partner_connector.worker.meta.shared_assets import asset_path, reads_with_people
+from partner_connector.graph import GraphClient, GraphReader, edges, first_page, open_http_client
+from partner_connector.worker.meta.shared_assets import SHARE_EDGES, AssetToRead, reads_with_people
 
 ROOT = Path(__file__).parents[2]
 URL = "http://127.0.0.1:9"
@@ -111,7 +111,7 @@ async def test_the_fast_graph_tells_every_grant_page_by_page() -> None:
     async with open_http_client(URL, transport=transport) as http:
         for place in range(SIZE.assets):
             asset = asset_at(0, 1, place)
-            path = asset_path(asset.kind, asset.id)
+            path = AssetToRead(asset.kind, asset.id, asset.id).path
             rows = await reader(http).rows(edges.assigned_users(path, PARTNER.id))
             assert all(row["business"]["id"] == PARTNER.id and row["tasks"] for row in rows)
             seen.update((asset.id, row["id"]) for row in rows)
@@ -124,12 +124,12 @@ async def test_the_fast_graph_lists_assets_with_a_first_page_of_people() -> None
     transport = httpx.ASGITransport(FastGraph([SIZE]))
     reads = reads_with_people(PARTNER.id)
     async with open_http_client(URL, transport=transport) as http:
-        answers = await reader(http).batch(list(reads.values()))
+        first_pages = await reader(http).batch([first_page(read) for read in reads])
 
     listed = {
-        kind: answer["data"]
-        for kind, answer in zip(reads, answers, strict=True)
-        if isinstance(answer, dict)
+        SHARE_EDGES[first.read.edge]: first.answer["data"]
+        for first in first_pages
+        if isinstance(first.answer, dict)
     }
     assert {kind: len(rows) for kind, rows in listed.items()} == dict.fromkeys(KINDS, 2)
     people = [row["assigned_users"] for kind in KINDS if kind != "page" for row in listed[kind]]

@@ -14,6 +14,7 @@ from partner_connector.graph import (
     Throttled,
     TokenDead,
     UnknownGraphError,
+    answer_to,
     edges,
     page_from,
 )
@@ -43,7 +44,9 @@ async def test_a_batch_is_one_form_with_the_token_as_its_field() -> None:
     """The token is a field of the form: not in the URL, not in an operation, not in a header."""
     meta = Meta(echo)
 
-    await meta.reader().batch([edges.assigned_users("act_1", "2"), edges.my_permissions()])
+    await meta.reader().batch(
+        [answer_to(edges.assigned_users("act_1", "2")), answer_to(edges.my_permissions())]
+    )
 
     (request,) = meta.requests
     assert (request.method, str(request.url)) == ("POST", "https://graph.facebook.com/v26.0/")
@@ -67,7 +70,7 @@ async def test_items_come_back_in_order_with_errors_as_values() -> None:
     """One refused read leaves the others as they are."""
     meta = Meta(reply([item({"data": [{"id": "1"}]}), failed(200), item({"id": "3"})]))
 
-    edge, refused, node = await meta.reader().batch([ME, ME, ME])
+    edge, refused, node = await meta.reader().batch([answer_to(ME), answer_to(ME), answer_to(ME)])
 
     assert isinstance(edge, dict)
     assert page_from(edge).rows == [{"id": "1"}]
@@ -82,7 +85,7 @@ async def test_more_than_fifty_reads_are_split() -> None:
     reader = meta.reader()
     reads = [Read(str(number)) for number in range(120)]
 
-    outcomes = await reader.batch(reads)
+    outcomes = await reader.batch([answer_to(read) for read in reads])
 
     assert outcomes == [{"path": str(number)} for number in range(120)]
     assert [len(meta.operations(n)) for n in range(3)] == [50, 50, 20]
@@ -106,7 +109,7 @@ async def test_only_what_was_not_run_or_may_pass_is_repeated() -> None:
     )
     reader = meta.reader()
 
-    outcomes = await reader.batch([Read(str(n)) for n in range(4)])
+    outcomes = await reader.batch([answer_to(Read(str(n))) for n in range(4)])
 
     assert outcomes[:3] == [{"n": 0}, {"n": 1}, {"n": 2}]
     assert isinstance(outcomes[3], GraphError)
@@ -124,7 +127,7 @@ async def test_an_item_that_is_never_run_becomes_an_error(odd: object) -> None:
     """After three attempts a missing item is a temporary error in its place."""
     meta = Meta(reply([odd]))
 
-    (outcome,) = await meta.reader().batch([ME])
+    (outcome,) = await meta.reader().batch([answer_to(ME)])
 
     assert isinstance(outcome, Temporary)
     assert len(meta.requests) == 3
@@ -134,7 +137,7 @@ async def test_an_error_inside_a_200_item_is_an_error() -> None:
     """An item's own code is no more reliable than an HTTP status."""
     meta = Meta(reply([item({"error": {"code": 190, "error_subcode": 463, "message": "m"}})]))
 
-    (outcome,) = await meta.reader().batch([ME])
+    (outcome,) = await meta.reader().batch([answer_to(ME)])
 
     assert isinstance(outcome, TokenDead)
 
@@ -144,7 +147,7 @@ async def test_an_item_with_an_odd_body_is_an_error(content: str | None) -> None
     """A body that is no JSON object is never taken for data."""
     meta = Meta(reply([{"code": 200, "headers": None, "body": content}]))
 
-    (outcome,) = await meta.reader().batch([ME])
+    (outcome,) = await meta.reader().batch([answer_to(ME)])
 
     assert isinstance(outcome, GraphError)
 
@@ -157,7 +160,7 @@ async def test_a_throttled_item_is_not_repeated_and_has_its_own_time() -> None:
     meta = Meta(reply([throttled], x_ad_account_usage=json.dumps({"reset_time_duration": 5})))
     client = meta.client()
 
-    (outcome,) = await client.reader("T").batch([ME])
+    (outcome,) = await client.reader("T").batch([answer_to(ME)])
 
     assert isinstance(outcome, Throttled)
     assert outcome.resume_after == 420.0
@@ -170,7 +173,7 @@ async def test_a_throttled_item_without_headers_uses_the_outer_ones() -> None:
     """With include_headers answered or not, a known time is not lost."""
     meta = Meta(reply([failed(4)], x_ad_account_usage=json.dumps({"reset_time_duration": 5})))
 
-    (outcome,) = await meta.reader().batch([ME])
+    (outcome,) = await meta.reader().batch([answer_to(ME)])
 
     assert isinstance(outcome, Throttled)
     assert outcome.resume_after == 5.0
@@ -183,13 +186,13 @@ async def test_odd_item_headers_do_no_harm(headers: object) -> None:
     """Headers are for limits only; the data counts."""
     meta = Meta(reply([{"code": 200, "headers": headers, "body": '{"id":"1"}'}]))
 
-    assert await meta.reader().batch([ME]) == [{"id": "1"}]
+    assert await meta.reader().batch([answer_to(ME)]) == [{"id": "1"}]
 
 
 async def test_a_failure_of_the_whole_batch_is_raised() -> None:
     """A dead token is one error object instead of a list."""
     with pytest.raises(TokenDead):
-        await Meta(error(190)).reader().batch([ME, APP])
+        await Meta(error(190)).reader().batch([answer_to(ME), answer_to(APP)])
 
 
 async def test_too_many_operations_would_be_our_mistake() -> None:
@@ -198,21 +201,21 @@ async def test_too_many_operations_would_be_our_mistake() -> None:
     meta = Meta(reply({"error": {"message": message, "type": "GraphBatchException"}}, 400))
 
     with pytest.raises(InvalidRequest):
-        await meta.reader().batch([ME])
+        await meta.reader().batch([answer_to(ME)])
 
 
 @pytest.mark.parametrize("content", [{}, {"data": []}, [], [item({}), item({}), item({})]])
 async def test_an_answer_that_does_not_match_the_reads_is_raised(content: object) -> None:
     """Items are known by their place only, so a wrong number of them is worth nothing."""
     with pytest.raises(UnknownGraphError):
-        await Meta(reply(content)).reader().batch([ME, APP])
+        await Meta(reply(content)).reader().batch([answer_to(ME), answer_to(APP)])
 
 
 async def test_a_batch_that_timed_out_is_halved() -> None:
     """960 is repeated once and then the reads go in smaller batches, in order."""
     meta = Meta(error(960), error(960), echo)
 
-    outcomes = await meta.reader().batch([Read(str(n)) for n in range(5)])
+    outcomes = await meta.reader().batch([answer_to(Read(str(n))) for n in range(5)])
 
     assert outcomes == [{"path": str(n)} for n in range(5)]
     assert [len(meta.operations(n)) for n in range(4)] == [5, 5, 2, 3]
@@ -221,7 +224,7 @@ async def test_a_batch_that_timed_out_is_halved() -> None:
 async def test_one_read_that_times_out_in_a_batch_is_raised() -> None:
     """Halving ends at one read."""
     with pytest.raises(Temporary, match="960"):
-        await Meta(error(960)).reader().batch([ME])
+        await Meta(error(960)).reader().batch([answer_to(ME)])
 
 
 async def test_links_in_items_are_blanked() -> None:
@@ -230,7 +233,7 @@ async def test_links_in_items_are_blanked() -> None:
     edge = {"data": [], "paging": {"cursors": {"after": "A"}, "next": link}}
     meta = Meta(reply([item(edge)]))
 
-    (outcome,) = await meta.reader().batch([ME])
+    (outcome,) = await meta.reader().batch([answer_to(ME)])
 
     assert TOKEN not in repr(outcome)
     assert isinstance(outcome, dict)
@@ -241,7 +244,7 @@ async def test_a_repeat_that_fails_does_not_spoil_what_was_read() -> None:
     """A whole failure of a repeat is the error of the repeated reads only."""
     meta = Meta(reply([item({"id": "1"}), None]), error(190))
 
-    read, failure = await meta.reader().batch([ME, APP])
+    read, failure = await meta.reader().batch([answer_to(ME), answer_to(APP)])
 
     assert read == {"id": "1"}
     assert isinstance(failure, TokenDead)

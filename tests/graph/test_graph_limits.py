@@ -6,7 +6,7 @@ import json
 import httpx
 import pytest
 
-from partner_connector.graph import GraphClient, LimitScope, Read, Throttled, edges
+from partner_connector.graph import GraphClient, LimitScope, Read, Throttled, answer_to, edges
 
 from .meta import BASE_URL, Meta, error, reply
 from .shelf import Clock, refused, use_case, with_app_at
@@ -96,12 +96,12 @@ async def test_a_used_up_ad_account_is_left_out_of_a_batch() -> None:
     reader = meta.client(clock=Clock(), on_throttle=told.append).reader("T", account="a")
     reads = [edges.assigned_users("act_7", "1"), edges.assigned_users("act_8", "1")]
 
-    first, second = await reader.batch(reads)
+    first, second = await reader.batch([answer_to(read) for read in reads])
     assert isinstance(first, Throttled)
     assert (first.resume_after, first.scope) == (540.0, LimitScope.AD_ACCOUNT)
     assert second == {}
 
-    first, second = await reader.batch(reads)
+    first, second = await reader.batch([answer_to(read) for read in reads])
     assert isinstance(first, Throttled)
     assert (first.resume_after, first.http_status) == (540.0, None)
     assert second == {}
@@ -118,7 +118,7 @@ async def test_a_batch_of_nothing_but_used_up_objects_is_not_sent() -> None:
     meta = Meta(error(80004))
     client = meta.client(clock=Clock())
     await refused(client, Read("act_7"))
-    (outcome,) = await client.reader("U").batch([Read("act_7")])
+    (outcome,) = await client.reader("U").batch([answer_to(Read("act_7"))])
     assert isinstance(outcome, Throttled)
     assert len(meta.requests) == 1
 

@@ -5,13 +5,16 @@ import json
 import pytest
 
 from partner_connector.graph import (
+    FirstPage,
     GraphError,
     ProofMode,
     Temporary,
     UnknownGraphError,
     Unreachable,
     WriteRefused,
+    answer_to,
     edges,
+    first_page,
 )
 from partner_connector.graph.credentials import BatchCredentials
 
@@ -33,7 +36,9 @@ async def test_a_read_may_have_a_token_of_its_own() -> None:
     meta = Meta(reply([GOOD, GOOD]))
     client = meta.client()
 
-    found = await client.reader(TOKEN).batch([ACCOUNT, PAGE], {1: client.reader(PAGE_TOKEN)})
+    found = await client.reader(TOKEN).batch(
+        [answer_to(ACCOUNT), answer_to(PAGE, client.reader(PAGE_TOKEN))]
+    )
 
     assert found == [{"data": [{"id": "1"}]}] * 2
     plain, own = meta.operations()
@@ -49,7 +54,9 @@ async def test_each_token_is_proven_by_itself() -> None:
     meta = Meta(reply([GOOD, GOOD]))
     client = meta.client(app_secret=APP_SECRET, appsecret_proof=ProofMode.PLAIN)
 
-    await client.reader(TOKEN).batch([ACCOUNT, PAGE], {1: client.reader(PAGE_TOKEN)})
+    await client.reader(TOKEN).batch(
+        [answer_to(ACCOUNT), answer_to(PAGE, client.reader(PAGE_TOKEN))]
+    )
 
     plain, own = meta.operations()
     assert "appsecret_proof" not in plain["relative_url"]
@@ -63,7 +70,9 @@ async def test_only_the_repeated_read_keeps_its_token() -> None:
     meta = Meta(reply([GOOD, None]), reply([GOOD]))
     client = meta.client()
 
-    await client.reader(TOKEN).batch([ACCOUNT, PAGE], {1: client.reader(PAGE_TOKEN)})
+    await client.reader(TOKEN).batch(
+        [answer_to(ACCOUNT), answer_to(PAGE, client.reader(PAGE_TOKEN))]
+    )
 
     (again,) = meta.operations()
     assert again["headers"] == [{"name": "Authorization", "value": f"Bearer {PAGE_TOKEN}"}]
@@ -75,7 +84,9 @@ async def test_an_error_does_not_repeat_the_token_of_its_read() -> None:
     meta = Meta(reply([GOOD, item(190, message=text)]))
     client = meta.client()
 
-    found = await client.reader(TOKEN).batch([ACCOUNT, PAGE], {1: client.reader(PAGE_TOKEN)})
+    found = await client.reader(TOKEN).batch(
+        [answer_to(ACCOUNT), answer_to(PAGE, client.reader(PAGE_TOKEN))]
+    )
 
     assert isinstance(found[1], GraphError)
     assert PAGE_TOKEN not in str(found[1])
@@ -86,7 +97,7 @@ async def test_batch_credentials_print_as_stars_and_are_not_stored() -> None:
     """As those of a single token."""
     client = Meta(reply({})).client()
     own, other = client.reader(TOKEN).credentials, client.reader(PAGE_TOKEN).credentials
-    both = BatchCredentials(own, {0: other})
+    both = BatchCredentials(own, [other])
 
     assert repr(both) == "BatchCredentials(****)"
     assert both.secrets() == (TOKEN, PAGE_TOKEN)
@@ -123,7 +134,7 @@ async def test_a_later_batch_that_fails_spoils_no_earlier_one() -> None:
     """51 reads are two batches; what the first has brought is kept."""
     meta = Meta(reply([GOOD] * 50), error(190, "Dead"))
 
-    found = await meta.client().reader(TOKEN).batch([ACCOUNT] * 51)
+    found = await meta.client().reader(TOKEN).batch([answer_to(ACCOUNT)] * 51)
 
     assert found[:50] == [{"data": [{"id": "1"}]}] * 50
     assert isinstance(found[50], GraphError)
@@ -135,7 +146,7 @@ async def test_a_page_that_a_batch_brought_is_not_asked_for_again() -> None:
     first = {"data": [{"id": "1"}], "paging": {"cursors": {"after": "c1"}, "next": "https://x"}}
     meta = Meta(reply({"data": [{"id": "2"}]}))
 
-    rows = await meta.client().reader(TOKEN).rows(ACCOUNT, first)
+    rows = await meta.client().reader(TOKEN).rows(FirstPage(ACCOUNT, first))
 
     assert [row["id"] for row in rows] == ["1", "2"]
     assert len(meta.requests) == 1
@@ -149,11 +160,11 @@ async def test_what_a_batch_could_not_carry_is_asked_for_alone(failed: object) -
     """Too much for a batch, or a cursor that died in it, is no reason to give up the edge."""
     meta = Meta(reply([failed]), reply([failed]), reply({"data": [{"id": "2"}]}))
     reader = meta.client().reader(TOKEN)
-    (first,) = await reader.batch([ACCOUNT])
+    (first,) = await reader.batch([first_page(ACCOUNT)])
     if len(meta.replies) > 1:
         meta.replies = meta.replies[-1:]
 
-    assert [row["id"] for row in await reader.rows(ACCOUNT, first)] == ["2"]
+    assert [row["id"] for row in await reader.rows(first)] == ["2"]
 
 
 async def test_other_trouble_of_a_first_page_is_raised() -> None:
@@ -162,7 +173,7 @@ async def test_other_trouble_of_a_first_page_is_raised() -> None:
     trouble = Temporary("Later")
 
     with pytest.raises(Temporary):
-        await meta.client().reader(TOKEN).rows(ACCOUNT, trouble)
+        await meta.client().reader(TOKEN).rows(FirstPage(ACCOUNT, trouble))
     assert meta.requests == []
 
 
@@ -183,7 +194,7 @@ async def test_a_whole_batch_that_is_unreachable_is_raised() -> None:
     meta = Meta(reply("<html>", 503))
 
     with pytest.raises(Unreachable):
-        await meta.client().reader(TOKEN).batch([ACCOUNT])
+        await meta.client().reader(TOKEN).batch([answer_to(ACCOUNT)])
 
 
 async def test_a_limit_is_that_of_the_token_of_its_read() -> None:
@@ -192,7 +203,7 @@ async def test_a_limit_is_that_of_the_token_of_its_read() -> None:
     client = meta.client()
     own, page = client.reader(TOKEN, account="own"), client.reader(PAGE_TOKEN, account="page")
 
-    await own.batch([ACCOUNT, PAGE], {1: page})
+    await own.batch([answer_to(ACCOUNT), answer_to(PAGE, page)])
 
     assert set(client.budgets) == {"token:page"}
     assert await own.get(edges.me()) == {"id": "9"}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from partner_connector.graph import ProofMode, edges
+from partner_connector.graph import ProofMode, answer_to, edges
 
 from .meta import APP_SECRET, TOKEN, Meta, error, reply
 
@@ -64,7 +64,7 @@ async def test_a_batch_has_the_proof_in_its_form(mode: ProofMode) -> None:
     """The proof of a batch stands beside its token, and in no operation."""
     meta = Meta(error(2), reply([{"code": 200, "body": "{}"}]))
 
-    await meta.reader(**options(mode, meta)).batch([edges.me()])
+    await meta.reader(**options(mode, meta)).batch([answer_to(edges.me())])
 
     extra = {
         ProofMode.OFF: {},

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from partner_connector.graph import GraphClient, GraphError, edges, open_http_client
+from partner_connector.graph import GraphClient, GraphError, answer_to, edges, open_http_client
 from partner_connector.graph.redact import redact
 
 from .meta import APP_SECRET, TOKEN, Meta, error, reply
@@ -95,7 +95,7 @@ async def failure_of(http: httpx.AsyncClient, call: str, token: str) -> Exceptio
             case "rows":
                 await reader.rows(edges.agencies("1"))
             case "batch":
-                (outcome,) = await reader.batch([edges.me()])
+                (outcome,) = await reader.batch([answer_to(edges.me())])
                 return outcome if isinstance(outcome, GraphError) else None
             case _:
                 await client.debug_token(token)

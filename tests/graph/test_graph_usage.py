@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from partner_connector.graph import Budget, Throttled, Usage, edges, parse_usage
+from partner_connector.graph import Budget, Throttled, Usage, answer_to, edges, parse_usage
 from partner_connector.graph.usage import pause_at
 
 from .meta import Meta, error, reply
@@ -126,7 +126,9 @@ async def test_usage_is_read_from_each_item_of_a_batch() -> None:
     meta = Meta(reply([good, {"code": 200, "body": "{}"}]))
     client = meta.client(clock=lambda: 1000.0)
 
-    await client.reader("T").batch([edges.assigned_users("act_7", "8"), edges.business("8")])
+    await client.reader("T").batch(
+        [answer_to(edges.assigned_users("act_7", "8")), answer_to(edges.business("8"))]
+    )
 
     assert client.budgets == {
         "ad_account:7": Budget(80.0, seen_at=1000.0),

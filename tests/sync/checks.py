@@ -24,8 +24,8 @@ from partner_connector.db.models import (
 )
 from partner_connector.db.sql import write_rows
 from partner_connector.ids import encode, new_id
-from partner_connector.worker.meta.access import AccessRead, AssetToRead
-from partner_connector.worker.meta.shared_assets import SharedAsset
+from partner_connector.worker.meta.access import AccessRead
+from partner_connector.worker.meta.shared_assets import AssetToRead, SharedAsset
 from partner_connector.worker.sync import progress
 from partner_connector.worker.sync.apply import capability
 from partner_connector.worker.sync.apply.users import apply_users

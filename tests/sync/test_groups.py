@@ -9,9 +9,9 @@ from sqlalchemy import select
 
 from partner_connector.db.engine import Database
 from partner_connector.db.models import StagedGrant, StagedUser, SyncJob
-from partner_connector.graph import TokenDead, edges
-from partner_connector.worker.meta.access import AccessRead, AssetToRead
-from partner_connector.worker.meta.shared_assets import OURS_TO_PARTNER, SharedAsset
+from partner_connector.graph import TokenDead, edges, first_page
+from partner_connector.worker.meta.access import AccessRead
+from partner_connector.worker.meta.shared_assets import OURS_TO_PARTNER, AssetToRead, SharedAsset
 from partner_connector.worker.sync.read.groups import (
     Group,
     GroupsRead,
@@ -70,8 +70,8 @@ async def read(meta: Meta) -> GroupsRead:
     """The groups, where a batch brings the first answer about them."""
     reader = meta.client().reader(TOKEN)
     wanted = edges.business_asset_groups(PARTNER, with_contents=True)
-    (answer,) = await reader.batch([wanted])
-    return await read_groups(reader, wanted, answer, PARTNER, SHARED)
+    (first,) = await reader.batch([first_page(wanted)])
+    return await read_groups(reader, first, PARTNER, SHARED)
 
 
 def asked(meta: Meta, index: int = -1) -> list[str]:
@@ -168,7 +168,7 @@ async def test_groups_that_are_told_at_once_cost_nothing_more() -> None:
     assert (found.warnings, found.is_bare) == ([], False)
     assert [group.node.meta_id for group in found.groups] == ["33"]
     assert found.assets == sorted(SHARED)
-    assert [one.path for one in found.reads()] == ["1/assigned_business_asset_groups"]
+    assert [one.read.path for one in found.reads()] == ["1/assigned_business_asset_groups"]
     assert len(meta.requests) == 1
 
 
@@ -279,7 +279,8 @@ async def told(groups: list[Group], **lists: Any) -> GroupsRead:
         refused(answer) if isinstance(answer, int) else item({"data": answer}) for answer in answers
     ]
     reader = Meta(reply(items)).client().reader(TOKEN)
-    await read_memberships(reader, found, await reader.batch(found.reads()))
+    await reader.batch(found.reads())
+    await read_memberships(reader, found)
     return found
 
 

@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from partner_connector.graph import InvalidRequest, Temporary
-from partner_connector.worker.meta.access import AccessBatch, AssetToRead, read_access
+from partner_connector.worker.meta.access import AccessBatch, read_access
+from partner_connector.worker.meta.shared_assets import AssetToRead
 from tests.graph.meta import TOKEN, Meta
 
 PARTNER = "900"

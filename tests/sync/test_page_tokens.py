@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from partner_connector.graph import GraphReader, TokenDead
-from partner_connector.worker.meta.access import AccessBatch, AssetToRead, page_readers, read_access
+from partner_connector.worker.meta.access import AccessBatch, page_readers, read_access
+from partner_connector.worker.meta.shared_assets import AssetToRead
 from tests.graph.meta import TOKEN, Meta, Reply, error, reply
 
 PARTNER, PAGE_ID = "900", "70"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from partner_connector.graph import GraphError, TokenDead
+from partner_connector.graph import GraphError, TokenDead, first_page
 from partner_connector.worker.meta.shared_assets import (
     OURS_TO_PARTNER,
     SharedAssets,
@@ -32,8 +32,8 @@ async def pixels(meta: Meta) -> tuple[list[SharedAssets], GraphError | None]:
     found: list[SharedAssets] = []
     raised = None
     try:
-        first_pages = await reader.batch(list(reads.values()))
-        shares = shared_assets(reader, reads, first_pages, owned_by=HOST, direction=OURS_TO_PARTNER)
+        first_pages = await reader.batch([first_page(read) for read in reads])
+        shares = shared_assets(reader, first_pages, owned_by=HOST, direction=OURS_TO_PARTNER)
         found.extend([some async for some in shares])
     except GraphError as trouble:
         raised = trouble

@@ -7,7 +7,8 @@ from sqlalchemy import select
 
 from partner_connector.db.engine import Database
 from partner_connector.db.models import AssetShare, SyncJob
-from partner_connector.worker.meta.access import AccessRead, AssetToRead
+from partner_connector.worker.meta.access import AccessRead
+from partner_connector.worker.meta.shared_assets import AssetToRead
 from tests.sync.checks import Checked, World, a_partner
 
 ODD = "Nul \x00, half \ud83d, whole \U0001f600, “quotes” \\ ' \" \u2028"

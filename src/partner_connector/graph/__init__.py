@@ -27,7 +27,14 @@ from partner_connector.graph.errors import (
     Unreachable,
 )
 from partner_connector.graph.ledger import BudgetStore
-from partner_connector.graph.reader import GraphReader
+from partner_connector.graph.reader import (
+    Answer,
+    BatchRead,
+    FirstPage,
+    GraphReader,
+    answer_to,
+    first_page,
+)
 from partner_connector.graph.reads import Page, Read, nested_page, page_from
 from partner_connector.graph.retry import decide
 from partner_connector.graph.tasks import REQUIRED_SCOPES, RoleClass, full_control, role_class
@@ -41,11 +48,14 @@ __all__ = [
     "MAX_READS",
     "REFUSALS",
     "REQUIRED_SCOPES",
+    "Answer",
+    "BatchRead",
     "Blocked",
     "Budget",
     "BudgetStore",
     "CursorExpired",
     "ErrorClass",
+    "FirstPage",
     "GraphClient",
     "GraphError",
     "GraphReader",
@@ -70,9 +80,11 @@ __all__ = [
     "VersionWarning",
     "WriteRefused",
     "ad_account_path",
+    "answer_to",
     "classify",
     "decide",
     "edges",
+    "first_page",
     "full_control",
     "nested_page",
     "open_http_client",

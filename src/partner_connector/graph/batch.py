@@ -12,13 +12,7 @@ from urllib.parse import urlencode
 import httpx
 
 from partner_connector.graph.classify import classify, parse_answer
-from partner_connector.graph.errors import (
-    ErrorClass,
-    GraphError,
-    RetryRule,
-    Temporary,
-    UnknownGraphError,
-)
+from partner_connector.graph.errors import GraphError, Temporary, UnknownGraphError
 from partner_connector.graph.reads import Read
 from partner_connector.graph.usage import parse_usage
 
@@ -49,7 +43,7 @@ def item_outcome(
 ) -> dict[str, Any] | GraphError:
     """What one item says: the body of its read, or the error that it is."""
     if not isinstance(item, dict) or not isinstance(item.get("code"), int):
-        return _not_run()
+        return Temporary("Meta did not run this part of the batch")
     inner = item_headers(item)
     headers = inner if parse_usage(inner) else outer
     content = parse_answer(str(item.get("body") or "").encode(errors="replace"))
@@ -66,15 +60,6 @@ def items_of(content: Any, expected: int) -> list[Any]:
     if not isinstance(content, list) or len(content) != expected:
         raise UnknownGraphError("The batch was answered with something else than one item per read")
     return content
-
-
-def _not_run() -> Temporary:
-    return Temporary(
-        "Meta did not run this part of the batch",
-        error_class=ErrorClass.TRANSIENT,
-        user_action="retry",
-        retry=RetryRule.QUICK,
-    )
 
 
 def _relative_url(read: Read) -> str:

@@ -56,11 +56,7 @@ def classify(
 def unreachable(reason: str, http_status: int | None = None) -> Unreachable:
     """An error for an answer that never came, or that the API did not write."""
     return Unreachable(
-        f"Meta's Graph API gave no usable answer ({reason})",
-        http_status=http_status,
-        error_class=ErrorClass.TRANSIENT,
-        user_action="retry",
-        retry=RetryRule.QUICK,
+        f"Meta's Graph API gave no usable answer ({reason})", http_status=http_status
     )
 
 
@@ -70,9 +66,6 @@ def _from_status(http_status: int, headers: Mapping[str, str]) -> GraphError:
         return Throttled(
             "Too many requests",
             http_status=http_status,
-            error_class=ErrorClass.RATE_LIMIT,
-            user_action="wait",
-            retry=RetryRule.PARK,
             resume_after=resume_after(parse_usage(headers)),
             scope=LimitScope.TOKEN,
         )

@@ -4,14 +4,14 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl, urlencode
 
 import httpx
 
-from partner_connector.graph.errors import ErrorClass, TokenDead
+from partner_connector.graph.errors import TokenDead
 from partner_connector.graph.redact import HIDDEN
 
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
@@ -39,11 +39,7 @@ class Credentials(httpx.Auth):
     ) -> None:
         # A line break would reach the HTTP library, whose complaint repeats the whole header.
         if not _PRINTABLE.fullmatch(token):
-            raise TokenDead(
-                "The token has characters that no token of Meta's has",
-                error_class=ErrorClass.CONFIGURATION,
-                user_action="reconnect_token",
-            )
+            raise TokenDead("The token has characters that no token of Meta's has")
         self._token = token
         self._proof = proof
         self._app_secret = app_secret
@@ -61,7 +57,8 @@ class Credentials(httpx.Auth):
         if request.method == "GET":
             yield self._with_header(request, proof)
         else:
-            yield _with_form_fields(request, {"access_token": self._token, **proof})
+            fields = urlencode({"access_token": self._token, **proof}).encode()
+            yield _with_form(request, request.content + b"&" + fields)
 
     def signed_operation(self, operation: Mapping[str, Any]) -> dict[str, Any]:
         """One read of a batch, made with this token instead of the batch's own.
@@ -111,23 +108,24 @@ class Credentials(httpx.Auth):
 class BatchCredentials(httpx.Auth):
     """The batch's own token, and those of the reads in it that are made with another one."""
 
-    def __init__(self, own: Credentials, others: Mapping[int, Credentials]) -> None:
+    def __init__(self, own: Credentials, others: Sequence[Credentials | None]) -> None:
+        """`others` has a place for each read; None leaves a read to the batch's own token."""
         self._own = own
         self._others = others
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Sign the reads by their place in the batch, then the batch; again at each attempt."""
+        """Sign the reads, then the batch; again at each attempt."""
         form = dict(parse_qsl(request.content.decode(), keep_blank_values=True))
-        operations = json.loads(form["batch"])
-        for place, credentials in self._others.items():
-            operations[place] = credentials.signed_operation(operations[place])
-        yield from self._own.auth_flow(
-            _with_form(request, {**form, "batch": json.dumps(operations)})
-        )
+        operations = [
+            operation if credentials is None else credentials.signed_operation(operation)
+            for operation, credentials in zip(json.loads(form["batch"]), self._others, strict=True)
+        ]
+        signed = urlencode({**form, "batch": json.dumps(operations)}).encode()
+        yield from self._own.auth_flow(_with_form(request, signed))
 
     def secrets(self) -> tuple[str, ...]:
         """The secrets of all of them."""
-        every = (self._own, *self._others.values())
+        every = (self._own, *filter(None, self._others))
         return tuple(secret for credentials in every for secret in credentials.secrets())
 
     def __repr__(self) -> str:
@@ -141,22 +139,12 @@ class BatchCredentials(httpx.Auth):
 Signer = Credentials | BatchCredentials
 
 
-def _with_form(request: httpx.Request, form: Mapping[str, str]) -> httpx.Request:
+def _with_form(request: httpx.Request, form: bytes) -> httpx.Request:
     return httpx.Request(
         request.method,
         request.url,
         headers={"Content-Type": "application/x-www-form-urlencoded"},
-        content=urlencode(form).encode(),
-        extensions=request.extensions,
-    )
-
-
-def _with_form_fields(request: httpx.Request, fields: dict[str, str]) -> httpx.Request:
-    return httpx.Request(
-        request.method,
-        request.url,
-        headers={"Content-Type": "application/x-www-form-urlencoded"},
-        content=request.content + b"&" + urlencode(fields).encode(),
+        content=form,
         extensions=request.extensions,
     )
 

@@ -51,6 +51,11 @@ class LimitScope(StrEnum):
 class GraphError(Exception):
     """Anything that kept us from reading; `message` and `str()` never hold a token or a URL."""
 
+    # What an error of this kind usually means; one row of the table may know better.
+    error_class = ErrorClass.INTERNAL
+    user_action = "contact_support"
+    retry = RetryRule.NEVER
+
     def __init__(
         self,
         message: str,
@@ -59,9 +64,9 @@ class GraphError(Exception):
         subcode: int | None = None,
         fbtrace_id: str | None = None,
         http_status: int | None = None,
-        error_class: ErrorClass = ErrorClass.INTERNAL,
-        user_action: str = "contact_support",
-        retry: RetryRule = RetryRule.NEVER,
+        error_class: ErrorClass | None = None,
+        user_action: str | None = None,
+        retry: RetryRule | None = None,
         resume_after: float | None = None,
         scope: LimitScope | None = None,
     ) -> None:
@@ -73,9 +78,9 @@ class GraphError(Exception):
         self.subcode = subcode
         self.fbtrace_id = fbtrace_id
         self.http_status = http_status
-        self.error_class = error_class
-        self.user_action = user_action
-        self.retry = retry
+        self.error_class = error_class or self.error_class
+        self.user_action = user_action or self.user_action
+        self.retry = retry or self.retry
         self.resume_after = resume_after
         self.scope = scope
 
@@ -98,13 +103,22 @@ class GraphError(Exception):
 class TokenDead(GraphError):
     """The token is invalid, expired or revoked; no call with it will ever work again."""
 
+    error_class = ErrorClass.CONFIGURATION
+    user_action = "reconnect_token"
+
 
 class PermissionMissing(GraphError):
     """The token lives but lacks a scope, a role or an app capability for this read."""
 
+    error_class = ErrorClass.PERMISSION
+    user_action = "grant_permission"
+
 
 class Blocked(GraphError):
     """Meta restricts the account, the business or the app until a person resolves it."""
+
+    error_class = ErrorClass.PERMISSION
+    user_action = "resolve_account_restriction"
 
 
 class Throttled(GraphError):
@@ -113,17 +127,32 @@ class Throttled(GraphError):
     Raised without asking Meta while a limit is known to be used up; `http_status` is None then.
     """
 
+    error_class = ErrorClass.RATE_LIMIT
+    user_action = "wait"
+    retry = RetryRule.PARK
+
 
 class Unreachable(GraphError):
     """No answer came, or what came was not written by the API."""
+
+    error_class = ErrorClass.TRANSIENT
+    user_action = "retry"
+    retry = RetryRule.QUICK
 
 
 class Temporary(GraphError):
     """Meta could not answer this time and expects to, soon."""
 
+    error_class = ErrorClass.TRANSIENT
+    user_action = "retry"
+    retry = RetryRule.QUICK
+
 
 class NotFoundOrForbidden(GraphError):
     """The object is gone or hidden from this token; never read it as "deleted"."""
+
+    error_class = ErrorClass.PERMISSION
+    user_action = "check_asset_access"
 
 
 class InvalidRequest(GraphError):
@@ -133,9 +162,17 @@ class InvalidRequest(GraphError):
 class CursorExpired(GraphError):
     """The paging cursor no longer points anywhere."""
 
+    error_class = ErrorClass.TRANSIENT
+    user_action = "retry"
+    retry = RetryRule.RESTART
+
 
 class TooMuchData(GraphError):
     """Meta wants a smaller question."""
+
+    error_class = ErrorClass.TRANSIENT
+    user_action = "retry"
+    retry = RetryRule.SHRINK
 
 
 class UnknownGraphError(GraphError):

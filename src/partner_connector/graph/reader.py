@@ -1,8 +1,9 @@
 """Reads with one token: one at a time, an edge page by page, or many in a batch."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 import httpx
 
@@ -31,6 +32,10 @@ from partner_connector.graph.wire import Meter, Wire
 
 _META_PAGE_SIZE = 25  # what Meta takes when no limit is sent (7 [D])
 _GOOD_PAGES_BEFORE_GROWING = 4
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+Answer = dict[str, Any] | GraphError
 
 
 class GraphReader:
@@ -74,124 +79,110 @@ class GraphReader:
         """One page of an edge."""
         return page_from(await self.get(read))
 
-    async def pages(
-        self, read: Read, first: dict[str, Any] | GraphError | None = None
-    ) -> AsyncIterator[Page]:
+    async def pages(self, edge: "Read | FirstPage") -> AsyncIterator[Page]:
         """All pages of an edge, each asked for when the one before has been dealt with.
 
-        `first` is page one where a batch has brought it already; what a batch could not carry,
-        or a cursor that died, is no reason to give up here: the edge is then asked by itself.
-        When the cursor dies under way, the edge is read once more from page one: those pages
-        have `run == 2`, and the rows of the first run are to be dropped. When Meta finds an
-        answer too big, the page size is halved, and grows back after some good pages. Where it
-        refuses pages that are greater than the first one, the others are as small.
+        What a batch could not carry of a first page, or a cursor that died, is no reason to give
+        up here: the edge is then asked by itself. When the cursor dies under way, the edge is read
+        once more from page one: those pages have `run == 2`, and the rows of the first run are to
+        be dropped. When Meta finds an answer too big, the page size is halved, and grows back after
+        some good pages. Where it refuses pages that are greater than the first one, the others are
+        as small.
         """
-        place, run, sizes = read, 1, _PageSizes(read)
-        answer = first
-        passed: set[str] = set()
-        while True:
+        walk = _Walk(edge)
+        while not walk.is_over:
             try:
-                page = await self._page_of(place, answer)
-            except CursorExpired:
-                if run > 1:
-                    raise
-                place, run, answer = place.from_start(), 2, None
-                passed.clear()
-                continue
+                page = await self._page_of(walk.place, walk.answer)
+            except CursorExpired as error:
+                walk.start_again(error)
             except (TooMuchData, InvalidRequest) as error:
-                sizes.shrink(error)
-                place, answer = place.with_limit(sizes.now), None
-                continue
-            yield replace(page, run=run)
-            if page.next_cursor is None:
-                return
-            if page.next_cursor in passed:
-                raise UnknownGraphError("The edge led to a page that was read before")
-            passed.add(page.next_cursor)
-            sizes.grow()
-            place, answer = place.after(page.next_cursor).with_limit(sizes.now), None
+                walk.shrink(error)
+            else:
+                yield replace(page, run=walk.run)
+                walk.go_on(page)
 
-    async def _page_of(self, read: Read, answer: dict[str, Any] | GraphError | None) -> Page:
+    async def _page_of(self, read: Read, answer: Answer | None) -> Page:
         if answer is None:
             return await self.page(read)
         if isinstance(answer, GraphError):
             raise answer
         return page_from(answer)
 
-    async def rows(
-        self, read: Read, first: dict[str, Any] | GraphError | None = None
-    ) -> list[dict[str, Any]]:
-        """All rows of an edge at once; for edges known to be small. `first` as in `pages`."""
+    async def rows(self, edge: "Read | FirstPage") -> list[dict[str, Any]]:
+        """All rows of an edge at once; for edges known to be small."""
+        rows, _ = await self.counted_rows(edge)
+        return rows
+
+    async def counted_rows(
+        self, edge: "Read | FirstPage"
+    ) -> tuple[list[dict[str, Any]], int | None]:
+        """All rows of an edge, and how many Meta counts, None where it gave no count."""
         rows: list[dict[str, Any]] = []
-        run = 1
-        async for page in self.pages(read, first):
+        total, run = None, 1
+        async for page in self.pages(edge):
             if page.run != run:
                 rows, run = [], page.run
             rows.extend(page.rows)
-        return rows
+            total = page.total_count if page.total_count is not None else total
+        return rows, total
 
-    async def batch(
-        self, reads: Sequence[Read], others: "Mapping[int, GraphReader] | None" = None
-    ) -> list[dict[str, Any] | GraphError]:
-        """The answers to many reads in their order; what failed is an error in its place.
+    async def batch(self, reads: "Sequence[BatchRead[T]]") -> list[T]:
+        """The values of many reads in their order. What failed is an error in its place.
 
-        `others` names, by place, the reads that are made with another reader's token. Sent 50 at
-        a time. A failure of the first batch as a whole is raised; later ones, and those of a
-        repeat for some reads, become the error of each read in it, so that nothing that was read
-        is thrown away.
+        Sent 50 at a time. A failure of the first batch as a whole is raised; later ones, and those
+        of a repeat for some reads, become the error of each read in it, so that nothing that was
+        read is thrown away.
         """
-        tasks = [_Task(read, (others or {}).get(place)) for place, read in enumerate(reads)]
-        outcomes: list[dict[str, Any] | GraphError] = []
-        for start in range(0, len(tasks), MAX_READS):
-            chunk = tasks[start : start + MAX_READS]
+        answers: list[Answer] = []
+        for start in range(0, len(reads), MAX_READS):
+            chunk = reads[start : start + MAX_READS]
             try:
-                outcomes.extend(await self._batch(chunk))
+                answers += await self._batch(chunk)
             except GraphError as error:
                 if start == 0:
                     raise
-                outcomes.extend([error] * len(chunk))
-        return outcomes
+                answers += [error] * len(chunk)
+        return [one.value_of(answer) for one, answer in zip(reads, answers, strict=True)]
 
-    async def _batch(self, tasks: Sequence["_Task"]) -> list[dict[str, Any] | GraphError]:
+    async def _batch(self, reads: "Sequence[BatchRead[object]]") -> list[Answer]:
         """One batch, and again for the reads in it that a quick repeat may help.
 
         A read whose own allowance is used up is left out: the others go on without it.
         """
-        outcomes: dict[int, dict[str, Any] | GraphError] = {
-            index: refusal
-            for index, task in enumerate(tasks)
-            if (refusal := self._wire.held_back(task.read.subject, self.meter)) is not None
+        answers: dict[int, Answer] = {
+            place: refusal
+            for place, one in enumerate(reads)
+            if (refusal := self._wire.held_back(one.read.subject, self.meter)) is not None
         }
-        waiting = [index for index in range(len(tasks)) if index not in outcomes]
+        waiting = [place for place in range(len(reads)) if place not in answers]
         attempt = 0
         while waiting:
             attempt += 1
-            try:
-                answers = await self._send_batch([tasks[index] for index in waiting])
-            except GraphError as error:
-                if attempt == 1:
-                    raise
-                # What the first attempt has read is not thrown away because a repeat failed.
-                answers = [error] * len(waiting)
-            outcomes.update(zip(waiting, answers, strict=True))
+            brought = await self._attempt([reads[place] for place in waiting], attempt)
+            answers.update(zip(waiting, brought, strict=True))
             delays = {
-                index: delay
-                for index in waiting
-                if isinstance(outcome := outcomes[index], GraphError)
-                and (delay := decide(outcome, attempt)) is not None
+                place: delay
+                for place, answer in zip(waiting, brought, strict=True)
+                if isinstance(answer, GraphError) and (delay := decide(answer, attempt)) is not None
             }
             waiting = list(delays)
             if waiting:
                 await self._wire.wait(max(delays.values()))
-        return [outcomes[index] for index in range(len(tasks))]
+        return [answers[place] for place in range(len(reads))]
 
-    async def _send_batch(self, tasks: Sequence["_Task"]) -> list[dict[str, Any] | GraphError]:
-        reads = [task.read for task in tasks]
-        signer = BatchCredentials(
-            self.credentials,
-            {place: task.reader.credentials for place, task in enumerate(tasks) if task.reader},
-        )
-        request = self._wire.batch_request(batch_form(reads))
+    async def _attempt(self, reads: "Sequence[BatchRead[object]]", attempt: int) -> list[Answer]:
+        try:
+            return await self._send_batch(reads)
+        except GraphError as error:
+            if attempt == 1:
+                raise
+            # What the first attempt has read is not thrown away because a repeat failed.
+            return [error] * len(reads)
+
+    async def _send_batch(self, reads: "Sequence[BatchRead[object]]") -> list[Answer]:
+        others = [one.signed_by.credentials if one.signed_by else None for one in reads]
+        signer = BatchCredentials(self.credentials, others)
+        request = self._wire.batch_request(batch_form([one.read for one in reads]))
         try:
             answer = await self._wire.exchange(
                 request, signer, self.meter, label="batch", weight=len(reads)
@@ -202,18 +193,18 @@ class GraphReader:
         else:
             items = items_of(answer.content, len(reads))
             return [
-                self._outcome(task, item, answer.headers, signer)
-                for task, item in zip(tasks, items, strict=True)
+                self._outcome(one, item, answer.headers, signer)
+                for one, item in zip(reads, items, strict=True)
             ]
         # The whole was too much for Meta (960, or code 1 with "reduce the amount"): halve it.
         middle = len(reads) // 2
-        return [*await self._send_batch(tasks[:middle]), *await self._send_batch(tasks[middle:])]
+        return [*await self._send_batch(reads[:middle]), *await self._send_batch(reads[middle:])]
 
     def _outcome(
-        self, task: "_Task", item: Any, outer: httpx.Headers, signer: BatchCredentials
-    ) -> dict[str, Any] | GraphError:
+        self, one: "BatchRead[object]", item: Any, outer: httpx.Headers, signer: BatchCredentials
+    ) -> Answer:
         """What one item says. A limit that it reports is that of the token it was made with."""
-        meter, subject = (task.reader or self).meter, task.read.subject
+        meter, subject = (one.signed_by or self).meter, one.read.subject
         if usages := parse_usage(item_headers(item)):
             self._wire.observe(usages, meter, subject)
         outcome = item_outcome(item, outer, secrets=signer.secrets())
@@ -226,39 +217,86 @@ class GraphReader:
 
 
 @dataclass(frozen=True, slots=True)
-class _Task:
-    """One read of a batch, and whose token it is made with where that is not the batch's."""
+class BatchRead(Generic[T_co]):
+    """One read of a batch, and the function that turns its answer into a value."""
 
     read: Read
-    reader: GraphReader | None
+    value_of: Callable[[Answer], T_co]
+    # Whose token the read is made with, where that is not the batch's.
+    signed_by: GraphReader | None = None
 
 
-class _PageSizes:
-    """How many rows the next page of an edge is asked for; None leaves it to Meta."""
+def answer_to(read: Read, signed_by: GraphReader | None = None) -> BatchRead[Answer]:
+    """Return a read of a batch whose value is the answer itself."""
+    return BatchRead(read, lambda answer: answer, signed_by)
 
-    def __init__(self, read: Read) -> None:
-        self.now = self._first = read.limit
+
+@dataclass(frozen=True, slots=True)
+class FirstPage:
+    """Page one of an edge as a batch brought it, or the error in its place."""
+
+    read: Read
+    answer: Answer
+
+
+def first_page(read: Read) -> BatchRead[FirstPage]:
+    """Return a read of a batch whose value `GraphReader.pages` takes to go on from."""
+    return BatchRead(read, partial(FirstPage, read))
+
+
+class _Walk:
+    """How far the pages of an edge are read, and how many rows the next one is asked for."""
+
+    def __init__(self, edge: Read | FirstPage) -> None:
+        read = edge if isinstance(edge, Read) else edge.read
+        self.place = read
+        # The answer to `place` where it has come already.
+        self.answer = None if isinstance(edge, Read) else edge.answer
+        self.run = 1
+        self.is_over = False
+        self._first_size = read.limit  # None leaves it to Meta
         self._greatest = read.later_limit or read.limit
         self._good_pages = 0
+        self._passed: set[str] = set()
 
-    def grow(self) -> None:
-        """After a good page: to the greatest size behind the first one, else step by step."""
-        self._good_pages += 1
-        if self.now == self._first and self._good_pages == 1:
-            self.now = self._greatest
-        elif self._good_pages > _GOOD_PAGES_BEFORE_GROWING and self.now is not None:
-            self.now = min(self.now * 2, self._greatest or _META_PAGE_SIZE)
-            self._good_pages = 1
+    def go_on(self, page: Page) -> None:
+        """After a good page: to the next one, if there is one."""
+        self.is_over = page.next_cursor is None
+        if page.next_cursor is None:
+            return
+        if page.next_cursor in self._passed:
+            raise UnknownGraphError("The edge led to a page that was read before")
+        self._passed.add(page.next_cursor)
+        self.place, self.answer = self.place.after(page.next_cursor), None
+        self._grow()
+
+    def start_again(self, error: CursorExpired) -> None:
+        """After a cursor that died: from page one. Raises the error at the second time."""
+        if self.run > 1:
+            raise error
+        self.place, self.run, self.answer = self.place.from_start(), 2, None
+        self._passed.clear()
 
     def shrink(self, error: TooMuchData | InvalidRequest) -> None:
         """After a page that was too great. Raises the error where a smaller one cannot help."""
+        now = self.place.limit
         if isinstance(error, InvalidRequest):
             # The greatest page of an edge is not published: more is lowered or refused (7 [D]).
-            if self._first in {self.now, self._greatest}:
+            if self._first_size in {now, self._greatest}:
                 raise error
-            self.now = self._greatest = self._first
-            return
-        size = self.now or _META_PAGE_SIZE
-        if size == 1:
+            size = self._greatest = self._first_size
+        elif now == 1:
             raise error
-        self.now, self._good_pages = size // 2, 1
+        else:
+            size, self._good_pages = (now or _META_PAGE_SIZE) // 2, 1
+        self.place, self.answer = self.place.with_limit(size), None
+
+    def _grow(self) -> None:
+        """After a good page: to the greatest size behind the first one, else step by step."""
+        self._good_pages += 1
+        now = self.place.limit
+        if now == self._first_size and self._good_pages == 1:
+            self.place = self.place.with_limit(self._greatest)
+        elif self._good_pages > _GOOD_PAGES_BEFORE_GROWING and now is not None:
+            self.place = self.place.with_limit(min(now * 2, self._greatest or _META_PAGE_SIZE))
+            self._good_pages = 1

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -22,7 +23,6 @@ from partner_connector.graph.budgets import (
 from partner_connector.graph.classify import classify, parse_answer, unreachable
 from partner_connector.graph.credentials import Signer
 from partner_connector.graph.errors import (
-    ErrorClass,
     GraphError,
     LimitScope,
     RetryRule,
@@ -171,17 +171,15 @@ class Wire:
     def observe(self, usages: Sequence[Usage], meter: Meter, subject: str | None = None) -> None:
         """Take note of the budgets that an answer reports, whether it was a good one or not."""
         concern, now = self._concern(meter, subject), self._clock()
-        keys = [concern.key_of_report(usage) for usage in usages]
-        for key, usage in zip(keys, usages, strict=True):
+        reports = [(concern.key_of_report(usage), usage) for usage in usages]
+        beside = defaultdict(list)
+        for key, usage in reports:
+            beside[object_of(key) or key].append(usage)
+        for key, usage in reports:
             if object_of(key) not in {None, concern.object_id}:
                 meter.reported.add(key)
-            about = object_of(key) or key
-            beside = [
-                other
-                for name, other in zip(keys, usages, strict=True)
-                if (object_of(name) or name) == about
-            ]
-            self.ledger.note(key, reported(self.ledger.budgets.get(key), usage, beside, now))
+            same = beside[object_of(key) or key]
+            self.ledger.note(key, reported(self.ledger.budgets.get(key), usage, same, now))
         self._narrow()
 
     def note_throttled(self, error: GraphError, meter: Meter, subject: str | None) -> None:
@@ -232,7 +230,7 @@ class Wire:
             except (httpx.RequestError, TimeoutError) as failure:
                 return unreachable(type(failure).__name__)
         if body is None:
-            return _too_long()
+            return TooMuchData("The answer is longer than any that fits in memory")
         self._note_version(response.headers, meter)
         self.observe(parse_usage(response.headers), meter, subject)
         content = parse_answer(body)
@@ -292,12 +290,7 @@ def _used_up(key: str, wait: float) -> Throttled:
     scope = LimitScope(kind) if kind in set(LimitScope) else LimitScope.TOKEN
     what = "the app" if scope is LimitScope.APP else "this token or what it reads"
     return Throttled(
-        f"Meta's limit for {what} is used up: nothing was sent",
-        error_class=ErrorClass.RATE_LIMIT,
-        user_action="wait",
-        retry=RetryRule.PARK,
-        resume_after=wait,
-        scope=scope,
+        f"Meta's limit for {what} is used up: nothing was sent", resume_after=wait, scope=scope
     )
 
 
@@ -312,12 +305,3 @@ async def _body_of(response: httpx.Response) -> bytes | None:
     finally:
         await response.aclose()
     return bytes(body)
-
-
-def _too_long() -> TooMuchData:
-    return TooMuchData(
-        "The answer is longer than any that fits in memory",
-        error_class=ErrorClass.TRANSIENT,
-        user_action="retry",
-        retry=RetryRule.SHRINK,
-    )

@@ -7,8 +7,11 @@ from typing import Any
 from partner_connector.graph import (
     MAX_READS,
     REFUSALS,
+    Answer,
+    BatchRead,
     Blocked,
     CursorExpired,
+    FirstPage,
     GraphClient,
     GraphError,
     GraphReader,
@@ -18,15 +21,16 @@ from partner_connector.graph import (
     TokenDead,
     TooMuchData,
     UnknownGraphError,
+    answer_to,
     edges,
     page_from,
 )
 from partner_connector.worker.meta.concurrency import as_they_come
 from partner_connector.worker.meta.shared_assets import (
+    AssetToRead,
     SharedAsset,
     SharedAssets,
-    asset_name,
-    asset_path,
+    business_of,
 )
 
 # A Page token dies by itself when its admin loses the Page; the partner's own may live.
@@ -35,27 +39,6 @@ PAGE_REFUSALS = (*REFUSALS, TokenDead, Blocked, UnknownGraphError)
 # Some megabytes, whatever the size of the partner.
 _ROWS_AT_A_TIME = 6_000
 _GROUPS_AT_ONCE = 2
-
-Answer = dict[str, Any] | GraphError
-
-
-@dataclass(frozen=True, slots=True)
-class AssetToRead:
-    """A staged asset whose users are to be read."""
-
-    type: str
-    meta_id: str
-    name: str
-
-    @property
-    def path(self) -> str:
-        """Where Meta keeps it."""
-        return asset_path(self.type, self.meta_id)
-
-    @property
-    def key(self) -> str:
-        """What it is called where a token's view is compared."""
-        return asset_name(self.type, self.meta_id)
 
 
 @dataclass(slots=True)
@@ -82,8 +65,6 @@ class AccessBatch:
     trouble: GraphError | None = None
     # Meta took no notice of the Page tokens that the reads of a batch came with.
     own_tokens_ignored: bool = False
-    # The answers to what else was sent along.
-    also: list[Answer] = field(default_factory=list)
 
 
 def access_told_by(shared: SharedAssets, business_id: str) -> list[tuple[SharedAsset, AccessRead]]:
@@ -101,7 +82,7 @@ def access_told_by(shared: SharedAssets, business_id: str) -> list[tuple[SharedA
 
 
 def access_from_row(
-    shared: SharedAsset | AssetToRead, nested: Mapping[str, Any], business_id: str
+    asset: AssetToRead, nested: Mapping[str, Any], business_id: str
 ) -> AccessRead | None:
     """What the asset's own row told (plan c2); None where the asset has to be asked itself.
 
@@ -114,13 +95,12 @@ def access_from_row(
         return None
     if page.next_cursor is not None or not all(_is_of(row, business_id) for row in page.rows):
         return None
-    asset = AssetToRead(shared.type, shared.meta_id, shared.name)
     read = access_of(asset, page.rows, page.total_count, business_id)
     return read if read.is_complete else None
 
 
 def _is_of(row: Mapping[str, Any], business_id: str) -> bool:
-    return bool(row.get("id")) and _business_of(row) == business_id
+    return bool(row.get("id")) and business_of(row) == business_id
 
 
 @dataclass(slots=True)
@@ -132,6 +112,8 @@ class _OpenList:
     # A Page's own reader, where it gave a token.
     own: GraphReader | None
     place: Read
+    # The answer to `place`, until it is taken.
+    answer: Answer | None = None
     rows: list[dict[str, Any]] = field(default_factory=list)
     total: int | None = None
     goes_on: bool = True
@@ -141,6 +123,13 @@ class _OpenList:
     @property
     def refusals(self) -> tuple[type[GraphError], ...]:
         return REFUSALS if self.own is None else PAGE_REFUSALS
+
+    def next_page(self) -> BatchRead[None]:
+        """The read of the next page, which leaves its answer here."""
+        return BatchRead(self.place, self._hear, self.own)
+
+    def _hear(self, answer: Answer) -> None:
+        self.answer = answer
 
     def take(self, page: Page) -> None:
         self.rows.extend(map(self._light, page.rows))
@@ -165,7 +154,7 @@ class _OpenList:
             "user_type": self.shared.setdefault(user_type, user_type),
             "tasks": self.shared.setdefault(tasks, tasks),
         }
-        business = _business_of(row)
+        business = business_of(row)
         if business not in {None, self.read.params["business"]}:
             light["business"] = {"id": business}
         return light
@@ -183,7 +172,7 @@ async def read_access(
     page_readers: Mapping[str, GraphReader],
     *,
     own_tokens_in_batch: bool = True,
-    also: Sequence[Read] = (),
+    also: Sequence[BatchRead[None]] = (),
 ) -> AsyncIterator[AccessBatch]:
     """All people on these assets: one batch for the first pages, then some lists at a time to
     their end, each round one batch. The reads in `also` ride along with the first one.
@@ -198,12 +187,11 @@ async def read_access(
         read = edges.assigned_users(asset.path, business_id)
         own = page_readers.get(asset.meta_id) if asset.type == "page" else None
         lists.append(_OpenList(asset, read, own, read))
-    answers, heard, batch = await _first_answers(reader, lists, own_tokens_in_batch, also)
-    for one, answer in zip(lists, answers, strict=True):
-        await _take(reader, one, answer, batch, business_id)
+    heard, batch = await _ask_first(reader, lists, own_tokens_in_batch, also)
+    await _take(reader, lists, batch, business_id)
     trouble = batch.trouble
     yield batch
-    del batch, answers
+    del batch
     if trouble is None:
         groups = _that_fit_in_memory([one for one in lists if one.goes_on])
         to_their_ends = (_to_their_ends(reader, some, heard, business_id) for some in groups)
@@ -230,35 +218,40 @@ async def _to_their_ends(
     """Each round one batch with the next page of every list."""
     batch = AccessBatch()
     while lists and batch.trouble is None:
-        for one, answer in zip(lists, await _next_answers(reader, lists, heard), strict=True):
-            await _take(reader, one, answer, batch, business_id)
+        await _ask_next(reader, lists, heard)
+        await _take(reader, lists, batch, business_id)
         lists = [one for one in lists if one.goes_on]
     return batch
 
 
 async def _take(
-    reader: GraphReader, one: _OpenList, answer: Answer, batch: AccessBatch, business_id: str
+    reader: GraphReader, lists: Sequence[_OpenList], batch: AccessBatch, business_id: str
 ) -> None:
-    """Take the next page of one list; with its last one, or its refusal, the list is done."""
-    try:
-        if isinstance(answer, GraphError):
-            await _ask_again(one.own or reader, one, answer)
+    """Take the next page of each list; with its last one, or its refusal, a list is done."""
+    for one in lists:
+        try:
+            await _take_page(reader, one)
+        except one.refusals as error:
+            one.goes_on = False
+            batch.reads.append(AccessRead(one.asset, refusal=error))
+        except TokenDead:
+            raise
+        except GraphError as error:
+            one.goes_on = False
+            batch.trouble = batch.trouble or error
         else:
-            one.take(page_from(answer))
-    except one.refusals as error:
-        one.goes_on = False
-        batch.reads.append(AccessRead(one.asset, refusal=error))
-        return
-    except TokenDead:
-        raise
-    except GraphError as error:
-        one.goes_on = False
-        batch.trouble = batch.trouble or error
-        return
-    if not one.goes_on:
-        batch.reads.append(access_of(one.asset, one.rows, one.total, business_id))
-        # Those who look through the lists need to know only that this one is done.
-        one.rows = []
+            if not one.goes_on:
+                batch.reads.append(access_of(one.asset, one.rows, one.total, business_id))
+                # Those who look through the lists need to know only that this one is done.
+                one.rows = []
+
+
+async def _take_page(reader: GraphReader, one: _OpenList) -> None:
+    answer, one.answer = one.answer, None
+    if isinstance(answer, GraphError):
+        await _ask_again(one.own or reader, one, answer)
+    elif answer is not None:
+        one.take(page_from(answer))
 
 
 async def _ask_again(reader: GraphReader, one: _OpenList, error: GraphError) -> None:
@@ -273,89 +266,87 @@ async def _ask_again(reader: GraphReader, one: _OpenList, error: GraphError) -> 
     if not is_first and not isinstance(error, (CursorExpired, TooMuchData)):
         raise error
     # From page one, by itself: there the reader has more ways to go on.
-    one.rows, one.total = await to_the_end(reader, one.read, error if is_first else None)
+    edge = FirstPage(one.read, error) if is_first else one.read
+    one.rows, one.total = await reader.counted_rows(edge)
     one.goes_on = False
 
 
-async def _next_answers(
-    reader: GraphReader, lists: Sequence[_OpenList], own_tokens_are_heard: bool
-) -> list[Answer]:
-    in_batch = [one for one in lists if one.own is None or own_tokens_are_heard]
-    own = {place: one.own for place, one in enumerate(in_batch) if one.own is not None}
-    brought = await reader.batch([one.place for one in in_batch], own) if in_batch else []
-    answers = dict(zip(map(id, in_batch), brought, strict=True))
-    for one in lists:
-        if id(one) not in answers:
-            answers[id(one)] = await _alone(one.own or reader, one.place)
-    return [answers[id(one)] for one in lists]
-
-
-async def _first_answers(
+async def _ask_next(
     reader: GraphReader,
     lists: Sequence[_OpenList],
-    own_tokens_in_batch: bool,
-    also: Sequence[Read],
-) -> tuple[list[Answer], bool, AccessBatch]:
-    """The first page of each list, whether Meta hears tokens inside a batch, and what else came.
-
-    A Page's list as another token sees it could be shorter without a word, and nothing in it tells
-    whose token was heard (8.1 [?]). So one Page's token also asks who it is, in the same batch:
-    only where that is the Page, what came of Page tokens counts; else each Page is asked alone.
-    """
-    pages = {place: one.own for place, one in enumerate(lists) if one.own is not None}
-    in_batch = [place for place in range(len(lists)) if own_tokens_in_batch or place not in pages]
-    asked = [lists[place].read for place in in_batch]
-    own = {at: pages[place] for at, place in enumerate(in_batch) if place in pages}
-    who = next(iter(pages), None) if own_tokens_in_batch else None
-    if who is not None:
-        own[len(asked)] = pages[who]
-        asked.append(edges.me())
-    # What rides along comes last: of more than fifty reads, those behind go in another batch.
-    sent = await reader.batch([*asked, *also], own) if asked or also else []
-    brought, rode_along = sent[: len(asked)], sent[len(asked) :]
-    answers = dict(zip(in_batch, brought, strict=False))  # but for who it is
-    heard = who is not None and _is_page(brought[-1], lists[who].asset.meta_id)
-    if heard:
-        return [answers[place] for place in range(len(lists))], True, AccessBatch(also=rode_along)
-    alone = {place: await _alone(of_page, lists[place].read) for place, of_page in pages.items()}
-    answers |= alone
-    would_go_alone = any(isinstance(answer, dict) for answer in alone.values())
-    ignored = who is not None and would_go_alone and not _is_its_own_trouble(brought[-1])
-    batch = AccessBatch(own_tokens_ignored=ignored, also=rode_along)
-    return [answers[place] for place in range(len(lists))], False, batch
+    heard: bool,
+    also: Sequence[BatchRead[None]] = (),
+) -> None:
+    """Ask for the next page of each list, of a Page by itself where Meta hears no other token."""
+    in_batch = [one.next_page() for one in lists if heard or one.own is None]
+    await reader.batch([*in_batch, *also])
+    if not heard:
+        await _ask_alone(lists)
 
 
-def _is_page(answer: Answer, page_id: str) -> bool:
-    return isinstance(answer, dict) and answer.get("id") == page_id
+async def _ask_alone(lists: Sequence[_OpenList]) -> None:
+    for one in lists:
+        if one.own is not None:
+            one.answer = await _outcome(one.own, one.place)
 
 
-def _is_its_own_trouble(answer: Answer) -> bool:
-    """Whether it says nothing of how tokens are heard: it will pass, or this one token is dead."""
-    return isinstance(answer, GraphError) and (answer.transient or isinstance(answer, TokenDead))
-
-
-async def _alone(reader: GraphReader, read: Read) -> Answer:
+async def _outcome(reader: GraphReader, read: Read) -> Answer:
     try:
         return await reader.get(read)
     except GraphError as error:
         return error
 
 
-async def page_readers(
-    graph: GraphClient,
+async def _ask_first(
     reader: GraphReader,
-    wanted: set[str],
-    first: Answer | None = None,
+    lists: Sequence[_OpenList],
+    own_tokens_in_batch: bool,
+    also: Sequence[BatchRead[None]],
+) -> tuple[bool, AccessBatch]:
+    """Ask for the first page of each list. Returns whether Meta hears tokens inside a batch.
+
+    A Page's list as another token sees it could be shorter without a word, and nothing in it tells
+    whose token was heard (8.1 [?]). So one Page's token also asks who it is, in the same batch:
+    only where that is the Page, what came of Page tokens counts; else each Page is asked alone.
+    """
+    pages = [one for one in lists if one.own is not None]
+    if not pages or not own_tokens_in_batch:
+        await _ask_next(reader, lists, False, also)
+        return False, AccessBatch()
+    in_batch = [one.next_page() for one in lists]
+    who = answer_to(edges.me(), pages[0].own)
+    # What rides along comes last: of more than fifty reads, those behind go in another batch.
+    values = await reader.batch([*in_batch, who, *also])
+    told = values[len(in_batch)]
+    if _is_page(told, pages[0].asset.meta_id):
+        return True, AccessBatch()
+    await _ask_alone(pages)
+    would_go_alone = any(isinstance(page.answer, dict) for page in pages)
+    ignored = would_go_alone and not _is_its_own_trouble(told)
+    return False, AccessBatch(own_tokens_ignored=ignored)
+
+
+def _is_page(answer: object, page_id: str) -> bool:
+    return isinstance(answer, dict) and answer.get("id") == page_id
+
+
+def _is_its_own_trouble(answer: object) -> bool:
+    """Whether it says nothing of how tokens are heard: it will pass, or this one token is dead."""
+    return isinstance(answer, GraphError) and (answer.transient or isinstance(answer, TokenDead))
+
+
+async def page_readers(
+    graph: GraphClient, reader: GraphReader, wanted: set[str], first: FirstPage | None = None
 ) -> dict[str, GraphReader]:
     """A reader with its own token for each wanted Page that gives a usable one."""
     readers: dict[str, GraphReader] = {}
     try:
-        async for page in reader.pages(edges.my_accounts(), first):
+        async for page in reader.pages(first or edges.my_accounts()):
             for row in page.rows:
                 if row.get("id") in wanted and row.get("access_token"):
                     readers |= _page_reader(graph, reader, row)
     except REFUSALS:
-        return readers
+        pass
     return readers
 
 
@@ -371,34 +362,13 @@ def _page_reader(
     return {str(row["id"]): own}
 
 
-async def to_the_end(
-    reader: GraphReader, read: Read, answer: Answer | None
-) -> tuple[list[dict[str, Any]], int | None]:
-    """All rows, and how many Meta counts."""
-    rows: list[dict[str, Any]] = []
-    total, run = None, 1
-    async for page in reader.pages(read, answer):
-        if page.run != run:
-            rows, run = [], page.run
-        rows.extend(page.rows)
-        total = page.total_count if page.total_count is not None else total
-    return rows, total
-
-
 def access_of(
     asset: AssetToRead, rows: Sequence[dict[str, Any]], total: int | None, business_id: str
 ) -> AccessRead:
     """Who of this business is in a list that came to its end, and whether it is all of them."""
     seen = {str(row["id"]) for row in rows if row.get("id")}
-    ours = [row for row in rows if row.get("id") and _business_of(row) in {None, business_id}]
+    ours = [row for row in rows if row.get("id") and business_of(row) in {None, business_id}]
     # An empty list without a count proves nothing: Meta shortens silently (DOMAIN, failure 2).
     is_short = len(seen) < total if total is not None else not rows
     is_nameless = any(not row.get("id") for row in rows)
     return AccessRead(asset, ours, is_short=is_short or is_nameless)
-
-
-def _business_of(row: Mapping[str, Any]) -> str | None:
-    """Whose person it is; None where the row does not say so."""
-    business = row.get("business")
-    told = business.get("id") if isinstance(business, dict) else None
-    return None if told is None else str(told)

@@ -8,11 +8,11 @@ it, each row brings along who of the business is assigned to the asset (plan c2)
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
 from partner_connector.graph import (
     REFUSALS,
+    FirstPage,
     GraphError,
     GraphReader,
     Read,
@@ -21,33 +21,45 @@ from partner_connector.graph import (
     Unreachable,
     ad_account_path,
     edges,
+    first_page,
 )
 
 OURS_TO_PARTNER = "ours_shared_to_partner"
 THEIRS_TO_US = "theirs_shared_to_us"
 _PEOPLE = "assigned_users"
-_HITS_THE_REST_TOO = (TokenDead, Throttled, Unreachable)
+HITS_THE_REST_TOO = (TokenDead, Throttled, Unreachable)
 
 
 @dataclass(frozen=True, slots=True)
-class SharedAsset:
-    """One asset. An ad account's `meta_id` is its number without `act_`."""
+class AssetToRead:
+    """An asset of Meta's. An ad account's `meta_id` is its number without `act_`."""
 
     type: str
     meta_id: str
     name: str
-    direction: str
-    permitted_tasks: tuple[str, ...] | None
 
     @property
     def path(self) -> str:
         """Where Meta keeps it."""
-        return asset_path(self.type, self.meta_id)
+        return ad_account_path(self.meta_id) if self.type == "ad_account" else self.meta_id
 
     @property
     def key(self) -> str:
         """What it is called where a token's view is compared."""
         return asset_name(self.type, self.meta_id)
+
+    @property
+    def label(self) -> str:
+        """What it is called where a person reads of it."""
+        return f"{self.type} {self.name} ({self.meta_id})"
+
+
+@dataclass(frozen=True, slots=True)
+class SharedAsset(AssetToRead):
+    """An asset that is shared between us and a partner."""
+
+    direction: str
+    permitted_tasks: tuple[str, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,31 +77,20 @@ class SharedAssets:
     is_bare: bool = False
 
 
-_EDGES: dict[str, Callable[[str], Read]] = {
+# By type of asset, the edge that lists what others shared with a business.
+_EDGES: dict[str, Callable[..., Read]] = {
     "ad_account": edges.client_ad_accounts,
     "page": edges.client_pages,
     "product_catalog": edges.client_product_catalogs,
     "pixel": edges.client_pixels,
 }
-_WITH_PEOPLE: dict[str, Callable[[str], Read]] = {
-    "ad_account": partial(edges.client_ad_accounts, with_people=True),
-    "product_catalog": partial(edges.client_product_catalogs, with_people=True),
-    "pixel": partial(edges.client_pixels, with_people=True),
-}
-
-
 # What a refusal of one of these hides is told per partner (`sync.out_of_sight`).
-SHARE_EDGES = frozenset(edge("0").edge for edge in _EDGES.values())
+SHARE_EDGES = {edge("0").edge: asset_type for asset_type, edge in _EDGES.items()}
 
 
 def asset_name(asset_type: str, meta_id: str) -> str:
     """What an asset is called where a token's view is compared."""
     return f"{asset_type}:{meta_id}"
-
-
-def asset_path(asset_type: str, meta_id: str) -> str:
-    """The node of an asset: only ad accounts have a prefix."""
-    return ad_account_path(meta_id) if asset_type == "ad_account" else meta_id
 
 
 def is_shared_with(agency: Mapping[str, Any], business_id: str) -> bool:
@@ -101,73 +102,70 @@ def is_shared_with(agency: Mapping[str, Any], business_id: str) -> bool:
     return confirmed and str(agency.get("id")) == business_id
 
 
-def _received_reads(business_id: str) -> dict[str, Read]:
-    """By type of asset, the read that lists what others shared with this business."""
-    return {asset_type: edge(business_id) for asset_type, edge in _EDGES.items()}
+def _bare_reads(business_id: str) -> list[Read]:
+    """The reads that list what others shared with this business, one for each type of asset."""
+    return [edge(business_id) for edge in _EDGES.values()]
 
 
-def reads_with_people(business_id: str, *, refused: Collection[str] = ()) -> dict[str, Read]:
-    """The same with each asset's people, except for edges that are known to refuse that."""
-    reads = _received_reads(business_id)
-    for asset_type, edge in _WITH_PEOPLE.items():
-        if reads[asset_type].edge not in refused:
-            reads[asset_type] = edge(business_id)
-    return reads
+def reads_with_people(business_id: str, *, refused: Collection[str] = ()) -> list[Read]:
+    """The same with each asset's people, except for edges that are known to refuse that.
+
+    Pages never tell theirs in a list: each wants its own token for that (REFERENCE 3.2 [D]).
+    """
+    return [
+        read
+        if read.edge in {"client_pages", *refused}
+        else _EDGES[SHARE_EDGES[read.edge]](business_id, with_people=True)
+        for read in _bare_reads(business_id)
+    ]
 
 
 async def shared_assets(
-    reader: GraphReader,
-    reads: Mapping[str, Read],
-    first_pages: Sequence[dict[str, Any] | GraphError],
-    *,
-    owned_by: str,
-    direction: str,
+    reader: GraphReader, first_pages: Sequence[FirstPage], *, owned_by: str, direction: str
 ) -> AsyncIterator[SharedAssets]:
     """Page by page, what `owned_by` shares with the business whose token the reader holds.
 
-    `first_pages` are the answers of a batch to `reads`. An edge that Meta refuses is told as such:
-    it is unknown, not empty. Any other failure is raised, since it would hit the rest too; but
-    not for people in the rows, which no document promises: then the rows are read without.
+    An edge that Meta refuses is told as such: it is unknown, not empty. Any other failure is
+    raised, since it would hit the rest too; but not for people in the rows, which no document
+    promises: then the rows are read without.
     """
-    for (asset_type, read), first in zip(reads.items(), first_pages, strict=True):
-        place, is_bare = read, False
-        answer: dict[str, Any] | GraphError | None = first
-        bare = _EDGES[asset_type](read.subject)
-        if read != bare:
+    for first in first_pages:
+        edge, is_bare = first.read.edge, False
+        rest: Read | FirstPage = first
+        bare = _EDGES[SHARE_EDGES[edge]](first.read.subject)
+        if first.read != bare:
             try:
-                async for page in reader.pages(read, first):
-                    yield _of_owner(read.edge, page.rows, asset_type, owned_by, direction)
+                async for page in reader.pages(first):
+                    yield _of_owner(edge, page.rows, owned_by, direction)
                 continue
-            except _HITS_THE_REST_TOO:
+            except HITS_THE_REST_TOO:
                 raise
             except GraphError as trouble:
-                place, answer, is_bare = bare, None, not trouble.transient
+                rest, is_bare = bare, not trouble.transient
         try:
-            async for page in reader.pages(place, answer):
-                found = _of_owner(read.edge, page.rows, asset_type, owned_by, direction)
-                yield replace(found, is_bare=is_bare)
+            async for page in reader.pages(rest):
+                yield replace(_of_owner(edge, page.rows, owned_by, direction), is_bare=is_bare)
         except REFUSALS as refusal:
-            yield SharedAssets(read.edge, refusal=refusal)
+            yield SharedAssets(edge, refusal=refusal)
 
 
 async def shared_to_us(
     host: GraphReader, *, host_business_id: str, partner_business_id: str
 ) -> AsyncIterator[SharedAssets]:
     """What the partner shares with us, which only our own business lists."""
-    reads = _received_reads(host_business_id)
-    first_pages = await host.batch(list(reads.values()))
+    first_pages = await host.batch([first_page(read) for read in _bare_reads(host_business_id)])
     async for some in shared_assets(
-        host, reads, first_pages, owned_by=partner_business_id, direction=THEIRS_TO_US
+        host, first_pages, owned_by=partner_business_id, direction=THEIRS_TO_US
     ):
         yield some
 
 
 def _of_owner(
-    edge: str, rows: Sequence[dict[str, Any]], asset_type: str, owner: str, direction: str
+    edge: str, rows: Sequence[dict[str, Any]], owner: str, direction: str
 ) -> SharedAssets:
-    owners = [_owner_of(row) for row in rows]
+    owners = [business_of(row) for row in rows]
     ours = [
-        (asset_from(row, asset_type, direction), row)
+        (asset_from(row, SHARE_EDGES[edge], direction), row)
         for row, row_owner in zip(rows, owners, strict=True)
         if row_owner == owner
     ]
@@ -181,9 +179,10 @@ def _of_owner(
     )
 
 
-def _owner_of(row: Mapping[str, Any]) -> str | None:
-    owner = row.get("business") or row.get("owner_business")
-    told = owner.get("id") if isinstance(owner, dict) else None
+def business_of(row: Mapping[str, Any]) -> str | None:
+    """Whose the row is; None where it does not say so."""
+    business = row.get("business") or row.get("owner_business")
+    told = business.get("id") if isinstance(business, dict) else None
     return None if told is None else str(told)
 
 

@@ -6,12 +6,11 @@ from collections.abc import AsyncIterator, Sequence
 from partner_connector.db.locks import lock_partner
 from partner_connector.db.models import SyncJob, Token
 from partner_connector.features.tokens.health_changes import telling_health_changes
-from partner_connector.graph import REFUSALS, GraphError, Read, TokenDead, edges
+from partner_connector.graph import REFUSALS, FirstPage, GraphError, TokenDead, edges, first_page
 from partner_connector.ids import encode
 from partner_connector.sealing.private import UnreadableToken
 from partner_connector.worker import token_decryption
 from partner_connector.worker.context import Workshop
-from partner_connector.worker.meta.access import Answer
 from partner_connector.worker.meta.concurrency import all_of
 from partner_connector.worker.meta.shared_assets import (
     OURS_TO_PARTNER,
@@ -52,34 +51,38 @@ async def read_partner(shop: Workshop, target: Target, attempt: int) -> str:
     Page tokens are in clear in this function only, which is why all of that is one step.
     """
     reading = PartnerReading(shop, target, attempt, reader_for(shop, target.partner_token))
-    business = target.partner_business_id
-    assets = reads_with_people(business, refused=target.refused_by_meta)
-    people = {"person": edges.business_users(business), "system_user": edges.system_users(business)}
-    groups = edges.business_asset_groups(
-        business, with_contents=GROUPS_WITH_CONTENTS not in target.refused_by_meta
-    )
-    lists = [*assets.values(), *people.values(), groups, edges.my_accounts()]
-    first, *_ = await all_of(
-        [reading.reader.batch(lists), _check_token(reading), _read_theirs(reading)]
-    )
-    *of_people, of_groups, page_tokens = first[len(assets) :]
+    first, *_ = await all_of([_first_pages(reading), _check_token(reading), _read_theirs(reading)])
+    *of_shares, people, system_users, groups, page_tokens = first
     shares = shared_assets(
         reading.reader,
-        assets,
-        first[: len(assets)],
+        of_shares,
         owned_by=target.host_business_id,
         direction=OURS_TO_PARTNER,
     )
-    kinds = zip(people.items(), of_people, strict=True)
     # Some megabytes, which each of the readers lets go of when it has dealt with its own.
-    del first, of_people
+    del first, of_shares
     there_are_more, *_ = await all_of(
         [
-            _read_assets(reading, shares, (groups, of_groups), page_tokens),
-            *(reading.stage_kind(kind, read, answer) for (kind, read), answer in kinds),
+            _read_assets(reading, shares, groups, page_tokens),
+            reading.stage_kind("person", people),
+            reading.stage_kind("system_user", system_users),
         ]
     )
     return AGAIN if there_are_more else GO_ON
+
+
+async def _first_pages(reading: PartnerReading) -> list[FirstPage]:
+    """The partner's shared assets, people, system users, asset groups and Pages in one batch."""
+    business, refused = reading.target.partner_business_id, reading.target.refused_by_meta
+    with_contents = GROUPS_WITH_CONTENTS not in refused
+    reads = [
+        *reads_with_people(business, refused=refused),
+        edges.business_users(business),
+        edges.system_users(business),
+        edges.business_asset_groups(business, with_contents=with_contents),
+        edges.my_accounts(),
+    ]
+    return await reading.reader.batch([first_page(read) for read in reads])
 
 
 async def _check_token(reading: PartnerReading) -> None:
@@ -139,8 +142,8 @@ async def _read_theirs(reading: PartnerReading) -> None:
 async def _read_assets(
     reading: PartnerReading,
     shares: AsyncIterator[SharedAssets],
-    groups: tuple[Read, Answer],
-    page_tokens: Answer,
+    groups: FirstPage,
+    page_tokens: FirstPage,
 ) -> bool:
     """What we share with the partner, and who may do what on it. Answers whether there is more."""
     await reading.stage_shares(shares)
@@ -151,15 +154,15 @@ async def _read_assets(
 
 
 async def _read_first_access(
-    reading: PartnerReading, groups: tuple[Read, Answer], page_tokens: Answer
+    reading: PartnerReading, groups: FirstPage, page_tokens: FirstPage
 ) -> bool:
     target = reading.target
     async with reading.shop.database.reading() as session:
         shared = await assets_listed(session, target.job_id, reading.attempt)
         at_stake = await kinds_at_stake(session, target.partner_id)
-    found = await read_groups(reading.reader, *groups, target.partner_business_id, shared, at_stake)
-    there_are_more, memberships = await reading.read_next_access(page_tokens, found.reads())
-    await read_memberships(reading.reader, found, memberships)
+    found = await read_groups(reading.reader, groups, target.partner_business_id, shared, at_stake)
+    there_are_more = await reading.read_next_access(page_tokens, found.reads())
+    await read_memberships(reading.reader, found)
     await reading.stage_groups(found)
     return there_are_more
 
@@ -208,8 +211,8 @@ async def _note_hidden(
 def _warn_of_hidden(job: SyncJob, hidden: Sequence[SharedAsset]) -> None:
     for asset in hidden:
         detail = (
-            f"The {asset.type} {asset.name} ({asset.meta_id}) is no longer listed, but that "
-            "it is no longer shared could not be confirmed."
+            f"The {asset.label} is no longer listed, but that it is no longer shared could not be "
+            "confirmed."
         )
         progress.warn(job, "view_shrank", None, detail)
 
@@ -217,7 +220,7 @@ def _warn_of_hidden(job: SyncJob, hidden: Sequence[SharedAsset]) -> None:
 async def read_access(shop: Workshop, target: Target, attempt: int) -> str:
     """Who is assigned to the next assets. One step is some Graph batches."""
     reader = reader_for(shop, target.partner_token)
-    there_are_more, _ = await PartnerReading(shop, target, attempt, reader).read_next_access()
+    there_are_more = await PartnerReading(shop, target, attempt, reader).read_next_access()
     return AGAIN if there_are_more else GO_ON
 
 

@@ -9,6 +9,9 @@ from typing import Any
 
 from partner_connector.graph import (
     REQUIRED_SCOPES,
+    Answer,
+    BatchRead,
+    FirstPage,
     GraphClient,
     GraphError,
     GraphReader,
@@ -17,6 +20,7 @@ from partner_connector.graph import (
     TokenDead,
     TokenInspection,
     edges,
+    first_page,
     nested_page,
     page_from,
 )
@@ -159,15 +163,14 @@ async def _read_view(
             "ad_account": edges.assigned_ad_accounts("me"),
             "page": edges.assigned_pages("me"),
         }
-    shares = reads_with_people(partner, refused=subject.refused_by_meta) if partner else {}
-    answers = await reader.batch([*about.values(), *shares.values()])
-    told = dict(zip(about, answers[: len(about)], strict=True))
+    shares = reads_with_people(partner, refused=subject.refused_by_meta) if partner else []
+    answers = await reader.batch([first_page(read) for read in [*about.values(), *shares]])
+    told = dict(zip(about, answers, strict=False))
     await _note_own_view(reader, subject, evidence, told)
     if partner is None or evidence.me_id is None:
         return
     found = shared_assets(
         reader,
-        shares,
         answers[len(about) :],
         owned_by=subject.host_business_id,
         direction=OURS_TO_PARTNER,
@@ -175,31 +178,26 @@ async def _read_view(
     await _note_shares(evidence, found, business)
     await _read_theirs(host_reader, subject, evidence)
     for asset_type in ("ad_account", "page"):
-        rows = await _rows_or_none(reader, about[asset_type], told[asset_type])
+        rows = await _rows_or_none(reader, told[asset_type])
         _note_own_tasks(evidence, asset_type, rows)
     await _read_tasks_that_are_missing(reader, business, evidence)
 
 
 async def _note_own_view(
-    reader: GraphReader,
-    subject: Subject,
-    evidence: Evidence,
-    told: Mapping[str, dict[str, Any] | GraphError],
+    reader: GraphReader, subject: Subject, evidence: Evidence, told: Mapping[str, FirstPage]
 ) -> None:
-    business = subject.business_id
-    evidence.me_id = _text(_shown(told["me"]), "id")
-    evidence.app_id = _text(_shown(told.get("app")), "id")
-    evidence.scopes = _granted(_shown(told.get("permissions")))
-    evidence.can_list_business_users = _shown(told["people"]) is not None
-    evidence.system_users = await _rows_or_none(
-        reader, edges.system_users(business), told["system_users"]
-    )
-    apps, businesses = _shown(told["apps"]), told.get("businesses")
+    answers = {name: one.answer for name, one in told.items()}
+    evidence.me_id = _text(_shown(answers["me"]), "id")
+    evidence.app_id = _text(_shown(answers.get("app")), "id")
+    evidence.scopes = _granted(_shown(answers.get("permissions")))
+    evidence.can_list_business_users = _shown(answers["people"]) is not None
+    evidence.system_users = await _rows_or_none(reader, told["system_users"])
+    apps, businesses = _shown(answers["apps"]), told.get("businesses")
     if businesses is not None or evidence.system_users is None:
-        rows = await _rows_or_none(reader, edges.my_businesses(), businesses)
+        rows = await _rows_or_none(reader, businesses or edges.my_businesses())
         evidence.business_ids = None if rows is None else frozenset(str(r.get("id")) for r in rows)
     if apps is None:
-        evidence.business_is_visible = await _is_visible(reader, business)
+        evidence.business_is_visible = await _is_visible(reader, subject.business_id)
         return
     evidence.business_is_visible = True
     owned, requested = nested_page(apps, "owned_apps"), nested_page(apps, "client_apps")
@@ -278,8 +276,8 @@ async def _read_tasks_that_are_missing(
         if asset.type in {"product_catalog", "pixel"}
         and evidence.own_tasks.get((asset.type, asset.meta_id)) is None
     ]
-    answers = await _tolerant_batch(
-        reader, [edges.assigned_users(asset.path, business_id) for asset in others]
+    answers = await reader.batch(
+        [BatchRead(edges.assigned_users(asset.path, business_id), _shown) for asset in others]
     )
     for asset, answer in zip(others, answers, strict=True):
         tasks = _tasks_of(evidence.system_user_id, answer)
@@ -300,7 +298,7 @@ async def _try_assigned_users(
     accounts = [asset for asset in evidence.shared if asset.type == "ad_account"]
     if accounts:
         read = edges.assigned_users(accounts[0].path, business_id, limit=1)
-        evidence.can_list_assigned_users = await _tolerant_batch(reader, [read]) != [None]
+        evidence.can_list_assigned_users = await reader.batch([BatchRead(read, _shown)]) != [None]
 
 
 def _tasks_of(user_id: str | None, answer: dict[str, Any] | None) -> frozenset[str] | None:
@@ -322,24 +320,15 @@ def _tasks_among(user_id: str | None, rows: Sequence[Mapping[str, Any]]) -> froz
     return None
 
 
-async def _tolerant_batch(
-    reader: GraphReader, reads: Sequence[Read]
-) -> list[dict[str, Any] | None]:
-    """None for what Meta refused. Raises what would hit the rest too."""
-    return [_shown(answer) for answer in (await reader.batch(reads) if reads else [])]
-
-
-async def _rows_or_none(
-    reader: GraphReader, read: Read, first: dict[str, Any] | GraphError | None
-) -> list[dict[str, Any]] | None:
+async def _rows_or_none(reader: GraphReader, edge: Read | FirstPage) -> list[dict[str, Any]] | None:
     try:
-        return await reader.rows(read, first)
+        return await reader.rows(edge)
     except GraphError as error:
         _raise_what_concerns_all(error)
         return None
 
 
-def _shown(answer: dict[str, Any] | GraphError | None) -> dict[str, Any] | None:
+def _shown(answer: Answer | None) -> dict[str, Any] | None:
     if isinstance(answer, GraphError):
         _raise_what_concerns_all(answer)
         return None

@@ -9,6 +9,7 @@ Meta refuses to tell is a warning and no grant: unknown is not none, and what wa
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from sqlalchemy import delete, literal_column, select
@@ -18,24 +19,18 @@ from partner_connector.db.models import Asset, Grant, StagedAsset, StagedGrant, 
 from partner_connector.db.sql import write_rows
 from partner_connector.graph import (
     REFUSALS,
+    Answer,
+    BatchRead,
+    FirstPage,
     GraphError,
     GraphReader,
-    Read,
-    Throttled,
-    TokenDead,
     UnknownGraphError,
-    Unreachable,
     edges,
+    first_page,
     page_from,
 )
-from partner_connector.worker.meta.access import (
-    AccessRead,
-    Answer,
-    AssetToRead,
-    access_from_row,
-    access_of,
-    to_the_end,
-)
+from partner_connector.worker.meta.access import AccessRead, access_from_row, access_of
+from partner_connector.worker.meta.shared_assets import HITS_THE_REST_TOO, AssetToRead
 from partner_connector.worker.sync.stage.staging import named_only, staged_grant
 
 _VIA = "asset_group"
@@ -81,37 +76,44 @@ class GroupsRead:
     warnings: list[Note] = field(default_factory=list)
     # Meta refuses the groups with what is in them for good, and gave them without.
     is_bare: bool = False
-    # By member, the rows of its own list by group.
+    # By member, what a batch brought of its own list, then the rows of that list by group.
+    first_pages: dict[str, FirstPage] = field(default_factory=dict)
     told: dict[str, dict[str, Row]] = field(default_factory=dict)
 
     def members(self) -> dict[str, Row]:
         """Everybody in any of the groups, by Meta's id."""
         return {str(row["id"]): row for group in self.groups for row in group.people()}
 
-    def reads(self) -> list[Read]:
-        """What tells the tasks of each member."""
-        return [edges.assigned_business_asset_groups(user_id) for user_id in self.members()]
+    def reads(self) -> list[BatchRead[None]]:
+        """Return the reads that tell the tasks of each member; their answers are left here."""
+        return [
+            BatchRead(edges.assigned_business_asset_groups(user_id), partial(self._hear, user_id))
+            for user_id in self.members()
+        ]
+
+    def _hear(self, user_id: str, answer: Answer) -> None:
+        read = edges.assigned_business_asset_groups(user_id)
+        self.first_pages[user_id] = FirstPage(read, answer)
 
 
 async def read_groups(
     reader: GraphReader,
-    read: Read,
-    first: Answer,
+    first: FirstPage,
     business_id: str,
     shared: frozenset[AssetKey],
     kinds_at_stake: Collection[str] = (),
 ) -> GroupsRead:
     """The partner's groups, but for what their members may do.
 
-    `first` is the answer of a batch to `read`. Asks more only for what that leaves open.
-    `kinds_at_stake` are those on which somebody is known to have access through a group.
+    Asks more only for what the first page leaves open. `kinds_at_stake` are those on which somebody
+    is known to have access through a group.
     """
     found = GroupsRead()
     try:
-        rows, found.is_bare = await _rows(reader, read, first)
+        rows, found.is_bare = await _rows(reader, first)
     except REFUSALS as refusal:
         detail = f"Meta refused to list the partner's asset groups: {refusal}"
-        found.warnings.append(("edge_refused", read.edge, detail))
+        found.warnings.append(("edge_refused", first.read.edge, detail))
         return found
     groups = groups_from_rows(rows, business_id, kinds_at_stake)
     found.warnings += await _ask_contents(reader, groups)
@@ -126,18 +128,16 @@ async def read_groups(
     return found
 
 
-async def _rows(
-    reader: GraphReader, read: Read, first: Answer
-) -> tuple[list[dict[str, Any]], bool]:
+async def _rows(reader: GraphReader, first: FirstPage) -> tuple[list[dict[str, Any]], bool]:
     """The rows of all groups, and whether Meta refuses them with their contents for good."""
-    bare = edges.business_asset_groups(read.subject)
-    if read == bare:
-        return await reader.rows(bare, first), False
+    bare = edges.business_asset_groups(first.read.subject)
     try:
-        return await reader.rows(read, first), False
-    except (TokenDead, Throttled, Unreachable):
+        return await reader.rows(first), False
+    except HITS_THE_REST_TOO:
         raise
     except GraphError as trouble:
+        if first.read == bare:
+            raise
         return await reader.rows(bare), not trouble.transient
 
 
@@ -183,15 +183,16 @@ async def _ask_contents(reader: GraphReader, groups: Sequence[Group]) -> list[No
     """What the groups hold, where their rows left it open; and what Meta refuses of it."""
     open_ = [(group, kind) for group in groups for kind in group.contents]
     asked = [(group, kind) for group, kind in open_ if group.contents[kind] is None]
-    reads = [edges.group_contents(group.node.meta_id, kind) for group, kind in asked]
-    answers = await reader.batch(reads) if reads else []
+    first_pages = await reader.batch(
+        [first_page(edges.group_contents(group.node.meta_id, kind)) for group, kind in asked]
+    )
     warnings: list[Note] = []
-    for (group, kind), read, answer in zip(asked, reads, answers, strict=True):
+    for (group, kind), first in zip(asked, first_pages, strict=True):
         try:
-            group.contents[kind] = _ids(await reader.rows(read, answer))
+            group.contents[kind] = _ids(await reader.rows(first))
         except REFUSALS as refusal:
             detail = f"Meta refused to list what is in the {_spell(group)}: {refusal}"
-            warnings.append(("edge_refused", read.edge, detail))
+            warnings.append(("edge_refused", first.read.edge, detail))
     return warnings
 
 
@@ -200,45 +201,44 @@ async def _ask_members(
 ) -> list[Note]:
     """Who is in the groups, where their rows left it open; and what Meta keeps back of it."""
     asked = [group for group in groups if group.members is None]
-    reads = [edges.group_members(group.node.meta_id, business_id) for group in asked]
-    answers = await reader.batch(reads) if reads else []
+    first_pages = await reader.batch(
+        [first_page(edges.group_members(group.node.meta_id, business_id)) for group in asked]
+    )
     warnings: list[Note] = []
-    for group, read, answer in zip(asked, reads, answers, strict=True):
+    for group, first in zip(asked, first_pages, strict=True):
         try:
-            rows, total = await to_the_end(reader, read, answer)
+            rows, total = await reader.counted_rows(first)
         except REFUSALS as refusal:
             detail = f"Meta refused to list who is in the {_spell(group)}: {refusal}"
-            warnings.append(("edge_refused", read.edge, detail))
+            warnings.append(("edge_refused", first.read.edge, detail))
             continue
         group.members = access_of(group.node, rows, total, business_id)
         if group.members.is_short:
             detail = f"Meta showed fewer in the {_spell(group)} than it counts, or gave no count."
-            warnings.append(("edge_incomplete", read.edge, detail))
+            warnings.append(("edge_incomplete", first.read.edge, detail))
     return warnings
 
 
-async def read_memberships(
-    reader: GraphReader, found: GroupsRead, answers: Sequence[Answer]
-) -> None:
-    """What each member may do, by the answers of a batch to `found.reads()`."""
+async def read_memberships(reader: GraphReader, found: GroupsRead) -> None:
+    """What each member may do, once a batch has brought the answers to `found.reads()`."""
     members = found.members()
     groups_of: dict[str, set[str]] = {user_id: set() for user_id in members}
     for group in found.groups:
         for row in group.people():
             groups_of[str(row["id"])].add(group.node.meta_id)
-    for user_id, read, answer in zip(members, found.reads(), answers, strict=True):
+    for user_id, first in found.first_pages.items():
         who = f"{members[user_id].get('name') or 'somebody'} ({user_id})"
         try:
-            rows = await reader.rows(read, answer)
+            rows = await reader.rows(first)
         except REFUSALS as refusal:
             detail = f"Meta refused to list the asset groups of {who}: {refusal}"
-            found.warnings.append(("edge_refused", read.edge, detail))
+            found.warnings.append(("edge_refused", first.read.edge, detail))
             continue
         found.told[user_id] = {str(row["id"]): row for row in rows}
         missing = groups_of[user_id] - found.told[user_id].keys()
         if missing:
             detail = f"Meta did not tell what {who} may do in {len(missing)} of its asset groups."
-            found.warnings.append(("edge_incomplete", read.edge, detail))
+            found.warnings.append(("edge_incomplete", first.read.edge, detail))
 
 
 def _spell(group: Group) -> str:

@@ -15,8 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from partner_connector.clock import now
 from partner_connector.db.models import Capability, StagedAsset, SyncJob
 from partner_connector.graph import GraphError
-from partner_connector.worker.meta.access import AssetToRead
-from partner_connector.worker.meta.shared_assets import SHARE_EDGES, SharedAsset, asset_name
+from partner_connector.worker.meta.shared_assets import SHARE_EDGES, AssetToRead, asset_name
 from partner_connector.worker.sync import progress
 from partner_connector.worker.sync.stage.access import known_digests
 
@@ -52,7 +51,7 @@ def note_refused_list(
 async def stage_hidden(
     session: AsyncSession,
     job: SyncJob,
-    hidden: Sequence[SharedAsset | AssetToRead],
+    hidden: Sequence[AssetToRead],
     accepted: Collection[str],
 ) -> None:
     """Mark staged assets as hidden; one that was accepted to be hidden is as it was."""
@@ -72,9 +71,7 @@ async def stage_hidden(
         )
     known = [asset for asset in hidden if asset.key in accepted]
     if known:
-        named = ", ".join(
-            f"{one.type} {one.name} ({one.meta_id})" for one in known[:_NAMED_AT_MOST]
-        )
+        named = ", ".join(asset.label for asset in known[:_NAMED_AT_MOST])
         rest = f" and {len(known) - _NAMED_AT_MOST} more" if len(known) > _NAMED_AT_MOST else ""
         detail = (
             f"Hidden from the token, which was accepted: {named}{rest}. Their people are shown as "

@@ -8,19 +8,17 @@ from dataclasses import dataclass, field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.db.models import SyncJob
-from partner_connector.graph import REFUSALS, GraphReader, Read
+from partner_connector.graph import REFUSALS, BatchRead, FirstPage, GraphReader
 from partner_connector.worker.context import Workshop
 from partner_connector.worker.meta.access import (
     AccessBatch,
     AccessRead,
-    Answer,
-    AssetToRead,
     access_told_by,
     page_readers,
     read_access,
 )
 from partner_connector.worker.meta.concurrency import all_of, one_ahead
-from partner_connector.worker.meta.shared_assets import SharedAssets
+from partner_connector.worker.meta.shared_assets import AssetToRead, SharedAssets
 from partner_connector.worker.meta.unsupported_reads import (
     GROUPS_WITH_CONTENTS,
     OWN_TOKENS,
@@ -91,12 +89,12 @@ class PartnerReading:
                     await remember_refusal(session, self.target.partner_id, some.edge)
                 progress.move_on(job, "listing_assets")
 
-    async def stage_kind(self, kind: str, read: Read, first: Answer) -> None:
+    async def stage_kind(self, kind: str, first: FirstPage) -> None:
         """Names, mail addresses and roles. Where Meta refuses them, access is still read."""
-        seen: set[str] = set()
+        edge, seen = first.read.edge, set[str]()
         total, run, warnings = None, 1, []
         try:
-            async for page in one_ahead(self.reader.pages(read, first)):
+            async for page in one_ahead(self.reader.pages(first)):
                 if page.run != run:
                     seen, run = set(), page.run
                 seen.update(str(row["id"]) for row in page.rows)
@@ -105,11 +103,11 @@ class PartnerReading:
                     await stage_people(session, job.id, kind, page.rows)
                     progress.move_on(job, "listing_people")
         except REFUSALS as error:
-            detail = f"Meta refused to list {read.edge}: names, roles and mail may be missing."
-            warnings.append(("edge_refused", read.edge, f"{detail} {error}"))
+            detail = f"Meta refused to list {edge}: names, roles and mail may be missing."
+            warnings.append(("edge_refused", edge, f"{detail} {error}"))
         if total is not None and len(seen) < total:
-            detail = f"Meta counts {total} rows of {read.edge} and showed {len(seen)}."
-            warnings.append(("edge_incomplete", read.edge, detail))
+            detail = f"Meta counts {total} rows of {edge} and showed {len(seen)}."
+            warnings.append(("edge_incomplete", edge, detail))
         if warnings:
             async with self.staging() as (_, job):
                 for warning in warnings:
@@ -125,38 +123,38 @@ class PartnerReading:
                 await remember_refusal(session, self.target.partner_id, GROUPS_WITH_CONTENTS)
 
     async def read_next_access(
-        self, page_tokens: Answer | None = None, also: Sequence[Read] = ()
-    ) -> tuple[bool, list[Answer]]:
-        """Whether there are assets left to read, and the answers to what rode along.
+        self, page_tokens: FirstPage | None = None, also: Sequence[BatchRead[None]] = ()
+    ) -> bool:
+        """Whether there are assets left to read. The reads in `also` ride along.
 
         Some batches go out at once, and what each brings is staged before trouble with another is
-        raised. `page_tokens` is the answer to `my_accounts` where a batch has brought it.
+        raised. `page_tokens` are `my_accounts` where a batch has brought their first page.
         """
         number = _BATCHES_AT_ONCE * ASSETS_IN_A_BATCH
         async with self.shop.database.reading() as session:
             assets = await next_assets(session, self.target.job_id, self.attempt, number)
         if not assets and not also:
-            return False, []
+            return False
         pages = {asset.meta_id for asset in assets if asset.type == "page"}
         graph = self.shop.graph
         readers = await page_readers(graph, self.reader, pages, page_tokens) if pages else {}
-        batches = [
+        first, *others = [
             assets[start : start + ASSETS_IN_A_BATCH]
             for start in range(0, max(len(assets), 1), ASSETS_IN_A_BATCH)
         ]
-        rode_along: list[Answer] = []
         await all_of(
-            self._read_batch(some, readers, rode_along, () if place else also)
-            for place, some in enumerate(batches)
+            [
+                self._read_batch(first, readers, also),
+                *(self._read_batch(some, readers) for some in others),
+            ]
         )
-        return len(assets) == number, rode_along
+        return len(assets) == number
 
     async def _read_batch(
         self,
         assets: Sequence[AssetToRead],
         readers: Mapping[str, GraphReader],
-        rode_along: list[Answer],
-        also: Sequence[Read],
+        also: Sequence[BatchRead[None]] = (),
     ) -> None:
         own = {
             asset.meta_id: readers[asset.meta_id] for asset in assets if asset.meta_id in readers
@@ -170,7 +168,6 @@ class PartnerReading:
             own_tokens_in_batch=OWN_TOKENS not in self.target.refused_by_meta,
             also=also,
         ):
-            rode_along += batch.also
             await self._stage_batch(batch, sum(calls.new() for calls in of_pages))
 
     async def _stage_batch(self, batch: AccessBatch, calls_of_pages: int) -> None:
@@ -194,7 +191,7 @@ class PartnerReading:
 
 
 def _warn_of(job: SyncJob, read: AccessRead) -> None:
-    asset = f"{read.asset.type} {read.asset.name} ({read.asset.meta_id})"
+    asset = read.asset.label
     if read.refusal is not None:
         detail = f"Meta refused to list who is assigned to the {asset}: {read.refusal}"
         progress.warn(job, "asset_refused", "assigned_users", detail)

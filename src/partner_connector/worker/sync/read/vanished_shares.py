@@ -6,7 +6,6 @@ counts as still shared: unknown is not gone.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from sqlalchemy import exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -14,11 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from partner_connector.db.facts import ASSET, SHARE, columns
 from partner_connector.db.models import Asset, AssetShare, StagedAsset
 from partner_connector.graph import (
+    Answer,
     GraphClient,
     GraphError,
     GraphReader,
     TokenDead,
     UnknownGraphError,
+    answer_to,
     edges,
     page_from,
 )
@@ -58,10 +59,8 @@ async def still_shared(
     """Those that their owner says, or may say, are shared to this business, and the calls made."""
     pages = [asset for asset in assets if asset.type == "page"]
     others = [asset for asset in assets if asset.type != "page"]
-    reads = [edges.asset_agencies(asset.path) for asset in others]
-    answers: dict[SharedAsset, dict[str, Any] | GraphError] = dict(
-        zip(others, await owner.batch(reads) if reads else [], strict=True)
-    )
+    reads = [answer_to(edges.asset_agencies(asset.path)) for asset in others]
+    answers = dict(zip(others, await owner.batch(reads), strict=True))
     readers = await page_readers(graph, owner, {page.meta_id for page in pages}) if pages else {}
     for page in pages:
         reader = readers.get(page.meta_id, owner)
@@ -76,7 +75,7 @@ async def still_shared(
     return hidden, sum(reader.counted_calls for reader in {owner, *readers.values()})
 
 
-def _may_be_shared(answer: dict[str, Any] | GraphError, shared_to: str) -> bool:
+def _may_be_shared(answer: Answer, shared_to: str) -> bool:
     if isinstance(answer, GraphError):
         if answer.transient or isinstance(answer, TokenDead):
             raise answer

@@ -24,8 +24,8 @@ from partner_connector.db.models import (
 )
 from partner_connector.db.sql import clean, compact_json, write_rows
 from partner_connector.graph import full_control
-from partner_connector.worker.meta.access import AccessRead, AssetToRead
-from partner_connector.worker.meta.shared_assets import SharedAsset
+from partner_connector.worker.meta.access import AccessRead
+from partner_connector.worker.meta.shared_assets import AssetToRead
 from partner_connector.worker.sync.stage.staging import meta_id_of, named_only
 
 # NUL and halves of surrogates, which PostgreSQL refuses in JSON too; whole ones look like them.
@@ -200,12 +200,12 @@ class TaskSets:
         return self._known[told]
 
 
-def _key(asset: SharedAsset | AssetToRead) -> tuple[str, str]:
+def _key(asset: AssetToRead) -> tuple[str, str]:
     return asset.type, asset.meta_id
 
 
 async def known_digests(
-    session: AsyncSession, job: SyncJob, assets: Sequence[SharedAsset | AssetToRead]
+    session: AsyncSession, job: SyncJob, assets: Sequence[AssetToRead]
 ) -> dict[tuple[str, str], str | None]:
     """By (type, meta id), in short who was assigned at the last check that saw all of them."""
     query = (

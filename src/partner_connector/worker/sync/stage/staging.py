@@ -15,8 +15,7 @@ from partner_connector.db.models import StagedAsset, StagedUser
 from partner_connector.db.sql import clean, write_rows
 from partner_connector.graph import full_control, role_class
 from partner_connector.ids import new_id
-from partner_connector.worker.meta.access import AssetToRead
-from partner_connector.worker.meta.shared_assets import SharedAsset
+from partner_connector.worker.meta.shared_assets import AssetToRead, SharedAsset
 
 # One Graph batch holds 50 operations, of which one asks whether Page tokens are heard.
 ASSETS_IN_A_BATCH = 49
