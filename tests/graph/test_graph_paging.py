@@ -58,7 +58,9 @@ async def test_pages_are_followed_by_cursor_while_next_exists() -> None:
 
 async def test_an_empty_edge_is_one_empty_page() -> None:
     """`{"data": []}` without paging is a complete answer."""
-    assert await Meta(page()).reader().page(AGENCIES) == Page([], None, None)
+    pages = [each async for each in Meta(page()).reader().pages(AGENCIES)]
+
+    assert pages == [Page([], None, None)]
 
 
 @pytest.mark.parametrize(

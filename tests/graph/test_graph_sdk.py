@@ -46,7 +46,6 @@ DECLARED: list[tuple[Read, Any, Any, set[str]]] = [
     (edges.client_product_catalogs("1"), Business, ProductCatalog, {"permitted_roles"}),
     (edges.client_pixels("1"), Business, AdsPixel, {"permitted_tasks"}),
     (edges.owned_ad_accounts("1"), Business, AdAccount, set()),
-    (edges.owned_pages("1"), Business, Page, set()),
     (edges.owned_product_catalogs("1"), Business, ProductCatalog, set()),
     (edges.owned_pixels("1"), Business, AdsPixel, set()),
     (edges.asset_agencies("act_1"), AdAccount, Business, set()),
@@ -62,7 +61,6 @@ DECLARED: list[tuple[Read, Any, Any, set[str]]] = [
     (edges.pending_users("1"), Business, BusinessRoleRequest, set()),
     (edges.assigned_ad_accounts("1"), SystemUser, AdAccount, TASKS),
     (edges.assigned_pages("1"), SystemUser, Page, TASKS),
-    (edges.assigned_product_catalogs("1"), SystemUser, ProductCatalog, set()),
     (
         edges.assigned_business_asset_groups("1"),
         SystemUser,

@@ -54,7 +54,7 @@ class GraphClient:
         self._proof = appsecret_proof
         self._clock = clock
         self._wire = Wire(
-            http,
+            http=http,
             version=version,
             app_id=app_id,
             concurrency=concurrency,

@@ -66,17 +66,17 @@ def business(business_id: str) -> Read:
     return Read(business_id, ("id", "name", "verification_status", "link", "created_time"))
 
 
-def agencies(business_id: str, *, limit: int = PAGE_SIZE) -> Read:
+def agencies(business_id: str) -> Read:
     """Businesses that may use our assets. [S] Business.json, [D] ref/business/agencies.
 
     The permission fields are asked for without sub-fields: their inner shape is not documented.
     """
-    return Read(f"{business_id}/agencies", _PARTNER_FIELDS, _COUNT, limit)
+    return Read(f"{business_id}/agencies", _PARTNER_FIELDS, _COUNT, PAGE_SIZE)
 
 
-def clients(business_id: str, *, limit: int = PAGE_SIZE) -> Read:
+def clients(business_id: str) -> Read:
     """Businesses whose assets we may use; rows as in `agencies`. [S], [D] ref/business/clients."""
-    return Read(f"{business_id}/clients", _PARTNER_FIELDS, _COUNT, limit)
+    return Read(f"{business_id}/clients", _PARTNER_FIELDS, _COUNT, PAGE_SIZE)
 
 
 def plain(read: Read) -> Read:
@@ -104,100 +104,83 @@ def partner_apps(business_id: str) -> Read:
 # Assets that others shared with a business.
 
 
-def client_ad_accounts(
-    business_id: str, *, with_people: bool = False, limit: int | None = None
-) -> Read:
+def client_ad_accounts(business_id: str, *, with_people: bool = False) -> Read:
     """Ad accounts shared with the business. [S], tasks [D] ref/business/client_ad_accounts.
 
     An app that does not call it for 30 days loses it, which shows as an empty list ([3]).
     """
     fields = ("id", "account_id", "name", "business{id,name}", "permitted_tasks")
-    return _received(business_id, "client_ad_accounts", fields, with_people, limit)
+    return _received(business_id, "client_ad_accounts", fields, with_people)
 
 
-def client_pages(business_id: str, *, limit: int = PAGE_SIZE) -> Read:
+def client_pages(business_id: str) -> Read:
     """Pages shared with the business. [S], tasks [D] ref/business/client_pages.
 
     Their people cannot be expanded: each Page wants its own token for that (3.2 [D]).
     """
     fields = ("id", "name", "business{id,name}", "permitted_tasks")
-    return Read(f"{business_id}/client_pages", fields, limit=limit)
+    return Read(f"{business_id}/client_pages", fields, limit=PAGE_SIZE)
 
 
-def client_product_catalogs(
-    business_id: str, *, with_people: bool = False, limit: int | None = None
-) -> Read:
+def client_product_catalogs(business_id: str, *, with_people: bool = False) -> Read:
     """Catalogs shared with the business, with roles instead of tasks.
 
     [S], roles [D] ref/business/client_product_catalogs.
     """
     fields = ("id", "name", "business{id,name}", "permitted_roles")
-    return _received(business_id, "client_product_catalogs", fields, with_people, limit)
+    return _received(business_id, "client_product_catalogs", fields, with_people)
 
 
-def client_pixels(business_id: str, *, with_people: bool = False, limit: int | None = None) -> Read:
+def client_pixels(business_id: str, *, with_people: bool = False) -> Read:
     """Pixels shared with the business; a pixel has `owner_business` only. [S] AdsPixel.json."""
     fields = ("id", "name", "owner_business{id,name}", "permitted_tasks")
-    return _received(business_id, "client_pixels", fields, with_people, limit)
+    return _received(business_id, "client_pixels", fields, with_people)
 
 
-def _received(
-    business_id: str, edge: str, fields: tuple[str, ...], with_people: bool, limit: int | None
-) -> Read:
+def _received(business_id: str, edge: str, fields: tuple[str, ...], with_people: bool) -> Read:
     """An edge of shared assets; `with_people` expands who of the business is assigned to each
     (plan c2), which by the grammar of 8.2 [D] should work and was not seen anywhere [?]."""
     if not with_people:
-        return Read(f"{business_id}/{edge}", fields, limit=limit or PAGE_SIZE)
+        return Read(f"{business_id}/{edge}", fields, limit=PAGE_SIZE)
     people = (
         f"assigned_users.business({business_id}).limit({PAGE_SIZE}).summary(true)"
         "{id,name,user_type,business{id},tasks}"
     )
-    return Read(f"{business_id}/{edge}", (*fields, people), limit=limit or _EXPANDED_PAGE_SIZE)
+    return Read(f"{business_id}/{edge}", (*fields, people), limit=_EXPANDED_PAGE_SIZE)
 
 
 # Assets that a business owns; `with_agencies` also asks whom each is shared with (plan a2).
 
 
-def owned_ad_accounts(
-    business_id: str, *, with_agencies: bool = False, limit: int = PAGE_SIZE
-) -> Read:
+def owned_ad_accounts(business_id: str, *, with_agencies: bool = False) -> Read:
     """Ad accounts of the business. [S]; agencies' row fields [D] ref/ad-account/agencies."""
     fields = ("id", "account_id", "name", *([_AGENCIES_WITH_ACCESS] if with_agencies else []))
-    return Read(f"{business_id}/owned_ad_accounts", fields, limit=limit)
+    return Read(f"{business_id}/owned_ad_accounts", fields, limit=PAGE_SIZE)
 
 
-def owned_pages(business_id: str, *, limit: int = PAGE_SIZE) -> Read:
-    """Pages of the business; who has access needs each Page's own token. [S], 3.1 [D]."""
-    return Read(f"{business_id}/owned_pages", ("id", "name"), limit=limit)
-
-
-def owned_product_catalogs(
-    business_id: str, *, with_agencies: bool = False, limit: int = PAGE_SIZE
-) -> Read:
+def owned_product_catalogs(business_id: str, *, with_agencies: bool = False) -> Read:
     """Catalogs of the business. [S] Business.json, ProductCatalog.json."""
     fields = ("id", "name", "vertical", *([_AGENCIES] if with_agencies else []))
-    return Read(f"{business_id}/owned_product_catalogs", fields, limit=limit)
+    return Read(f"{business_id}/owned_product_catalogs", fields, limit=PAGE_SIZE)
 
 
-def owned_pixels(business_id: str, *, with_agencies: bool = False, limit: int = PAGE_SIZE) -> Read:
+def owned_pixels(business_id: str, *, with_agencies: bool = False) -> Read:
     """Pixels of the business. [S] Business.json, AdsPixel.json."""
     fields = ("id", "name", *([_AGENCIES] if with_agencies else []))
-    return Read(f"{business_id}/owned_pixels", fields, limit=limit)
+    return Read(f"{business_id}/owned_pixels", fields, limit=PAGE_SIZE)
 
 
 # Who may do what on one asset.
 
 
-def asset_agencies(
-    asset_path: str, *, fields: tuple[str, ...] = (), limit: int = PAGE_SIZE
-) -> Read:
+def asset_agencies(asset_path: str, *, fields: tuple[str, ...] = ()) -> Read:
     """Partners with access to one asset. [S]; rows [D] ref/ad-account/agencies, [3] for Pages.
 
     Without `fields` Meta answers with the default ones of each kind of asset, which for ad
     accounts and Pages include `access_status` and `permitted_tasks`; asking a catalog or a pixel
     for those by name may be refused. A Page wants its own Page token (3.1 [D]).
     """
-    return Read(f"{asset_path}/agencies", fields, limit=limit)
+    return Read(f"{asset_path}/agencies", fields, limit=PAGE_SIZE)
 
 
 def assigned_users(asset_path: str, business_id: str, *, limit: int = PAGE_SIZE) -> Read:
@@ -214,9 +197,7 @@ def assigned_users(asset_path: str, business_id: str, *, limit: int = PAGE_SIZE)
 # Asset groups: who is in one reaches what it holds without being assigned to it (3.2 [3]).
 
 
-def business_asset_groups(
-    business_id: str, *, with_contents: bool = False, limit: int | None = None
-) -> Read:
+def business_asset_groups(business_id: str, *, with_contents: bool = False) -> Read:
     """Asset groups of the business. [S] Business.json.
 
     `with_contents` expands what each holds and who is in it (plan c4), which by the grammar of 8.2
@@ -224,37 +205,37 @@ def business_asset_groups(
     """
     path, named = f"{business_id}/business_asset_groups", ("id", "name")
     if not with_contents:
-        return Read(path, named, limit=limit or PAGE_SIZE)
+        return Read(path, named, limit=PAGE_SIZE)
     assets = (f"{edge}.limit({PAGE_SIZE}){{id}}" for edge in CONTAINED.values())
     people = (
         f"assigned_users.business({business_id}).limit({PAGE_SIZE}).summary(true)"
         "{id,name,user_type,business{id}}"
     )
-    return Read(path, (*named, *assets, people), limit=limit or _GROUPS_PAGE_SIZE)
+    return Read(path, (*named, *assets, people), limit=_GROUPS_PAGE_SIZE)
 
 
-def group_contents(group_id: str, asset_type: str, *, limit: int = PAGE_SIZE) -> Read:
+def group_contents(group_id: str, asset_type: str) -> Read:
     """What of one type a group holds. [S] BusinessAssetGroup.json."""
-    return Read(f"{group_id}/{CONTAINED[asset_type]}", ("id",), limit=limit)
+    return Read(f"{group_id}/{CONTAINED[asset_type]}", ("id",), limit=PAGE_SIZE)
 
 
-def group_members(group_id: str, business_id: str, *, limit: int = PAGE_SIZE) -> Read:
+def group_members(group_id: str, business_id: str) -> Read:
     """People of one business in a group. [S] BusinessAssetGroup.json; `business` is required.
 
     The count is documented for assets only [?], and no document gives these rows their tasks.
     """
     fields = ("id", "name", "user_type", "business{id}")
     params = {"business": business_id, **_COUNT}
-    return Read(f"{group_id}/assigned_users", fields, params, limit)
+    return Read(f"{group_id}/assigned_users", fields, params, PAGE_SIZE)
 
 
-def assigned_business_asset_groups(user_id: str, *, limit: int = PAGE_SIZE) -> Read:
+def assigned_business_asset_groups(user_id: str) -> Read:
     """Groups that a user is in, with its tasks by type of asset; none are told for catalogs.
 
     [S] BusinessUser.json, tasks [D] ref/business-user/assigned_business_asset_groups.
     """
     fields = ("id", "adaccount_tasks", "page_tasks", "pixel_tasks")
-    return Read(f"{user_id}/assigned_business_asset_groups", fields, limit=limit)
+    return Read(f"{user_id}/assigned_business_asset_groups", fields, limit=PAGE_SIZE)
 
 
 # The people of a business.
@@ -280,37 +261,31 @@ def business_users(business_id: str, *, limit: int = PAGE_SIZE) -> Read:
     return Read(f"{business_id}/business_users", fields, _COUNT, limit, _LATER_PAGE_SIZE)
 
 
-def system_users(business_id: str, *, limit: int = PAGE_SIZE) -> Read:
+def system_users(business_id: str) -> Read:
     """System users; no other edge tells their role. [S], [D] ref/business/system_users."""
     fields = ("id", "name", "role")
-    return Read(f"{business_id}/system_users", fields, _COUNT, limit, _LATER_PAGE_SIZE)
+    return Read(f"{business_id}/system_users", fields, _COUNT, PAGE_SIZE, _LATER_PAGE_SIZE)
 
 
-def pending_users(business_id: str, *, limit: int = PAGE_SIZE) -> Read:
+def pending_users(business_id: str) -> Read:
     """Invitations not yet accepted. [S] BusinessRoleRequest.json."""
     fields = ("id", "email", "role", "status", "expiration_time")
-    return Read(f"{business_id}/pending_users", fields, _COUNT, limit)
+    return Read(f"{business_id}/pending_users", fields, _COUNT, PAGE_SIZE)
 
 
 # The assets of one person or system user.
 
 
-def assigned_ad_accounts(user_id: str, *, limit: int = PAGE_SIZE) -> Read:
+def assigned_ad_accounts(user_id: str) -> Read:
     """Ad accounts assigned to a user. [S] SystemUser.json, tasks [D] ref/business-user."""
     fields = ("id", "account_id", "name", "tasks", "permitted_tasks")
-    return Read(f"{user_id}/assigned_ad_accounts", fields, limit=limit)
+    return Read(f"{user_id}/assigned_ad_accounts", fields, limit=PAGE_SIZE)
 
 
-def assigned_pages(user_id: str, *, limit: int = PAGE_SIZE) -> Read:
+def assigned_pages(user_id: str) -> Read:
     """Pages assigned to a user. [S] SystemUser.json, tasks [D] ref/business-user."""
     fields = ("id", "name", "tasks", "permitted_tasks")
-    return Read(f"{user_id}/assigned_pages", fields, limit=limit)
-
-
-def assigned_product_catalogs(user_id: str, *, limit: int = PAGE_SIZE) -> Read:
-    """Catalogs assigned to a user; their tasks come from `assigned_users`. [S], 3.4 [D]."""
-    fields = ("id", "name", "vertical")
-    return Read(f"{user_id}/assigned_product_catalogs", fields, limit=limit)
+    return Read(f"{user_id}/assigned_pages", fields, limit=PAGE_SIZE)
 
 
 # The token's own view.
@@ -321,9 +296,9 @@ def me() -> Read:
     return Read("me", ("id", "name"))
 
 
-def my_businesses(*, limit: int = PAGE_SIZE) -> Read:
+def my_businesses() -> Read:
     """Businesses of the token's user. [S] User.json."""
-    return Read("me/businesses", ("id", "name"), limit=limit)
+    return Read("me/businesses", ("id", "name"), limit=PAGE_SIZE)
 
 
 def my_permissions() -> Read:
@@ -331,9 +306,9 @@ def my_permissions() -> Read:
     return Read("me/permissions")
 
 
-def my_accounts(*, limit: int = PAGE_SIZE) -> Read:
+def my_accounts() -> Read:
     """Pages with their Page tokens: each row's `access_token` is a secret. [D] pages-api."""
-    return Read("me/accounts", ("id", "access_token", "tasks"), limit=limit)
+    return Read("me/accounts", ("id", "access_token", "tasks"), limit=PAGE_SIZE)
 
 
 def token_app() -> Read:

@@ -75,10 +75,6 @@ class GraphReader:
             raise UnknownGraphError("The read was answered with a list")
         return answer.content
 
-    async def page(self, read: Read) -> Page:
-        """One page of an edge."""
-        return page_from(await self.get(read))
-
     async def pages(self, edge: "Read | FirstPage") -> AsyncIterator[Page]:
         """All pages of an edge, each asked for when the one before has been dealt with.
 
@@ -102,11 +98,9 @@ class GraphReader:
                 walk.go_on(page)
 
     async def _page_of(self, read: Read, answer: Answer | None) -> Page:
-        if answer is None:
-            return await self.page(read)
         if isinstance(answer, GraphError):
             raise answer
-        return page_from(answer)
+        return page_from(await self.get(read) if answer is None else answer)
 
     async def rows(self, edge: "Read | FirstPage") -> list[dict[str, Any]]:
         """All rows of an edge at once; for edges known to be small."""

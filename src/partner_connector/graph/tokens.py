@@ -56,6 +56,13 @@ class TokenInspection:
             error_message=redact(message, secrets) if isinstance(message, str) else None,
         )
 
+    def granular_as_json(self) -> dict[str, list[str] | None]:
+        """Scope → sorted targets, null where it covers everything."""
+        return {
+            scope: None if targets is None else sorted(targets)
+            for scope, targets in self.granular_scopes.items()
+        }
+
 
 def _granular(entries: list[Any]) -> dict[str, frozenset[str] | None]:
     """One narrowing per scope; a scope named twice covers what both entries cover together."""

@@ -6,7 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from itertools import count
 from typing import Any
 
@@ -82,42 +82,32 @@ class Meter:
         return f"token:{self.account}" if self.account else f"{PRIVATE_PREFIX}{self.number}"
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class Wire:
     """What all readers share: the HTTP client, the slots, the clock and the budgets."""
 
-    def __init__(
-        self,
-        http: httpx.AsyncClient,
-        *,
-        version: str,
-        app_id: str,
-        concurrency: int,
-        deadline: float,
-        store: BudgetStore | None,
-        sleep: Callable[[float], Awaitable[object]],
-        jitter: Callable[[], float],
-        clock: Callable[[], float],
-        watch: Watch,
-        on_throttle: Callable[[str], object],
-    ) -> None:
-        self._http = http
-        self.version = version
-        self._app_id = app_id
+    http: httpx.AsyncClient
+    version: str
+    app_id: str
+    concurrency: InitVar[int]
+    deadline: float
+    store: InitVar[BudgetStore | None]
+    sleep: Callable[[float], Awaitable[object]]
+    jitter: Callable[[], float]
+    clock: Callable[[], float]
+    watch: Watch
+    on_throttle: Callable[[str], object]
+
+    def __post_init__(self, concurrency: int, store: BudgetStore | None) -> None:
         self.slots = Slots(concurrency, time.monotonic)
-        self._deadline = deadline
-        self._sleep = sleep
-        self._jitter = jitter
-        self._clock = clock
-        self._watch = watch
-        self._on_throttle = on_throttle
-        self.ledger = Ledger(store, clock)
+        self.ledger = Ledger(store, self.clock)
         self._versions_told: set[str] = set()
 
     def get_request(self, path: str, query: dict[str, str]) -> httpx.Request:
-        return self._http.build_request("GET", f"/{self.version}/{path}", params=query)
+        return self.http.build_request("GET", f"/{self.version}/{path}", params=query)
 
     def batch_request(self, form: dict[str, str]) -> httpx.Request:
-        return self._http.build_request("POST", f"/{self.version}/", data=form)
+        return self.http.build_request("POST", f"/{self.version}/", data=form)
 
     async def exchange(
         self,
@@ -138,7 +128,7 @@ class Wire:
         while True:
             attempt += 1
             await self._hold_back(meter, subject)
-            with self._watch(label, weight) as came:
+            with self.watch(label, weight) as came:
                 outcome = await self._attempt(request, credentials, meter, weight, subject)
                 came("ok" if isinstance(outcome, Answer) else str(outcome.error_class))
             if isinstance(outcome, Answer):
@@ -156,7 +146,7 @@ class Wire:
             await self.wait(delay)
 
     async def wait(self, delay: float) -> None:
-        await self._sleep(delay * self._jitter())
+        await self.sleep(delay * self.jitter())
 
     def held_back(self, subject: str | None, meter: Meter) -> Throttled | None:
         """What to answer in place of one read of a batch whose own budget is used up.
@@ -170,7 +160,7 @@ class Wire:
 
     def observe(self, usages: Sequence[Usage], meter: Meter, subject: str | None = None) -> None:
         """Take note of the budgets that an answer reports, whether it was a good one or not."""
-        concern, now = self._concern(meter, subject), self._clock()
+        concern, now = self._concern(meter, subject), self.clock()
         reports = [(concern.key_of_report(usage), usage) for usage in usages]
         beside = defaultdict(list)
         for key, usage in reports:
@@ -184,9 +174,9 @@ class Wire:
 
     def note_throttled(self, error: GraphError, meter: Meter, subject: str | None) -> None:
         """Block the budget that refused a call, and tell the error for how long."""
-        concern, now = self._concern(meter, subject), self._clock()
+        concern, now = self._concern(meter, subject), self.clock()
         scope = error.scope or LimitScope.TOKEN
-        self._on_throttle(str(scope))
+        self.on_throttle(str(scope))
         key = concern.key_of_scope(scope)
         budget = blocked(self.ledger.budgets.get(key), error.resume_after, now)
         self.ledger.note(key, budget)
@@ -195,9 +185,9 @@ class Wire:
     async def _hold_back(self, meter: Meter, subject: str | None) -> None:
         """Stand still at the wall, and walk slowly before it."""
         await self._require_budget(meter, subject)
-        now, budgets = self._clock(), self._budgets_of(meter, subject)
+        now, budgets = self.clock(), self._budgets_of(meter, subject)
         if pause := pause_at(max((budget.percent_at(now) for budget in budgets), default=0.0)):
-            await self._sleep(pause)
+            await self.sleep(pause)
 
     async def _require_budget(self, meter: Meter, subject: str | None) -> None:
         await self.ledger.look()
@@ -222,8 +212,8 @@ class Wire:
             meter.calls += 1
             meter.counted_calls += weight
             try:
-                async with asyncio.timeout(self._deadline):
-                    response = await self._http.send(
+                async with asyncio.timeout(self.deadline):
+                    response = await self.http.send(
                         request, auth=credentials, follow_redirects=False, stream=True
                     )
                     body = await _body_of(response)
@@ -244,7 +234,7 @@ class Wire:
         return Answer(content, response.headers)
 
     def _concern(self, meter: Meter, subject: str | None) -> Concern:
-        return Concern(f"app:{meter.app_id or self._app_id}", meter.token_key, subject)
+        return Concern(f"app:{meter.app_id or self.app_id}", meter.token_key, subject)
 
     def _keys_of(self, meter: Meter, subject: str | None) -> list[str]:
         """The known budgets that a call draws on."""
@@ -261,14 +251,14 @@ class Wire:
 
     def _refusal(self, keys: Sequence[str]) -> Throttled | None:
         """The error for the longest of these blocks."""
-        now = self._clock()
+        now = self.clock()
         waits = [(self.ledger.budgets[key].wait_at(now) or 0.0, key) for key in keys]
         wait, key = max(waits, default=(0.0, ""))
         return _used_up(key, wait) if wait > 0.0 else None
 
     def _narrow(self) -> None:
         """Fewer calls at once, the nearer the app is to its limit."""
-        app, now = self.ledger.budgets.get(f"app:{self._app_id}"), self._clock()
+        app, now = self.ledger.budgets.get(f"app:{self.app_id}"), self.clock()
         used = app.percent_at(now) if app is not None else 0.0
         left = (FULL_PERCENT - used) / (FULL_PERCENT - SLOW_FROM_PERCENT)
         self.slots.narrow_to(min(max(left, 0.0), 1.0))

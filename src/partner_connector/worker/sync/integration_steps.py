@@ -26,7 +26,7 @@ from partner_connector.worker.sync.read.partners import (
     read_side,
     stage_side,
 )
-from partner_connector.worker.sync.step_runner import GO_ON, STOP
+from partner_connector.worker.sync.step_runner import GO_ON, STOP, held_job
 from partner_connector.worker.sync.target import Target
 from partner_connector.worker.token_decryption import TokenMissing, note_token_works, reader_for
 
@@ -48,10 +48,8 @@ async def read_partners(shop: Workshop, target: Target, attempt: int) -> str:
             detail = f"Meta showed {len(short.rows)} rows of {short.edge} and {counted}."
             await _warn(shop, target, attempt, "edge_incomplete", short.edge, detail)
             rows = short.rows
-        async with shop.database.writing() as session:
-            if await progress.running_job(session, target.job_id, attempt) is None:
-                return STOP
-            await stage_side(session, target.job_id, side, rows)
+        async with held_job(shop, target, attempt) as (session, job):
+            await stage_side(session, job.id, side, rows)
     await _close_reading(shop, target, attempt, reader)
     return GO_ON
 
@@ -105,20 +103,15 @@ async def _is_being_proven(session: AsyncSession, target: Target) -> bool:
 async def _warn(
     shop: Workshop, target: Target, attempt: int, code: str, edge: str, detail: str
 ) -> None:
-    async with shop.database.writing() as session:
-        job = await progress.running_job(session, target.job_id, attempt)
-        if job is not None:
-            progress.warn(job, code, edge, detail)
+    async with held_job(shop, target, attempt) as (_, job):
+        progress.warn(job, code, edge, detail)
 
 
 async def _close_reading(shop: Workshop, target: Target, attempt: int, reader: GraphReader) -> None:
     """Calls are counted and the version compared while the reader is here: the step that applies
     may run in another process.
     """
-    async with shop.database.writing() as session:
-        job = await progress.running_job(session, target.job_id, attempt)
-        if job is None:
-            return
+    async with held_job(shop, target, attempt) as (session, job):
         progress.move_on(job, "listing_partners")
         job.graph_calls += reader.counted_calls
         await _note_version(session, target, reader.served_version, shop)

@@ -103,7 +103,7 @@ async def _check_token(reading: PartnerReading) -> None:
     async with reading.staging() as (session, job):
         job.graph_calls += 1
         job.read_with = token.id
-        granular = capability.granular_as_json(inspection)
+        granular = inspection.granular_as_json()
         await capability.note_scopes(session, job, inspection.scopes, granular)
 
 

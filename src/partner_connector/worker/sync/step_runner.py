@@ -1,7 +1,8 @@
 """What every step of a check has in common: whose job it is, and what a failure means."""
 
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -33,6 +34,18 @@ Step = Callable[[Workshop, Target, int], Awaitable[str]]
 
 class AttemptEnded(Exception):
     """The job is no longer this attempt's: cancelled, taken over, or gone."""
+
+
+@asynccontextmanager
+async def held_job(
+    shop: Workshop, target: Target, attempt: int
+) -> AsyncIterator[tuple[AsyncSession, SyncJob]]:
+    """Open a transaction with the job's row locked. Raises `AttemptEnded`."""
+    async with shop.database.writing() as session:
+        job = await progress.running_job(session, target.job_id, attempt)
+        if job is None:
+            raise AttemptEnded
+        yield session, job
 
 
 async def run_step(shop: Workshop, step: Step, job_id: str, attempt: int) -> str:

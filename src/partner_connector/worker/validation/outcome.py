@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.clock import now
@@ -19,7 +18,7 @@ from partner_connector.features.tokens.health import reason, set_health
 from partner_connector.features.tokens.repository import TokenRepository
 from partner_connector.features.tokens.service import owner_name
 from partner_connector.features.webhooks import events
-from partner_connector.graph import REQUIRED_SCOPES, TokenInspection
+from partner_connector.graph import REQUIRED_SCOPES
 from partner_connector.ids import encode
 from partner_connector.sealing.private import PrivateKeyring
 from partner_connector.worker import token_decryption
@@ -106,19 +105,10 @@ def store_facts(token: Token, evidence: Evidence) -> None:
     scopes = granted_scopes(evidence)
     if scopes is not None:
         token.scopes = sorted(scopes)
-        token.granular_scopes = granular_as_json(inspection) or token.granular_scopes
+        granular = inspection.granular_as_json() if inspection is not None else None
+        token.granular_scopes = granular or token.granular_scopes
         token.missing_scopes = sorted(REQUIRED_SCOPES - scopes)
         token.excess_scopes = sorted(scopes - REQUIRED_SCOPES)
-
-
-def granular_as_json(inspection: TokenInspection | None) -> dict[str, Any] | None:
-    """Scope → sorted targets, null where it covers everything; None where Meta did not show it."""
-    if inspection is None:
-        return None
-    return {
-        scope: None if targets is None else sorted(targets)
-        for scope, targets in inspection.granular_scopes.items()
-    }
 
 
 async def _activate(
@@ -149,27 +139,20 @@ async def _activate(
 async def _start_first_sync(session: AsyncSession, queue: WorkQueue, token: Token) -> None:
     if token.partner_id is None:
         return
-    partner = await session.scalar(select(Partner).where(Partner.id == token.partner_id))
-    assert partner is not None
+    partner = await session.get_one(Partner, token.partner_id)
     await call_off_stale_plan(session, partner)
     await sync_jobs.request_partner_sync(session, queue, partner, trigger="connect")
-
-
-async def _another_is_active(session: AsyncSession, token: Token) -> bool:
-    tokens = TokenRepository(session, token.workspace_id)
-    return await tokens.active(token.integration_id, token.partner_id) is not None
 
 
 async def _tell_integration(
     session: AsyncSession, validation: TokenValidation, token: Token, checks: Sequence[Check]
 ) -> None:
-    integration = await session.scalar(
-        select(Integration).where(Integration.id == validation.integration_id)
-    )
-    assert integration is not None
+    integration = await session.get_one(Integration, validation.integration_id)
     if validation.verdict != "not_connectable":
         integration.app_id = token.app_id or integration.app_id
-    elif await _another_is_active(session, token):
+    elif await TokenRepository(session, token.workspace_id).active(
+        integration.id, token.partner_id
+    ):
         # The refused token never took over: the integration is as healthy as it was.
         return
     troubles = [check for check in checks if check.status in {"fail", "warn"}]

@@ -25,6 +25,11 @@ HOST_CHECKS = (
 )
 
 
+def checks_of(owner_is_partner: bool) -> tuple[str, ...]:
+    """Return the names of the checks of a partner's token, or of our own business's."""
+    return PARTNER_CHECKS if owner_is_partner else HOST_CHECKS
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """One thing that was checked."""

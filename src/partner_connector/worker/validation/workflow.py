@@ -80,12 +80,9 @@ class ValidationWorkflows(DBOSConfiguredInstance):
                     pause = pause_for(error, attempt)
                     if pause is not None:
                         return await self._park(uuid.UUID(validation_id), attempt, pause)
-                    return await self._refuse(
-                        uuid.UUID(validation_id),
-                        subject,
-                        "meta_refused",
-                        f"Meta answered: {error}",
-                    )
+                    detail = f"Meta answered: {error}"
+                    checks = verdicts.given_up(_names(subject), "meta_refused", detail)
+                    return await self._conclude(uuid.UUID(validation_id), checks)
 
     # Tried for some minutes: what crashed the step, a database that is away, may last that long.
     @DBOS.step(
@@ -102,11 +99,10 @@ class ValidationWorkflows(DBOSConfiguredInstance):
             pause = pause_after_crash(validation.crashes)
         if pause is not None:
             return await self._park(validation.id, attempt, pause)
-        names = verdicts.PARTNER_CHECKS if validation.partner_id else verdicts.HOST_CHECKS
-        checks = verdicts.given_up(
-            names, "internal_error", "A fault of ours kept us from checking."
-        )
-        return await self._conclude(validation.id, checks, None, None, None)
+        names = verdicts.checks_of(validation.partner_id is not None)
+        detail = "A fault of ours kept us from checking."
+        checks = verdicts.given_up(names, "internal_error", detail)
+        return await self._conclude(validation.id, checks)
 
     async def _begin(
         self, validation_id: uuid.UUID, attempt: int
@@ -152,17 +148,12 @@ class ValidationWorkflows(DBOSConfiguredInstance):
                 raise
             detail = "The sealed box does not open with the key that it names."
             refused = verdicts.malformed(names, error.code, detail)
-            return await self._conclude(validation_id, refused, None, None, None)
+            return await self._conclude(validation_id, refused)
         except MalformedToken as error:
             refused = verdicts.malformed(names, error.code, error.detail)
-            return await self._conclude(validation_id, refused, None, None, None)
-        evidence = await gather(
-            self.shop.graph,
-            plaintext,
-            subject,
-            self._reader(host_token),
-            account=str(token.id),
-        )
+            return await self._conclude(validation_id, refused)
+        host = self._reader(host_token)
+        evidence = await gather(self.shop.graph, plaintext, subject, host, account=str(token.id))
         fingerprint = self.shop.public_keyring.fingerprint(plaintext)
         reuse = await self._reuse(token, fingerprint, evidence.system_user_id)
         found = evaluate(evidence, subject, reuse, names)
@@ -191,9 +182,9 @@ class ValidationWorkflows(DBOSConfiguredInstance):
         self,
         validation_id: uuid.UUID,
         checks: list[Check],
-        evidence: Evidence | None,
-        plaintext: str | None,
-        fingerprint: str | None,
+        evidence: Evidence | None = None,
+        plaintext: str | None = None,
+        fingerprint: str | None = None,
     ) -> str:
         async with self.shop.database.writing() as session:
             validation = await session.get(TokenValidation, validation_id)
@@ -208,7 +199,7 @@ class ValidationWorkflows(DBOSConfiguredInstance):
                 await conclude_recheck(session, audit, validation, token, checks, evidence)
                 return str(token.health)
             if await self._is_called_off(session, validation, token):
-                names = verdicts.PARTNER_CHECKS if validation.partner_id else verdicts.HOST_CHECKS
+                names = verdicts.checks_of(validation.partner_id is not None)
                 checks, evidence, plaintext = verdicts.called_off(names), None, None
             await conclude(
                 session,
@@ -242,12 +233,6 @@ class ValidationWorkflows(DBOSConfiguredInstance):
             return False
         return await TokenRepository(session, token.workspace_id).is_overtaken(token)
 
-    async def _refuse(
-        self, validation_id: uuid.UUID, subject: Subject, code: str, detail: str
-    ) -> str:
-        checks = verdicts.given_up(_names(subject), code, detail)
-        return await self._conclude(validation_id, checks, None, None, None)
-
     async def _park(self, validation_id: uuid.UUID, attempt: int, pause: Pause) -> str:
         async with self.shop.database.writing() as session:
             validation = await lock_validation(session, validation_id)
@@ -267,5 +252,4 @@ class ValidationWorkflows(DBOSConfiguredInstance):
 
 
 def _names(subject: Subject) -> tuple[str, ...]:
-    is_partner = subject.partner_business_id is not None
-    return verdicts.PARTNER_CHECKS if is_partner else verdicts.HOST_CHECKS
+    return verdicts.checks_of(subject.partner_business_id is not None)

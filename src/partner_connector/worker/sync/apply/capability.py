@@ -53,14 +53,6 @@ def require_valid(inspection: TokenInspection) -> None:
         )
 
 
-def granular_as_json(inspection: TokenInspection) -> dict[str, Any]:
-    """Scope → sorted targets, null where it covers everything."""
-    return {
-        scope: None if targets is None else sorted(targets)
-        for scope, targets in inspection.granular_scopes.items()
-    }
-
-
 def what_shrank(
     proven: Mapping[str, Any], observed: Mapping[str, Any], listed: Collection[str]
 ) -> list[str]:

@@ -34,7 +34,7 @@ from partner_connector.worker.sync.stage.staging import (
     stage_assets,
     stage_people,
 )
-from partner_connector.worker.sync.step_runner import AttemptEnded, CallCounter
+from partner_connector.worker.sync.step_runner import CallCounter, held_job
 from partner_connector.worker.sync.target import Target
 
 # Batches under way at once for one partner: the network is waited for, not the database.
@@ -65,10 +65,7 @@ class PartnerReading:
     @asynccontextmanager
     async def staging(self) -> AsyncIterator[tuple[AsyncSession, SyncJob]]:
         """A transaction with the job's row locked, to which the calls so far are added."""
-        async with self.turn, self.shop.database.writing() as session:
-            job = await progress.running_job(session, self.target.job_id, self.attempt)
-            if job is None:
-                raise AttemptEnded
+        async with self.turn, held_job(self.shop, self.target, self.attempt) as (session, job):
             yield session, job
             job.graph_calls += self.calls.new()
 

@@ -11,10 +11,10 @@ from partner_connector.db.models import StagedPartner
 from partner_connector.db.sql import clean, write_rows
 from partner_connector.graph import (
     REFUSALS,
+    FirstPage,
     GraphError,
     GraphReader,
     InvalidRequest,
-    Page,
     PermissionMissing,
     Read,
     edges,
@@ -49,29 +49,23 @@ class SideIncomplete(Exception):
         self.total = total
 
 
-async def first_page(reader: GraphReader, read: Read) -> tuple[Read, Page]:
+async def _first_page(reader: GraphReader, read: Read) -> FirstPage:
     """Page one, with every field or, where one is refused, with id and name alone (plan a1)."""
     try:
-        return read, await reader.page(read)
+        return FirstPage(read, await reader.get(read))
     except (InvalidRequest, PermissionMissing):
         plain = edges.plain(read)
-        return plain, await reader.page(plain)
+        return FirstPage(plain, await reader.get(plain))
 
 
 async def read_side(reader: GraphReader, side: str, business_id: str) -> list[dict[str, Any]]:
     """All businesses on one side. Raises `SideRefused`, `SideIncomplete` or `GraphError`."""
     read = SIDES[side](business_id)
     try:
-        read, page = await first_page(reader, read)
+        first = await _first_page(reader, read)
     except REFUSALS as error:
         raise SideRefused(read.edge, error) from None
-    rows, total = list(page.rows), page.total_count
-    if page.next_cursor is not None:
-        run = 1
-        async for later in reader.pages(read.after(page.next_cursor)):
-            if later.run != run:
-                rows, run = [], later.run
-            rows.extend(later.rows)
+    rows, total = await reader.counted_rows(first)
     seen = len({row["id"] for row in rows})
     # An empty list without a count proves nothing: Meta shortens silently (DOMAIN, failure 2).
     if (total is None and not rows) or (total is not None and seen < total):
