@@ -89,7 +89,7 @@ async def test_more_than_fifty_reads_are_split() -> None:
 
     assert outcomes == [{"path": str(number)} for number in range(120)]
     assert [len(meta.operations(n)) for n in range(3)] == [50, 50, 20]
-    assert (reader.calls, reader.counted_calls) == (3, 120)
+    assert (reader.meter.calls, reader.meter.counted_calls) == (3, 120)
 
 
 async def test_no_reads_are_no_request() -> None:
@@ -119,7 +119,7 @@ async def test_only_what_was_not_run_or_may_pass_is_repeated() -> None:
         ["1"],
     ]
     assert meta.sleeps == [0.5, 1.5]
-    assert (reader.calls, reader.counted_calls) == (3, 7)
+    assert (reader.meter.calls, reader.meter.counted_calls) == (3, 7)
 
 
 @pytest.mark.parametrize("odd", [None, {}, {"code": "200"}, "text", 7])

@@ -44,7 +44,7 @@ async def test_two_readers_do_not_mix_their_tokens() -> None:
 
     sent = [request.headers["authorization"] for request in meta.requests]
     assert sorted(sent) == ["Bearer OURS"] * 5 + ["Bearer THEIRS"] * 5
-    assert (ours.calls, theirs.calls) == (5, 5)
+    assert (ours.meter.calls, theirs.meter.calls) == (5, 5)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ async def test_no_usable_answer_is_tried_three_times(failure: Exception | httpx.
         await reader.get(edges.me())
 
     assert meta.sleeps == [0.5, 1.5]
-    assert reader.calls == 3
+    assert reader.meter.calls == 3
     assert caught.value.transient
 
 
@@ -83,7 +83,7 @@ async def test_a_hiccup_is_not_noticed_by_the_caller() -> None:
     reader = meta.reader()
 
     assert await reader.get(edges.me()) == {"id": "1"}
-    assert (reader.calls, reader.counted_calls) == (2, 2)
+    assert (reader.meter.calls, reader.meter.counted_calls) == (2, 2)
 
 
 async def test_a_temporary_error_that_stays_is_raised() -> None:

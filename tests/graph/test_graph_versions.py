@@ -91,9 +91,9 @@ async def test_each_reader_knows_what_served_its_own_calls(
     await ours.get(edges.me())
 
     assert client.version == "v26.0"
-    assert ours.served_version == "v27.0"
-    assert theirs.served_version == "v26.0"
-    assert silent.served_version is None
+    assert ours.meter.served_version == "v27.0"
+    assert theirs.meter.served_version == "v26.0"
+    assert silent.meter.served_version is None
     assert [record.message for record in caplog.records] == ["graph_version_differs"]
 
 
@@ -109,4 +109,4 @@ async def test_one_answer_of_another_version_is_not_forgotten() -> None:
         await reader.get(edges.me())
     await reader.get(edges.me())
 
-    assert reader.served_version == "v25.0"
+    assert reader.meter.served_version == "v25.0"

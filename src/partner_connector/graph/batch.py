@@ -28,14 +28,12 @@ def batch_form(reads: Sequence[Read]) -> dict[str, str]:
 def item_headers(item: Any) -> httpx.Headers:
     """The headers inside one item; usage is reported there, not only outside (6.1 [D])."""
     listed = item.get("headers") if isinstance(item, dict) else None
-    pairs = [
-        (header["name"], header["value"])
-        for header in (listed if isinstance(listed, list) else [])
-        if isinstance(header, dict)
-        and isinstance(header.get("name"), str)
-        and isinstance(header.get("value"), str)
-    ]
-    return httpx.Headers([(name, value) for name, value in pairs if _encodable(name, value)])
+    pairs = []
+    for header in listed if isinstance(listed, list) else []:
+        match header:
+            case {"name": str(name), "value": str(value)} if _encodable(name, value):
+                pairs.append((name, value))
+    return httpx.Headers(pairs)
 
 
 def item_outcome(

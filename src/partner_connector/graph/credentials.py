@@ -25,7 +25,17 @@ class ProofMode(StrEnum):
     TIMED = "timed"
 
 
-class Credentials(httpx.Auth):
+class _Secret(httpx.Auth):
+    """Something with a token in it, which is neither shown nor stored."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({HIDDEN})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("credentials are never stored")
+
+
+class Credentials(_Secret):
     """A token as httpx wants it: asked for at each attempt, so a timed proof is always fresh."""
 
     def __init__(
@@ -98,14 +108,8 @@ class Credentials(httpx.Auth):
             "appsecret_time": now,
         }
 
-    def __repr__(self) -> str:
-        return f"Credentials({HIDDEN})"
 
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("credentials are never stored")
-
-
-class BatchCredentials(httpx.Auth):
+class BatchCredentials(_Secret):
     """The batch's own token, and those of the reads in it that are made with another one."""
 
     def __init__(self, own: Credentials, others: Sequence[Credentials | None]) -> None:
@@ -127,12 +131,6 @@ class BatchCredentials(httpx.Auth):
         """The secrets of all of them."""
         every = (self._own, *filter(None, self._others))
         return tuple(secret for credentials in every for secret in credentials.secrets())
-
-    def __repr__(self) -> str:
-        return f"BatchCredentials({HIDDEN})"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("credentials are never stored")
 
 
 # Whatever may sign a request.

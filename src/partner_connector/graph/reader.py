@@ -46,25 +46,6 @@ class GraphReader:
         self.credentials = credentials
         self.meter = meter
 
-    @property
-    def calls(self) -> int:
-        """HTTP requests sent, repeats included."""
-        return self.meter.calls
-
-    @property
-    def counted_calls(self) -> int:
-        """The same as Meta counts them: each read of a batch is one (6.3 [D])."""
-        return self.meter.counted_calls
-
-    @property
-    def served_version(self) -> str | None:
-        """The version that answered this reader, None before its first answer.
-
-        Meta serves an expired version by another one without a word (1 [D]); one that was not
-        asked for is told even where later answers are as asked.
-        """
-        return self.meter.served_version
-
     async def get(self, read: Read) -> dict[str, Any]:
         """The answer to one read as Meta sent it, with the links in `paging` blanked."""
         request = self._wire.get_request(read.path, read.query())

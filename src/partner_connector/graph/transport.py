@@ -92,22 +92,16 @@ def open_http_client(
     *,
     transport: httpx.AsyncBaseTransport | None = None,
     verify: ssl.SSLContext | None = None,
-    connect_timeout: float = 5.0,
     read_timeout: float = 30.0,
-    write_timeout: float = 10.0,
-    pool_timeout: float = 30.0,
     max_connections: int = 20,
-    keepalive_expiry: float = 30.0,
-    allow_plain_http: bool = False,
 ) -> httpx.AsyncClient:
     """One HTTP client for the life of a process; close it where it was opened.
 
     Nothing of the environment reaches it (no proxy, no netrc), it follows no redirect, keeps no
-    cookie, and speaks plain HTTP only to this machine unless told otherwise.
+    cookie, and speaks plain HTTP only to this machine.
     """
     url = httpx.URL(base_url)
-    local = url.host in _LOCAL_HOSTS
-    if url.scheme != "https" and not (url.scheme == "http" and (local or allow_plain_http)):
+    if url.scheme != "https" and not (url.scheme == "http" and url.host in _LOCAL_HOSTS):
         raise ValueError("tokens travel over https, or over http to this machine")
     if url.userinfo or url.query or url.fragment:
         raise ValueError("the base URL is an origin and perhaps a path")
@@ -115,7 +109,7 @@ def open_http_client(
     limits = httpx.Limits(
         max_connections=max_connections,
         max_keepalive_connections=max_connections,
-        keepalive_expiry=keepalive_expiry,
+        keepalive_expiry=30.0,
     )
     inner = transport or httpx.AsyncHTTPTransport(
         verify=True if verify is None else verify, trust_env=False, limits=limits
@@ -125,9 +119,7 @@ def open_http_client(
     return httpx.AsyncClient(
         base_url=base_url,
         transport=ReadOnlyTransport(inner, base_url=base_url),
-        timeout=httpx.Timeout(
-            connect=connect_timeout, read=read_timeout, write=write_timeout, pool=pool_timeout
-        ),
+        timeout=httpx.Timeout(connect=5.0, read=read_timeout, write=10.0, pool=30.0),
         cookies=http.cookiejar.CookieJar(no_cookies),
         follow_redirects=False,
         trust_env=False,
@@ -189,12 +181,7 @@ def _require_read_operation(operation: Any) -> None:
 
 
 def _is_authorization(headers: Any) -> bool:
-    return (
-        isinstance(headers, list)
-        and len(headers) == 1
-        and isinstance(headers[0], dict)
-        and set(headers[0]) == {"name", "value"}
-        and headers[0]["name"] == "Authorization"
-        and isinstance(headers[0]["value"], str)
-        and _BEARER.fullmatch(headers[0]["value"]) is not None
-    )
+    match headers:
+        case [{"name": "Authorization", "value": str(value), **others}] if not others:
+            return _BEARER.fullmatch(value) is not None
+    return False

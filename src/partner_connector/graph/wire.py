@@ -4,8 +4,8 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import InitVar, dataclass, field
 from itertools import count
 from typing import Any
@@ -14,7 +14,6 @@ import httpx
 
 from partner_connector.graph.budgets import (
     FULL_PERCENT,
-    Budget,
     Concern,
     blocked,
     object_of,
@@ -45,10 +44,9 @@ _number = count(1)
 Watch = Callable[[str, int], AbstractContextManager[Callable[[str], object]]]
 
 
-@contextmanager
-def unwatched(_edge: str, _reads: int) -> Iterator[Callable[[str], object]]:
+def unwatched(_edge: str, _reads: int) -> AbstractContextManager[Callable[[str], object]]:
     """Nobody looks."""
-    yield lambda _outcome: None
+    return nullcontext(lambda _outcome: None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +68,8 @@ class Meter:
 
     account: str = ""
     app_id: str = ""
-    calls: int = 0  # requests on the wire
-    counted_calls: int = 0  # calls as Meta counts them
+    calls: int = 0  # requests on the wire, repeats included
+    counted_calls: int = 0  # calls as Meta counts them: each read of a batch is one (6.3 [D])
     served_version: str | None = None  # the last one; one that was not asked for is kept
     # Budgets that were reported on this token's answers, and are not of what the call was about.
     reported: set[str] = field(default_factory=set)
@@ -185,8 +183,9 @@ class Wire:
     async def _hold_back(self, meter: Meter, subject: str | None) -> None:
         """Stand still at the wall, and walk slowly before it."""
         await self._require_budget(meter, subject)
-        now, budgets = self.clock(), self._budgets_of(meter, subject)
-        if pause := pause_at(max((budget.percent_at(now) for budget in budgets), default=0.0)):
+        now, budgets = self.clock(), self.ledger.budgets
+        used = [budgets[key].percent_at(now) for key in self._keys_of(meter, subject)]
+        if pause := pause_at(max(used, default=0.0)):
             await self.sleep(pause)
 
     async def _require_budget(self, meter: Meter, subject: str | None) -> None:
@@ -245,9 +244,6 @@ class Wire:
             for key in self.ledger.budgets
             if key in own or (concern.object_id is not None and object_of(key) == concern.object_id)
         ]
-
-    def _budgets_of(self, meter: Meter, subject: str | None) -> list[Budget]:
-        return [self.ledger.budgets[key] for key in self._keys_of(meter, subject)]
 
     def _refusal(self, keys: Sequence[str]) -> Throttled | None:
         """The error for the longest of these blocks."""

@@ -28,7 +28,6 @@ from partner_connector.graph import (
 from partner_connector.worker.meta.concurrency import as_they_come
 from partner_connector.worker.meta.shared_assets import (
     AssetToRead,
-    SharedAsset,
     SharedAssets,
     business_of,
 )
@@ -67,14 +66,14 @@ class AccessBatch:
     own_tokens_ignored: bool = False
 
 
-def access_told_by(shared: SharedAssets, business_id: str) -> list[tuple[SharedAsset, AccessRead]]:
+def access_told_by(shared: SharedAssets, business_id: str) -> list[AccessRead]:
     """The assets whose own rows told all of who is assigned to them.
 
     The others have to be asked: Meta leaves out an expanded edge without rows, and also one that
     it refuses (8.2 [O]).
     """
     return [
-        (asset, read)
+        read
         for asset in shared.assets
         if (nested := shared.people.get((asset.type, asset.meta_id))) is not None
         and (read := access_from_row(asset, nested, business_id)) is not None

@@ -19,13 +19,7 @@ from partner_connector.worker.context import Workshop
 from partner_connector.worker.sync import progress
 from partner_connector.worker.sync.apply.change_feed import publish
 from partner_connector.worker.sync.apply.partners import apply_partners, check_connected_partners
-from partner_connector.worker.sync.read.partners import (
-    SIDES,
-    SideIncomplete,
-    SideRefused,
-    read_side,
-    stage_side,
-)
+from partner_connector.worker.sync.read.partners import SIDES, read_side, stage_side
 from partner_connector.worker.sync.step_runner import GO_ON, STOP, held_job
 from partner_connector.worker.sync.target import Target
 from partner_connector.worker.token_decryption import TokenMissing, note_token_works, reader_for
@@ -37,19 +31,13 @@ async def read_partners(shop: Workshop, target: Target, attempt: int) -> str:
     """Agencies and clients into staging. A side that Meta refuses is unknown, not empty."""
     reader = await _host_reader(shop, target)
     for side in SIDES:
-        try:
-            rows = await read_side(reader, side, target.host_business_id)
-        except SideRefused as refused:
-            detail = f"Meta refused to list {refused.edge}: {refused.error}"
-            await _warn(shop, target, attempt, "edge_refused", refused.edge, detail)
-            continue
-        except SideIncomplete as short:
-            counted = "gave no count" if short.total is None else f"counts {short.total}"
-            detail = f"Meta showed {len(short.rows)} rows of {short.edge} and {counted}."
-            await _warn(shop, target, attempt, "edge_incomplete", short.edge, detail)
-            rows = short.rows
+        found = await read_side(reader, side, target.host_business_id)
         async with held_job(shop, target, attempt) as (session, job):
-            await stage_side(session, job.id, side, rows)
+            if found.warning is not None:
+                code, detail = found.warning
+                progress.warn(job, code, found.edge, detail)
+            if found.rows is not None:
+                await stage_side(session, job.id, side, found.rows)
     await _close_reading(shop, target, attempt, reader)
     return GO_ON
 
@@ -100,21 +88,14 @@ async def _is_being_proven(session: AsyncSession, target: Target) -> bool:
     return bool(await session.scalar(select(unfinished)))
 
 
-async def _warn(
-    shop: Workshop, target: Target, attempt: int, code: str, edge: str, detail: str
-) -> None:
-    async with held_job(shop, target, attempt) as (_, job):
-        progress.warn(job, code, edge, detail)
-
-
 async def _close_reading(shop: Workshop, target: Target, attempt: int, reader: GraphReader) -> None:
     """Calls are counted and the version compared while the reader is here: the step that applies
     may run in another process.
     """
     async with held_job(shop, target, attempt) as (session, job):
         progress.move_on(job, "listing_partners")
-        job.graph_calls += reader.counted_calls
-        await _note_version(session, target, reader.served_version, shop)
+        job.graph_calls += reader.meter.counted_calls
+        await _note_version(session, target, reader.meter.served_version, shop)
 
 
 async def _note_version(

@@ -117,7 +117,7 @@ class CallCounter:
 
     def new(self) -> int:
         """Calls since the last time this was asked, as Meta counts them."""
-        before, self._told = self._told, self._reader.counted_calls
+        before, self._told = self._told, self._reader.meter.counted_calls
         return self._told - before
 
 

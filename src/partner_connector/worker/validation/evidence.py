@@ -223,8 +223,8 @@ async def _note_shares(
 ) -> None:
     async for some in found:
         evidence.shared.extend(some.assets)
-        for asset, read in access_told_by(some, business_id):
-            evidence.people[asset.type, asset.meta_id] = read.rows
+        for read in access_told_by(some, business_id):
+            evidence.people[read.asset.type, read.asset.meta_id] = read.rows
         evidence.shares_are_complete &= some.refusal is None and not some.without_owner
 
 

@@ -4,7 +4,6 @@ It is never wiped, replaced or connected by that, and what was read with it stay
 """
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,7 +12,7 @@ from partner_connector.clock import now
 from partner_connector.db.models import Capability, Integration, Token, TokenValidation
 from partner_connector.features.audit.service import Recorder
 from partner_connector.features.integrations.health import note_own_token
-from partner_connector.features.tokens.health import Reason, set_health
+from partner_connector.features.tokens.health import set_health
 from partner_connector.features.tokens.health_changes import telling_health_changes
 from partner_connector.features.tokens.narrowing import accepted_checks
 from partner_connector.worker.validation.evidence import Evidence
@@ -44,18 +43,13 @@ async def conclude_recheck(
         store_facts(token, evidence)
     capability = await session.get(Capability, token.partner_id) if token.partner_id else None
     async with telling_health_changes(session, audit, token.id):
-        health, reasons = _health(token, capability, checks, at)
+        narrowed = capability.narrowed if capability is not None else []
+        accepted = accepted_checks(capability, token)
+        health, reasons = health_of(token, checks, narrowed, at, accepted)
         set_health(token, health, reasons)
         if token.partner_id is None:
             integration = await session.get_one(Integration, token.integration_id)
             note_own_token(integration, health, reasons)
-
-
-def _health(
-    token: Token, capability: Capability | None, checks: Sequence[Check], at: datetime
-) -> tuple[str, list[Reason]]:
-    narrowed = capability.narrowed if capability is not None else []
-    return health_of(token, checks, narrowed, at, accepted_checks(capability, token))
 
 
 async def _forget_earlier_ones(session: AsyncSession, validation: TokenValidation) -> None:

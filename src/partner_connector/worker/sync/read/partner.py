@@ -72,7 +72,7 @@ class PartnerReading:
     async def stage_shares(self, found: AsyncIterator[SharedAssets]) -> None:
         """Shared assets page by page, with the people that came in their rows."""
         async for some in found:
-            known = [read for _, read in access_told_by(some, self.target.partner_business_id)]
+            known = access_told_by(some, self.target.partner_business_id)
             async with self.staging() as (session, job):
                 await stage_assets(session, job.id, self.attempt, some.assets)
                 await stage_access(session, job, known)

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import delete
@@ -12,7 +13,6 @@ from partner_connector.db.sql import clean, write_rows
 from partner_connector.graph import (
     REFUSALS,
     FirstPage,
-    GraphError,
     GraphReader,
     InvalidRequest,
     PermissionMissing,
@@ -30,23 +30,15 @@ _PERMISSION_FIELDS = {
 }
 
 
-class SideRefused(Exception):
-    """Meta does not show one side of the relation: unknown, not empty."""
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side of the relation as far as Meta shows it: what is missing may be there."""
 
-    def __init__(self, edge: str, error: GraphError) -> None:
-        super().__init__(edge)
-        self.edge = edge
-        self.error = error
-
-
-class SideIncomplete(Exception):
-    """Fewer rows came than Meta counts: what came is true, what is missing may be there."""
-
-    def __init__(self, edge: str, rows: list[dict[str, Any]], total: int | None) -> None:
-        super().__init__(edge)
-        self.edge = edge
-        self.rows = rows
-        self.total = total
+    edge: str
+    # None where Meta refused the list: unknown, not empty.
+    rows: list[dict[str, Any]] | None
+    # The code and detail of a warning, where not all was shown.
+    warning: tuple[str, str] | None = None
 
 
 async def _first_page(reader: GraphReader, read: Read) -> FirstPage:
@@ -58,19 +50,22 @@ async def _first_page(reader: GraphReader, read: Read) -> FirstPage:
         return FirstPage(plain, await reader.get(plain))
 
 
-async def read_side(reader: GraphReader, side: str, business_id: str) -> list[dict[str, Any]]:
-    """All businesses on one side. Raises `SideRefused`, `SideIncomplete` or `GraphError`."""
+async def read_side(reader: GraphReader, side: str, business_id: str) -> Side:
+    """All businesses on one side."""
     read = SIDES[side](business_id)
     try:
         first = await _first_page(reader, read)
     except REFUSALS as error:
-        raise SideRefused(read.edge, error) from None
+        detail = f"Meta refused to list {read.edge}: {error}"
+        return Side(read.edge, None, ("edge_refused", detail))
     rows, total = await reader.counted_rows(first)
     seen = len({row["id"] for row in rows})
     # An empty list without a count proves nothing: Meta shortens silently (DOMAIN, failure 2).
     if (total is None and not rows) or (total is not None and seen < total):
-        raise SideIncomplete(read.edge, rows, total)
-    return rows
+        counted = "gave no count" if total is None else f"counts {total}"
+        detail = f"Meta showed {len(rows)} rows of {read.edge} and {counted}."
+        return Side(read.edge, rows, ("edge_incomplete", detail))
+    return Side(read.edge, rows)
 
 
 async def stage_side(

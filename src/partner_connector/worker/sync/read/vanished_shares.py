@@ -72,7 +72,7 @@ async def still_shared(
             # The Page's token is dead, which says nothing of the owner's.
             answers[page] = UnknownGraphError("The Page could not be asked with its own token")
     hidden = [asset for asset, answer in answers.items() if _may_be_shared(answer, shared_to)]
-    return hidden, sum(reader.counted_calls for reader in {owner, *readers.values()})
+    return hidden, sum(reader.meter.counted_calls for reader in {owner, *readers.values()})
 
 
 def _may_be_shared(answer: Answer, shared_to: str) -> bool:
