@@ -173,14 +173,14 @@ def owned_pixels(business_id: str, *, with_agencies: bool = False) -> Read:
 # Who may do what on one asset.
 
 
-def asset_agencies(asset_path: str, *, fields: tuple[str, ...] = ()) -> Read:
+def asset_agencies(asset_path: str) -> Read:
     """Partners with access to one asset. [S]; rows [D] ref/ad-account/agencies, [3] for Pages.
 
-    Without `fields` Meta answers with the default ones of each kind of asset, which for ad
-    accounts and Pages include `access_status` and `permitted_tasks`; asking a catalog or a pixel
-    for those by name may be refused. A Page wants its own Page token (3.1 [D]).
+    Meta answers with the default fields of each kind of asset, which for ad accounts and Pages
+    include `access_status` and `permitted_tasks`; asking a catalog or a pixel for those by name
+    may be refused. A Page wants its own Page token (3.1 [D]).
     """
-    return Read(f"{asset_path}/agencies", fields, limit=PAGE_SIZE)
+    return Read(f"{asset_path}/agencies", limit=PAGE_SIZE)
 
 
 def assigned_users(asset_path: str, business_id: str, *, limit: int = PAGE_SIZE) -> Read:

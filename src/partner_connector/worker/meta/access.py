@@ -1,6 +1,7 @@
 """Who of a business is assigned to each asset, as Meta tells it. Nothing is written here."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -337,28 +338,21 @@ def _is_its_own_trouble(answer: object) -> bool:
 async def page_readers(
     graph: GraphClient, reader: GraphReader, wanted: set[str], first: FirstPage | None = None
 ) -> dict[str, GraphReader]:
-    """A reader with its own token for each wanted Page that gives a usable one."""
+    """A reader with its own token for each wanted Page that gives a usable one, by the Page's id.
+
+    A Page token is of the app of the token that it was asked with.
+    """
     readers: dict[str, GraphReader] = {}
-    try:
+    with suppress(*REFUSALS):
         async for page in reader.pages(first or edges.my_accounts()):
             for row in page.rows:
-                if row.get("id") in wanted and row.get("access_token"):
-                    readers |= _page_reader(graph, reader, row)
-    except REFUSALS:
-        pass
+                if row.get("id") not in wanted or not row.get("access_token"):
+                    continue
+                # No token at all is no word about the one that we have.
+                with suppress(TokenDead):
+                    own = graph.reader(str(row["access_token"]), app_id=reader.meter.app_id)
+                    readers[str(row["id"])] = own
     return readers
-
-
-def _page_reader(
-    graph: GraphClient, reader: GraphReader, row: Mapping[str, Any]
-) -> dict[str, GraphReader]:
-    """By the Page's id; a Page token is of the app of the token that it was asked with."""
-    try:
-        own = graph.reader(str(row["access_token"]), app_id=reader.meter.app_id)
-    except TokenDead:
-        # No token at all, and no word about the one that we have.
-        return {}
-    return {str(row["id"]): own}
 
 
 def access_of(

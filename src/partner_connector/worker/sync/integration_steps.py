@@ -72,20 +72,16 @@ async def _note_integration_works(session: AsyncSession, target: Target) -> None
 async def _host_reader(shop: Workshop, target: Target) -> GraphReader:
     if target.host_token is not None:
         return reader_for(shop, target.host_token)
-    async with shop.database.reading() as session:
-        if await _is_being_proven(session, target):
-            in_a_moment = now() + timedelta(seconds=_SECONDS_FOR_A_PROOF)
-            raise TokenMissing(Pause("retrying", in_a_moment))
-    raise TokenMissing
-
-
-async def _is_being_proven(session: AsyncSession, target: Target) -> bool:
-    unfinished = exists().where(
+    being_proven = exists().where(
         TokenValidation.integration_id == target.integration_id,
         TokenValidation.partner_id.is_(None),
         TokenValidation.status != "completed",
     )
-    return bool(await session.scalar(select(unfinished)))
+    async with shop.database.reading() as session:
+        if await session.scalar(select(being_proven)):
+            in_a_moment = now() + timedelta(seconds=_SECONDS_FOR_A_PROOF)
+            raise TokenMissing(Pause("retrying", in_a_moment))
+    raise TokenMissing
 
 
 async def _close_reading(shop: Workshop, target: Target, attempt: int, reader: GraphReader) -> None:
@@ -116,7 +112,7 @@ async def _note_version(
     integration.health_reasons = reasons
     if mismatch_in(reasons):
         integration.health = "attention_required"
-    elif mismatch_in(before) and _token_works(target):
+    elif mismatch_in(before) and target.host_token and target.host_token.health in WORKING:
         integration.health = "healthy"
 
 
@@ -124,7 +120,3 @@ def _told(reasons: list[Any], found: list[VersionWarning]) -> list[Any]:
     """The reasons with these warnings in place of earlier ones about the version."""
     others = [reason for reason in reasons if reason not in of_version(reasons)]
     return others + [{"code": w.code, "detail": w.detail, "remedy": w.remedy} for w in found]
-
-
-def _token_works(target: Target) -> bool:
-    return target.host_token is not None and target.host_token.health in WORKING

@@ -52,11 +52,6 @@ def evaluate(
     return [by_id[name] for name in names]
 
 
-def granted_scopes(evidence: Evidence) -> frozenset[str] | None:
-    """The token's permissions, from Meta's inspection or else from the token's own view."""
-    return evidence.inspection.scopes if evidence.inspection else evidence.scopes
-
-
 def _live(evidence: Evidence) -> Check:
     inspection = evidence.inspection
     if inspection is not None and not inspection.is_valid:
@@ -94,7 +89,7 @@ def _token_type(evidence: Evidence) -> Check:
 
 
 def _app(evidence: Evidence, subject: Subject) -> Check:
-    app_id = (evidence.inspection.app_id if evidence.inspection else None) or evidence.app_id
+    app_id = evidence.token_app_id
     request = (
         "In Meta Business Manager open Settings > Accounts > Apps, click Add > Request Access to "
         f"an App ID, enter {subject.app_id} and click Request app."
@@ -158,7 +153,7 @@ def _partner_listed(subject: Subject) -> Check:
 
 
 def _scopes_required(evidence: Evidence) -> Check:
-    scopes = granted_scopes(evidence)
+    scopes = evidence.granted_scopes
     if scopes is None:
         return Check("scopes_required", "unknown", "not_shown", "Meta did not show permissions.")
     missing = sorted(REQUIRED_SCOPES - scopes)
@@ -174,7 +169,7 @@ def _scopes_required(evidence: Evidence) -> Check:
 
 
 def _scopes_excess(evidence: Evidence) -> Check:
-    scopes = granted_scopes(evidence)
+    scopes = evidence.granted_scopes
     if scopes is None:
         return Check("scopes_excess", "unknown", "not_shown", "Meta did not show permissions.")
     excess = sorted(scopes - REQUIRED_SCOPES - {"public_profile"})

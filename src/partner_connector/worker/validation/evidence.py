@@ -85,6 +85,16 @@ class Evidence:
         return any(granular.get(scope) is not None for scope in REQUIRED_SCOPES)
 
     @property
+    def token_app_id(self) -> str | None:
+        """The token's app, from Meta's inspection or else from the token's own view."""
+        return (self.inspection.app_id if self.inspection else None) or self.app_id
+
+    @property
+    def granted_scopes(self) -> frozenset[str] | None:
+        """The token's permissions, from Meta's inspection or else from the token's own view."""
+        return self.inspection.scopes if self.inspection else self.scopes
+
+    @property
     def system_user_id(self) -> str | None:
         """Who the token is."""
         return (self.inspection.user_id if self.inspection else None) or self.me_id
@@ -114,8 +124,7 @@ async def gather(
     if evidence.inspection is not None and not evidence.inspection.is_valid:
         return evidence
     # Limits of another app are not ours.
-    app_id = evidence.inspection.app_id if evidence.inspection else None
-    reader = graph.reader(token, account=account, app_id=app_id or "")
+    reader = graph.reader(token, account=account, app_id=evidence.token_app_id or "")
     try:
         await _read_view(reader, host_reader, subject, evidence)
         if evidence.is_narrowed and subject.partner_business_id and host_reader is not None:

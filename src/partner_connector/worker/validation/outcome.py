@@ -22,7 +22,6 @@ from partner_connector.graph import REQUIRED_SCOPES
 from partner_connector.ids import encode
 from partner_connector.sealing.private import PrivateKeyring
 from partner_connector.worker import token_decryption
-from partner_connector.worker.validation.checks import granted_scopes
 from partner_connector.worker.validation.evidence import Evidence
 from partner_connector.worker.validation.health import health_of
 from partner_connector.worker.validation.verdicts import Check, verdict
@@ -93,7 +92,7 @@ def complete(validation: TokenValidation, checks: Sequence[Check]) -> None:
 def store_facts(token: Token, evidence: Evidence) -> None:
     """What Meta showed of the token; what it did not show stays as it was known."""
     inspection = evidence.inspection
-    token.app_id = (inspection.app_id if inspection else None) or evidence.app_id or token.app_id
+    token.app_id = evidence.token_app_id or token.app_id
     token.type = (inspection.type if inspection else None) or token.type
     token.system_user_id = evidence.system_user_id or token.system_user_id
     row: dict[str, Any] = dict(evidence.system_user or {})
@@ -102,7 +101,7 @@ def store_facts(token: Token, evidence: Evidence) -> None:
     if inspection is not None:
         token.expires_at = inspection.expires_at
         token.data_access_expires_at = inspection.data_access_expires_at
-    scopes = granted_scopes(evidence)
+    scopes = evidence.granted_scopes
     if scopes is not None:
         token.scopes = sorted(scopes)
         granular = inspection.granular_as_json() if inspection is not None else None

@@ -109,9 +109,7 @@ class ValidationWorkflows(DBOSConfiguredInstance):
     ) -> tuple[Token, Subject, Token | None] | None:
         async with self.shop.database.writing() as session:
             validation = await session.get(TokenValidation, validation_id)
-            if validation is None or validation.status == "completed":
-                return None
-            if validation.attempt != attempt:
+            if validation is None or not _is_under_way(validation, attempt):
                 return None
             validation.status = "running"
             validation.resume_at = None
@@ -236,20 +234,4 @@ class ValidationWorkflows(DBOSConfiguredInstance):
     async def _park(self, validation_id: uuid.UUID, attempt: int, pause: Pause) -> str:
         async with self.shop.database.writing() as session:
             validation = await lock_validation(session, validation_id)
-            if validation is None or validation.attempt != attempt:
-                return "nothing_to_do"
-            if validation.status == "completed":
-                return "nothing_to_do"
-            validation.attempt = attempt + 1
-            validation.resume_at = pause.resume_at
-            owner = validation.partner_id or validation.integration_id
-            again = tasks.validate_token(
-                validation_id, owner, attempt=attempt + 1, not_before=pause.resume_at
-            )
-            await self.shop.queue.enqueue(session, again)
-        log.info("token_validation_waits", reason=pause.reason, attempt=attempt)
-        return pause.reason
-
-
-def _names(subject: Subject) -> tuple[str, ...]:
-    return verdicts.checks_of(subject.partner_business_id is not None)
+            if validation is None or not _is_under_way(validation, attempt):
