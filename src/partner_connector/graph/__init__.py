@@ -30,6 +30,7 @@ from partner_connector.graph.ledger import BudgetStore
 from partner_connector.graph.reader import (
     Answer,
     BatchRead,
+    EdgeWalk,
     FirstPage,
     GraphReader,
     answer_to,
@@ -54,6 +55,7 @@ __all__ = [
     "Budget",
     "BudgetStore",
     "CursorExpired",
+    "EdgeWalk",
     "ErrorClass",
     "FirstPage",
     "GraphClient",

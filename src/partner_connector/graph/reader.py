@@ -66,7 +66,7 @@ class GraphReader:
         some good pages. Where it refuses pages that are greater than the first one, the others are
         as small.
         """
-        walk = _Walk(edge)
+        walk = EdgeWalk(edge)
         while not walk.is_over:
             try:
                 page = await self._page_of(walk.place, walk.answer)
@@ -219,7 +219,7 @@ def first_page(read: Read) -> BatchRead[FirstPage]:
     return BatchRead(read, partial(FirstPage, read))
 
 
-class _Walk:
+class EdgeWalk:
     """How far the pages of an edge are read, and how many rows the next one is asked for."""
 
     def __init__(self, edge: Read | FirstPage) -> None:
@@ -236,13 +236,14 @@ class _Walk:
 
     def go_on(self, page: Page) -> None:
         """After a good page: to the next one, if there is one."""
+        self.answer = None
         self.is_over = page.next_cursor is None
         if page.next_cursor is None:
             return
         if page.next_cursor in self._passed:
             raise UnknownGraphError("The edge led to a page that was read before")
         self._passed.add(page.next_cursor)
-        self.place, self.answer = self.place.after(page.next_cursor), None
+        self.place = self.place.after(page.next_cursor)
         self._grow()
 
     def start_again(self, error: CursorExpired) -> None:
@@ -259,12 +260,17 @@ class _Walk:
             # The greatest page of an edge is not published: more is lowered or refused (7 [D]).
             if self._first_size in {now, self._greatest}:
                 raise error
-            size = self._greatest = self._first_size
-        elif now == 1:
+            self.use_first_size()
+            return
+        if now == 1:
             raise error
-        else:
-            size, self._good_pages = (now or _META_PAGE_SIZE) // 2, 1
-        self.place, self.answer = self.place.with_limit(size), None
+        self.place, self.answer = self.place.with_limit((now or _META_PAGE_SIZE) // 2), None
+        self._good_pages = 1
+
+    def use_first_size(self) -> None:
+        """Go on with pages that are no greater than the first one."""
+        self._greatest = self._first_size
+        self.place, self.answer = self.place.with_limit(self._first_size), None
 
     def _grow(self) -> None:
         """After a good page: to the greatest size behind the first one, else step by step."""

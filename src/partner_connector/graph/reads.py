@@ -58,10 +58,6 @@ class Read:
         """The same read from behind this cursor."""
         return replace(self, params={**self.params, "after": cursor})
 
-    def following(self, cursor: str) -> "Read":
-        """The page behind this cursor, as great as later pages may be."""
-        return replace(self.after(cursor), limit=self.later_limit or self.limit)
-
     def from_start(self) -> "Read":
         """The same read from page one."""
         return replace(self, params={k: v for k, v in self.params.items() if k != "after"})

@@ -12,6 +12,7 @@ from partner_connector.graph import (
     BatchRead,
     Blocked,
     CursorExpired,
+    EdgeWalk,
     FirstPage,
     GraphClient,
     GraphError,
@@ -111,13 +112,9 @@ class _OpenList:
     read: Read
     # A Page's own reader, where it gave a token.
     own: GraphReader | None
-    place: Read
-    # The answer to `place`, until it is taken.
-    answer: Answer | None = None
+    walk: EdgeWalk
     rows: list[dict[str, Any]] = field(default_factory=list)
     total: int | None = None
-    goes_on: bool = True
-    passed: set[str] = field(default_factory=set)
     shared: dict[Any, Any] = field(default_factory=dict)
 
     @property
@@ -126,20 +123,15 @@ class _OpenList:
 
     def next_page(self) -> BatchRead[None]:
         """The read of the next page, which leaves its answer here."""
-        return BatchRead(self.place, self._hear, self.own)
+        return BatchRead(self.walk.place, self._hear, self.own)
 
     def _hear(self, answer: Answer) -> None:
-        self.answer = answer
+        self.walk.answer = answer
 
     def take(self, page: Page) -> None:
         self.rows.extend(map(self._light, page.rows))
         self.total = page.total_count if page.total_count is not None else self.total
-        self.goes_on = page.next_cursor is not None
-        if page.next_cursor is not None:
-            if page.next_cursor in self.passed:
-                raise UnknownGraphError("The edge led to a page that was read before")
-            self.passed.add(page.next_cursor)
-            self.place = self.read.following(page.next_cursor)
+        self.walk.go_on(page)
 
     def _light(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Of a long list there are many rows in memory, and most of each is as in all others.
@@ -186,14 +178,14 @@ async def read_access(
     for asset in assets:
         read = edges.assigned_users(asset.path, business_id)
         own = page_readers.get(asset.meta_id) if asset.type == "page" else None
-        lists.append(_OpenList(asset, read, own, read))
+        lists.append(_OpenList(asset, read, own, EdgeWalk(read)))
     heard, batch = await _ask_first(reader, lists, own_tokens_in_batch, also)
     await _take(reader, lists, batch, business_id)
     trouble = batch.trouble
     yield batch
     del batch
     if trouble is None:
-        groups = _that_fit_in_memory([one for one in lists if one.goes_on])
+        groups = _that_fit_in_memory([one for one in lists if not one.walk.is_over])
         to_their_ends = (_to_their_ends(reader, some, heard, business_id) for some in groups)
         async for read_to_the_end in as_they_come(to_their_ends, _GROUPS_AT_ONCE):
             yield read_to_the_end
@@ -220,7 +212,7 @@ async def _to_their_ends(
     while lists and batch.trouble is None:
         await _ask_next(reader, lists, heard)
         await _take(reader, lists, batch, business_id)
-        lists = [one for one in lists if one.goes_on]
+        lists = [one for one in lists if not one.walk.is_over]
     return batch
 
 
@@ -232,22 +224,22 @@ async def _take(
         try:
             await _take_page(reader, one)
         except one.refusals as error:
-            one.goes_on = False
+            one.walk.is_over = True
             batch.reads.append(AccessRead(one.asset, refusal=error))
         except TokenDead:
             raise
         except GraphError as error:
-            one.goes_on = False
+            one.walk.is_over = True
             batch.trouble = batch.trouble or error
         else:
-            if not one.goes_on:
+            if one.walk.is_over:
                 batch.reads.append(access_of(one.asset, one.rows, one.total, business_id))
                 # Those who look through the lists need to know only that this one is done.
                 one.rows = []
 
 
 async def _take_page(reader: GraphReader, one: _OpenList) -> None:
-    answer, one.answer = one.answer, None
+    answer = one.walk.answer
     if isinstance(answer, GraphError):
         await _ask_again(one.own or reader, one, answer)
     elif answer is not None:
@@ -257,18 +249,18 @@ async def _take_page(reader: GraphReader, one: _OpenList) -> None:
 async def _ask_again(reader: GraphReader, one: _OpenList, error: GraphError) -> None:
     """A page that a batch did not bring. Raises the error where asking otherwise cannot help."""
     too_great = isinstance(error, (InvalidRequest, TooMuchData))
-    if too_great and one.place.limit != one.read.limit:
+    if too_great and one.walk.place.limit != one.read.limit:
         # The greatest page of an edge is not published (7 [D]): on with small ones.
         one.read = replace(one.read, later_limit=None)
-        one.place = one.place.with_limit(one.read.limit)
+        one.walk.use_first_size()
         return
-    is_first = one.place == one.read
+    is_first = one.walk.place == one.read
     if not is_first and not isinstance(error, (CursorExpired, TooMuchData)):
         raise error
     # From page one, by itself: there the reader has more ways to go on.
     edge = FirstPage(one.read, error) if is_first else one.read
     one.rows, one.total = await reader.counted_rows(edge)
-    one.goes_on = False
+    one.walk.is_over = True
 
 
 async def _ask_next(
@@ -287,7 +279,7 @@ async def _ask_next(
 async def _ask_alone(lists: Sequence[_OpenList]) -> None:
     for one in lists:
         if one.own is not None:
-            one.answer = await _outcome(one.own, one.place)
+            one.walk.answer = await _outcome(one.own, one.walk.place)
 
 
 async def _outcome(reader: GraphReader, read: Read) -> Answer:
@@ -318,16 +310,12 @@ async def _ask_first(
     # What rides along comes last: of more than fifty reads, those behind go in another batch.
     values = await reader.batch([*in_batch, who, *also])
     told = values[len(in_batch)]
-    if _is_page(told, pages[0].asset.meta_id):
+    if isinstance(told, dict) and told.get("id") == pages[0].asset.meta_id:
         return True, AccessBatch()
     await _ask_alone(pages)
-    would_go_alone = any(isinstance(page.answer, dict) for page in pages)
+    would_go_alone = any(isinstance(page.walk.answer, dict) for page in pages)
     ignored = would_go_alone and not _is_its_own_trouble(told)
     return False, AccessBatch(own_tokens_ignored=ignored)
-
-
-def _is_page(answer: object, page_id: str) -> bool:
-    return isinstance(answer, dict) and answer.get("id") == page_id
 
 
 def _is_its_own_trouble(answer: object) -> bool:

@@ -57,16 +57,12 @@ async def apply(shop: Workshop, target: Target, attempt: int) -> str:
         own_token = target.host_token.id if target.host_token is not None else None
         async with telling_health_changes(session, audit, own_token):
             await apply_partners(session, job, unknown_sides=unknown_sides)
-            await _note_integration_works(session, target)
+            if await note_token_works(session, target.host_token):
+                integration = await session.get_one(Integration, target.integration_id)
+                note_own_token(integration, "healthy", [])
             await check_connected_partners(session, shop.queue, job)
             await publish(session, job, now())
     return GO_ON
-
-
-async def _note_integration_works(session: AsyncSession, target: Target) -> None:
-    if await note_token_works(session, target.host_token):
-        integration = await session.get_one(Integration, target.integration_id)
-        note_own_token(integration, "healthy", [])
 
 
 async def _host_reader(shop: Workshop, target: Target) -> GraphReader:

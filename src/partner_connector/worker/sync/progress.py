@@ -205,16 +205,8 @@ def own_failure(code: str, *, error_class: str, user_action: str, detail: str) -
 
 async def staged_assets_left(session: AsyncSession, job: SyncJob) -> tuple[int, int]:
     """How many of this attempt's assets are dealt with, and how many there are."""
-    total = await session.scalar(
-        select(func.count()).where(
-            StagedAsset.job_id == job.id, StagedAsset.listed_in == job.attempt
-        )
+    counts = select(func.count(), func.count().filter(StagedAsset.state == "unread")).where(
+        StagedAsset.job_id == job.id, StagedAsset.listed_in == job.attempt
     )
-    unread = await session.scalar(
-        select(func.count()).where(
-            StagedAsset.job_id == job.id,
-            StagedAsset.listed_in == job.attempt,
-            StagedAsset.state == "unread",
-        )
-    )
-    return (total or 0) - (unread or 0), total or 0
+    total, unread = (await session.execute(counts)).one()
+    return total - unread, total
