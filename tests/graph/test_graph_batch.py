@@ -7,6 +7,8 @@ import httpx
 import pytest
 
 from partner_connector.graph import (
+    BatchRead,
+    FirstPage,
     GraphError,
     InvalidRequest,
     Read,
@@ -16,6 +18,7 @@ from partner_connector.graph import (
     UnknownGraphError,
     answer_to,
     edges,
+    first_page,
     page_from,
 )
 
@@ -98,6 +101,39 @@ async def test_no_reads_are_no_request() -> None:
 
     assert await meta.reader().batch([]) == []
     assert meta.requests == []
+
+
+async def test_values_come_in_the_order_of_their_reads() -> None:
+    """Each is made by its own read's function, of the answer or of the error in its place."""
+    items = [
+        {"code": 200, "body": '{"id":"1"}'},
+        {"code": 400, "body": json.dumps({"error": {"code": 200, "message": "No"}})},
+        {"code": 200, "body": '{"data":[{"id":"2"}]}'},
+    ]
+    reads: list[BatchRead[object]] = [
+        BatchRead(ME, lambda answer: isinstance(answer, dict) and answer["id"]),
+        BatchRead(APP, lambda answer: isinstance(answer, GraphError) and answer.code),
+        first_page(edges.my_businesses()),
+    ]
+
+    values = await Meta(reply(items)).reader().batch(reads)
+
+    page = FirstPage(edges.my_businesses(), {"data": [{"id": "2"}]})
+    assert values == ["1", 200, page]
+
+
+async def test_a_function_that_raises_has_seen_all_answers_come() -> None:
+    """The batch is over before any answer is made into a value: its calls are counted."""
+
+    def refuse(answer: object) -> None:
+        raise ValueError
+
+    meta = Meta(reply([{"code": 200, "body": "{}"}] * 2))
+    reader = meta.reader()
+
+    with pytest.raises(ValueError):  # noqa: PT011 - the function's own
+        await reader.batch([BatchRead(ME, refuse), answer_to(APP)])
+    assert reader.meter.counted_calls == 2
 
 
 async def test_only_what_was_not_run_or_may_pass_is_repeated() -> None:

@@ -31,7 +31,7 @@ def item_headers(item: Any) -> httpx.Headers:
     pairs = []
     for header in listed if isinstance(listed, list) else []:
         match header:
-            case {"name": str(name), "value": str(value)} if _encodable(name, value):
+            case {"name": str(name), "value": str(value)} if name.isascii() and value.isprintable():
                 pairs.append((name, value))
     return httpx.Headers(pairs)
 
@@ -63,7 +63,3 @@ def items_of(content: Any, expected: int) -> list[Any]:
 def _relative_url(read: Read) -> str:
     query = urlencode(read.query())
     return f"{read.path}?{query}" if query else read.path
-
-
-def _encodable(name: str, value: str) -> bool:
-    return name.isascii() and value.isprintable()

@@ -1,18 +1,4 @@
-"""What can go wrong between us and Meta, named for what the caller should know.
-
-GraphError
-├── TokenDead            the token will never work again: a person must give a new one
-├── PermissionMissing    the token lives, but may not read this
-├── Blocked              Meta restricts the account or the app; only a person can lift it
-├── Throttled            over a limit: park the work for `resume_after` seconds
-├── Unreachable          no answer, or one that did not come from the API
-├── Temporary            Meta says it is its own fault and will pass
-├── NotFoundOrForbidden  gone, or hidden from this token: Meta does not say which
-├── InvalidRequest       we asked wrongly; repeating the question cannot help
-├── CursorExpired        the place in a list is lost: read the edge again from page one
-├── TooMuchData          the answer would be too big: ask for fewer rows
-└── UnknownGraphError    not in our table: the raw code is kept for whoever looks into it
-"""
+"""What can go wrong between us and Meta, named for what the caller should know."""
 
 from enum import StrEnum
 
@@ -149,18 +135,18 @@ class Temporary(GraphError):
 
 
 class NotFoundOrForbidden(GraphError):
-    """The object is gone or hidden from this token; never read it as "deleted"."""
+    """The object is gone or hidden from this token, Meta does not say which: not "deleted"."""
 
     error_class = ErrorClass.PERMISSION
     user_action = "check_asset_access"
 
 
 class InvalidRequest(GraphError):
-    """The question itself is wrong."""
+    """The question itself is wrong; repeating it cannot help."""
 
 
 class CursorExpired(GraphError):
-    """The paging cursor no longer points anywhere."""
+    """The paging cursor no longer points anywhere: the edge is read again from page one."""
 
     error_class = ErrorClass.TRANSIENT
     user_action = "retry"
@@ -168,7 +154,7 @@ class CursorExpired(GraphError):
 
 
 class TooMuchData(GraphError):
-    """Meta wants a smaller question."""
+    """The answer would be too big: ask for fewer rows."""
 
     error_class = ErrorClass.TRANSIENT
     user_action = "retry"

@@ -57,7 +57,7 @@ class GraphReader:
         return answer.content
 
     async def pages(self, edge: "Read | FirstPage") -> AsyncIterator[Page]:
-        """All pages of an edge, each asked for when the one before has been dealt with.
+        """Yield all pages of an edge, each asked for when the one before has been dealt with.
 
         What a batch could not carry of a first page, or a cursor that died, is no reason to give
         up here: the edge is then asked by itself. When the cursor dies under way, the edge is read
@@ -84,14 +84,14 @@ class GraphReader:
         return page_from(await self.get(read) if answer is None else answer)
 
     async def rows(self, edge: "Read | FirstPage") -> list[dict[str, Any]]:
-        """All rows of an edge at once; for edges known to be small."""
+        """Return all rows of an edge at once; for edges known to be small."""
         rows, _ = await self.counted_rows(edge)
         return rows
 
     async def counted_rows(
         self, edge: "Read | FirstPage"
     ) -> tuple[list[dict[str, Any]], int | None]:
-        """All rows of an edge, and how many Meta counts, None where it gave no count."""
+        """Return all rows of an edge, and how many Meta counts, None where it gave no count."""
         rows: list[dict[str, Any]] = []
         total, run = None, 1
         async for page in self.pages(edge):
@@ -102,7 +102,7 @@ class GraphReader:
         return rows, total
 
     async def batch(self, reads: "Sequence[BatchRead[T]]") -> list[T]:
-        """The values of many reads in their order. What failed is an error in its place.
+        """Return the values of many reads in their order, each made from an answer or an error.
 
         Sent 50 at a time. A failure of the first batch as a whole is raised; later ones, and those
         of a repeat for some reads, become the error of each read in it, so that nothing that was
@@ -120,7 +120,7 @@ class GraphReader:
         return [one.value_of(answer) for one, answer in zip(reads, answers, strict=True)]
 
     async def _batch(self, reads: "Sequence[BatchRead[object]]") -> list[Answer]:
-        """One batch, and again for the reads in it that a quick repeat may help.
+        """Send one batch, and again the reads in it that a quick repeat may help.
 
         A read whose own allowance is used up is left out: the others go on without it.
         """
@@ -235,7 +235,7 @@ class EdgeWalk:
         self._passed: set[str] = set()
 
     def go_on(self, page: Page) -> None:
-        """After a good page: to the next one, if there is one."""
+        """Move to the next page after a good one, if there is one."""
         self.answer = None
         self.is_over = page.next_cursor is None
         if page.next_cursor is None:
@@ -247,14 +247,14 @@ class EdgeWalk:
         self._grow()
 
     def start_again(self, error: CursorExpired) -> None:
-        """After a cursor that died: from page one. Raises the error at the second time."""
+        """Start from page one after a cursor that died. Raise the error at the second time."""
         if self.run > 1:
             raise error
         self.place, self.run, self.answer = self.place.from_start(), 2, None
         self._passed.clear()
 
     def shrink(self, error: TooMuchData | InvalidRequest) -> None:
-        """After a page that was too great. Raises the error where a smaller one cannot help."""
+        """Ask for less after a page that was too great. Raise the error where that cannot help."""
         now = self.place.limit
         if isinstance(error, InvalidRequest):
             # The greatest page of an edge is not published: more is lowered or refused (7 [D]).
@@ -273,7 +273,7 @@ class EdgeWalk:
         self.place, self.answer = self.place.with_limit(self._first_size), None
 
     def _grow(self) -> None:
-        """After a good page: to the greatest size behind the first one, else step by step."""
+        """Use the greatest size behind the first page, else grow step by step."""
         self._good_pages += 1
         now = self.place.limit
         if now == self._first_size and self._good_pages == 1:

@@ -8,7 +8,6 @@ import http.cookiejar
 import json
 import logging
 import re
-import ssl
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -91,7 +90,6 @@ def open_http_client(
     base_url: str = "https://graph.facebook.com",
     *,
     transport: httpx.AsyncBaseTransport | None = None,
-    verify: ssl.SSLContext | None = None,
     read_timeout: float = 30.0,
     max_connections: int = 20,
 ) -> httpx.AsyncClient:
@@ -111,9 +109,7 @@ def open_http_client(
         max_keepalive_connections=max_connections,
         keepalive_expiry=30.0,
     )
-    inner = transport or httpx.AsyncHTTPTransport(
-        verify=True if verify is None else verify, trust_env=False, limits=limits
-    )
+    inner = transport or httpx.AsyncHTTPTransport(trust_env=False, limits=limits)
     # One client serves many partners: a cookie set for one must not be sent for another.
     no_cookies = http.cookiejar.DefaultCookiePolicy(allowed_domains=[])
     return httpx.AsyncClient(

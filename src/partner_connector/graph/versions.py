@@ -49,14 +49,12 @@ def version_warnings(asked: str, served: str | None, today: date) -> list[Versio
         )
     last_day = sunset(asked)
     if last_day is not None and last_day - today <= _WARN_BEFORE:
-        warnings.append(_sunset_warning(asked, last_day, is_past=last_day <= today))
+        stops = "stopped" if last_day <= today else "stops"
+        warnings.append(
+            VersionWarning(
+                code="graph_version_sunset",
+                detail=f"Meta {stops} serving Graph API {asked} on {last_day.isoformat()}.",
+                remedy="Upgrade to a release of this product that asks for a newer version.",
+            )
+        )
     return warnings
-
-
-def _sunset_warning(asked: str, last_day: date, *, is_past: bool) -> VersionWarning:
-    stops = "stopped" if is_past else "stops"
-    return VersionWarning(
-        code="graph_version_sunset",
-        detail=f"Meta {stops} serving Graph API {asked} on {last_day.isoformat()}.",
-        remedy="Upgrade to a release of this product that asks for a newer version.",
-    )

@@ -45,7 +45,7 @@ Watch = Callable[[str, int], AbstractContextManager[Callable[[str], object]]]
 
 
 def unwatched(_edge: str, _reads: int) -> AbstractContextManager[Callable[[str], object]]:
-    """Nobody looks."""
+    """No-op instrumentation."""
     return nullcontext(lambda _outcome: None)
 
 

@@ -69,7 +69,7 @@ class AccessBatch:
 
 
 def access_told_by(shared: SharedAssets, business_id: str) -> list[AccessRead]:
-    """The assets whose own rows told all of who is assigned to them.
+    """Return the assets whose own rows told all of who is assigned to them.
 
     The others have to be asked: Meta leaves out an expanded edge without rows, and also one that
     it refuses (8.2 [O]).
@@ -122,7 +122,7 @@ class _OpenList:
         return REFUSALS if self.own is None else PAGE_REFUSALS
 
     def next_page(self) -> BatchRead[None]:
-        """The read of the next page, which leaves its answer here."""
+        """Return the read of the next page, which leaves its answer here."""
         return BatchRead(self.walk.place, self._hear, self.own)
 
     def _hear(self, answer: Answer) -> None:
@@ -166,7 +166,7 @@ async def read_access(
     own_tokens_in_batch: bool = True,
     also: Sequence[BatchRead[None]] = (),
 ) -> AsyncIterator[AccessBatch]:
-    """All people on these assets: one batch for the first pages, then some lists at a time to
+    """Read all people on these assets: one batch for the first pages, then some lists at a time to
     their end, each round one batch. The reads in `also` ride along with the first one.
 
     A Page is asked with its own token (REFERENCE 3.2 [D]), in the batch where Meta hears those of
@@ -326,9 +326,9 @@ def _is_its_own_trouble(answer: object) -> bool:
 async def page_readers(
     graph: GraphClient, reader: GraphReader, wanted: set[str], first: FirstPage | None = None
 ) -> dict[str, GraphReader]:
-    """A reader with its own token for each wanted Page that gives a usable one, by the Page's id.
+    """Return a reader with its own token for each wanted Page that gives a usable one.
 
-    A Page token is of the app of the token that it was asked with.
+    By the id of the Page. A Page token is of the app of the token that it was asked with.
     """
     readers: dict[str, GraphReader] = {}
     with suppress(*REFUSALS):

@@ -103,12 +103,12 @@ def is_shared_with(agency: Mapping[str, Any], business_id: str) -> bool:
 
 
 def _bare_reads(business_id: str) -> list[Read]:
-    """The reads that list what others shared with this business, one for each type of asset."""
+    """Return the reads of what others shared with this business, one for each type of asset."""
     return [edge(business_id) for edge in _EDGES.values()]
 
 
 def reads_with_people(business_id: str, *, refused: Collection[str] = ()) -> list[Read]:
-    """The same with each asset's people, except for edges that are known to refuse that.
+    """Return the same with each asset's people, except for edges that are known to refuse that.
 
     Pages never tell theirs in a list: each wants its own token for that (REFERENCE 3.2 [D]).
     """
@@ -123,7 +123,7 @@ def reads_with_people(business_id: str, *, refused: Collection[str] = ()) -> lis
 async def shared_assets(
     reader: GraphReader, first_pages: Sequence[FirstPage], *, owned_by: str, direction: str
 ) -> AsyncIterator[SharedAssets]:
-    """Page by page, what `owned_by` shares with the business whose token the reader holds.
+    """Yield page by page what `owned_by` shares with the business whose token the reader holds.
 
     An edge that Meta refuses is told as such: it is unknown, not empty. Any other failure is
     raised, since it would hit the rest too; but not for people in the rows, which no document
@@ -152,7 +152,7 @@ async def shared_assets(
 async def shared_to_us(
     host: GraphReader, *, host_business_id: str, partner_business_id: str
 ) -> AsyncIterator[SharedAssets]:
-    """What the partner shares with us, which only our own business lists."""
+    """Yield what the partner shares with us, which only our own business lists."""
     first_pages = await host.batch([first_page(read) for read in _bare_reads(host_business_id)])
     async for some in shared_assets(
         host, first_pages, owned_by=partner_business_id, direction=THEIRS_TO_US
@@ -180,7 +180,7 @@ def _of_owner(
 
 
 def business_of(row: Mapping[str, Any]) -> str | None:
-    """Whose the row is; None where it does not say so."""
+    """Return the id of the business whose row this is; None where the row does not say so."""
     business = row.get("business") or row.get("owner_business")
     told = business.get("id") if isinstance(business, dict) else None
     return None if told is None else str(told)

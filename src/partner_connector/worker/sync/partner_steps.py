@@ -72,7 +72,7 @@ async def read_partner(shop: Workshop, target: Target, attempt: int) -> str:
 
 
 async def _first_pages(reading: PartnerReading) -> list[FirstPage]:
-    """The partner's shared assets, people, system users, asset groups and Pages in one batch."""
+    """Read page one of the partner's shares, people, system users, groups and Pages in a batch."""
     business, refused = reading.target.partner_business_id, reading.target.refused_by_meta
     with_contents = GROUPS_WITH_CONTENTS not in refused
     reads = [

@@ -31,7 +31,7 @@ from partner_connector.db.models import (
     Token,
 )
 from partner_connector.features.tokens.health import NOT_SHOWN, settle_view
-from partner_connector.graph import ErrorClass, TokenDead, TokenInspection
+from partner_connector.graph import TokenDead, TokenInspection
 from partner_connector.worker.meta.shared_assets import asset_name
 from partner_connector.worker.sync import progress
 from partner_connector.worker.sync.apply.diff import is_of_staged_asset
@@ -48,8 +48,6 @@ def require_valid(inspection: TokenInspection) -> None:
             inspection.error_message or "Meta no longer accepts the token.",
             code=inspection.error_code,
             subcode=inspection.error_subcode,
-            error_class=ErrorClass.CONFIGURATION,
-            user_action="reconnect_token",
         )
 
 

@@ -220,7 +220,7 @@ async def _ask_members(
 
 
 async def read_memberships(reader: GraphReader, found: GroupsRead) -> None:
-    """What each member may do, once a batch has brought the answers to `found.reads()`."""
+    """Note what each member may do, once a batch has brought the answers to `found.reads()`."""
     members = found.members()
     groups_of: dict[str, set[str]] = {user_id: set() for user_id in members}
     for group in found.groups:

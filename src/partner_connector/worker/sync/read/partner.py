@@ -122,10 +122,11 @@ class PartnerReading:
     async def read_next_access(
         self, page_tokens: FirstPage | None = None, also: Sequence[BatchRead[None]] = ()
     ) -> bool:
-        """Whether there are assets left to read. The reads in `also` ride along.
+        """Read who is assigned to the next assets; return whether there are more to read.
 
         Some batches go out at once, and what each brings is staged before trouble with another is
-        raised. `page_tokens` are `my_accounts` where a batch has brought their first page.
+        raised. `page_tokens` are `my_accounts` where a batch has brought their first page. The
+        reads in `also` ride along with the first batch.
         """
         number = _BATCHES_AT_ONCE * ASSETS_IN_A_BATCH
         async with self.shop.database.reading() as session:

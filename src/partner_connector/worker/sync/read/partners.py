@@ -42,7 +42,7 @@ class Side:
 
 
 async def _first_page(reader: GraphReader, read: Read) -> FirstPage:
-    """Page one, with every field or, where one is refused, with id and name alone (plan a1)."""
+    """Read page one with every field or, where one is refused, id and name alone (plan a1)."""
     try:
         return FirstPage(read, await reader.get(read))
     except (InvalidRequest, PermissionMissing):
@@ -51,7 +51,7 @@ async def _first_page(reader: GraphReader, read: Read) -> FirstPage:
 
 
 async def read_side(reader: GraphReader, side: str, business_id: str) -> Side:
-    """All businesses on one side."""
+    """Read all businesses on one side."""
     read = SIDES[side](business_id)
     try:
         first = await _first_page(reader, read)
