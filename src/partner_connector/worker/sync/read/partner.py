@@ -138,8 +138,8 @@ class PartnerReading:
         readers = await page_readers(graph, self.reader, pages, page_tokens) if pages else {}
         first, *others = [
             assets[start : start + ASSETS_IN_A_BATCH]
-            for start in range(0, max(len(assets), 1), ASSETS_IN_A_BATCH)
-        ]
+            for start in range(0, len(assets), ASSETS_IN_A_BATCH)
+        ] or [assets]
         await all_of(
             [
                 self._read_batch(first, readers, also),
