@@ -261,3 +261,9 @@ def test_the_version_of_the_document() -> None:
     assert "itemSchema" not in json.dumps(DOCUMENT)
     assert DOCUMENT["components"]["securitySchemes"]["apiKey"]["type"] == "http"
     assert DOCUMENT["components"]["securitySchemes"]["apiKey"]["scheme"] == "bearer"
+
+
+def test_nothing_is_deprecated_without_a_date() -> None:
+    """Whatever the document calls deprecated has the day of its end."""
+    for name, operation in operations():
+        assert ("x-sunset" in operation) is operation.get("deprecated", False), name

@@ -6,19 +6,17 @@ Nothing that is imported from here reaches Meta's Graph API or a private key.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from partner_connector import __version__
-from partner_connector.api.openapi import build_document
+from partner_connector.api.openapi import openapi_document
 from partner_connector.api.routes import ROUTERS
 from partner_connector.api.system.metrics import router as metrics
 from partner_connector.db import state_metrics
 from partner_connector.db.engine import open_database
 from partner_connector.features.sync_jobs.metrics import count_jobs_that_end
-from partner_connector.features.webhooks.published import describe
 from partner_connector.sealing.public import PublicKeyring
 from partner_connector.settings import Settings
 from partner_connector.web.context import ApiContext
@@ -85,9 +83,7 @@ def create_app(settings: Settings, keyring: PublicKeyring) -> FastAPI:
         version=__version__,
         lifespan=lifespan,
         redirect_slashes=False,
-        openapi_url="/openapi.json",
-        docs_url=None,  # our own page needs no other host
-        redoc_url=None,
+        openapi_url=None,  # `system.reference` serves the document, and a page without other hosts
         # Its own spans and logs would hold whole URLs and what exceptions say: see `tracing`.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
@@ -96,7 +92,6 @@ def create_app(settings: Settings, keyring: PublicKeyring) -> FastAPI:
         app.router.routes.extend(router.routes)
     if settings.metrics_port is None:
         app.router.routes.extend(metrics.routes)
-    describe(app.webhooks)
     install_error_handlers(app)
     # The last one added is the outermost.
     app.add_middleware(BodyLimitMiddleware)
@@ -111,10 +106,6 @@ def create_app(settings: Settings, keyring: PublicKeyring) -> FastAPI:
             expose_headers=TOLD_TO_PAGES,
         )
     app.add_middleware(RequestContextMiddleware)
-    document = build_document(app)
-
-    def openapi() -> dict[str, Any]:
-        return document
-
-    app.openapi = openapi  # type: ignore[method-assign] # FastAPI's documented way to replace it
+    # FastAPI's documented way to replace it.
+    app.openapi = openapi_document  # type: ignore[method-assign]
     return app

@@ -1,19 +1,16 @@
 """The OpenAPI document: what FastAPI generates, completed with what every operation shares."""
 
 import copy
+import functools
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter
 from fastapi.openapi.utils import get_openapi
 
 from partner_connector import __version__
-from partner_connector.api.openapi_headers import (
-    HEADERS,
-    ON_EVERY_ANSWER,
-    ON_SUCCESS,
-    WHILE_IT_ENDS,
-)
-from partner_connector.api.routes import TAGS
+from partner_connector.api.openapi_headers import HEADERS, ON_EVERY_ANSWER, ON_SUCCESS
+from partner_connector.api.routes import ROUTERS, TAGS
+from partner_connector.features.webhooks.published import describe
 from partner_connector.web.error_handlers import MEDIA_TYPE, ProblemDocument
 
 DESCRIPTION = """
@@ -54,16 +51,19 @@ _SIGNATURE = {
 }
 
 
-def build_document(app: FastAPI) -> dict[str, Any]:
-    """Generate and complete the document."""
+@functools.cache
+def openapi_document() -> dict[str, Any]:
+    """Generate and complete the document, once a process: no setting changes it."""
+    webhooks = APIRouter()
+    describe(webhooks)
     document = get_openapi(
         title="Partner Connector",
         version=__version__,
         openapi_version="3.1.0",
         summary="Sight of the people behind Meta business partners.",
         description=DESCRIPTION.strip(),
-        routes=app.routes,
-        webhooks=app.webhooks.routes,
+        routes=[route for router in ROUTERS for route in router.routes],
+        webhooks=webhooks.routes,
         tags=TAGS,
         contact={"name": "Whoever runs this deployment"},
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
@@ -161,10 +161,7 @@ def _complete(operation: dict[str, Any], *, changes: bool) -> None:
             names = [*ON_EVERY_ANSWER, *ON_SUCCESS.get(status, ())]
             if "page_size" in given:
                 names.append("Link")
-            headers = _references(*names)
-            if operation.get("deprecated"):
-                headers |= _references("Link") | copy.deepcopy(WHILE_IT_ENDS)
-            answer.setdefault("headers", {}).update(headers)
+            answer.setdefault("headers", {}).update(_references(*names))
     for parameter in operation.get("parameters", []):
         parameter["schema"] = _without_null(parameter["schema"])
         if parameter["in"] == "path":

@@ -83,26 +83,5 @@ HEADERS: dict[str, dict[str, Any]] = {
         },
     },
 }
-# Of an operation that is deprecated.
-WHILE_IT_ENDS: dict[str, dict[str, Any]] = {
-    "Deprecation": {
-        "description": "Since when the operation is deprecated, in Unix time (RFC 9745).",
-        "schema": {
-            "type": "string",
-            "maxLength": 20,
-            "pattern": r"^@[0-9]+$",
-            "examples": ["@1788134400"],
-        },
-    },
-    "Sunset": {
-        "description": "When the operation ends (RFC 8594).",
-        "schema": {
-            "type": "string",
-            "maxLength": 40,
-            "pattern": r"^[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} GMT$",
-            "examples": ["Thu, 30 Sep 2027 00:00:00 GMT"],
-        },
-    },
-}
 ON_EVERY_ANSWER = ("X-Request-Id", "Access-Control-Allow-Origin", "RateLimit", "RateLimit-Policy")
 ON_SUCCESS = {"201": ("Location",), "202": ("Location", "Retry-After")}

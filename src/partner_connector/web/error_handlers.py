@@ -1,6 +1,5 @@
 """Every failure becomes one shape: `application/problem+json`, without a word of the input."""
 
-import re
 from http import HTTPStatus
 from typing import Any
 
@@ -8,10 +7,12 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from partner_connector.errors import (
     BadRequest,
@@ -186,12 +187,16 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
 
 def _allowed_methods(request: Request) -> str:
     """Every method of the path: the framework names only those of the first route it met."""
-    paths: dict[str, dict[str, Any]] = request.app.openapi()["paths"]
-    for template, operations in paths.items():
-        pattern = re.sub(r"\\\{[a-z_]+\\\}", "[^/]+", re.escape(template))
-        if re.fullmatch(pattern, request.url.path):
-            return ", ".join(sorted(method.upper() for method in operations))
-    return "GET, HEAD"
+    routes = [
+        route
+        for route in request.app.routes
+        if isinstance(route, APIRoute)
+        and route.include_in_schema
+        and route.matches(request.scope)[0] is not Match.NONE
+    ]
+    same_path = [route for route in routes if route.path == routes[0].path]
+    allowed = {method for route in same_path for method in route.methods or ()}
+    return ", ".join(sorted(allowed)) or "GET, HEAD"
 
 
 async def _on_early_answer(_request: Request, error: Exception) -> Response:

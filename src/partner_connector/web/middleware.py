@@ -47,10 +47,6 @@ class RequestContextMiddleware:
         began = time.perf_counter()
         status = 0
 
-        def deprecation() -> dict[str, str]:
-            told: dict[str, str] = scope["state"].get("deprecation", {})
-            return told
-
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
@@ -60,9 +56,6 @@ class RequestContextMiddleware:
                 allowance: dict[str, str] = scope["state"].get("allowance", {})
                 for name, value in (_SECURITY_HEADERS | allowance).items():
                     headers.setdefault(name, value)
-                for name, value in deprecation().items():
-                    # A page has a `Link` of its own.
-                    headers.append(name, value)
             await send(message)
 
         asked_in = Headers(scope=scope).get("traceparent")
@@ -82,7 +75,6 @@ class RequestContextMiddleware:
                     path=path,
                     status=status,
                     milliseconds=round((time.perf_counter() - began) * 1000, 1),
-                    **({"deprecated": True} if deprecation() else {}),
                 )
 
 

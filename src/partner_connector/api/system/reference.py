@@ -1,9 +1,9 @@
-"""`/docs`: the operations, to be read and tried. It fetches `/openapi.json` and nothing else."""
+"""`/openapi.json`, and `/docs` to read and try the operations: a page that fetches nothing else."""
 
 from pathlib import Path
 
-from fastapi import APIRouter
-from fastapi.responses import HTMLResponse
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, JSONResponse
 
 from partner_connector.web.html import guarded
 
@@ -17,3 +17,9 @@ _HEADERS = guarded(_PAGE)
 async def get_reference() -> HTMLResponse:
     """Whole in one file: it works where no other host can be reached."""
     return HTMLResponse(_PAGE, headers=_HEADERS)
+
+
+@router.api_route("/openapi.json", methods=["GET", "HEAD"])
+def get_document(request: Request) -> JSONResponse:
+    """Return the document. In a thread: the first request builds it, for half a second."""
+    return JSONResponse(request.app.openapi())
