@@ -23,7 +23,7 @@ MOST_OF_IMPORTS = 1.5
 _NO_META = "http://127.0.0.1:9"
 _PATIENCE_SECONDS = 30
 _OWN = ("partner_connector", "__main__")
-_LOADED = "import json, sys, partner_connector.cli.commands; print(json.dumps(list(sys.modules)))"
+_LOADED = "import json, sys, partner_connector.cli.serving; print(json.dumps(list(sys.modules)))"
 # Some can only be imported by the one that they belong to, which has been by then.
 _IMPORT_ALL = """
 import importlib, sys

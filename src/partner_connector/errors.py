@@ -24,6 +24,10 @@ from typing import Any, ClassVar, TypeVar
 Row = TypeVar("Row")
 
 
+class OperatorError(Exception):
+    """A failure that an operator mends: the command line prints its text and exits with 1."""
+
+
 class Problem(Exception):
     """One kind of failure. `code` is stable and what programs should act on."""
 

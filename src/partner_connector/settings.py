@@ -15,12 +15,17 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from partner_connector.errors import OperatorError
+
 ENV_PREFIX = "PARTNER_CONNECTOR_"
 RATE_LIMIT_FORM = re.compile(r"^[1-9][0-9]{0,8}/(second|minute|hour)$|^off$")
 
 
-class SettingsError(Exception):
+class SettingsError(OperatorError):
     """The configuration is wrong; each line names one setting and what it must be."""
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__("\n".join(["wrong configuration:", *lines]))
 
 
 def _upper(value: object) -> object:
@@ -187,7 +192,7 @@ def load_settings(**overrides: Any) -> Settings:
     except ValidationError as error:
         problems = error.errors(include_input=False, include_context=False, include_url=False)
         lines = [f"{ENV_PREFIX}{str(p['loc'][0]).upper()}: {p['msg']}" for p in problems]
-        raise SettingsError("\n".join(lines)) from None
+        raise SettingsError(*lines) from None
     if settings.appsecret_proof != "off" and settings.meta_app_secret is None:
         raise SettingsError(
             f"{ENV_PREFIX}META_APP_SECRET: is required when {ENV_PREFIX}APPSECRET_PROOF is on"

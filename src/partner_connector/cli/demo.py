@@ -23,9 +23,11 @@ from graph_simulator.app import create_app as create_simulator
 from graph_simulator.world import build_world
 from partner_connector.api.app import create_app
 from partner_connector.cli import provision
-from partner_connector.cli.serving import ApiServer, address, listen, signals_call
+from partner_connector.cli.process import signals_call
+from partner_connector.cli.serving import ApiServer, address, listen
 from partner_connector.credentials import Scope
 from partner_connector.db.engine import open_database
+from partner_connector.errors import OperatorError
 from partner_connector.features.api_keys import service as api_keys
 from partner_connector.features.audit.service import Recorder
 from partner_connector.features.workspaces import repository as workspaces
@@ -41,10 +43,6 @@ _PATIENCE_SECONDS = 120
 _WIDTH_WITHOUT_TERMINAL = 190
 
 
-class DemoFailed(Exception):
-    """The journey did not come to its end; says at which step."""
-
-
 @dataclass(frozen=True, slots=True)
 class Stage:
     """Where the journey takes place."""
@@ -56,7 +54,7 @@ class Stage:
 
 
 async def run_demo(*, port: int, graph_port: int, once: bool) -> None:
-    """Build the stage, walk the journey, keep serving unless `once`. Raises `DemoFailed`."""
+    """Build the stage, walk the journey, keep serving unless `once`. Raises `OperatorError`."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=_WIDTH_WITHOUT_TERMINAL)
@@ -188,7 +186,7 @@ async def _create_integration(
             await asyncio.sleep(_LOOK_EVERY_SECONDS)
     console.print(f"  {created['id']}  health: {seen['health']}")
     if seen["health"] != "healthy":
-        raise DemoFailed(f"our own token was refused: {seen['health_reasons']}")
+        raise OperatorError(f"our own token was refused: {seen['health_reasons']}")
     return str(created["id"])
 
 
@@ -234,7 +232,7 @@ async def _connect(
     seen = _json(await api.get(f"/v1/partners/{partner['id']}"), 200)
     console.print(f"  {seen['name']}: {seen['onboarding_status_label']}")
     if seen["onboarding_status"] != "onboarded":
-        raise DemoFailed("the good token was not accepted")
+        raise OperatorError("the good token was not accepted")
 
 
 async def _check_for_updates(api: httpx.AsyncClient, integration: str, console: Console) -> None:
@@ -288,7 +286,7 @@ async def _run_job(api: httpx.AsyncClient, path: str, console: Console) -> None:
                 break
             await asyncio.sleep(_LOOK_EVERY_SECONDS)
     if job["status"] != "completed":
-        raise DemoFailed(f"the check for updates ended as {job['status_label']}: {job['error']}")
+        raise OperatorError(f"the check for updates ended as {job['status_label']}: {job['error']}")
 
 
 def _print_checks(console: Console, validation: dict[str, Any]) -> None:
@@ -322,6 +320,6 @@ def _headline(console: Console, number: int, text: str) -> None:
 def _json(answer: httpx.Response, expected: int) -> dict[str, Any]:
     if answer.status_code != expected:
         told = answer.json() if "json" in answer.headers.get("content-type", "") else {}
-        raise DemoFailed(f"the API answered {answer.status_code}: {told.get('detail', '')}")
+        raise OperatorError(f"the API answered {answer.status_code}: {told.get('detail', '')}")
     document: dict[str, Any] = answer.json()
     return document

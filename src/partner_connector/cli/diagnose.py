@@ -1,6 +1,8 @@
 """`partner-connector check`: what is wrong with a deployment, in words."""
 
 import asyncio
+import json
+import sys
 import time
 from collections.abc import Sequence
 from email.utils import parsedate_to_datetime
@@ -20,7 +22,7 @@ from partner_connector.features.webhooks.signing_secrets import secrets_by_key
 from partner_connector.graph import open_http_client
 from partner_connector.sealing import keyring as keyring_file
 from partner_connector.sealing.keyring import KeyringError, KeyringFile
-from partner_connector.settings import Settings
+from partner_connector.settings import Settings, load_settings
 
 # Meta's answers tell whole seconds. Leases of messages end by the clocks of workers.
 _TOLERATED_CLOCK_SECONDS = {"clock": 30, "database_clock": 5}
@@ -31,7 +33,19 @@ _ROTATE = "rotate the secret of each endpoint"
 Finding = dict[str, str]
 
 
-async def run(settings: Settings) -> list[Finding]:
+def check(as_json: bool) -> None:
+    """Print every finding; exit with 1 where a check failed."""
+    findings = asyncio.run(_run(load_settings()))
+    if as_json:
+        print(json.dumps({"ok": all_well(findings), "checks": findings}))
+    else:
+        for finding in findings:
+            print(f"{finding['status']:<8} {finding['name']:<12} {finding['detail']}")
+    if not all_well(findings):
+        sys.exit(1)
+
+
+async def _run(settings: Settings) -> list[Finding]:
     """Every check, in the order in which to mend what is wrong."""
     database = open_database(settings)
     try:

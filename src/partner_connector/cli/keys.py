@@ -2,12 +2,9 @@
 
 import asyncio
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from partner_connector.cli import provision
-from partner_connector.cli.terminal import AsJson, answer, duration, tell
+from partner_connector.cli.terminal import answer, duration, tell
 from partner_connector.db.engine import open_database
 from partner_connector.features.tokens.keys_in_use import tokens_by_key
 from partner_connector.features.webhooks.signing_secrets import secrets_by_key
@@ -17,28 +14,23 @@ from partner_connector.settings import Settings, load_settings
 
 _NOTHING = {"tokens": 0, "webhook_secrets": 0}
 
-keys_cli = typer.Typer(help="The keyring that seals tokens.", no_args_is_help=True)
 
-
-@keys_cli.command("generate")
-def keys_generate(as_json: AsJson = False) -> None:
-    """Make a new keyring; never replaces one."""
+def generate(as_json: bool) -> None:
+    """Write a new keyring where none is."""
     path = load_settings().private_keyring_file
     ring = provision.generate_keyring(path)
     document = {"keyring_file": str(path), "key_id": ring.current.key_id}
     answer(as_json, document, f"wrote {path}: back it up, without it no stored token opens again")
 
 
-@keys_cli.command("list")
-def keys_list(as_json: AsJson = False) -> None:
-    """Show the keys by id; never a key itself."""
+def list_keys(as_json: bool) -> None:
+    """Print the keys by id."""
     listed = [_told(key) for key in _whichever_half(load_settings()).keys]
     answer(as_json, {"keys": listed}, "\n".join(_line(key) for key in listed))
 
 
-@keys_cli.command("status")
-def keys_status(as_json: AsJson = False) -> None:
-    """Show how much is sealed under each key; after a rotation, how far it has come."""
+def status(as_json: bool) -> None:
+    """Print how much is sealed under each key."""
     settings = load_settings()
     ring = _whichever_half(settings)
     used = _sealed_by_key(settings)
@@ -52,14 +44,8 @@ def keys_status(as_json: AsJson = False) -> None:
     answer(as_json, {"keys": told}, "\n".join(lines))
 
 
-@keys_cli.command("rotate")
-def keys_rotate(
-    accept_old_for: Annotated[
-        str, typer.Option(help="So long clients may go on sealing for the key before: 7d, 12h, 1s.")
-    ] = f"{keyring_file.ACCEPTED_FOR.days}d",
-    as_json: AsJson = False,
-) -> None:
-    """Add a new current key. Workers seal every token anew under it, while they go on working."""
+def rotate(accept_old_for: str, as_json: bool) -> None:
+    """Add a new current key."""
     accepted_for = duration("--accept-old-for", accept_old_for)
     path = load_settings().private_keyring_file
     ring = provision.rotate_keyring(path, accepted_for)
@@ -72,9 +58,8 @@ def keys_rotate(
     )
 
 
-@keys_cli.command("remove")
-def keys_remove(key_id: str, as_json: AsJson = False) -> None:
-    """Destroy a retired key: once nothing is sealed under it and no client may seal for it."""
+def remove(key_id: str, as_json: bool) -> None:
+    """Destroy a retired key that nothing is sealed under."""
     settings = load_settings()
     used = _sealed_by_key(settings).get(key_id, _NOTHING)
     if any(used.values()):
@@ -88,11 +73,8 @@ def keys_remove(key_id: str, as_json: AsJson = False) -> None:
     answer(as_json, {"keyring_file": str(path), "key_id": key_id}, f"{key_id} is gone for good")
 
 
-@keys_cli.command("public")
-def keys_public(
-    out: Annotated[Path, typer.Option(help="Where to write it.")], as_json: AsJson = False
-) -> None:
-    """Write the half of the keyring that an API process may have."""
+def write_public_half(out: Path, as_json: bool) -> None:
+    """Write the public half of the keyring."""
     ring: KeyringFile = keyring_file.read(load_settings().private_keyring_file)
     provision.export_public(ring, out)
     answer(as_json, {"keyring_file": str(out)}, f"wrote {out}: it opens no token")

@@ -12,17 +12,14 @@ from pathlib import Path
 from partner_connector.cli import migrate
 from partner_connector.clock import now
 from partner_connector.db import revisions
+from partner_connector.errors import OperatorError
 from partner_connector.sealing import keyring as keyring_file
 from partner_connector.sealing.keyring import ACCEPTED_FOR, KeyringError, KeyringFile
 from partner_connector.sealing.on_disk import KeyringOnDisk
 from partner_connector.sealing.public import PublicKeyring
-from partner_connector.settings import ENV_PREFIX, Settings
+from partner_connector.settings import ENV_PREFIX, Settings, load_settings
 
 Tell = Callable[[str], None]
-
-
-class NotProvisioned(Exception):
-    """Something that must exist does not, or is of the wrong kind. Names the setting."""
 
 
 def public_sibling(path: Path) -> Path:
@@ -43,10 +40,20 @@ def prepare_database(settings: Settings, tell: Tell) -> None:
             path.touch(mode=0o600)
             tell(f"created the database {path}")
     except OSError as error:
-        raise NotProvisioned(
+        raise OperatorError(
             f"{ENV_PREFIX}DATA_DIR: {path} cannot be made: {error.strerror}"
         ) from None
     migrate.upgrade(settings)
+
+
+def migrate_database(tell: Tell) -> None:
+    """Bring the database to the newest revision; make a SQLite one."""
+    settings = load_settings()
+    if settings.uses_sqlite:
+        prepare_database(settings, tell)
+    else:
+        migrate.upgrade(settings)
+    tell("the database is at the newest revision")
 
 
 def collect_traces(settings: Settings) -> None:
@@ -56,14 +63,14 @@ def collect_traces(settings: Settings) -> None:
     try:
         export = import_module("partner_connector.telemetry.trace_export")
     except ModuleNotFoundError:
-        raise NotProvisioned(
+        raise OperatorError(
             f"{ENV_PREFIX}TRACES_ENDPOINT: needs `pip install partner-connector[traces]`"
         ) from None
     export.start(settings.traces_endpoint)
 
 
 def private_keyring(settings: Settings, tell: Tell) -> KeyringOnDisk:
-    """The full keyring, for worker hosts. Raises `NotProvisioned`."""
+    """The full keyring, for worker hosts. Raises `OperatorError`."""
     path = settings.private_keyring_file
     is_ours_to_make = settings.uses_sqlite and settings.keyring_file is None
     if is_ours_to_make and not path.exists():
@@ -72,7 +79,7 @@ def private_keyring(settings: Settings, tell: Tell) -> KeyringOnDisk:
         tell(f"created the keyring {path}: back it up, without it no stored token opens again")
     ring = _open(path)
     if not ring.latest().holds_private_keys:
-        raise NotProvisioned(
+        raise OperatorError(
             f"{ENV_PREFIX}KEYRING_FILE: the worker needs the full keyring, this is a public one"
         )
     if is_ours_to_make and not settings.public_keyring_file.exists():
@@ -82,12 +89,12 @@ def private_keyring(settings: Settings, tell: Tell) -> KeyringOnDisk:
 
 
 def public_keyring(settings: Settings, tell: Tell) -> PublicKeyring:
-    """What an API process without a worker may have. Raises `NotProvisioned`."""
+    """What an API process without a worker may have. Raises `OperatorError`."""
     if settings.uses_sqlite and settings.keyring_file is None:
         private_keyring(settings, tell)
     ring = _open(settings.public_keyring_file)
     if ring.latest().holds_private_keys:
-        raise NotProvisioned(
+        raise OperatorError(
             f"{ENV_PREFIX}KEYRING_FILE: an API process must not be able to open tokens; give it "
             "the public half (`partner-connector keys public --out FILE`) or run it "
             "`--with-worker`"
@@ -147,7 +154,7 @@ def _refuse_to_replace_a_lost_one(path: Path) -> None:
     """A new keyring opens nothing of what the lost one sealed: that is for a person to decide."""
     public = public_sibling(path)
     if public.exists():
-        raise NotProvisioned(
+        raise OperatorError(
             f"{ENV_PREFIX}DATA_DIR: {path} is gone, but {public} is there: restore it from a "
             "backup; if there is none, `partner-connector keys generate` makes another, and every "
             "token has to be handed over again"
@@ -159,4 +166,4 @@ def _open(path: Path) -> KeyringOnDisk:
         return KeyringOnDisk(path)
     except KeyringError as error:
         hint = "; make one with `partner-connector keys generate`" if not path.exists() else ""
-        raise NotProvisioned(f"{ENV_PREFIX}KEYRING_FILE: {error}{hint}") from None
+        raise OperatorError(f"{ENV_PREFIX}KEYRING_FILE: {error}{hint}") from None

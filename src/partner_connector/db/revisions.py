@@ -10,12 +10,13 @@ from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from partner_connector.db.engine import Database, migrations_directory
+from partner_connector.errors import OperatorError
 from partner_connector.settings import Settings
 
 log = structlog.get_logger()
 
 
-class DatabaseNotReady(Exception):
+class DatabaseNotReady(OperatorError):
     """The database cannot be reached, or is not at the revision this program needs."""
 
 

@@ -23,6 +23,7 @@ from nacl.exceptions import CryptoError
 from nacl.public import PrivateKey
 
 from partner_connector.clock import now
+from partner_connector.errors import OperatorError
 
 ALGORITHM = "libsodium_sealed_box_x25519"
 # So long a client may go on sealing for a key that it fetched before a rotation.
@@ -31,7 +32,7 @@ _FORMAT = 1
 _KEY_BYTES = 32
 
 
-class KeyringError(Exception):
+class KeyringError(OperatorError):
     """The keyring file is missing, malformed or of the wrong kind. Never says what is in it."""
 
 
