@@ -235,3 +235,21 @@ class ValidationWorkflows(DBOSConfiguredInstance):
         async with self.shop.database.writing() as session:
             validation = await lock_validation(session, validation_id)
             if validation is None or not _is_under_way(validation, attempt):
+                return "nothing_to_do"
+            validation.attempt = attempt + 1
+            validation.resume_at = pause.resume_at
+            owner = validation.partner_id or validation.integration_id
+            again = tasks.validate_token(
+                validation_id, owner, attempt=attempt + 1, not_before=pause.resume_at
+            )
+            await self.shop.queue.enqueue(session, again)
+        log.info("token_validation_waits", reason=pause.reason, attempt=attempt)
+        return pause.reason
+
+
+def _is_under_way(validation: TokenValidation, attempt: int) -> bool:
+    return validation.status != "completed" and validation.attempt == attempt
+
+
+def _names(subject: Subject) -> tuple[str, ...]:
+    return verdicts.checks_of(subject.partner_business_id is not None)

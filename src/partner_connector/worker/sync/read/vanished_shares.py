@@ -6,6 +6,7 @@ counts as still shared: unknown is not gone.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
