@@ -6,20 +6,13 @@ and committed when the block ends. No transaction is ever open across a network 
 
 import select
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import structlog
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Executable,
-    Row,
-    event,
-    text,
-)
+from sqlalchemy import ColumnElement, Connection, event, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DisconnectionError, OperationalError
 from sqlalchemy.ext.asyncio import (
@@ -29,7 +22,8 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 
-from partner_connector.db import locks, sqlite_driver
+from partner_connector.db import locks
+from partner_connector.db.reads import Query, Reads, SqliteReads
 from partner_connector.db.sql import compact_json
 from partner_connector.settings import Settings
 
@@ -37,7 +31,7 @@ log = structlog.get_logger()
 
 _SQLITE_PRAGMAS = (
     # Set first: the others may themselves meet a lock.
-    f"busy_timeout = {sqlite_driver.BUSY_MILLISECONDS}",
+    "busy_timeout = 30000",
     "journal_mode = WAL",
     "synchronous = FULL",
     "foreign_keys = ON",
@@ -100,8 +94,7 @@ def refuse_writes(dbapi_connection: Any, _record: object) -> None:
     """Make a SQLite connection one that only looks."""
     cursor = dbapi_connection.cursor()
     cursor.execute("PRAGMA query_only = ON")
-    # What is tried on the event loop must not wait there: see `sqlite_driver`.
-    cursor.execute("PRAGMA busy_timeout = 0")
+    cursor.close()
 
 
 def refuse_what_the_server_ended(dbapi_connection: Any, _record: object, _proxy: object) -> None:
@@ -128,20 +121,17 @@ Guard = Callable[[AsyncSession], Awaitable[None]]
 class Database:
     """Hands out transactions. `reading()` cannot write; `writing()` commits at its end."""
 
-    def __init__(
-        self, engine: AsyncEngine, looking_engine: AsyncEngine, guard: Guard | None = None
-    ) -> None:
+    def __init__(self, engine: AsyncEngine, reads: Reads, guard: Guard | None = None) -> None:
         self.engine = engine
-        self._looking_engine = looking_engine
+        self._reads = reads
         self._guard = guard
         self._write = async_sessionmaker(engine, expire_on_commit=False, autoflush=False)
         read_engine = engine.execution_options(read_only=True, postgresql_readonly=True)
         self._read = async_sessionmaker(read_engine, expire_on_commit=False, autoflush=False)
-        self._look = async_sessionmaker(looking_engine, expire_on_commit=False, autoflush=False)
 
     def guarded_by(self, guard: Guard) -> "Database":
         """The same database, whose every writing transaction asks the guard before it commits."""
-        return Database(self.engine, self._looking_engine, guard)
+        return Database(self.engine, self._reads, guard)
 
     @asynccontextmanager
     async def writing(self, *, at_length: bool = False) -> AsyncIterator[AsyncSession]:
@@ -170,16 +160,16 @@ class Database:
 
         No transaction has to be begun or ended, which costs more than a small read itself.
         """
-        async with self._look() as session:
+        async with self._reads.session() as session:
             yield session
 
-    async def look_up(self, statement: Executable, **parameters: object) -> Row[*tuple[Any, ...]]:
-        """The one row that a small statement finds, without a session around it."""
-        async with self._looking_engine.connect() as connection:
-            return (await connection.execute(statement, parameters)).one()
+    async def look_up(self, query: Query, **values: object) -> Sequence[Any]:
+        """Return the one row of a small query, without a session."""
+        (row,) = await self._reads.rows(query, values)
+        return row
 
     def typed(self, column: ColumnElement[Any], value: Any) -> Any:
-        """What the driver has of a column, as what it is."""
+        """Convert a raw driver value to the column's Python type."""
         dialect = self.engine.dialect
         read = column.type.dialect_impl(dialect).result_processor(dialect, None)
         return value if read is None else read(value)
@@ -202,23 +192,21 @@ class Database:
     async def close(self) -> None:
         """Close every pooled connection."""
         await self.engine.dispose()
-        await self._looking_engine.dispose()
+        await self._reads.close()
 
 
 def open_database(settings: Settings) -> Database:
     """Engines for the configured database. Nothing is connected yet."""
     locks.asserting = locks.asserting or settings.assert_lock_order
     if settings.uses_sqlite:
-        engine = _engine(settings, module=sqlite_driver.driver, pool_size=8)
+        engine = _engine(settings, pool_size=8)
         event.listen(engine.sync_engine, "connect", prepare_sqlite_connection)
         event.listen(engine.sync_engine, "connect", leave_begin_to_us)
         event.listen(engine.sync_engine, "begin", begin_sqlite_transaction)
-        looking = _engine(
-            settings, module=sqlite_driver.looking_driver, pool_size=8, **_NO_TRANSACTIONS
-        )
+        looking = _engine(settings, pool_size=8, **_NO_TRANSACTIONS)
         event.listen(looking.sync_engine, "connect", prepare_sqlite_connection)
         event.listen(looking.sync_engine, "connect", refuse_writes)
-        return Database(engine, looking)
+        return Database(engine, SqliteReads(looking))
     pool = {"pool_size": 5, "max_overflow": 5}
     with_options = {"connect_args": {"options": _POSTGRESQL_OPTIONS}}
     engine = _engine(settings, **pool, **with_options)
@@ -226,7 +214,7 @@ def open_database(settings: Settings) -> Database:
     looking = _engine(settings, **pool, **read_only, **_NO_TRANSACTIONS)
     for each in (engine, looking):
         event.listen(each.sync_engine, "checkout", refuse_what_the_server_ended)
-    return Database(engine, looking)
+    return Database(engine, Reads(looking))
 
 
 def _engine(settings: Settings, **options: Any) -> AsyncEngine:

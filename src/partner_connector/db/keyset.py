@@ -21,6 +21,7 @@ from sqlalchemy import ColumnElement, Dialect, Integer, Select, bindparam, tuple
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import NullType
 
+from partner_connector.db.reads import fetch_rows
 from partner_connector.errors import CursorInvalid
 
 
@@ -134,7 +135,7 @@ class PageRequest:
         statement = _page_of(query, order, continued=self.cursor is not None)
         start = {f"after_{place}": value for place, value in enumerate(after)}
         wanted = {"workspace_id": workspace_id, "rows_wanted": self.size + 1}
-        rows = list((await session.execute(statement, {**values, **start, **wanted})).all())
+        rows = list(await fetch_rows(session, statement, {**values, **start, **wanted}))
         if len(rows) <= self.size:
             return rows, None
         position = rows[self.size - 1][-len(order.columns) :]

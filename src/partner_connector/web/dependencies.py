@@ -6,7 +6,7 @@ from typing import Annotated
 import structlog
 from fastapi import Depends, Header, Request, Response, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
-from sqlalchemy import Executable, bindparam, literal, null, select, type_coerce, union_all
+from sqlalchemy import bindparam, literal, null, select, type_coerce, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import NullType
 
@@ -14,6 +14,7 @@ from partner_connector import credentials
 from partner_connector.clock import now
 from partner_connector.credentials import NOBODYS_DIGEST, Caller, Scope
 from partner_connector.db.models import ApiKey
+from partner_connector.db.reads import Query
 from partner_connector.errors import NotAuthenticated, ScopeMissing, Unprocessable
 from partner_connector.web.context import ApiContext
 from partner_connector.web.idempotency import GivenKey, Once
@@ -25,7 +26,7 @@ _KEYS = ApiKey.__table__.c
 _TOLD = (_KEYS.id, _KEYS.workspace_id, _KEYS.scopes, _KEYS.expires_at, _KEYS.revoked_at)
 # Whether or not there is such a key, one row is found, so that the time of a refusal does not tell.
 # All but the digest as the driver has it: it is made out once the secret is known to be right.
-_KEY: Executable = (
+_KEY: Query = (
     union_all(
         select(
             literal(0).label("rank"),

@@ -3,9 +3,10 @@
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, Select, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.db.keyset import KeysetOrder, PageRequest
@@ -17,6 +18,13 @@ _CHANGE = Change.__table__.c
 _IN_ORDER = KeysetOrder([_CHANGE.sequence])
 _WIRE = WireRow(ChangeView, Change.__table__)
 
+# By the name of the filter.
+_NARROWED: dict[str, ColumnElement[bool]] = {
+    "after": _CHANGE.sequence > bindparam("after"),
+    "kind": _CHANGE.kind.in_(bindparam("kind", expanding=True)),
+    "partner_id": _CHANGE.partner_id == bindparam("partner_id"),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class ChangeFilter:
@@ -26,14 +34,15 @@ class ChangeFilter:
     kind: Sequence[str] = ()
     partner_id: uuid.UUID | None = None
 
-    def apply(self, query: Select[Any]) -> Select[Any]:
-        """Narrow the query."""
-        query = query.where(_CHANGE.sequence > self.after)
-        if self.kind:
-            query = query.where(_CHANGE.kind.in_(self.kind))
-        if self.partner_id is not None:
-            query = query.where(_CHANGE.partner_id == self.partner_id)
-        return query
+    def values(self) -> dict[str, Any]:
+        """Return the values of the filters that are given."""
+        return {name: value for name in _NARROWED if (value := getattr(self, name))}
+
+
+@lru_cache
+def _listed(given: tuple[str, ...]) -> Select[*tuple[Any, ...]]:
+    mine = select(*_WIRE.columns).where(_CHANGE.workspace_id == bindparam("workspace_id"))
+    return mine.where(*(_NARROWED[name] for name in given))
 
 
 class ChangeRepository:
@@ -47,9 +56,9 @@ class ChangeRepository:
         self, page: PageRequest, only: ChangeFilter
     ) -> tuple[list[dict[str, Any]], str | None]:
         """Oldest first, the order in which they happened; as the wire has them."""
-        listed = select(*_WIRE.columns).where(_CHANGE.workspace_id == self.workspace_id)
-        query = only.apply(listed)
-        rows, cursor = await page.fetch(self.session, self.workspace_id, query, _IN_ORDER)
+        given = only.values()
+        query = _listed(tuple(given))
+        rows, cursor = await page.fetch(self.session, self.workspace_id, query, _IN_ORDER, given)
         return [_WIRE.item(row) for row in rows], cursor
 
     async def latest_of_user(self, partner_user_id: uuid.UUID, *, limit: int) -> list[Change]:
