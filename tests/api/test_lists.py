@@ -2,7 +2,7 @@
 
 import inspect
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from sqlalchemy import Engine, event
 
 from partner_connector.api.routes import ROUTERS
 from partner_connector.db.engine import Database
+from partner_connector.db.reads import Query, Rows, SqliteReads
 from tests.api.lists import LISTS, Seed
 from tests.api.surface import DOCUMENT
 
@@ -79,6 +80,7 @@ async def test_a_list_costs_the_same_whatever_its_size(
     workspace_id: UUID,
     seed: Seed,
     orders: Sequence[dict[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The number of SQL statements does not grow with the page, and reading begins no transaction:
     the key, the list, and at most two more.
@@ -89,6 +91,13 @@ async def test_a_list_costs_the_same_whatever_its_size(
     def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
         statements.append(statement)
 
+    small_read = SqliteReads.rows
+
+    async def noted(reads: SqliteReads, query: Query, values: Mapping[str, Any]) -> Rows:
+        statements.append(str(query))
+        return await small_read(reads, query, values)
+
+    monkeypatch.setattr(SqliteReads, "rows", noted)
     event.listen(Engine, "before_cursor_execute", note)
     try:
         for params in orders:
