@@ -102,6 +102,8 @@ async def test_small_reads_run_on_event_loop(reads: SqliteReads) -> None:
         for _ in range(100):
             assert await _rows(reads, _SHORT) == [[500]]
             assert await _rows(reads, _SMALL, id=new_id()) == []
+            async with reads.session() as session:
+                assert (await session.scalars(select(Workspace))).all() == []
         assert handed_over == []
         await reads.rows(_LONG, {})
         assert len(handed_over) == 1

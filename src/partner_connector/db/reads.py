@@ -11,9 +11,21 @@ from functools import lru_cache, partial
 from itertools import count
 from typing import Any
 
-from sqlalchemy import CompoundSelect, Dialect, Select
+from sqlalchemy import (
+    CompoundSelect,
+    Dialect,
+    Result,
+    Select,
+    StaticPool,
+    create_engine,
+    event,
+)
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+from sqlalchemy.orm import ORMExecuteState, Session
 from sqlalchemy.sql.compiler import SQLCompiler
+
+from partner_connector.db.sql import compact_json
 
 Query = Select[*tuple[Any, ...]] | CompoundSelect[*tuple[Any, ...]]
 Rows = Sequence[Sequence[Any]]
@@ -26,10 +38,14 @@ _MOST_CALLS = 10
 class Reads:
     """Statements and sessions of an engine in autocommit mode, whose connections cannot write."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, session_class: type[Session] = Session) -> None:
         self.engine = engine
         self.session = async_sessionmaker(
-            engine, expire_on_commit=False, autoflush=False, info={Reads: self}
+            engine,
+            sync_session_class=session_class,
+            expire_on_commit=False,
+            autoflush=False,
+            info={Reads: self},
         )
 
     async def rows(self, query: Query, values: Mapping[str, Any]) -> Rows:
@@ -43,11 +59,26 @@ class Reads:
 
 
 class SqliteReads(Reads):
-    """Reads that try a connection on the event loop first."""
+    """Reads and sessions that try a connection on the event loop first."""
 
     def __init__(self, engine: AsyncEngine) -> None:
-        super().__init__(engine)
+
+        class SessionOnLoop(Session):
+            """A session of this object, for its events."""
+
+        event.listen(SessionOnLoop, "do_orm_execute", self._execute_on_loop)
+        super().__init__(engine, SessionOnLoop)
         self._connection: sqlite3.Connection | None = None
+        self._engine_on_loop = create_engine(
+            "sqlite://",
+            creator=self._limited_connection,
+            poolclass=StaticPool,
+            isolation_level="AUTOCOMMIT",
+            skip_autocommit_rollback=True,
+            pool_reset_on_return=None,
+            hide_parameters=True,
+            json_serializer=compact_json,
+        )
         # By identity: only a query that its caller keeps is compiled once.
         self._compiled = lru_cache(partial(_Compiled, dialect=engine.dialect))
 
@@ -64,6 +95,15 @@ class SqliteReads(Reads):
         if self._connection is not None:
             self._connection.close()
         await super().close()
+
+    def _execute_on_loop(self, state: ORMExecuteState) -> Result[*tuple[Any, ...]] | None:
+        """Execute a session's statement, or return nothing: the session then executes it itself."""
+        self._limited_connection()
+        try:
+            # All rows are fetched here: the connection is free for the next statement.
+            return state.invoke_statement(bind_arguments={"bind": self._engine_on_loop}).freeze()()
+        except DBAPIError:
+            return None
 
     def _limited_connection(self) -> sqlite3.Connection:
         if self._connection is None:
