@@ -10,6 +10,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import event, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from partner_connector.api.app import create_app
 from partner_connector.clock import now
@@ -194,7 +195,8 @@ async def test_a_database_that_is_away_is_told(
         await session.execute(text("DROP TABLE sync_job_events"))
         await session.execute(text("DROP TABLE planned_changes"))
         await session.execute(text("ALTER TABLE sync_jobs RENAME TO elsewhere"))
-    await state_metrics.look(database)
+    with pytest.raises(SQLAlchemyError):
+        await state_metrics.look(database)
     assert (await told(anonymous))[f"{PREFIX}database_up", frozenset()] == 0
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import func, select, update
 from partner_connector.clock import now
 from partner_connector.db.engine import Database
 from partner_connector.db.models import Partner, WebhookDelivery, WebhookEndpoint, WebhookEvent
+from partner_connector.durable.periodic import Periodic, running
 from partner_connector.sealing.public import PublicKeyring
 from partner_connector.settings import Settings
 from partner_connector.telemetry.metrics import REGISTRY
@@ -152,18 +153,16 @@ async def test_a_flood_is_placed_bit_by_bit(
 ) -> None:
     """So that what was placed goes out meanwhile; and without a pause, until all of it is."""
     monkeypatch.setattr("partner_connector.worker.delivery.outbox._AT_A_TIME", 3)
-    monkeypatch.setattr("partner_connector.worker.delivery.deliverer.LOOK_SECONDS", 60)
     await register(api, server)
     await tell(database, partners[0], *[CONNECTED] * 10)
     await look(deliverer)
     assert len(server.accepted) == 3
-    watching = asyncio.create_task(deliverer.watch())
-    for _ in range(100):
-        if len(server.accepted) == 10:
-            break
-        await asyncio.sleep(0.1)
-    watching.cancel()
-    await asyncio.gather(watching, return_exceptions=True)
+    async with running(Periodic("webhooks", 60, lambda: deliverer.look(now()))):
+        for _ in range(100):
+            if len(server.accepted) == 10:
+                break
+            await asyncio.sleep(0.1)
+    await deliverer.stop()
     assert [each.data["sequence"] for each in server.accepted] == list(range(1, 11))
 
 

@@ -334,14 +334,13 @@ async def test_a_lease_runs_out(
     await register(api, server)
     await tell(database, partners[0])
     server.awake.clear()
-    watch = asyncio.create_task(deliverer.watch())
+    await deliverer.look(now())
     while not [each for each in await deliveries(database) if each.leased_until]:
         await asyncio.sleep(0.05)
     (leased,) = await deliveries(database)
     assert await take(database, leased.id) is None
     assert await due_lanes(database, now(), [], 10) == []
-    watch.cancel()
-    await asyncio.gather(watch, return_exceptions=True)
+    await deliverer.stop()
     server.awake.set()
     taken = await take(database, leased.id)
     assert taken is not None

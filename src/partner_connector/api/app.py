@@ -6,6 +6,7 @@ Nothing that is imported from here reaches Meta's Graph API or a private key.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
@@ -16,11 +17,14 @@ from partner_connector.api.routes import ROUTERS
 from partner_connector.api.system.metrics import router as metrics
 from partner_connector.db import state_metrics
 from partner_connector.db.engine import open_database
+from partner_connector.db.state_metrics import LOOK_SECONDS
+from partner_connector.durable.periodic import Periodic, running
 from partner_connector.features.sync_jobs.metrics import count_jobs_that_end
 from partner_connector.sealing.public import PublicKeyring
 from partner_connector.settings import Settings
 from partner_connector.web.context import ApiContext
 from partner_connector.web.error_handlers import install_error_handlers
+from partner_connector.web.key_usage import WRITTEN_EVERY_SECONDS
 from partner_connector.web.middleware import (
     BodyLimitMiddleware,
     CrashMiddleware,
@@ -62,18 +66,17 @@ def create_app(settings: Settings, keyring: PublicKeyring) -> FastAPI:
         database = open_database(settings)
         context = ApiContext.build(settings, database, keyring)
         app.state.context = context
-        watches = [
-            asyncio.create_task(context.key_usage.watch(database)),
-            asyncio.create_task(context.job_watch.watch(database, context.draining)),
-            asyncio.create_task(state_metrics.watch(database)),
-        ]
+        write = partial(context.key_usage.write, database)
+        key_usage = Periodic("key_usage", WRITTEN_EVERY_SECONDS, write, at_once=False)
+        look = partial(state_metrics.look, database)
+        following = asyncio.create_task(context.job_watch.watch(database, context.draining))
         try:
-            yield
+            async with running(key_usage, Periodic("state_metrics", LOOK_SECONDS, look)):
+                yield
         finally:
-            for watch in watches:
-                watch.cancel()
-            await asyncio.gather(*watches, return_exceptions=True)
-            await context.key_usage.write(database)
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+            await key_usage.run_once()
             context.queue.close()
             await database.close()
 

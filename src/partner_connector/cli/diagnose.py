@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from partner_connector.clock import now
 from partner_connector.db.engine import Database, open_database
 from partner_connector.db.revisions import is_at_head, sync_engine
-from partner_connector.durable import health
-from partner_connector.durable.health import Queues
+from partner_connector.durable import dbos_internals, liveness
+from partner_connector.durable.dbos_internals import Queues
 from partner_connector.features.tokens.keys_in_use import tokens_by_key
 from partner_connector.features.webhooks.signing_secrets import secrets_by_key
 from partner_connector.graph import open_http_client
@@ -111,8 +111,8 @@ async def _engine(settings: Settings, database: Database) -> list[Finding]:
         detail = f"its tables are at {has} of {needs}: run `partner-connector migrate`"
         return [_finding("engine", "fail", detail)]
     async with database.reading() as session:
-        queues = await health.queues(session)
-        beats = [] if settings.uses_sqlite else await health.worker_beats(session)
+        queues = await dbos_internals.queues(session)
+        beats = [] if settings.uses_sqlite else await liveness.worker_beats(session)
     findings = [_finding("engine", "ok", f"its tables are at {has}"), _queue(queues)]
     return findings if settings.uses_sqlite else [*findings, _workers(beats, queues)]
 
@@ -120,7 +120,7 @@ async def _engine(settings: Settings, database: Database) -> list[Finding]:
 def _versions_of_the_engine(settings: Settings) -> tuple[int, int]:
     engine = sync_engine(settings)
     try:
-        return health.table_versions(engine)
+        return dbos_internals.table_versions(engine)
     finally:
         engine.dispose()
 
@@ -134,7 +134,7 @@ def _queue(queues: Queues) -> Finding:
 
 
 def _workers(beats: Sequence[float], queues: Queues) -> Finding:
-    alive = health.alive(beats)
+    alive = liveness.alive(beats)
     if alive == 0:
         waits = queues.queued.number + queues.running.number
         detail = f"none is alive, and {waits} runs wait for one: start `partner-connector worker`"

@@ -1,7 +1,6 @@
 """Bring the database to the newest revision: our tables by Alembic, the engine's by the engine."""
 
 from alembic import command
-from dbos import DBOS
 from sqlalchemy import event, text
 
 from partner_connector.db.engine import (
@@ -10,7 +9,7 @@ from partner_connector.db.engine import (
     leave_begin_to_us,
 )
 from partner_connector.db.revisions import alembic_config, is_at_head, sync_engine
-from partner_connector.durable.engine import SCHEMA, engine_url
+from partner_connector.durable.engine import migrate_tables
 from partner_connector.settings import Settings
 
 # One migration at a time, whoever starts it: any number that nothing else locks on will do.
@@ -22,7 +21,7 @@ def upgrade(settings: Settings) -> None:
 
     A database that a later release has migrated is left as it is.
     """
-    DBOS.migrate(engine_url(settings), schema=SCHEMA)
+    migrate_tables(settings)
     engine = sync_engine(settings)
     if settings.uses_sqlite:
         # Else each change of the schema would be committed by itself, and a migration that was cut

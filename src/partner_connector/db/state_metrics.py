@@ -3,10 +3,8 @@
 Not by who asks for the metrics: an address without a key must not be a way to load the database.
 """
 
-import asyncio
 from datetime import datetime
 
-import structlog
 from sqlalchemy import ColumnElement, func, literal_column, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -41,28 +39,19 @@ _ACTIVE_OF_INTEGRATIONS: ColumnElement[bool] = literal_column(
 )
 _WITHOUT_SEQUENCE: ColumnElement[bool] = literal_column("sequence IS NULL")
 
-log = structlog.get_logger()
-
-
-async def watch(database: Database) -> None:
-    """Look until cancelled."""
-    while True:
-        await look(database)
-        await asyncio.sleep(LOOK_SECONDS)
-
 
 async def look(database: Database) -> None:
-    """Bring the gauges up to date; where that fails they stay, and say so."""
+    """Bring the gauges up to date; where that fails they stay."""
     try:
         async with database.reading() as session:
             await _look_at_jobs(session)
             await _look_at_tokens(session)
             await _look_at_events(session)
             await _look_at_deliveries(session)
-        metrics.DATABASE_UP.set(1)
-    except Exception as error:
+    except Exception:
         metrics.DATABASE_UP.set(0)
-        log.warning("metrics_not_read", error=type(error).__name__)
+        raise
+    metrics.DATABASE_UP.set(1)
 
 
 async def _look_at_jobs(session: AsyncSession) -> None:

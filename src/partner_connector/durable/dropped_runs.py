@@ -5,13 +5,11 @@ just taken from the queue, it drops the run: by its record it goes on, for ever,
 the same target is begun. Such a run is enqueued again.
 """
 
-import asyncio
-
 import structlog
 from dbos import DBOS
 
 from partner_connector.db.engine import Database
-from partner_connector.durable.runs import hand_back, unfinished_runs
+from partner_connector.durable.dbos_internals import hand_back, runs_of, unfinished_runs
 
 LOOK_SECONDS = 5.0
 
@@ -27,20 +25,11 @@ class DroppedRuns:
         self.executor_id = executor_id
         self._idle: set[str] = set()
 
-    async def watch(self) -> None:
-        """Look until cancelled."""
-        while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            try:
-                await self.look()
-            except Exception as error:
-                log.warning("runs_not_compared", error=type(error).__name__)
-
     async def look(self) -> None:
         """Enqueue again what was idle at the last look, too: one may just begin, or just end."""
         async with self.database.reading() as session:
             recorded = (await unfinished_runs(session)).get(self.executor_id, set())
-        idle = recorded.difference(self.executor._active_workflows_set.activeList())  # noqa: SLF001 - no public way to ask
+        idle = recorded - runs_of(self.executor)
         dropped, self._idle = idle & self._idle, idle
         if not dropped:
             return

@@ -5,6 +5,8 @@ does it are committed together or not at all. What is enqueued are ids, never a 
 written as JSON: the library's default, pickle, would run code from the database.
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,13 +18,13 @@ from sqlalchemy.orm import Session
 
 from partner_connector.clock import now
 from partner_connector.db.engine import IDLE_TRANSACTION_SECONDS, prepare_sqlite_connection
+from partner_connector.durable.dbos_internals import SCHEMA, stop_executor
 from partner_connector.settings import Settings
 from partner_connector.telemetry import tracing
 
 APPLICATION = "partner-connector"
 # Constant on purpose: the default, a hash of the source, would strand running jobs at a deploy.
 APPLICATION_VERSION = "1"
-SCHEMA = "dbos"
 # The attribute of a run that tells in which trace it was asked for.
 TRACEPARENT = "traceparent"
 # The one configured instance of each workflow class in a worker.
@@ -135,8 +137,17 @@ def engine_config(settings: Settings, executor_id: str) -> DBOSConfig:
     )
 
 
-async def launch_executor(worker_concurrency: int) -> None:
-    """Start working off the queues. `DBOS(config=…)` and the workflows must exist by now."""
+def migrate_tables(settings: Settings) -> None:
+    """Bring the engine's own tables to its newest version."""
+    DBOS.migrate(engine_url(settings), schema=SCHEMA)
+
+
+@asynccontextmanager
+async def executor_running(
+    settings: Settings, executor_id: str, worker_concurrency: int
+) -> AsyncIterator[DBOS]:
+    """Work off the queues for as long as the block lasts. The workflows must exist by now."""
+    executor = DBOS(config=engine_config(settings, executor_id))
     DBOS.launch()
     for queue in QUEUES:
         await DBOS.register_queue_async(
@@ -146,3 +157,7 @@ async def launch_executor(worker_concurrency: int) -> None:
             polling_interval_sec=0.1,
             on_conflict="always_update",
         )
+    try:
+        yield executor
+    finally:
+        await stop_executor(executor)

@@ -7,8 +7,8 @@ back its own. A wrong verdict is harmless: the engine fences every checkpoint, s
 wakes up is refused, and so is what it would write to our tables (`runs`).
 """
 
-import asyncio
 import time
+from collections.abc import Sequence
 
 import structlog
 from sqlalchemy import text
@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.db.engine import Database
-from partner_connector.durable.runs import hand_back, unfinished_runs
+from partner_connector.durable.dbos_internals import hand_back, unfinished_runs
 
 BEAT_SECONDS = 5.0
 DEAD_AFTER_SECONDS = 30.0
@@ -32,6 +32,7 @@ _SILENT = text(
     "AND id <> :id FOR UPDATE SKIP LOCKED"
 )
 _KNOWN = text("SELECT id FROM executors")
+_SILENCES = text("SELECT EXTRACT(EPOCH FROM clock_timestamp() - beat_at) FROM executors")
 _FORGET = text("DELETE FROM executors WHERE id = ANY(:ids)")
 
 
@@ -54,15 +55,10 @@ class Liveness:
             self._unbroken_since = at
         self._last_beat = at
 
-    async def watch(self) -> None:
-        """Beat and take over, until cancelled."""
-        while True:
-            await asyncio.sleep(BEAT_SECONDS)
-            try:
-                await self.beat()
-                await self.take_over()
-            except Exception as error:
-                log.warning("heartbeat_failed", error=type(error).__name__)
+    async def beat_and_take_over(self) -> None:
+        """Say that this worker is alive, then look after the others."""
+        await self.beat()
+        await self.take_over()
 
     async def take_over(self) -> None:
         """Hand the unfinished work of silent workers back to the queue."""
@@ -100,3 +96,17 @@ async def _hand_over(session: AsyncSession, executors: set[str], runs: dict[str,
     """Enqueue what these executors left unfinished, and forget them. Answers how many runs."""
     await session.execute(_FORGET, {"ids": list(executors)})
     return await hand_back(session, set().union(*(runs.get(one, set()) for one in executors)))
+
+
+async def worker_beats(session: AsyncSession) -> Sequence[float]:
+    """Return for how many seconds each worker that has not resigned has been silent.
+
+    On PostgreSQL only: with SQLite there is one process.
+    """
+    beats = await session.scalars(_SILENCES)
+    return [float(each) for each in beats]
+
+
+def alive(beats: Sequence[float]) -> int:
+    """Count the workers that are not taken for dead."""
+    return sum(each < DEAD_AFTER_SECONDS for each in beats)

@@ -73,6 +73,12 @@ DATABASE_UP = Gauge(
     "Whether the last look at the database worked.",
     registry=REGISTRY,
 )
+PERIODIC_RUNS = Counter(
+    f"{_PREFIX}_periodic_runs",
+    "Runs of the tasks that a process repeats: `ok` or `failed`.",
+    ("task", "outcome"),
+    registry=REGISTRY,
+)
 GRAPH_REQUESTS = Counter(
     f"{_PREFIX}_graph_requests",
     "Requests to Meta's Graph API: `ok`, or the class of the error.",

@@ -9,16 +9,15 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
-import structlog
 from sqlalchemy import select
 
 from partner_connector.db.engine import Database
 from partner_connector.db.models import SyncJob
+from partner_connector.durable.periodic import Periodic, running
 
 LOOKS_EVERY_SECONDS = 0.5
-
-log = structlog.get_logger()
 
 
 @dataclass(slots=True, eq=False)
@@ -72,26 +71,19 @@ class JobWatch:
 
     async def watch(self, database: Database, draining: asyncio.Event) -> None:
         """Look until the process has to end, and then call everybody."""
-        while not draining.is_set():
-            if self._followers:
-                await self._look(database)
-            try:
-                async with asyncio.timeout(LOOKS_EVERY_SECONDS):
-                    await draining.wait()
-            except TimeoutError:
-                continue
+        look = Periodic("followed_jobs", LOOKS_EVERY_SECONDS, partial(self._look, database))
+        async with running(look):
+            await draining.wait()
         for follower in self._followers:
             follower.call()
 
     async def _look(self, database: Database) -> None:
         followed = {follower.job_id for follower in self._followers}
-        query = select(SyncJob.id, SyncJob.last_event).where(SyncJob.id.in_(followed))
-        try:
-            async with database.looking() as session:
-                newest = dict((await session.execute(query)).all())
-        except Exception as error:
-            log.warning("jobs_not_watched", error=type(error).__name__)
+        if not followed:
             return
+        query = select(SyncJob.id, SyncJob.last_event).where(SyncJob.id.in_(followed))
+        async with database.looking() as session:
+            newest = dict((await session.execute(query)).all())
         for follower in self._followers:
             if follower.job_id in followed and _is_news(newest.get(follower.job_id), follower.seen):
                 follower.call()

@@ -4,11 +4,9 @@ A request waits for no write of its own that way. What was not written when a pr
 lost, which makes a key look unused for at most that long.
 """
 
-import asyncio
 import uuid
 from datetime import datetime
 
-import structlog
 from sqlalchemy import update
 
 from partner_connector.clock import now
@@ -16,8 +14,6 @@ from partner_connector.db.engine import Database
 from partner_connector.db.models import ApiKey
 
 WRITTEN_EVERY_SECONDS = 30.0
-
-log = structlog.get_logger()
 
 
 class KeyUsage:
@@ -29,12 +25,6 @@ class KeyUsage:
     def note(self, api_key_id: uuid.UUID) -> None:
         """The key was just used."""
         self._seen[api_key_id] = now()
-
-    async def watch(self, database: Database) -> None:
-        """Write until cancelled."""
-        while True:
-            await asyncio.sleep(WRITTEN_EVERY_SECONDS)
-            await self.write(database)
 
     async def write(self, database: Database) -> None:
         """Write down what was noted since the last time; if that fails, the next time."""
@@ -52,6 +42,6 @@ class KeyUsage:
                         .values(last_used_at=at)
                         .execution_options(synchronize_session=False)
                     )
-        except Exception as error:
+        except Exception:
             self._seen = seen | self._seen
-            log.warning("key_usage_not_written", error=type(error).__name__)
+            raise

@@ -1,6 +1,5 @@
 """How the worker stands with Meta, for `/metrics` and traces."""
 
-import asyncio
 import re
 import time
 from collections import defaultdict
@@ -36,14 +35,7 @@ def count_throttle(limit: str) -> None:
     metrics.GRAPH_THROTTLES.labels(limit).inc()
 
 
-async def watch(graph: GraphClient) -> None:
-    """Look until cancelled."""
-    while True:
-        look(graph)
-        await asyncio.sleep(LOOK_SECONDS)
-
-
-def look(graph: GraphClient) -> None:
+async def look(graph: GraphClient) -> None:
     """Bring the gauges up to date."""
     at = time.time()
     fullest: dict[str, float] = defaultdict(float)

@@ -42,20 +42,11 @@ class Deliverer:
         self.sender = sender
         self._lanes: dict[asyncio.Task[None], Taken] = {}
 
-    async def watch(self) -> None:
-        """Look until cancelled; what is on its way then is given back."""
-        try:
-            while True:
-                more = False
-                try:
-                    more = await self.look(now())
-                except Exception as error:
-                    log.warning("webhooks_not_looked_for", error=type(error).__name__)
-                await asyncio.sleep(0 if more else LOOK_SECONDS)
-        finally:
-            for lane in self._lanes:
-                lane.cancel()
-            await asyncio.gather(*self._lanes, return_exceptions=True)
+    async def stop(self) -> None:
+        """Give back what is on its way."""
+        for lane in self._lanes:
+            lane.cancel()
+        await self.rest()
 
     async def look(self, at: datetime) -> bool:
         """Place new events, and start on the lanes that are due at this instant. Answers whether

@@ -46,15 +46,6 @@ class Resealer:
     def __init__(self, shop: Workshop) -> None:
         self.shop = shop
 
-    async def watch(self) -> None:
-        """Look until cancelled."""
-        while True:
-            try:
-                await self.look()
-            except Exception as error:
-                log.warning("resealing_failed", error=type(error).__name__)
-            await asyncio.sleep(LOOK_SECONDS)
-
     async def look(self) -> None:
         """Seal anew what is under an older key, and tell which tokens cannot be opened."""
         keys, current = self.shop.keyring.key_ids, self.shop.keyring.current_key_id

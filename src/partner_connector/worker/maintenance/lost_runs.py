@@ -4,17 +4,15 @@ An outage lasted longer than every retry, or the engine gave a run up. Such a ro
 every new request for its target, so it is looked for, not hoped against.
 """
 
-from collections.abc import Sequence
 from datetime import timedelta
 
 import structlog
-from dbos import DBOS
 from sqlalchemy import or_, select
 
 from partner_connector.clock import now
 from partner_connector.db.locks import lock_job, lock_validation
 from partner_connector.db.models import SyncJob, TokenValidation
-from partner_connector.durable import tasks
+from partner_connector.durable import runs, tasks
 from partner_connector.worker.backoff import Pause, pause_after_crash
 from partner_connector.worker.context import Workshop
 from partner_connector.worker.sync import progress
@@ -24,7 +22,6 @@ _SETTLED_AFTER = timedelta(seconds=60)
 _AT_A_TIME = 100
 # A proof has no other end than a verdict: one that is lost again and again is tried rarely.
 _LONG_AFTER = timedelta(hours=1)
-_CAN_STILL_RUN = {"PENDING", "ENQUEUED", "DELAYED"}
 
 log = structlog.get_logger()
 
@@ -44,7 +41,7 @@ async def revive_jobs(shop: Workshop) -> None:
             )
         ).all()
     ids = {job.id: _run_id(job.task, job.id, job.attempt) for job in jobs}
-    lost = await _lost(list(ids.values()))
+    lost = await runs.lost(ids.values())
     for job in jobs:
         if ids[job.id] in lost:
             await _revive_job(shop, job)
@@ -75,7 +72,7 @@ async def revive_validations(shop: Workshop) -> None:
             )
         ).all()
     ids = {row.id: _run_id(tasks.VALIDATE_TOKEN, row.id, row.attempt) for row in validations}
-    lost = await _lost(list(ids.values()))
+    lost = await runs.lost(ids.values())
     for row in validations:
         if ids[row.id] in lost:
             await _revive_validation(shop, row)
@@ -100,14 +97,3 @@ async def _revive_validation(shop: Workshop, stale: TokenValidation) -> None:
 
 def _run_id(workflow: str, subject_id: object, attempt: int) -> str:
     return tasks.run_id(workflow, str(subject_id), attempt)
-
-
-async def _lost(run_ids: Sequence[str]) -> set[str]:
-    """Those of the runs that cannot go on: ended, given up, or unknown to the engine."""
-    if not run_ids:
-        return set()
-    known = await DBOS.list_workflows_async(
-        workflow_ids=list(run_ids), load_input=False, load_output=False
-    )
-    alive = {run.workflow_id for run in known if run.status in _CAN_STILL_RUN}
-    return set(run_ids) - alive

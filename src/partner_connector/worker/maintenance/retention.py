@@ -9,21 +9,19 @@ import uuid
 from datetime import datetime, timedelta
 
 import structlog
-from dbos import DBOS
 from sqlalchemy import ColumnElement, Select, and_, exists, or_, select
 from sqlalchemy.orm import aliased
 
 from partner_connector.clock import now
 from partner_connector.db.models import SyncJob, Token, TokenValidation, WebhookEvent
 from partner_connector.db.models.sync_job import UNFINISHED
+from partner_connector.durable import runs
 from partner_connector.worker.context import Workshop
 from partner_connector.worker.maintenance.batched_delete import (
     REST_SECONDS,
     ROWS_AT_A_TIME,
     delete_in_pieces,
 )
-
-_HAS_ENDED = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 
 log = structlog.get_logger()
 
@@ -127,16 +125,6 @@ async def delete_old_webhook_events(shop: Workshop) -> None:
 async def delete_old_runs(shop: Workshop) -> None:
     """The engine's record of runs that have ended, with that of their steps."""
     before = now() - timedelta(days=shop.settings.engine_retention_days)
-    while True:
-        runs = await DBOS.list_workflows_async(
-            status=_HAS_ENDED,
-            completed_before=before.isoformat(),
-            limit=ROWS_AT_A_TIME,
-            load_input=False,
-            load_output=False,
-        )
-        if not runs:
-            return
-        await DBOS.delete_workflows_async([run.workflow_id for run in runs])
-        log.info("runs_deleted", runs=len(runs))
+    while deleted := await runs.delete_ended(before, at_most=ROWS_AT_A_TIME):
+        log.info("runs_deleted", runs=deleted)
         await asyncio.sleep(REST_SECONDS)

@@ -11,7 +11,7 @@ from partner_connector.db.locks import lock_integration
 from partner_connector.db.models import Integration, Token
 from partner_connector.features.sync_jobs import service as sync_jobs
 from partner_connector.worker.context import Workshop
-from partner_connector.worker.schedule.due_rows import DueRows, is_due, look_every_minute, next_time
+from partner_connector.worker.schedule.due_rows import DueRows, is_due, next_time
 
 log = structlog.get_logger()
 
@@ -22,10 +22,6 @@ class Scheduler:
     def __init__(self, shop: Workshop) -> None:
         self.shop = shop
         self._due_rows = DueRows(shop.database, Integration.id, "scheduled_checks")
-
-    async def watch(self) -> None:
-        """Look until cancelled."""
-        await look_every_minute(self.look, "scheduled_checks")
 
     async def look(self, at: datetime) -> list[uuid.UUID]:
         """Start what is due at this instant; answers the integrations whose check was asked for.

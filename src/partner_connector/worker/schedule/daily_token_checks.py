@@ -15,7 +15,7 @@ from partner_connector.db.models import Integration, Partner, Token, TokenValida
 from partner_connector.durable import tasks
 from partner_connector.features.tokens.repository import TokenRepository
 from partner_connector.worker.context import Workshop
-from partner_connector.worker.schedule.due_rows import DueRows, is_due, look_every_minute, next_time
+from partner_connector.worker.schedule.due_rows import DueRows, is_due, next_time
 
 # Meta's clock and ours differ by seconds.
 _AFTER_ITS_END = timedelta(minutes=1)
@@ -29,10 +29,6 @@ class TokenChecks:
     def __init__(self, shop: Workshop) -> None:
         self.shop = shop
         self._due_rows = DueRows(shop.database, Token.id, "token_checks")
-
-    async def watch(self) -> None:
-        """Look until cancelled."""
-        await look_every_minute(self.look, "token_checks")
 
     async def look(self, at: datetime) -> list[uuid.UUID]:
         """Start the checks that are due at this instant; answers the tokens that are checked."""

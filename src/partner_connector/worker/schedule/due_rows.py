@@ -5,7 +5,6 @@ A thousand rows do not all ask Meta at once that way. When a row is next due is 
 workers it is started once.
 """
 
-import asyncio
 import random
 import uuid
 from collections.abc import Awaitable, Callable
@@ -15,7 +14,6 @@ import structlog
 from sqlalchemy import ColumnElement, Select, or_
 from sqlalchemy.orm import InstrumentedAttribute
 
-from partner_connector.clock import now
 from partner_connector.db.engine import Database
 
 LOOK_SECONDS = 60.0
@@ -54,16 +52,6 @@ def is_due(
 ) -> ColumnElement[bool]:
     """Its time has come, or it has none that can be right."""
     return or_(next_check_at <= at, next_check_at.is_(None), next_check_at > at + _TOO_FAR_AHEAD)
-
-
-async def look_every_minute(look: Callable[[datetime], Awaitable[object]], what: str) -> None:
-    """Look at once, and then once a minute until cancelled. `what` names it in the log."""
-    while True:
-        try:
-            await look(now())
-        except Exception as error:
-            log.warning("due_rows_not_read", what=what, error=type(error).__name__)
-        await asyncio.sleep(LOOK_SECONDS)
 
 
 class DueRows:

@@ -1,11 +1,10 @@
-"""When to sweep. Two workers that sweep at once find the same and change it once."""
+"""Sweeps of a worker. Two workers that sweep at once find the same and change it once."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
+from functools import partial
 
-import structlog
-
+from partner_connector.durable.periodic import Periodic
 from partner_connector.settings import Settings
 from partner_connector.worker.context import Workshop
 from partner_connector.worker.maintenance.audit_anchors import Anchors
@@ -33,7 +32,15 @@ _SHORTEST_SECONDS = 2.0
 
 Sweep = Callable[[Workshop], Awaitable[None]]
 
-OLD: tuple[Sweep, ...] = (
+_OF_DUE_ROWS: tuple[Sweep, ...] = (
+    revive_jobs,
+    revive_validations,
+    end_plans,
+    clear_leftovers,
+    forget_answers,
+    forget_secrets,
+)
+_OF_OLD_ROWS: tuple[Sweep, ...] = (
     delete_old_jobs,
     delete_old_proofs,
     delete_old_tokens,
@@ -41,40 +48,14 @@ OLD: tuple[Sweep, ...] = (
     delete_old_runs,
 )
 
-log = structlog.get_logger()
 
-
-class Sweeper:
-    """One worker's."""
-
-    def __init__(self, shop: Workshop) -> None:
-        self.shop = shop
-
-    async def watch_what_is_due(self) -> None:
-        """Sweep once a minute what is lost or overdue, until cancelled."""
-        sweeps = (
-            revive_jobs,
-            revive_validations,
-            end_plans,
-            clear_leftovers,
-            forget_answers,
-            forget_secrets,
-            Anchors().tell,
-        )
-        await self._watch(sweeps, SWEEP_SECONDS)
-
-    async def watch_what_is_old(self) -> None:
-        """Delete what was kept for long enough, until cancelled."""
-        await self._watch(OLD, _pause(self.shop.settings))
-
-    async def _watch(self, sweeps: tuple[Sweep, ...], seconds: float) -> None:
-        while True:
-            for sweep in sweeps:
-                try:
-                    await sweep(self.shop)
-                except Exception as error:
-                    log.warning("sweep_failed", sweep=sweep.__name__, error=type(error).__name__)
-            await asyncio.sleep(seconds)
+def sweeps(shop: Workshop) -> Iterator[Periodic]:
+    """Yield every sweep: once a minute of what is lost or overdue, more rarely of what is old."""
+    for sweep in _OF_DUE_ROWS:
+        yield Periodic(sweep.__name__, SWEEP_SECONDS, partial(sweep, shop))
+    yield Periodic("audit_anchors", SWEEP_SECONDS, partial(Anchors().tell, shop))
+    for sweep in _OF_OLD_ROWS:
+        yield Periodic(sweep.__name__, _pause(shop.settings), partial(sweep, shop))
 
 
 def _pause(settings: Settings) -> float:
