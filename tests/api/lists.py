@@ -6,6 +6,7 @@ from uuid import UUID
 
 from partner_connector.db.engine import Database
 from partner_connector.db.models import Base, SyncJob
+from partner_connector.features.sync_jobs.recording import recorded
 from partner_connector.ids import encode
 from tests.api import rows
 from tests.api.rows import SEEN_AT
@@ -89,7 +90,8 @@ async def seed_job_events(database: Database, workspace_id: UUID, count: int) ->
     for number in range(1, count):
         async with database.writing() as session:
             mine = await session.get_one(SyncJob, job.id, with_for_update=True)
-            mine.phase = f"phase_{number}"
+            async with recorded(session, mine):
+                mine.phase = f"phase_{number}"
     return f"/v1/sync-jobs/{encode('job', job.id)}/events"
 
 

@@ -30,6 +30,7 @@ from partner_connector.db.models import (
     WebhookEndpoint,
     WebhookEvent,
 )
+from partner_connector.features.sync_jobs.recording import record_beginning
 from partner_connector.ids import encode, new_id
 
 SEEN_AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -336,3 +337,5 @@ async def store(database: Database, *rows: Base) -> None:
         for row in rows:
             session.add(row)
             await session.flush()
+            if isinstance(row, SyncJob):
+                record_beginning(session, row)

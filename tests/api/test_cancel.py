@@ -11,6 +11,7 @@ from sqlalchemy import select
 from partner_connector.clock import now
 from partner_connector.db.engine import Database
 from partner_connector.db.models import AuditEvent, SyncJob
+from partner_connector.features.sync_jobs.recording import recorded
 from partner_connector.features.sync_jobs.roll_up import tell_parent
 from partner_connector.ids import encode, new_id
 from tests.api import rows
@@ -191,7 +192,8 @@ async def test_children_that_end_at_that_moment(
         async with database.writing() as session:
             row = await session.get_one(SyncJob, child.id, with_for_update=True)
             if row.status == "running":
-                row.status, row.finished_at = "completed", now()
+                async with recorded(session, row):
+                    row.status, row.finished_at = "completed", now()
                 await tell_parent(session, row)
 
     half = [end(child) for child in children[:6]]

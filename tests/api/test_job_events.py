@@ -1,5 +1,6 @@
 """What happens to a job is told once, in order, in pages and in streams alike."""
 
+import ast
 import asyncio
 import re
 from collections.abc import AsyncIterator
@@ -19,9 +20,9 @@ from partner_connector.clock import now
 from partner_connector.credentials import Caller
 from partner_connector.db import revisions
 from partner_connector.db.engine import Database
-from partner_connector.db.models import SyncJob
-from partner_connector.db.models.sync_job_event import MOST_PROGRESS
+from partner_connector.db.models import SyncJob, SyncJobEvent
 from partner_connector.features.sync_jobs.events import stream
+from partner_connector.features.sync_jobs.recording import MOST_PROGRESS, recorded
 from partner_connector.ids import encode, new_id
 from partner_connector.sealing.public import PublicKeyring
 from partner_connector.settings import Settings
@@ -70,8 +71,9 @@ async def change(database: Database, job: SyncJob, **values: Any) -> None:
     """As whoever works on the job does it: under its lock, in a transaction."""
     async with database.writing() as session:
         mine = await session.get_one(SyncJob, job.id, with_for_update=True)
-        for name, value in values.items():
-            setattr(mine, name, value)
+        async with recorded(session, mine):
+            for name, value in values.items():
+                setattr(mine, name, value)
 
 
 async def work_on(database: Database, job: SyncJob) -> None:
@@ -264,6 +266,11 @@ async def test_a_stream_that_reads_while_the_job_ends(
             with Session(engine) as session, session.begin():
                 mine = session.get_one(SyncJob, job.id)
                 mine.status, mine.phase, mine.finished_at = "completed", "finished", now()
+                mine.last_event += 1
+                last = session.get_one(SyncJobEvent, (job.id, 1)).__dict__.copy()
+                del last["_sa_instance_state"]
+                last |= {"id": mine.last_event, "status": mine.status, "final": True}
+                session.add(SyncJobEvent(**last))
 
     event.listen(statements, "before_cursor_execute", end_the_job)
     caller = Caller(workspace_id, new_id(), frozenset(), None)
@@ -313,20 +320,20 @@ async def test_a_job_tells_so_much_and_no_more(
     async with database.writing() as session:
         mine = await session.get_one(SyncJob, job.id, with_for_update=True)
         for done in range(1_001):
-            mine.done = done
-            await session.flush()
+            async with recorded(session, mine):
+                mine.done = done
     assert len(await polled(api, path_of(job), page_size=100)) == 2 + 100
 
     async with database.writing() as session:
         mine = await session.get_one(SyncJob, job.id, with_for_update=True)
         for number in range(2 * MOST_PROGRESS):
-            mine.done = 1000 * (number % 2)
-            await session.flush()
-        mine.status = "waiting"
-        await session.flush()
-        mine.status = "running"
-        await session.flush()
-        mine.status, mine.phase = "completed", "finished"
+            async with recorded(session, mine):
+                mine.done = 1000 * (number % 2)
+        for status in ("waiting", "running"):
+            async with recorded(session, mine):
+                mine.status = status
+        async with recorded(session, mine):
+            mine.status, mine.phase = "completed", "finished"
     told = await polled(api, path_of(job), page_size=100)
     assert len(told) == MOST_PROGRESS + 3
     assert [event["status"] for event in told[-3:]] == ["waiting", "running", "completed"]
@@ -340,10 +347,55 @@ async def test_what_is_rolled_back_was_not_told(
     """An event exists if and only if the change does."""
     async with database.writing() as session:
         mine = await session.get_one(SyncJob, job.id, with_for_update=True)
-        mine.status = "running"
+        async with recorded(session, mine):
+            mine.status = "running"
         await session.flush()
         await session.rollback()
     assert [event["status"] for event in await polled(api, path_of(job))] == ["queued"]
+
+
+FOLLOWED = {"status", "waiting_reason", "resume_at", "phase", "done", "total", "last_event"}
+# Names under which rows of other tables change columns of the same names.
+OTHER_ROWS = {"self", "delivery", "validation", "row"}
+
+
+def changed_past_events(tree: ast.AST, recorded_names: frozenset[str] = frozenset()) -> list[str]:
+    """Assignments to what readers of a job follow, outside of a `recorded` block of that job."""
+    found = []
+    for node in ast.iter_child_nodes(tree):
+        names = recorded_names
+        if isinstance(node, ast.AsyncWith):
+            for item in node.items:
+                call = item.context_expr
+                if isinstance(call, ast.Call) and ast.unparse(call.func) == "recorded":
+                    names |= {ast.unparse(call.args[1])}
+        if (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.ctx, ast.Store)
+            and node.attr in FOLLOWED
+            and ast.unparse(node.value) not in names | OTHER_ROWS
+        ):
+            found.append(f"line {node.lineno}: {ast.unparse(node)}")
+        found += changed_past_events(node, names)
+    return found
+
+
+def test_no_job_is_changed_without_its_event() -> None:
+    """Every change that readers follow stands in a block that records it."""
+    sources = Path(partner_connector.__file__).parent
+    wrong = "job.status = 'failed'\nasync with recorded(session, job):\n    other.done += 1"
+    assert len(changed_past_events(ast.parse(wrong))) == 2
+    right = "async with recorded(session, job):\n    job.phase, job.done = 'applying', 0"
+    assert changed_past_events(ast.parse(right)) == []
+    found = {
+        str(path.relative_to(sources)): changed_past_events(ast.parse(path.read_text("utf-8")))
+        for path in sources.rglob("*.py")
+    }
+    assert {path: lines for path, lines in found.items() if lines} == {
+        "features/sync_jobs/recording.py": found["features/sync_jobs/recording.py"]
+    }
+    [counted] = found["features/sync_jobs/recording.py"]
+    assert counted.endswith("job.last_event")
 
 
 def test_no_job_is_changed_past_its_events() -> None:

@@ -10,6 +10,7 @@ import pytest
 from partner_connector.clock import now
 from partner_connector.db.engine import Database
 from partner_connector.db.models import SyncJob
+from partner_connector.features.sync_jobs.recording import recorded
 from partner_connector.features.sync_jobs.roll_up import roll_up, rolled_up, tell_parent
 from partner_connector.ids import encode, new_id
 from tests.api import rows
@@ -66,7 +67,8 @@ class Family:
         """A child goes on, as its worker would have it."""
         async with database.writing() as session:
             job = await session.get_one(SyncJob, self.children[child].id, with_for_update=True)
-            job.status = status
+            async with recorded(session, job):
+                job.status = status
             await tell_parent(session, job)
 
     async def shown(self, database: Database) -> tuple[str, int, int | None, datetime | None]:

@@ -42,7 +42,7 @@ class Contract(DBOSConfiguredInstance):
         """Start over, for the next database."""
         self.database = database
         self.has_begun, self.may_write = asyncio.Event(), asyncio.Event()
-        self.refused: list[Exception | None] = []
+        self.refused: list[BaseException | None] = []
         self.was_cancelled = False
 
     @DBOS.workflow(name=WORK.workflow)
@@ -93,7 +93,7 @@ async def test_run_from_queue_to_queue(
         assert (found.queued.number, found.delayed.number, found.running.number) == (1, 0, 0)
         assert found.queued.seconds < 60
         assert await dbos_internals.attributes_of_run(session, WORK.run_id) == {}
-    async with asyncio.timeout(30), executor_running(settings, EXECUTOR, 1) as executor:
+    async with asyncio.timeout(60), executor_running(settings, EXECUTOR, 1) as executor:
         await CONTRACT.has_begun.wait()
         assert dbos_internals.runs_of(executor) == {WORK.run_id}
         async with database.reading() as session:
@@ -115,7 +115,7 @@ async def test_run_from_queue_to_queue(
         assert await dbos_internals.unfinished_runs(session) == {}
         assert (await dbos_internals.queues(session)).queued.number == 1
     CONTRACT.begin(database)
-    async with asyncio.timeout(30), executor_running(settings, EXECUTOR, 1):
+    async with asyncio.timeout(60), executor_running(settings, EXECUTOR, 1):
         await CONTRACT.has_begun.wait()
     assert CONTRACT.refused == [None]
 

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from partner_connector.db.engine import Database
 from partner_connector.db.models import Partner, SyncJob, Token, WebhookEvent
+from partner_connector.features.sync_jobs.recording import recorded
 from partner_connector.features.tokens.health import reason, set_health
 from partner_connector.features.tokens.health_changes import telling_health_changes
 from partner_connector.features.tokens.service import disconnect
@@ -62,11 +63,12 @@ async def test_how_jobs_end(
     for step in steps:
         async with database.writing() as session:
             mine = await session.get_one(SyncJob, job.id)
-            mine.done += 1
-            if step == "over":
-                mine.phase = "finished"
-            else:
-                mine.status = step
+            async with recorded(session, mine):
+                mine.done += 1
+                if step == "over":
+                    mine.phase = "finished"
+                else:
+                    mine.status = step
     assert [kind for kind, _ in await put_out(database)] == [f"sync_job.{each}" for each in told]
 
 
@@ -76,7 +78,9 @@ async def test_what_is_rolled_back_is_not_told(database: Database, partner: Part
     await rows.store(database, job)
     with contextlib.suppress(RuntimeError):
         async with database.writing() as session:
-            (await session.get_one(SyncJob, job.id)).status = "failed"
+            mine = await session.get_one(SyncJob, job.id)
+            async with recorded(session, mine):
+                mine.status = "failed"
             await session.flush()
             raise RuntimeError
     assert await put_out(database) == []

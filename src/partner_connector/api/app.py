@@ -19,7 +19,6 @@ from partner_connector.db import state_metrics
 from partner_connector.db.engine import open_database
 from partner_connector.db.state_metrics import LOOK_SECONDS
 from partner_connector.durable.periodic import Periodic, running
-from partner_connector.features.sync_jobs.metrics import count_jobs_that_end
 from partner_connector.sealing.public import PublicKeyring
 from partner_connector.settings import Settings
 from partner_connector.web.context import ApiContext
@@ -80,7 +79,6 @@ def create_app(settings: Settings, keyring: PublicKeyring) -> FastAPI:
             context.queue.close()
             await database.close()
 
-    count_jobs_that_end()
     app = FastAPI(
         title="Partner Connector",
         version=__version__,

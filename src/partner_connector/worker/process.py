@@ -16,7 +16,6 @@ from partner_connector.durable.dropped_runs import DroppedRuns
 from partner_connector.durable.engine import WorkQueue, executor_running
 from partner_connector.durable.liveness import BEAT_SECONDS, Liveness
 from partner_connector.durable.periodic import Periodic, running
-from partner_connector.features.sync_jobs.metrics import count_jobs_that_end
 from partner_connector.graph import GraphClient, ProofMode, open_http_client
 from partner_connector.sealing.keyring import Ring
 from partner_connector.sealing.private import PrivateKeyring
@@ -49,7 +48,6 @@ async def worker_running(settings: Settings, ring: Ring) -> AsyncIterator[None]:
     """Work off the queues for as long as the block lasts."""
     # A core dump would hold every token that is in use.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    count_jobs_that_end()
     executor_id = _ONLY_EXECUTOR if settings.uses_sqlite else f"worker-{uuid.uuid4().hex}"
     async with contextlib.AsyncExitStack() as stack:
         shop = await _open_workshop(settings, ring, stack)

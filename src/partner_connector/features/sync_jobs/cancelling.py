@@ -9,6 +9,7 @@ from partner_connector.db.models import Partner, SyncJob
 from partner_connector.db.models.sync_job import UNFINISHED
 from partner_connector.errors import Conflict
 from partner_connector.features.audit.service import Recorder
+from partner_connector.features.sync_jobs.recording import recorded
 from partner_connector.features.sync_jobs.repository import SyncJobRepository
 from partner_connector.features.sync_jobs.roll_up import roll_up, tell_parent
 from partner_connector.ids import encode
@@ -34,7 +35,7 @@ async def cancel(session: AsyncSession, audit: Recorder, job_id: uuid.UUID) -> S
         raise JobAlreadyEnded
     was = job.status
     for one in children or [job]:
-        mark_cancelled(one)
+        await mark_cancelled(session, one)
     await session.flush()
     if children:
         await roll_up(session, job.id)
@@ -56,14 +57,15 @@ async def call_off_stale_plan(session: AsyncSession, partner: Partner) -> None:
     """
     job = await SyncJobRepository(session, partner.workspace_id).halted(partner.id)
     if job is not None:
-        mark_cancelled(job)
+        await mark_cancelled(session, job)
         await session.flush()
         await tell_parent(session, job)
 
 
-def mark_cancelled(job: SyncJob) -> None:
-    """The job ends here, whatever it was at."""
-    job.status = "cancelled"
-    job.waiting_reason = None
-    job.resume_at = None
-    job.finished_at = now()
+async def mark_cancelled(session: AsyncSession, job: SyncJob) -> None:
+    """End the job, whatever it was at."""
+    async with recorded(session, job):
+        job.status = "cancelled"
+        job.waiting_reason = None
+        job.resume_at = None
+        job.finished_at = now()

@@ -10,6 +10,7 @@ from partner_connector.clock import now
 from partner_connector.db.locks import lock_parent_job
 from partner_connector.db.models import SyncJob
 from partner_connector.db.models.sync_job import UNFINISHED
+from partner_connector.features.sync_jobs.recording import recorded
 
 # The first state that any child is in decides.
 _ORDER = ("failed", "halted", "waiting", "running", "queued")
@@ -62,12 +63,13 @@ async def roll_up(session: AsyncSession, parent_id: uuid.UUID) -> None:
         select(func.count()).where(SyncJob.parent_id == parent_id, SyncJob.partial)
     )
     unfinished = sum(children[status] for status in UNFINISHED)
-    parent.status = rolled_up(children)
-    parent.resume_at = resume_at if parent.status == "waiting" else None
-    parent.waiting_reason = reason if parent.status == "waiting" else None
-    parent.total = children.total()
-    parent.done = children.total() - unfinished
-    parent.phase = "checking_partners" if unfinished else "finished"
-    parent.partial = parent.partial or bool(partial_children)
-    if unfinished == children["halted"]:
-        parent.finished_at = parent.finished_at or now()
+    async with recorded(session, parent):
+        parent.status = rolled_up(children)
+        parent.resume_at = resume_at if parent.status == "waiting" else None
+        parent.waiting_reason = reason if parent.status == "waiting" else None
+        parent.total = children.total()
+        parent.done = children.total() - unfinished
+        parent.phase = "checking_partners" if unfinished else "finished"
+        parent.partial = parent.partial or bool(partial_children)
+        if unfinished == children["halted"]:
+            parent.finished_at = parent.finished_at or now()

@@ -8,6 +8,7 @@ from partner_connector.db.models import Integration, Partner, SyncJob
 from partner_connector.durable import tasks
 from partner_connector.durable.engine import WorkQueue
 from partner_connector.errors import Conflict
+from partner_connector.features.sync_jobs.recording import record_beginning
 from partner_connector.features.sync_jobs.repository import SyncJobRepository
 
 
@@ -60,6 +61,7 @@ async def _join_or_start(
     if unfinished is not None:
         return unfinished
     if await jobs.add(job):
+        record_beginning(session, job)
         await queue.enqueue(session, tasks.sync(job.task, job.id, target_id))
         return job
     # Another request was faster; its check may have ended since, and then this one can start.

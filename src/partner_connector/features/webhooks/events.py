@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.clock import now
-from partner_connector.db.models import Token
+from partner_connector.db.models import SyncJob, Token
 from partner_connector.db.models.token import WORKING
 from partner_connector.db.models.webhook_event import put_out
 from partner_connector.features.webhooks.event_types import EventType
@@ -46,6 +46,27 @@ async def token_health_changed(session: AsyncSession, token: Token, was: str) ->
     if token.health in _TOLD_OF_HEALTH:
         told.append(_of_token(_TOLD_OF_HEALTH[token.health], token))
     await _emit(session, told + _standing_changed(token, was))
+
+
+async def sync_job_changed(session: AsyncSession, job: SyncJob) -> None:
+    """Put out that a job came to its end, or to a halt for a decision."""
+    states = {
+        "task": job.task,
+        "trigger": job.trigger,
+        "status": job.status,
+        "partial": job.partial,
+        "error_code": None if job.error is None else job.error["code"],
+    }
+    told = {
+        "workspace_id": job.workspace_id,
+        "type": f"sync_job.{job.status}",
+        "occurred_at": now(),
+        "integration_id": job.integration_id,
+        "partner_id": job.partner_id,
+        "job_id": job.id,
+        "states": states,
+    }
+    await _emit(session, [told])
 
 
 def _standing_changed(token: Token, was: str) -> list[dict[str, Any]]:

@@ -36,7 +36,7 @@ async def _let_plan_expire(shop: Workshop, job_id: uuid.UUID) -> None:
         job = await lock_job(session, job_id, *_plan_is_overdue())
         if job is None:
             return
-        mark_cancelled(job)
+        await mark_cancelled(session, job)
         await tell_parent(session, job)
     log.info("plan_expired", job_id=str(job_id))
 

@@ -52,11 +52,11 @@ async def apply(shop: Workshop, target: Target, attempt: int) -> str:
         await progress.lock_children_to_be(session, job)
         edges_not_read = {warning["edge"] for warning in job.warnings}
         unknown_sides = {side for side, edge in SIDES.items() if edge.__name__ in edges_not_read}
-        progress.move_on(job, "applying")
         audit = shop.recorder(job.workspace_id, encode("job", job.id))
         own_token = target.host_token.id if target.host_token is not None else None
         async with telling_health_changes(session, audit, own_token):
             await apply_partners(session, job, unknown_sides=unknown_sides)
+            await progress.move_on(session, job, "applying")
             if await note_token_works(session, target.host_token):
                 integration = await session.get_one(Integration, target.integration_id)
                 note_own_token(integration, "healthy", [])
@@ -85,7 +85,7 @@ async def _close_reading(shop: Workshop, target: Target, attempt: int, reader: G
     may run in another process.
     """
     async with held_job(shop, target, attempt) as (session, job):
-        progress.move_on(job, "listing_partners")
+        await progress.move_on(session, job, "listing_partners")
         job.graph_calls += reader.meter.counted_calls
         await _note_version(session, target, reader.meter.served_version, shop)
 

@@ -234,7 +234,6 @@ async def apply(shop: Workshop, target: Target, attempt: int) -> str:
         job = await progress.running_job(session, target.job_id, attempt)
         if job is None:
             return STOP
-        progress.move_on(job, "applying")
         # Before the token is read: whoever changes it holds its owner's row.
         await lock_partner(session, job.partner_id)
         audit = shop.recorder(job.workspace_id, encode("job", job.id))

@@ -18,6 +18,7 @@ from partner_connector.db.models.sync_job import UNFINISHED
 from partner_connector.db.sql import clean
 from partner_connector.durable import tasks
 from partner_connector.durable.engine import WorkQueue
+from partner_connector.features.sync_jobs.recording import recorded
 from partner_connector.features.sync_jobs.roll_up import tell_parent
 from partner_connector.graph import GraphError, TokenDead
 from partner_connector.worker.backoff import Pause, pause_after_crash
@@ -44,14 +45,15 @@ async def begin(session: AsyncSession, job_id: uuid.UUID, attempt: int) -> SyncJ
         await _take_what_was_read_for_listed_now(session, job)
     elif job.status != "running":
         await _read_again_what_is_not_proven(session, job)
-    job.status = "running"
-    job.waiting_reason = None
-    job.resume_at = None
-    job.started_at = job.started_at or now()
-    if job.approved_plan is None:
-        # What an earlier attempt could not read, this one may.
-        job.warnings = []
-        job.partial = False
+    async with recorded(session, job):
+        job.status = "running"
+        job.waiting_reason = None
+        job.resume_at = None
+        job.started_at = job.started_at or now()
+        if job.approved_plan is None:
+            # What an earlier attempt could not read, this one may.
+            job.warnings = []
+            job.partial = False
     await tell_parent(session, job)
     return job
 
@@ -111,9 +113,12 @@ async def lock_children_to_be(session: AsyncSession, job: SyncJob) -> None:
     )
 
 
-def move_on(job: SyncJob, phase: str, *, done: int = 0, total: int | None = None) -> None:
+async def move_on(
+    session: AsyncSession, job: SyncJob, phase: str, *, done: int = 0, total: int | None = None
+) -> None:
     """Show how far the job is."""
-    job.phase, job.done, job.total = phase, done, total
+    async with recorded(session, job):
+        job.phase, job.done, job.total = phase, done, total
 
 
 def warn(job: SyncJob, code: str, edge: str | None, detail: str) -> None:
@@ -132,10 +137,11 @@ def tell(job: SyncJob, code: str, edge: str | None, detail: str) -> None:
 
 async def park(session: AsyncSession, queue: WorkQueue, job: SyncJob, pause: Pause) -> None:
     """Rest until `resume_at` and hold no worker: the next attempt is enqueued with a delay."""
-    job.status = "waiting"
-    job.waiting_reason = pause.reason
-    job.resume_at = pause.resume_at
-    job.attempt += 1
+    async with recorded(session, job):
+        job.status = "waiting"
+        job.waiting_reason = pause.reason
+        job.resume_at = pause.resume_at
+        job.attempt += 1
     target = job.partner_id or job.integration_id
     await queue.enqueue(
         session,
@@ -146,9 +152,10 @@ async def park(session: AsyncSession, queue: WorkQueue, job: SyncJob, pause: Pau
 
 async def fail(session: AsyncSession, job: SyncJob, error: dict[str, Any]) -> None:
     """End without applying anything. What was staged is swept up later."""
-    job.status = "failed"
-    job.error = error
-    job.finished_at = now()
+    async with recorded(session, job):
+        job.status = "failed"
+        job.error = error
+        job.finished_at = now()
     await tell_parent(session, job)
 
 
@@ -170,9 +177,10 @@ async def retry_after_crash(session: AsyncSession, queue: WorkQueue, job: SyncJo
 
 async def finish(session: AsyncSession, job: SyncJob) -> None:
     """End after applying, in the transaction that applied."""
-    job.status = "completed"
-    job.phase = "finished"
-    job.finished_at = now()
+    async with recorded(session, job):
+        job.status = "completed"
+        job.phase, job.done, job.total = "finished", 0, None
+        job.finished_at = now()
     await tell_parent(session, job)
 
 

@@ -17,6 +17,7 @@ from partner_connector.durable.engine import WorkQueue
 from partner_connector.errors import Conflict, NotFound
 from partner_connector.features.audit.service import Recorder
 from partner_connector.features.sync_jobs.cancelling import mark_cancelled
+from partner_connector.features.sync_jobs.recording import recorded
 from partner_connector.features.sync_jobs.repository import SyncJobRepository
 from partner_connector.features.sync_jobs.roll_up import tell_parent
 from partner_connector.ids import encode
@@ -93,10 +94,11 @@ async def approve(
     if status != "open":
         raise PlanStale
     assert job.partner_id is not None
-    job.approved_plan = plan["digest"]
-    job.status = "running"
-    job.attempt += 1
-    job.phase, job.done, job.total = "applying", 0, None
+    async with recorded(session, job):
+        job.approved_plan = plan["digest"]
+        job.status = "running"
+        job.attempt += 1
+        job.phase, job.done, job.total = "applying", 0, None
     await queue.enqueue(session, tasks.sync(job.task, job.id, job.partner_id, attempt=job.attempt))
     await tell_parent(session, job)
     await _record(session, audit, "sync_plan.approved", job, plan)
@@ -114,7 +116,7 @@ async def reject(
     plan = _require_plan(job, digest)
     if job.status != "halted":
         raise PlanNotOpen
-    mark_cancelled(job)
+    await mark_cancelled(session, job)
     await tell_parent(session, job)
     await _record(session, audit, "sync_plan.rejected", job, plan)
     return job

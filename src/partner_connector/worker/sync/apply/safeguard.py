@@ -17,6 +17,7 @@ from partner_connector.db.models import (
     SyncJob,
     Token,
 )
+from partner_connector.features.sync_jobs.recording import recorded
 from partner_connector.features.sync_jobs.roll_up import tell_parent
 
 # Over a weekend; what was read grows old meanwhile, and a new check makes a new plan.
@@ -56,7 +57,7 @@ async def halt(
     """Nothing is applied; the plan stays as it is and can be approved until it expires."""
     integration = await session.get_one(Integration, job.integration_id)
     made_at = now()
-    job.plan = {
+    plan = {
         "digest": await _digest(session, job),
         "users": await _users(session, job),
         "removals": planned["user_left"],
@@ -66,9 +67,11 @@ async def halt(
         # Whoever replaces the token meanwhile has another view: then this plan is stale.
         "token_id": None if token is None else str(token.id),
     }
-    job.plan_expires_at = made_at + _PLAN_LIVES_FOR
-    job.approved_plan = None
-    job.status = "halted"
+    async with recorded(session, job):
+        job.plan, job.plan_expires_at = plan, made_at + _PLAN_LIVES_FOR
+        job.approved_plan = None
+        job.status = "halted"
+        job.phase, job.done, job.total = "applying", 0, None
     await tell_parent(session, job)
 
 

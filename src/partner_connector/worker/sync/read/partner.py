@@ -84,7 +84,7 @@ class PartnerReading:
                     progress.warn(job, "edge_incomplete", some.edge, detail)
                 if some.is_bare:
                     await remember_refusal(session, self.target.partner_id, some.edge)
-                progress.move_on(job, "listing_assets")
+                await progress.move_on(session, job, "listing_assets")
 
     async def stage_kind(self, kind: str, first: FirstPage) -> None:
         """Names, mail addresses and roles. Where Meta refuses them, access is still read."""
@@ -98,7 +98,7 @@ class PartnerReading:
                 total = page.total_count if page.total_count is not None else total
                 async with self.staging() as (session, job):
                     await stage_people(session, job.id, kind, page.rows)
-                    progress.move_on(job, "listing_people")
+                    await progress.move_on(session, job, "listing_people")
         except REFUSALS as error:
             detail = f"Meta refused to list {edge}: names, roles and mail may be missing."
             warnings.append(("edge_refused", edge, f"{detail} {error}"))
@@ -182,7 +182,7 @@ class PartnerReading:
             if batch.own_tokens_ignored:
                 await remember_refusal(session, self.target.partner_id, OWN_TOKENS)
             done, total = await progress.staged_assets_left(session, job)
-            progress.move_on(job, "reading_access", done=done, total=total)
+            await progress.move_on(session, job, "reading_access", done=done, total=total)
             job.graph_calls += calls_of_pages
         if batch.trouble is not None:
             raise batch.trouble
