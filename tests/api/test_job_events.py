@@ -356,7 +356,7 @@ async def test_what_is_rolled_back_was_not_told(
 
 FOLLOWED = {"status", "waiting_reason", "resume_at", "phase", "done", "total", "last_event"}
 # Names under which rows of other tables change columns of the same names.
-OTHER_ROWS = {"self", "delivery", "validation", "row"}
+OTHER_ROWS = {"delivery", "endpoint", "row", "self", "validation"}
 
 
 def changed_past_events(tree: ast.AST, recorded_names: frozenset[str] = frozenset()) -> list[str]:
@@ -390,6 +390,7 @@ def test_no_job_is_changed_without_its_event() -> None:
     found = {
         str(path.relative_to(sources)): changed_past_events(ast.parse(path.read_text("utf-8")))
         for path in sources.rglob("*.py")
+        if "worker/meta" not in path.as_posix()  # what Meta answers; no row is known there
     }
     assert {path: lines for path, lines in found.items() if lines} == {
         "features/sync_jobs/recording.py": found["features/sync_jobs/recording.py"]
