@@ -21,7 +21,7 @@ INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile
 LOCK := $(BIN)/uv pip compile --universal --generate-hashes --no-header --python-version 3.11 --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test contract bench survive soak image check format openapi lock clean
+.PHONY: help install demo test contract nightly bench survive soak image check static format openapi lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -58,8 +58,16 @@ install: $(READY) ## Make .venv with all that development needs, locked by hashe
 demo: $(RUNTIME) ## Walk the whole journey against a simulated Meta, then keep serving (ARGS=--once ends)
 	@$(BIN)/partner-connector demo $(ARGS)
 
-test: $(READY) $(SAMPLES_READY) $(TOOLS_READY) ## Run every test, on SQLite and on a real PostgreSQL (ARGS="-k name" selects)
-	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
+# The processes of journeys wait for each other: one worker more than this has something to do.
+WORKERS ?= 3
+# Hundreds of processes start: without bytecode each would compile the whole program.
+check static test nightly: export PYTHONDONTWRITEBYTECODE :=
+
+test: $(READY) $(SAMPLES_READY) $(TOOLS_READY) ## Run the tests, on SQLite and on a real PostgreSQL (ARGS="-k name" selects)
+	$(BIN)/pytest -n $(WORKERS) --dist loadscope $(ARGS)
+
+nightly: $(READY) $(SAMPLES_READY) $(TOOLS_READY) ## Run everything: every test in every way, all faults, histories, kills (ARGS="--kills 100" for more)
+	@$(BIN)/python -m tests.nightly $(ARGS)
 
 bench: $(READY) ## Run every benchmark (ARGS=--quick tries them, ARGS=--markdown makes tables)
 	@$(BIN)/python -m benchmarks $(ARGS)
@@ -79,12 +87,15 @@ image: $(READY) $(TOOLS_READY) ## Lint, build and run the image; needs root and 
 contract: $(READY) $(SAMPLES_READY) $(TOOLS_READY) $(JUDGES_READY) ## Judge the contract: linters, mock, clients, fuzzer (ARGS="--seconds 600")
 	@$(BIN)/python -m tests.judges $(ARGS)
 
-check: $(READY) ## Lint, types, import contracts, migration drift, OpenAPI drift and breaking changes
+check: static ## Lint, types, import contracts, migration drift, OpenAPI drift and breaking changes
+	$(BIN)/pytest -q tests/migrations
+
+# What of `check` is not in `test` as well.
+static: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q tests/migrations
 	$(BIN)/partner-connector openapi --check openapi/openapi.json
 	$(BIN)/partner-connector problems --check docs/problems.md
 	$(BIN)/python -m tests.contracts.breaking_changes openapi/released openapi/openapi.json

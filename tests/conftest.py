@@ -3,12 +3,16 @@
 A test that asks for `settings` (or for what is made of them) runs twice: on SQLite and on a real
 PostgreSQL. The PostgreSQL comes from a wheel and is started once, unless `TEST_POSTGRES_URL` names
 another server. Each test gets a database of its own, cloned from one that was migrated once.
+
+`make test` plays what docs/testing.md says, `make nightly` everything: `pytest.mark.nightly` leaves
+a whole test to it, `pytest.mark.by_day` one of two ways to play a test.
 """
 
 import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -23,28 +27,67 @@ from partner_connector.sealing.keyring import KeyringFile
 from partner_connector.sealing.public import PublicKeyring
 from partner_connector.settings import Settings, without_environment
 from tests.support.clients import Tenant, client_of, make_tenant, running
-from tests.support.databases import PostgresTemplate, SqliteTemplate, postgres_server
+from tests.support.databases import (
+    PostgresTemplate,
+    SqliteTemplate,
+    postgres_server,
+    skip_durability,
+)
+from tests.support.scheduling import GroupScheduling, is_nightly
 
 # Every test fails where rows are locked out of order.
 locks.asserting = True
 
-# What runs whole processes shares them within a group, and takes most of the time: with two workers
-# each walks one half of the journeys, and whoever is done first goes on with the rest.
-_SECOND_HALF = "test_l"
+_LEFT_TO_NIGHTLY = pytest.StashKey[int]()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep each group with one worker, where there are several."""
-    for item in items:
-        group = _group_of(item.path)
-        if group is not None:
-            item.add_marker(pytest.mark.xdist_group(group))
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that plays every test."""
+    text = "play every test, on each database and in each way to run the product"
+    parser.addoption("--nightly", action="store_true", help=text)
 
 
-def _group_of(path: Path) -> str | None:
-    if path.parent.name == "journey":
-        return "later journeys" if path.name > _SECOND_HALF else "first journeys"
-    return "blows" if path.parent.name in {"survival", "rotation"} else None
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave to `make nightly` what is marked so."""
+    if not config.getoption("nightly"):
+        _leave_to_nightly(config, items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> GroupScheduling:
+    """Keep each group of tests with one worker, where there are several."""
+    return GroupScheduling(config, log)
+
+
+def _leave_to_nightly(config: pytest.Config, items: list[pytest.Item]) -> None:
+    collected = {item.nodeid for item in items}
+    left = [item for item in items if is_nightly(item, collected)]
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in set(left)]
+    config.stash[_LEFT_TO_NIGHTLY] = len(left)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Report to the controller how many tests this worker leaves to `make nightly`."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["left_to_nightly"] = session.config.stash.get(_LEFT_TO_NIGHTLY, 0)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Keep what a worker reports: each has collected the same tests."""
+    left = getattr(node, "workeroutput", {}).get("left_to_nightly", 0)
+    node.config.stash[_LEFT_TO_NIGHTLY] = left
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Print how many tests are left to `make nightly`."""
+    if left := config.stash.get(_LEFT_TO_NIGHTLY, 0):
+        terminalreporter.write_line(f"{left} tests are left to `make nightly` (docs/testing.md)")
 
 
 @pytest.fixture(scope="session")
@@ -56,6 +99,8 @@ def postgres() -> Iterator[PostgresTemplate]:
     ) as directory:
         given = os.environ.get("TEST_POSTGRES_URL")
         with postgres_server(Path(directory), given) as server_url:
+            if given is None:
+                skip_durability(server_url)
             template = PostgresTemplate(server_url)
             yield template
             template.drop()

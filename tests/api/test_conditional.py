@@ -21,6 +21,8 @@ from tests.api.test_headers import assert_guarded
 from tests.api.world import World, everything_of, make_world
 from tests.support.clients import Tenant, client_of, running
 
+pytestmark = pytest.mark.by_day("sqlite")
+
 ONLY_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 

@@ -3,10 +3,13 @@
 import asyncio
 
 import httpx
+import pytest
 from fastapi import FastAPI
 from sqlalchemy import text
 
 from partner_connector.db.engine import Database
+
+pytestmark = pytest.mark.by_day("sqlite")
 
 
 async def test_both_answer_without_a_key(anonymous: httpx.AsyncClient) -> None:

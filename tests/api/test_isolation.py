@@ -15,6 +15,8 @@ from tests.api.surface import ID_PREFIXES, OPERATIONS, call, id_prefix, resolve
 from tests.api.world import everything_of, make_world
 from tests.support.clients import ALL_SCOPES, Tenant, client_of, make_tenant
 
+pytestmark = pytest.mark.by_day("sqlite")
+
 WITH_IDS = [operation for operation in OPERATIONS if operation.ids]
 SCOPED = [operation for operation in OPERATIONS if operation.scopes]
 

@@ -24,6 +24,8 @@ from tests.api import rows
 from tests.api.world import World
 from tests.support.clients import client_of, running
 
+pytestmark = pytest.mark.by_day("sqlite")
+
 DOCS = Path(__file__).parents[2] / "docs"
 PREFIX = "partner_connector_"
 TABLES = set(Base.metadata.tables)

@@ -65,11 +65,11 @@ class Outcome:
         return sum(scenario.hits > 0 for scenario in self.done)
 
 
-def play(directory: Path, one_in: int = 1) -> Outcome:
-    """Each check is complete and true, says what it lacks, fails as it should or waits. `one_in`
-    leaves out all but that part of the scenarios. An assertion fails where a token is in a URL.
+def play(directory: Path, *, sample: bool = False) -> Outcome:
+    """Each check is complete and true, says what it lacks, fails as it should or waits. A
+    sample has each trouble once. An assertion fails where a token is in a URL.
     """
-    partners = ("--partners", str(max(8, 30 // one_in)), "--relationships", "agency")
+    partners = ("--partners", "8" if sample else "30", "--relationships", "agency")
     products = {"many": (*partners, *SMALL), **OF_THE_APP}
     with ExitStack() as stacks:
         many, *few = (
@@ -77,8 +77,8 @@ def play(directory: Path, one_in: int = 1) -> Outcome:
             for name, options in products.items()
         )
         with ThreadPoolExecutor() as pool:
-            of_partners = pool.submit(disturb_partners, many, one_in)
-            of_the_app = pool.map(disturb_the_app, few, range(len(few)), [one_in] * len(few))
+            of_partners = pool.submit(disturb_partners, many, sample)
+            of_the_app = pool.map(disturb_the_app, few, range(len(few)), [sample] * len(few))
             done = [*chain.from_iterable(of_the_app), *of_partners.result()]
         tokens_found = [hit for stack in (many, *few) for hit in tokens_in_sight(stack)]
     return Outcome(done, tokens_found)
@@ -90,12 +90,12 @@ def made_directory(path: Path) -> Path:
     return path
 
 
-def disturb_partners(stack: Stack, one_in: int) -> list[Scenario]:
+def disturb_partners(stack: Stack, sample: bool) -> list[Scenario]:
     """Every trouble at every edge of a partner: all partners at once, one after another for each.
 
     A fault strikes one partner's tokens only, so that the others' checks are not concerned.
     """
-    planned = scenarios(PARTNER_EDGES, TROUBLES, first=1000)[::one_in]
+    planned = chosen(scenarios(PARTNER_EDGES, TROUBLES, first=1000), sample)
     with stack.caller() as caller, closing(Rules(stack.meta)) as rules:
         subjects = connected_partners(caller, rules)
         lanes = [planned[number :: len(subjects)] for number in range(len(subjects))]
@@ -105,10 +105,10 @@ def disturb_partners(stack: Stack, one_in: int) -> list[Scenario]:
     return planned
 
 
-def disturb_the_app(stack: Stack, part: int, one_in: int) -> list[Scenario]:
+def disturb_the_app(stack: Stack, part: int, sample: bool) -> list[Scenario]:
     """What strikes all partners alike: our own business's lists, `debug_token`, the app's limit."""
     lists, inspections, limits = (
-        scenarios(edges, troubles, first)[::one_in][part :: len(OF_THE_APP)]
+        chosen(scenarios(edges, troubles, first), sample)[part :: len(OF_THE_APP)]
         for edges, troubles, first in (
             (HOST_EDGES, TROUBLES, 2000),
             (("debug_token",), TROUBLES, 3000),
@@ -130,6 +130,16 @@ def disturb_the_app(stack: Stack, part: int, one_in: int) -> list[Scenario]:
         one_by_one([limit for limit in limits if limit.edge in HOST_EDGES], hosts)
         assert_all_is_well_again([*partners, *hosts])
     return [*lists, *inspections, *limits]
+
+
+def chosen(planned: list[Scenario], sample: bool) -> list[Scenario]:
+    """All of these, or of each trouble the one at its edge of the sample: they take turns."""
+    if not sample:
+        return planned
+    edges = ("debug_token", *PARTNER_EDGES, *HOST_EDGES)
+    names = (trouble.name for trouble in (*TROUBLES, APP_LIMIT))
+    edge_of = dict(zip(names, cycle(edges), strict=False))
+    return [one for one in planned if edge_of[one.trouble.name] == one.edge]
 
 
 def connected_partners(caller: Caller, rules: Rules) -> list[Subject]:

@@ -8,6 +8,8 @@ from tests.journey import truth
 from tests.journey.caller import Caller, first_with
 from tests.journey.meta import Json
 
+pytestmark = pytest.mark.by_day("separate")
+
 REFUSED = {"error": {"code": 200, "message": "(#200) Permissions error"}}
 
 

@@ -1,6 +1,10 @@
 """What the API and the worker decide is one chain, whoever of them wrote it."""
 
+import pytest
+
 from tests.journey.caller import Caller, first_with
+
+pytestmark = pytest.mark.by_day("separate")
 
 
 def test_api_and_worker_write_one_chain(caller: Caller) -> None:

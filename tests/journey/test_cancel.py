@@ -9,6 +9,8 @@ from tests.journey.meta import Json
 from tests.journey.operating import one_more_worker, staged
 from tests.journey.stacks import Stack
 
+pytestmark = pytest.mark.by_day("separate")
+
 SLOWLY = 0.8
 IN_THE_MIDDLE = {"listing_assets", "listing_people", "reading_access"}
 

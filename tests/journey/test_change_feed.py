@@ -3,9 +3,13 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from tests.journey.caller import Caller, at_once, first_with
 from tests.journey.meta import Json
 from tests.journey.replay import replay, shown
+
+pytestmark = pytest.mark.by_day("separate")
 
 AT_A_TIME = 3
 

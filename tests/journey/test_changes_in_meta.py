@@ -6,6 +6,8 @@ from tests.journey import truth
 from tests.journey.caller import Caller, first_with
 from tests.journey.meta import Json
 
+pytestmark = pytest.mark.by_day("embedded")
+
 
 @pytest.fixture
 def partner(caller: Caller) -> Json:

@@ -2,10 +2,14 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.journey.caller import Caller
 from tests.journey.meta import Json
 from tests.journey.stacks import make_tenant, settings_for, simulated_meta
 from tests.support.processes import api_process
+
+pytestmark = pytest.mark.by_day("embedded")
 
 
 def test_another_version_than_asked_for_needs_attention_until_it_is_right(caller: Caller) -> None:

@@ -8,7 +8,11 @@ from tests.journey.histories import History
 ROUNDS = 8
 
 
-@pytest.mark.parametrize(("stack", "seed"), [("embedded", 1), ("separate", 2)], indirect=["stack"])
+@pytest.mark.parametrize(
+    ("stack", "seed"),
+    [pytest.param("embedded", 1, marks=pytest.mark.nightly), ("separate", 2)],
+    indirect=["stack"],
+)
 def test_whatever_happens_complete_checks_show_the_truth(caller: Caller, seed: int) -> None:
     """And partial ones lose nobody; the feed tells all of it, and ids stay."""
     history = History(caller, seed)

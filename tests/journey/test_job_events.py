@@ -1,10 +1,14 @@
 """Real checks, told as they happen over real HTTP."""
 
+import pytest
+
 from tests.journey.caller import Caller, first_with
 from tests.journey.following import Following
 from tests.journey.meta import Json
 from tests.journey.stacks import Stack
 from tests.support.event_streams import events_in, resuming
+
+pytestmark = pytest.mark.by_day("separate")
 
 SLOW = 0.3
 

@@ -2,10 +2,14 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from tests.journey import truth
 from tests.journey.caller import Caller, at_once, checks, first_with, one
 from tests.journey.meta import Json
 from tests.journey.stacks import Stack
+
+pytestmark = pytest.mark.by_day("separate")
 
 BAD_TOKENS = {
     "expired": ("live", "token_expired"),

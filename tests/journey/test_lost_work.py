@@ -5,6 +5,8 @@ from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
+import pytest
+
 from partner_connector.clock import now
 from partner_connector.db.engine import Database
 from partner_connector.db.models import (
@@ -16,6 +18,8 @@ from partner_connector.db.models import (
     Workspace,
 )
 from tests.support.processes import api_process, run_cli
+
+pytestmark = pytest.mark.by_day("sqlite")
 
 LONG_AGO = now() - timedelta(days=1)
 WITHIN_SECONDS = 40

@@ -10,6 +10,8 @@ from tests.journey.caller import Caller, at_once, first_with, wait_until
 from tests.journey.meta import Json
 from tests.journey.stacks import Stack
 
+pytestmark = pytest.mark.by_day("separate")
+
 # What a throttled call answers, and the seconds after which work may go on at the earliest.
 THROTTLED: dict[str, tuple[Json, float]] = {
     "app limit, no word on how long": ({"error": {"code": 4}}, 60),

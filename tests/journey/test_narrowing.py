@@ -9,6 +9,8 @@ from tests.journey import truth
 from tests.journey.caller import Caller, first_with
 from tests.journey.meta import Json, Meta
 
+pytestmark = pytest.mark.by_day("separate")
+
 Narrowing = Callable[[Meta, Json], None]
 
 

@@ -8,6 +8,8 @@ from tests.journey import truth
 from tests.journey.caller import Caller, first_with
 from tests.journey.meta import Json, Meta
 
+pytestmark = pytest.mark.by_day("embedded")
+
 REFUSED = {"error": {"code": 200, "message": "(#200) Permissions error"}}
 
 

@@ -15,6 +15,8 @@ from tests.journey.caller import Caller, first_with, wait_until
 from tests.journey.meta import Json
 from tests.journey.stacks import Stack
 
+pytestmark = pytest.mark.by_day("separate")
+
 AT_ONCE = 50
 KEYED = [pytest.param(True, id="one key"), pytest.param(False, id="no key")]
 

@@ -18,6 +18,8 @@ from tests.journey.meta import Json, Meta
 from tests.journey.stacks import make_tenant, settings_for, simulated_meta
 from tests.support.processes import api_process, run_json
 
+pytestmark = pytest.mark.by_day("postgresql")
+
 Settings = dict[str, str]
 
 

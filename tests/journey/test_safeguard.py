@@ -13,6 +13,8 @@ from tests.journey.operating import one_more_worker, query, staged
 from tests.journey.replay import replay, shown
 from tests.journey.stacks import Stack
 
+pytestmark = pytest.mark.by_day("separate")
+
 PERCENT = 20
 PLANNED = ("kind", "partner_id", "partner_user_id", "asset_id", "before", "after")
 

@@ -2,7 +2,11 @@
 
 import base64
 
+import pytest
+
 from tests.journey.caller import Caller, checks, first_with
+
+pytestmark = pytest.mark.by_day("embedded")
 
 
 def test_a_token_sealed_by_the_client_connects(caller: Caller) -> None:

@@ -11,6 +11,8 @@ from tests.journey.caller import Caller, first_with, wait_until
 from tests.journey.meta import Json
 from tests.journey.stacks import LIMITS_ARE_KNOWN_AFTER_SECONDS, Stack
 
+pytestmark = pytest.mark.by_day("separate")
+
 SEPARATE = pytest.mark.parametrize("stack", ["separate"], indirect=True)
 # Each is taken by one of the two workers by chance.
 MANY = 30

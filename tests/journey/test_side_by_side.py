@@ -10,6 +10,8 @@ from tests.journey.caller import Caller, at_once, first_with
 from tests.journey.meta import Json
 from tests.journey.stacks import Stack
 
+pytestmark = pytest.mark.by_day("separate")
+
 
 @pytest.mark.parametrize("stack", ["separate"], indirect=True)
 def test_two_workspaces_with_one_meta_business_see_nothing_of_each_other(

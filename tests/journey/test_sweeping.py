@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
 
+import pytest
 from sqlalchemy import func, select
 
 from partner_connector.clock import now
@@ -15,6 +16,8 @@ from tests.api import rows
 from tests.api.engine_rows import enqueued
 from tests.support.clients import Tenant
 from tests.support.processes import api_process, run_cli
+
+pytestmark = pytest.mark.by_day("sqlite")
 
 LONG_AGO = now() - timedelta(days=1)
 WITHIN_SECONDS = 30

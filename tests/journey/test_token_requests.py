@@ -1,10 +1,14 @@
 """A partner hands its token over itself, by a link, and we never have it."""
 
+import pytest
+
 from tests.journey.caller import Caller, checks, first_with, wait_until
 from tests.journey.canaries import files_of, search, tables_of
 from tests.journey.meta import Json
 from tests.journey.partner_side import CURRENT, PartnerSide, link_for, told
 from tests.journey.stacks import Stack
+
+pytestmark = pytest.mark.by_day("embedded")
 
 
 def test_a_bad_token_is_explained_and_a_good_one_connects(stack: Stack, caller: Caller) -> None:

@@ -4,10 +4,14 @@ import base64
 import json
 from typing import Any
 
+import pytest
+
 from tests.journey.caller import Caller, at_once, first_with
 from tests.journey.canaries import files_of, forms, search, tables_of
 from tests.journey.meta import Json
 from tests.journey.stacks import Stack
+
+pytestmark = pytest.mark.by_day("separate")
 
 TROUBLE: list[Json] = [
     {"http": 500, "body": "<html>oops</html>"},

@@ -14,6 +14,8 @@ from tests.journey.meta import Json
 from tests.journey.stacks import Stack
 from tests.support.receivers import Received, Receiver, receiver
 
+pytestmark = pytest.mark.by_day("separate")
+
 OF_A_CHANGE = {
     "partner_listed": "partner.listed",
     "partner_unshared": "partner.unshared",

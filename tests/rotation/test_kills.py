@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.rotation.kills import kill_resealing
 
 
+@pytest.mark.nightly
 def test_no_token_is_lost_to_a_kill(database_url: str, tmp_path: Path) -> None:
     """Killed three times while tokens are sealed anew: each opens, and none is under an old key."""
     report = kill_resealing(tmp_path, database_url, kills=3, seed=20261124, partners=150)

@@ -25,6 +25,15 @@ def postgres_server(directory: Path, given_url: str | None) -> Iterator[str]:
         yield server.get_uri()
 
 
+def skip_durability(server_url: str) -> None:
+    """Have a server that serves one run of tests wait for no disk; killed clients lose nothing."""
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("ALTER SYSTEM SET synchronous_commit = off")
+        connection.execute("ALTER SYSTEM SET full_page_writes = off")
+        connection.execute("SELECT pg_reload_conf()")
+
+
 class PostgresTemplate:
     """One migrated database, cloned for each test."""
 

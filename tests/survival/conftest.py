@@ -27,14 +27,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnPostgres]:
 
 
 @pytest.fixture(scope="package")
-def apart(tmp_path_factory: pytest.TempPathFactory, server: OwnPostgres) -> Iterator[Customer]:
+def separate(tmp_path_factory: pytest.TempPathFactory, server: OwnPostgres) -> Iterator[Customer]:
     """PostgreSQL, an API and two workers."""
     directory = tmp_path_factory.mktemp("survival-apart")
     with deployment(directory, server.url, partners=PARTNERS) as running, customer(running) as made:
         yield made
 
 
-@pytest.fixture(params=["embedded", "apart"])
+@pytest.fixture(params=["embedded", "separate"])
 def subject(request: pytest.FixtureRequest) -> Customer:
     """A customer of each product in turn."""
     made: Customer = request.getfixturevalue(request.param)

@@ -1,4 +1,9 @@
-"""A lean sample of the campaign (`make survive` plays all of it, and more often)."""
+"""A lean sample of the campaign (`make survive` plays all of it, and more often).
+
+`make test` plays one kill of the API and three of the process that has the worker.
+"""
+
+import pytest
 
 from tests.survival.api_killed import kill_api
 from tests.survival.blows import kill_workers
@@ -18,29 +23,34 @@ def promised(report: Report) -> None:
     assert report.violations == []
 
 
-def test_workers_share_the_work_and_nobody_does_it_twice(apart: Customer) -> None:
+@pytest.mark.nightly
+def test_workers_share_the_work_and_nobody_does_it_twice(separate: Customer) -> None:
     """Two workers and checks of everything at once: each did some, and of one partner one only."""
-    promised(check_at_once(apart, seed=SEED, rounds=2))
+    promised(check_at_once(separate, seed=SEED, rounds=2))
 
 
+@pytest.mark.by_day("embedded")
 def test_the_api_may_be_killed_while_it_is_asked_for_a_check(subject: Customer) -> None:
     """One job or none, and whoever asks again gets the one."""
     promised(kill_api(subject, seed=SEED, kills=1))
 
 
+@pytest.mark.nightly
 def test_a_full_disk_leaves_nothing_half_applied(subject: Customer) -> None:
     """The check completes once there is room."""
     promised(fill_disk(subject, seed=SEED, seconds=[2.0]))
 
 
+@pytest.mark.nightly
 def test_a_locked_database_is_waited_for(subject: Customer) -> None:
     """The check goes on by itself."""
     promised(lock_database(subject, seed=SEED, seconds=[3.0]))
 
 
-def test_two_apis_are_restarted_and_nobody_notices(apart: Customer) -> None:
+@pytest.mark.nightly
+def test_two_apis_are_restarted_and_nobody_notices(separate: Customer) -> None:
     """SIGTERM behind a balancer and under load: every request has its answer."""
-    promised(restart_apis(apart, seed=SEED, restarts=2))
+    promised(restart_apis(separate, seed=SEED, restarts=2))
 
 
 def test_the_embedded_process_survives_kills(embedded: Customer) -> None:
@@ -48,6 +58,7 @@ def test_the_embedded_process_survives_kills(embedded: Customer) -> None:
     promised(kill_workers(embedded, seed=SEED, kills=3))
 
 
-def test_postgresql_may_be_struck_dead(apart: Customer, server: OwnPostgres) -> None:
+@pytest.mark.nightly
+def test_postgresql_may_be_struck_dead(separate: Customer, server: OwnPostgres) -> None:
     """An immediate end of the server in the middle of a check, and a new start."""
-    promised(restart_postgres(apart, server, seed=SEED, restarts=1))
+    promised(restart_postgres(separate, server, seed=SEED, restarts=1))

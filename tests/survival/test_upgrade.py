@@ -19,6 +19,8 @@ from tests.support.databases import PostgresTemplate
 from tests.survival.customer import customer
 from tests.survival.deployment import Deployment, deployment
 
+pytestmark = pytest.mark.nightly
+
 SOURCE = Path(__file__).parents[2] / "src" / "partner_connector"
 OLDER_VERSION = "0.0.9"
 LATENCY_SECONDS = 0.5
