@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 
 import httpx
 
-from graph_simulator.graph import published
+from graph_simulator import published
 from partner_connector.graph import GraphClient, GraphReader, ReadOnlyTransport
 
 BASE_URL = "https://graph.facebook.com"
@@ -82,6 +82,6 @@ class Meta:
 
 
 def outside_published(request: httpx.Request) -> list[str]:
-    """What of this request is in none of Meta's documents (`graph_simulator.graph.published`)."""
+    """What of this request is in none of Meta's documents (`graph_simulator.published`)."""
     sent = request.content.decode() if request.method == "POST" else request.url.query.decode()
     return published.complaints(request.method, request.url.path, dict(parse_qsl(sent)))

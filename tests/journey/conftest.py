@@ -13,14 +13,14 @@ from tests.journey.stacks import Stack, embedded_stack, separate_stack
 from tests.support.databases import PostgresTemplate
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """SQLite, and the API and the worker in one process."""
     with embedded_stack(tmp_path_factory.mktemp("embedded")) as stack:
         yield stack
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def separate(
     tmp_path_factory: pytest.TempPathFactory, postgres: PostgresTemplate
 ) -> Iterator[Stack]:
@@ -32,7 +32,7 @@ def separate(
         yield stack
 
 
-@pytest.fixture(scope="session", params=["embedded", "separate"])
+@pytest.fixture(scope="package", params=["embedded", "separate"])
 def stack(request: pytest.FixtureRequest) -> Stack:
     """The product, each way of running it in turn."""
     running: Stack = request.getfixturevalue(request.param)

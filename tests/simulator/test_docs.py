@@ -10,10 +10,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from graph_simulator import published
 from graph_simulator.app import create_app
 from graph_simulator.control.mutations import MUTATIONS
 from graph_simulator.control.routes import OPERATIONS
-from graph_simulator.graph import published
 from graph_simulator.runtime.faults import FAULT_KEYS, MATCH_KEYS
 from graph_simulator.switches import Switches
 from graph_simulator.world import build_world

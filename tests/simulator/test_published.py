@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from graph_simulator.graph import published
+from graph_simulator import published
 
 SECRETS = (
     "EAAD11Z284Fb97zUVlpIcxl2cCf7F7hZphYAZze73Ri0b8bNKrG3nRAawD5Wkb9hgCyHVSC84BtIeG1LVSfHxMcZ5",

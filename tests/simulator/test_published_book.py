@@ -5,8 +5,8 @@ from importlib.resources import files
 from typing import Any
 
 from graph_simulator.graph.business_types import PERMISSION_ROWS
-from graph_simulator.graph.published_types import BOOK, PATHS, TYPES
 from graph_simulator.graph.reader import NODE_TYPES, PERMISSION_ROW_FIELDS
+from graph_simulator.published.types import BOOK, PATHS, TYPES
 
 # What the simulator serves
 
@@ -118,7 +118,7 @@ def test_edges_lead_where_the_book_says_and_want_what_it_says() -> None:
 
 def test_the_book_ships_with_the_package_and_is_sorted() -> None:
     """A file beside the code, whose lists are in order so that a person finds a name."""
-    assert files("graph_simulator").joinpath("published.json").is_file()
+    assert files("graph_simulator.published").joinpath("published.json").is_file()
     assert list(BOOK["types"]) == sorted(BOOK["types"])
     for entry in BOOK["types"].values():
         for listed in ("fields", "edges", "other_edges"):

@@ -4,7 +4,8 @@ import json
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from graph_simulator.graph import errors, published
+from graph_simulator import published
+from graph_simulator.graph import errors
 from graph_simulator.graph.addresses import split_version
 from graph_simulator.graph.schema import Params
 from graph_simulator.graph.tokens_at_work import authenticate

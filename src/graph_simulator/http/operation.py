@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from graph_simulator.graph import errors, published
+from graph_simulator import published
+from graph_simulator.graph import errors
 from graph_simulator.graph.access import Viewer
 from graph_simulator.graph.addresses import edge_name, served_version, split_version
 from graph_simulator.graph.errors import GraphError

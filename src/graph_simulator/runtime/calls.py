@@ -3,7 +3,7 @@
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
-from graph_simulator.graph.published import shown
+from graph_simulator.published import shown
 
 KEPT_REQUESTS = 500
 KEPT_COMPLAINTS = 100

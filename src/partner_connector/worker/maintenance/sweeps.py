@@ -1,6 +1,6 @@
 """Sweeps of a worker. Two workers that sweep at once find the same and change it once."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import timedelta
 from functools import partial
 
@@ -50,12 +50,24 @@ _OF_OLD_ROWS: tuple[Sweep, ...] = (
 
 
 def sweeps(shop: Workshop) -> Iterator[Periodic]:
-    """Yield every sweep: once a minute of what is lost or overdue, more rarely of what is old."""
-    for sweep in _OF_DUE_ROWS:
-        yield Periodic(sweep.__name__, SWEEP_SECONDS, partial(sweep, shop))
-    yield Periodic("audit_anchors", SWEEP_SECONDS, partial(Anchors().tell, shop))
-    for sweep in _OF_OLD_ROWS:
-        yield Periodic(sweep.__name__, _pause(shop.settings), partial(sweep, shop))
+    """Yield the two rounds of sweeps: once a minute of lost and overdue rows, more rarely of old
+    ones.
+    """
+    seconds = _pause(shop.settings)
+    due = [Periodic(each.__name__, SWEEP_SECONDS, partial(each, shop)) for each in _OF_DUE_ROWS]
+    due.append(Periodic("audit_anchors", SWEEP_SECONDS, partial(Anchors().tell, shop)))
+    old = [Periodic(each.__name__, seconds, partial(each, shop)) for each in _OF_OLD_ROWS]
+    yield Periodic("due_rows", SWEEP_SECONDS, partial(_in_turn, due))
+    yield Periodic("old_rows", seconds, partial(_in_turn, old))
+
+
+async def _in_turn(one_round: Sequence[Periodic]) -> None:
+    """Run one sweep after the other: what a plan had staged is cleared once its job has ended.
+
+    A sweep that fails is logged by its own name, and the others run.
+    """
+    for sweep in one_round:
+        await sweep.run_once()
 
 
 def _pause(settings: Settings) -> float:

@@ -20,7 +20,7 @@ from urllib.parse import parse_qsl
 from graph_simulator.graph.addresses import split_version
 from graph_simulator.graph.errors import GraphError
 from graph_simulator.graph.grammar import Selection, parse_fields
-from graph_simulator.graph.published_types import (
+from graph_simulator.published.types import (
     BATCH_PARAMETERS,
     EXPANSION_ARGUMENTS,
     OPERATION_KEYS,

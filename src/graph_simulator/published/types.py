@@ -80,7 +80,7 @@ def _flat(by_source: Mapping[str, list[str]]) -> list[str]:
 
 
 BOOK: dict[str, Any] = json.loads(
-    files("graph_simulator.graph").joinpath("published.json").read_text(encoding="utf-8")
+    files("graph_simulator.published").joinpath("published.json").read_text(encoding="utf-8")
 )
 TYPES = {one.itself.name: one for one in _read_types(BOOK)}
 PATHS = {name: tuple(TYPES[one] for one in path["of"]) for name, path in BOOK["paths"].items()}
