@@ -250,8 +250,11 @@ class SlowReader:
         self.socket.send("\r\n".join(lines).encode())
 
     async def first(self) -> bytes:
-        """What comes first."""
-        return await asyncio.get_running_loop().sock_recv(self.socket, 1000)
+        """The head, and the beginning of the first rows."""
+        received = b""
+        while len(received) < 1000:
+            received += await asyncio.get_running_loop().sock_recv(self.socket, 1000)
+        return received
 
     async def rest(self) -> bytes:
         """Everything until the server closes the connection."""
