@@ -3,6 +3,7 @@ that follow it.
 """
 
 import base64
+import inspect
 import json
 import os
 from datetime import datetime, timedelta
@@ -11,7 +12,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from partner_connector.cli import provision
+from partner_connector.cli import keys, provision
+from partner_connector.cli.terminal import duration
 from partner_connector.clock import now
 from partner_connector.sealing import keyring as keyring_file
 from partner_connector.sealing.keyring import (
@@ -47,6 +49,12 @@ def test_the_key_before_is_accepted_for_a_week(ring: KeyringFile) -> None:
     assert not before.is_accepted(until)
     assert newer.current.is_accepted(until + timedelta(days=9999))
     assert rotated(newer, timedelta(days=99)).keys[2] == before
+
+
+def test_keys_rotate_accepts_the_key_before_for_as_long_by_default() -> None:
+    """The option's default is written out, since `--help` loads no keyring."""
+    default = inspect.signature(keys.rotate).parameters["accept_old_for"].default
+    assert duration("--accept-old-for", default) == ACCEPTED_FOR
 
 
 def test_after_its_window_a_key_only_opens(ring: KeyringFile, binding: Binding) -> None:

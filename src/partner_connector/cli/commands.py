@@ -1,4 +1,4 @@
-"""Every command of `partner-connector`: its name, its options and its help.
+"""The command line `partner-connector`: its commands, but for those of `keys` and `tenants`.
 
 A command imports what it needs when it runs: `--version` and `--help` load none of it. Answers of
 `--json` go to standard output and nothing else does; messages for a person go to standard error. A
@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from partner_connector import __version__
+from partner_connector.cli import keys, tenants
 from partner_connector.cli.terminal import AsJson, tell
 from partner_connector.errors import OperatorError
 
@@ -22,20 +23,15 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-keys_cli = typer.Typer(help="The keyring that seals tokens.", no_args_is_help=True)
-workspace_cli = typer.Typer(help="Tenants.", no_args_is_help=True)
-api_key_cli = typer.Typer(help="Keys for the API.", no_args_is_help=True)
-audit_cli = typer.Typer(help="Who decided what.", no_args_is_help=True)
-cli.add_typer(keys_cli, name="keys")
-cli.add_typer(workspace_cli, name="workspace")
-cli.add_typer(api_key_cli, name="api-key")
-cli.add_typer(audit_cli, name="audit")
+cli.add_typer(keys.cli, name="keys")
+cli.add_typer(tenants.workspace_cli, name="workspace")
+cli.add_typer(tenants.api_key_cli, name="api-key")
+cli.add_typer(tenants.audit_cli, name="audit")
 
 Out = Annotated[Path | None, typer.Option(help="A file instead of standard output.")]
 Check = Annotated[
     Path | None, typer.Option(help="Compare with this file; exit 1 where it differs.")
 ]
-Workspace = Annotated[str, typer.Option(help="The workspace's id.")]
 
 
 def main() -> None:
@@ -154,98 +150,3 @@ def check(as_json: AsJson = False) -> None:
 def version() -> None:
     """Print the version."""
     print(__version__)
-
-
-@keys_cli.command("generate")
-def keys_generate(as_json: AsJson = False) -> None:
-    """Make a new keyring; never replaces one."""
-    from partner_connector.cli import keys
-
-    keys.generate(as_json)
-
-
-@keys_cli.command("list")
-def keys_list(as_json: AsJson = False) -> None:
-    """Show the keys by id; never a key itself."""
-    from partner_connector.cli import keys
-
-    keys.list_keys(as_json)
-
-
-@keys_cli.command("status")
-def keys_status(as_json: AsJson = False) -> None:
-    """Show how much is sealed under each key; after a rotation, how far it has come."""
-    from partner_connector.cli import keys
-
-    keys.status(as_json)
-
-
-@keys_cli.command("rotate")
-def keys_rotate(
-    accept_old_for: Annotated[
-        str, typer.Option(help="So long clients may go on sealing for the key before: 7d, 12h, 1s.")
-    ] = "7d",
-    as_json: AsJson = False,
-) -> None:
-    """Add a new current key. Workers seal every token anew under it, while they go on working."""
-    from partner_connector.cli import keys
-
-    keys.rotate(accept_old_for, as_json)
-
-
-@keys_cli.command("remove")
-def keys_remove(key_id: str, as_json: AsJson = False) -> None:
-    """Destroy a retired key: once nothing is sealed under it and no client may seal for it."""
-    from partner_connector.cli import keys
-
-    keys.remove(key_id, as_json)
-
-
-@keys_cli.command("public")
-def keys_public(
-    out: Annotated[Path, typer.Option(help="Where to write it.")], as_json: AsJson = False
-) -> None:
-    """Write the half of the keyring that an API process may have."""
-    from partner_connector.cli import keys
-
-    keys.write_public_half(out, as_json)
-
-
-@workspace_cli.command("create")
-def workspace_create(name: str, as_json: AsJson = False) -> None:
-    """Make a tenant."""
-    from partner_connector.cli import tenants
-
-    tenants.create_workspace(name, as_json)
-
-
-@api_key_cli.command("create")
-def api_key_create(
-    workspace: Workspace,
-    scope: Annotated[
-        list[str] | None, typer.Option(help="Repeat for several; `all` grants every scope.")
-    ] = None,
-    expires_in: Annotated[
-        str | None, typer.Option(help="As 90d, 12h, 30m; without it the key lasts.")
-    ] = None,
-    name: Annotated[str, typer.Option(help="What it is for.")] = "command line",
-    as_json: AsJson = False,
-) -> None:
-    """Make an API key. It is printed once and stored nowhere."""
-    from partner_connector.cli import tenants
-
-    tenants.create_api_key(workspace, scope or [], expires_in, name, as_json)
-
-
-@audit_cli.command("verify")
-def audit_verify(
-    workspace: Workspace,
-    anchor: Annotated[
-        str | None, typer.Option(help="SEQUENCE:HASH from an earlier time, kept outside.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Follow the chain of a workspace's audit events; 1 where it is broken."""
-    from partner_connector.cli import tenants
-
-    tenants.verify_audit(workspace, anchor, as_json)

@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from partner_connector.cli import provision
 from partner_connector.clock import now
 from partner_connector.db.engine import Database, open_database
 from partner_connector.db.revisions import is_at_head, sync_engine
@@ -146,9 +147,8 @@ def _workers(beats: Sequence[float], queues: Queues) -> Finding:
 
 
 def _read_keyring(settings: Settings) -> KeyringFile | KeyringError:
-    path = settings.private_keyring_file
     try:
-        return keyring_file.read(path if path.exists() else settings.public_keyring_file)
+        return keyring_file.read(provision.whichever_half(settings))
     except KeyringError as error:
         return error
 

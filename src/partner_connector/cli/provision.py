@@ -4,14 +4,16 @@ On SQLite it is made when it is missing, so that one command is enough. On Postg
 ever made by itself: a key that appears by accident is a key whose loss nobody notices.
 """
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
 
-from partner_connector.cli import migrate
+from partner_connector.cli import migrate, terminal
 from partner_connector.clock import now
 from partner_connector.db import revisions
+from partner_connector.db.engine import Database, open_database
 from partner_connector.errors import OperatorError
 from partner_connector.sealing import keyring as keyring_file
 from partner_connector.sealing.keyring import ACCEPTED_FOR, KeyringError, KeyringFile
@@ -44,6 +46,17 @@ def prepare_database(settings: Settings, tell: Tell) -> None:
             f"{ENV_PREFIX}DATA_DIR: {path} cannot be made: {error.strerror}"
         ) from None
     migrate.upgrade(settings)
+
+
+@asynccontextmanager
+async def database_open(settings: Settings) -> AsyncIterator[Database]:
+    """Prepare the database for one command, and close it behind the command."""
+    prepare_database(settings, terminal.tell)
+    database = open_database(settings)
+    try:
+        yield database
+    finally:
+        await database.close()
 
 
 def migrate_database(tell: Tell) -> None:
@@ -106,8 +119,13 @@ def any_keyring(settings: Settings, tell: Tell) -> PublicKeyring:
     """Whichever half is there: enough for hashing API keys on the command line."""
     if settings.uses_sqlite and settings.keyring_file is None:
         private_keyring(settings, tell)
+    return PublicKeyring(_open(whichever_half(settings)))
+
+
+def whichever_half(settings: Settings) -> Path:
+    """Return the file of the whole keyring, or of its public half where that is all there is."""
     path = settings.private_keyring_file
-    return PublicKeyring(_open(path if path.exists() else settings.public_keyring_file))
+    return path if path.exists() else settings.public_keyring_file
 
 
 def generate_keyring(path: Path) -> KeyringFile:
