@@ -5,6 +5,7 @@ an embedded one both. No label holds an id, so that there are as many series as 
 """
 
 import time
+from functools import partial
 
 from prometheus_client import (
     CollectorRegistry,
@@ -25,126 +26,86 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 _JOB_SECONDS = (0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400)
 
 ProcessCollector(namespace=_PREFIX, registry=REGISTRY)
+_counter = partial(Counter, namespace=_PREFIX, registry=REGISTRY)
+_gauge = partial(Gauge, namespace=_PREFIX, registry=REGISTRY)
+_histogram = partial(Histogram, namespace=_PREFIX, registry=REGISTRY)
 
-HTTP_REQUESTS = Counter(
-    f"{_PREFIX}_http_requests",
-    "Requests that were answered.",
-    ("method", "route", "status"),
-    registry=REGISTRY,
+HTTP_REQUESTS = _counter(
+    "http_requests", "Requests that were answered.", ("method", "route", "status")
 )
-HTTP_SECONDS = Histogram(
-    f"{_PREFIX}_http_request_duration_seconds",
+HTTP_SECONDS = _histogram(
+    "http_request_duration_seconds",
     "How long an answer took, to the last byte; what `Prefer: wait` held is in it.",
     ("method", "route"),
-    registry=REGISTRY,
 )
-SYNC_JOBS_ENDED = Counter(
-    f"{_PREFIX}_sync_jobs_ended",
-    "Sync jobs that came to an end in this process.",
-    ("task", "status"),
-    registry=REGISTRY,
+SYNC_JOBS_ENDED = _counter(
+    "sync_jobs_ended", "Sync jobs that came to an end in this process.", ("task", "status")
 )
-SYNC_JOB_SECONDS = Histogram(
-    f"{_PREFIX}_sync_job_duration_seconds",
+SYNC_JOB_SECONDS = _histogram(
+    "sync_job_duration_seconds",
     "From the job's start to its end, waiting included.",
     ("task",),
     buckets=_JOB_SECONDS,
-    registry=REGISTRY,
 )
-SYNC_JOBS = Gauge(
-    f"{_PREFIX}_sync_jobs",
-    "Sync jobs of the deployment that are not done.",
-    ("status",),
-    registry=REGISTRY,
-)
-OLDEST_QUEUED = Gauge(
-    f"{_PREFIX}_oldest_queued_sync_job_age_seconds",
+SYNC_JOBS = _gauge("sync_jobs", "Sync jobs of the deployment that are not done.", ("status",))
+OLDEST_QUEUED = _gauge(
+    "oldest_queued_sync_job_age_seconds",
     "For how long the first sync job in the queue has been there; 0 where none is.",
-    registry=REGISTRY,
 )
-TOKENS = Gauge(
-    f"{_PREFIX}_tokens",
-    "Active tokens of the deployment.",
-    ("health",),
-    registry=REGISTRY,
-)
-DATABASE_UP = Gauge(
-    f"{_PREFIX}_database_up",
-    "Whether the last look at the database worked.",
-    registry=REGISTRY,
-)
-PERIODIC_RUNS = Counter(
-    f"{_PREFIX}_periodic_runs",
+TOKENS = _gauge("tokens", "Active tokens of the deployment.", ("health",))
+DATABASE_UP = _gauge("database_up", "Whether the last look at the database worked.")
+PERIODIC_RUNS = _counter(
+    "periodic_runs",
     "Runs of the tasks that a process repeats: `ok` or `failed`.",
     ("task", "outcome"),
-    registry=REGISTRY,
 )
-GRAPH_REQUESTS = Counter(
-    f"{_PREFIX}_graph_requests",
-    "Requests to Meta's Graph API: `ok`, or the class of the error.",
-    ("outcome",),
-    registry=REGISTRY,
+GRAPH_REQUESTS = _counter(
+    "graph_requests", "Requests to Meta's Graph API: `ok`, or the class of the error.", ("outcome",)
 )
-GRAPH_THROTTLES = Counter(
-    f"{_PREFIX}_graph_throttles",
+GRAPH_THROTTLES = _counter(
+    "graph_throttles",
     "How often Meta refused a read for a limit, by what the limit is set on; also within batches.",
     ("limit",),
-    registry=REGISTRY,
 )
-GRAPH_BUDGET = Gauge(
-    f"{_PREFIX}_graph_budget_used_percent",
+GRAPH_BUDGET = _gauge(
+    "graph_budget_used_percent",
     "The fullest of Meta's limits of each kind, where any is used by three quarters or more.",
     ("limit",),
-    registry=REGISTRY,
 )
-GRAPH_BUDGETS_BLOCKED = Gauge(
-    f"{_PREFIX}_graph_budgets_blocked",
-    "How many of Meta's limits let nothing through now.",
-    registry=REGISTRY,
+GRAPH_BUDGETS_BLOCKED = _gauge(
+    "graph_budgets_blocked", "How many of Meta's limits let nothing through now."
 )
-GRAPH_CALLS_AT_ONCE = Gauge(
-    f"{_PREFIX}_graph_calls_at_once",
-    "How many calls this worker may have under way now.",
-    registry=REGISTRY,
+GRAPH_CALLS_AT_ONCE = _gauge(
+    "graph_calls_at_once", "How many calls this worker may have under way now."
 )
 
-
-WEBHOOK_EVENTS_WAITING = Gauge(
-    f"{_PREFIX}_webhook_events_waiting",
-    "Events of the deployment that no worker has given their place yet.",
-    registry=REGISTRY,
+WEBHOOK_EVENTS_WAITING = _gauge(
+    "webhook_events_waiting", "Events of the deployment that no worker has given their place yet."
 )
-OLDEST_WEBHOOK_EVENT = Gauge(
-    f"{_PREFIX}_oldest_waiting_webhook_event_age_seconds",
+OLDEST_WEBHOOK_EVENT = _gauge(
+    "oldest_waiting_webhook_event_age_seconds",
     "For how long the first of them has been there; 0 where none is.",
-    registry=REGISTRY,
 )
-WEBHOOK_DELIVERIES_PENDING = Gauge(
-    f"{_PREFIX}_webhook_deliveries_pending",
+WEBHOOK_DELIVERIES_PENDING = _gauge(
+    "webhook_deliveries_pending",
     "Messages of the deployment that have not arrived yet, to endpoints that are enabled.",
-    registry=REGISTRY,
 )
-OLDEST_WEBHOOK_DELIVERY = Gauge(
-    f"{_PREFIX}_oldest_pending_webhook_delivery_age_seconds",
+OLDEST_WEBHOOK_DELIVERY = _gauge(
+    "oldest_pending_webhook_delivery_age_seconds",
     "For how long the first of an endpoint and partner has been tried, at most; 0 where none is.",
-    registry=REGISTRY,
 )
-WEBHOOK_ATTEMPTS = Counter(
-    f"{_PREFIX}_webhook_attempts",
+WEBHOOK_ATTEMPTS = _counter(
+    "webhook_attempts",
     "Attempts to deliver a message: `delivered`, or what went wrong.",
     ("outcome",),
-    registry=REGISTRY,
 )
-WEBHOOK_SECONDS = Histogram(
-    f"{_PREFIX}_webhook_attempt_duration_seconds",
+WEBHOOK_SECONDS = _histogram(
+    "webhook_attempt_duration_seconds",
     "How long an attempt took, whatever came of it.",
     buckets=_ATTEMPT_SECONDS,
-    registry=REGISTRY,
 )
-WEBHOOKS_DEAD_LETTERED = Counter(
-    f"{_PREFIX}_webhook_deliveries_dead_lettered",
-    "Messages that were given up.",
-    registry=REGISTRY,
+WEBHOOKS_DEAD_LETTERED = _counter(
+    "webhook_deliveries_dead_lettered", "Messages that were given up."
 )
 
 
