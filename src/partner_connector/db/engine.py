@@ -125,7 +125,13 @@ class Database:
         self.engine = engine
         self._reads = reads
         self._guard = guard
-        self._write = async_sessionmaker(engine, expire_on_commit=False, autoflush=False)
+        self._write = async_sessionmaker(
+            engine,
+            expire_on_commit=False,
+            autoflush=False,
+            # No code reads a loaded object again after an UPDATE or DELETE of many rows.
+            execution_options={"synchronize_session": False},
+        )
         read_engine = engine.execution_options(read_only=True, postgresql_readonly=True)
         self._read = async_sessionmaker(read_engine, expire_on_commit=False, autoflush=False)
 

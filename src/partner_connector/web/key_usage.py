@@ -37,10 +37,7 @@ class KeyUsage:
                 for api_key_id, at in sorted(seen.items()):
                     older = ApiKey.last_used_at.is_(None) | (ApiKey.last_used_at < at)
                     await session.execute(
-                        update(ApiKey)
-                        .where(ApiKey.id == api_key_id, older)
-                        .values(last_used_at=at)
-                        .execution_options(synchronize_session=False)
+                        update(ApiKey).where(ApiKey.id == api_key_id, older).values(last_used_at=at)
                     )
         except Exception:
             self._seen = seen | self._seen

@@ -119,7 +119,6 @@ class WebhookRepository:
             update(WebhookDelivery)
             .where(*ended, WebhookDelivery.created_at < until)
             .values(**_anew())
-            .execution_options(synchronize_session=False)
         )
         number = int(queued.rowcount)  # type: ignore[attr-defined] # an UPDATE's result has it
         return number, until if until < before else None

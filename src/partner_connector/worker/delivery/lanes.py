@@ -201,7 +201,6 @@ async def _lease(session: AsyncSession, delivery_id: uuid.UUID) -> Taken | None:
             WebhookDelivery.endpoint_id,
             WebhookDelivery.subject_id,
         )
-        .execution_options(synchronize_session=False)
     )
     row = (await session.execute(leased)).one_or_none()
     return None if row is None else Taken(*row, until)

@@ -45,10 +45,7 @@ async def delete_in_pieces(
         free = only_free(select(table.id).where(table.id.in_(ids)))
         async with database.writing() as session:
             gone = await session.execute(
-                delete(table)
-                .where(table.id.in_(free.scalar_subquery()))
-                .returning(table.id)
-                .execution_options(synchronize_session=False)
+                delete(table).where(table.id.in_(free.scalar_subquery())).returning(table.id)
             )
             piece = len(gone.all())
         deleted += piece

@@ -39,6 +39,5 @@ async def remember_refusal(session: AsyncSession, partner_id: uuid.UUID | None, 
         update(Partner)
         .where(Partner.id == partner_id)
         .values(refused_by_meta={**kept, name: now().isoformat()}, updated_at=Partner.updated_at)
-        .execution_options(synchronize_session=False)
     )
     await session.refresh(partner)

@@ -67,7 +67,6 @@ async def _read_again_what_is_not_proven(session: AsyncSession, job: SyncJob) ->
         update(StagedAsset)
         .where(StagedAsset.job_id == job.id, not_proven)
         .values(state="unread", is_unchanged=False)
-        .execution_options(synchronize_session=False)
     )
     is_read_again = exists().where(
         StagedAsset.job_id == StagedGrant.job_id,
@@ -76,9 +75,9 @@ async def _read_again_what_is_not_proven(session: AsyncSession, job: SyncJob) ->
         StagedAsset.state == "unread",
     )
     await session.execute(
-        delete(StagedGrant)
-        .where(StagedGrant.job_id == job.id, StagedGrant.via == "direct", is_read_again)
-        .execution_options(synchronize_session=False)
+        delete(StagedGrant).where(
+            StagedGrant.job_id == job.id, StagedGrant.via == "direct", is_read_again
+        )
     )
 
 
@@ -86,20 +85,14 @@ async def forget_what_was_read(session: AsyncSession, job: SyncJob) -> None:
     """Everything is asked for again by the next attempt, and no plan stands."""
     job.read_with = job.approved_plan = job.plan = job.plan_expires_at = None
     await session.execute(
-        update(StagedAsset)
-        .where(StagedAsset.job_id == job.id)
-        .values(state="unread")
-        .execution_options(synchronize_session=False)
+        update(StagedAsset).where(StagedAsset.job_id == job.id).values(state="unread")
     )
 
 
 async def _take_what_was_read_for_listed_now(session: AsyncSession, job: SyncJob) -> None:
     """An approved plan is carried out as it was read; nothing is asked anew."""
     await session.execute(
-        update(StagedAsset)
-        .where(StagedAsset.job_id == job.id)
-        .values(listed_in=job.attempt)
-        .execution_options(synchronize_session=False)
+        update(StagedAsset).where(StagedAsset.job_id == job.id).values(listed_in=job.attempt)
     )
 
 

@@ -59,5 +59,4 @@ async def _forget_earlier_ones(session: AsyncSession, validation: TokenValidatio
         .where(TokenValidation.token_id == validation.token_id)
         .where(TokenValidation.purpose == validation.purpose)
         .where(TokenValidation.id < validation.id, TokenValidation.status == "completed")
-        .execution_options(synchronize_session=False)
     )

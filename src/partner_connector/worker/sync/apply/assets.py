@@ -96,9 +96,7 @@ async def forget_unshared_assets(session: AsyncSession, job: SyncJob) -> None:
     """Shares that were proven to have ended."""
     listed = exists().where(StagedAsset.job_id == job.id, StagedAsset.id == AssetShare.asset_id)
     await session.execute(
-        delete(AssetShare)
-        .where(AssetShare.partner_id == job.partner_id, ~listed)
-        .execution_options(synchronize_session=False)
+        delete(AssetShare).where(AssetShare.partner_id == job.partner_id, ~listed)
     )
 
 

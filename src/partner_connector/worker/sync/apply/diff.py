@@ -45,7 +45,6 @@ async def resolve_ids(session: AsyncSession, job: SyncJob) -> None:
             update(table)
             .where(table.job_id == job.id, known.exists())
             .values(id=known.scalar_subquery())
-            .execution_options(synchronize_session=False)
         )
 
 
@@ -61,7 +60,6 @@ async def note_who_has_grants(session: AsyncSession, job: SyncJob) -> None:
             update(StagedUser)
             .where(StagedUser.job_id == job.id, which)
             .values(has_grants=has_grants)
-            .execution_options(synchronize_session=False)
         )
 
 
@@ -112,7 +110,6 @@ async def distrust_stale_digests(session: AsyncSession, job: SyncJob) -> None:
         update(StagedAsset)
         .where(StagedAsset.job_id == job.id, StagedAsset.is_unchanged, ~same)
         .values(is_unchanged=False, state="unread")
-        .execution_options(synchronize_session=False)
     )
     assert isinstance(distrusted, CursorResult)
     if distrusted.rowcount:

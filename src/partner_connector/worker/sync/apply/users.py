@@ -94,7 +94,6 @@ async def _keep_facts_that_were_not_read(session: AsyncSession, job: SyncJob) ->
         update(StagedUser)
         .where(StagedUser.job_id == job.id, StagedUser.enriched.is_(False), exists().where(known))
         .values(values)
-        .execution_options(synchronize_session=False)
     )
 
 
@@ -125,20 +124,17 @@ async def _apply_people(session: AsyncSession, job: SyncJob, at: datetime) -> No
         .where(PartnerUser.id == staged.id, staged.job_id == job.id, seen)
         .where(or_(PartnerUser.state != "active", differs(FACTS)))
         .values(state="active", removed_at=None, **columns(staged, FACTS))
-        .execution_options(synchronize_session=False)
     )
     await session.execute(
         update(PartnerUser)
         .where(PartnerUser.partner_id == job.partner_id)
         .where(has_access(job, PartnerUser.id, PartnerUser.meta_user_id))
         .values(last_seen_at=at)
-        .execution_options(synchronize_session=False)
     )
     await session.execute(
         update(PartnerUser)
         .where(PartnerUser.id.in_(_planned(job, [PlannedChange.partner_user_id], "user_left")))
         .values(state="removed", removed_at=at)
-        .execution_options(synchronize_session=False)
     )
 
 
@@ -169,13 +165,10 @@ async def _apply_grants(session: AsyncSession, job: SyncJob, at: datetime) -> No
             Grant.via == via,
         )
         .values(tasks=tasks, full_control=full_control)
-        .execution_options(synchronize_session=False)
     )
     lost = (plan.partner_user_id, plan.asset_id, plan.before["via"].as_string())
     await session.execute(
-        delete(Grant)
-        .where(tuple_(*_GRANT).in_(_planned(job, lost, "access_revoked")))
-        .execution_options(synchronize_session=False)
+        delete(Grant).where(tuple_(*_GRANT).in_(_planned(job, lost, "access_revoked")))
     )
 
 
@@ -207,7 +200,6 @@ async def _refresh_counts(session: AsyncSession, job: SyncJob, partner: Partner)
         update(PartnerUser)
         .where(PartnerUser.id.in_(with_other_access))
         .values(asset_count=assets_of_user)
-        .execution_options(synchronize_session=False)
     )
     active = select(func.count()).where(
         PartnerUser.partner_id == partner.id, PartnerUser.state == "active"

@@ -141,7 +141,6 @@ async def _drop_what_was_staged_before(
             delete(StagedGrant)
             .where(StagedGrant.job_id == job.id, StagedGrant.via == "direct")
             .where(tuple_(StagedGrant.asset_type, StagedGrant.asset_meta_id).in_(places))
-            .execution_options(synchronize_session=False)
         )
 
 
