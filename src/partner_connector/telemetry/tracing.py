@@ -8,10 +8,9 @@ part of a span, since it may hold anything.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 from opentelemetry import context as current
-from opentelemetry.trace import SpanKind, StatusCode, Tracer
+from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 CLIENT, CONSUMER, INTERNAL, SERVER = (
@@ -28,27 +27,6 @@ class Collected:
     """Where this process has its spans made."""
 
     tracer: Tracer | None = None
-
-
-class Attributed(Protocol):
-    """What can be told more about while it lasts."""
-
-    def set_attribute(self, key: str, value: str | int) -> None:
-        """One more fact."""
-
-    def update_name(self, name: str) -> None:
-        """What it turned out to be."""
-
-
-class _Nothing:
-    def set_attribute(self, key: str, value: str | int) -> None:
-        """Nobody listens."""
-
-    def update_name(self, name: str) -> None:
-        """Nobody listens."""
-
-
-_NOTHING = _Nothing()
 
 
 def collect(tracer: Tracer) -> None:
@@ -78,13 +56,13 @@ def span(
     *,
     parent: str | None = None,
     **attributes: str | int,
-) -> Iterator[Attributed]:
+) -> Iterator[Span]:
     """For as long as the block lasts, within the present span or, where one is given, the parent.
 
     A parent is a `traceparent`; what is none is no parent.
     """
     if Collected.tracer is None:
-        yield _NOTHING
+        yield INVALID_SPAN
         return
     within = _WIRE.extract({_HEADER: parent}) if parent else current.get_current()
     with Collected.tracer.start_as_current_span(

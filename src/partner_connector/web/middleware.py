@@ -8,6 +8,7 @@ import time
 import traceback
 
 import structlog
+from opentelemetry.trace import Span
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -78,7 +79,7 @@ class RequestContextMiddleware:
                 )
 
 
-def _describe(span: tracing.Attributed, method: str, path: str, status: int) -> None:
+def _describe(span: Span, method: str, path: str, status: int) -> None:
     span.update_name(f"{method} {path}")
     span.set_attribute("http.request.method", method)
     span.set_attribute("http.route", path)

@@ -7,6 +7,7 @@ from collections import Counter
 from datetime import datetime
 
 import structlog
+from opentelemetry.trace import Span
 from sqlalchemy.ext.asyncio import AsyncSession
 from standardwebhooks import Webhook
 
@@ -106,7 +107,7 @@ class Deliverer:
         metrics.observe_webhook_attempt(outcome.error or "delivered", began)
         return outcome
 
-    async def _send(self, taken: Taken, span: tracing.Attributed) -> Outcome:
+    async def _send(self, taken: Taken, span: Span) -> Outcome:
         """The one function in which the signing secrets are in clear."""
         async with self.shop.database.reading() as session:
             url, event, secrets = await _what_to_send(session, taken)

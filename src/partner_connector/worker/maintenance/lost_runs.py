@@ -5,9 +5,10 @@ every new request for its target, so it is looked for, not hoped against.
 """
 
 from datetime import timedelta
+from typing import TypeVar
 
 import structlog
-from sqlalchemy import or_, select
+from sqlalchemy import Select, or_, select
 
 from partner_connector.clock import now
 from partner_connector.db.locks import lock_job, lock_validation
@@ -25,26 +26,21 @@ _LONG_AFTER = timedelta(hours=1)
 
 log = structlog.get_logger()
 
+Row = TypeVar("Row", SyncJob, TokenValidation)
+
 
 async def revive_jobs(shop: Workshop) -> None:
     """Jobs whose attempt the engine no longer knows or has ended."""
     before = now() - _SETTLED_AFTER
-    async with shop.database.reading() as session:
-        jobs = (
-            await session.scalars(
-                select(SyncJob)
-                .where(SyncJob.status.in_(["queued", "running", "waiting"]))
-                .where(SyncJob.own_work_done.is_(False), SyncJob.updated_at < before)
-                .where(or_(SyncJob.resume_at.is_(None), SyncJob.resume_at < before))
-                .order_by(SyncJob.updated_at)
-                .limit(_AT_A_TIME)
-            )
-        ).all()
-    ids = {job.id: _run_id(job.task, job.id, job.attempt) for job in jobs}
-    lost = await runs.lost(ids.values())
-    for job in jobs:
-        if ids[job.id] in lost:
-            await _revive_job(shop, job)
+    unfinished = (
+        select(SyncJob)
+        .where(SyncJob.status.in_(["queued", "running", "waiting"]))
+        .where(SyncJob.own_work_done.is_(False), SyncJob.updated_at < before)
+        .where(or_(SyncJob.resume_at.is_(None), SyncJob.resume_at < before))
+        .order_by(SyncJob.updated_at)
+    )
+    for job in await _lost(shop, unfinished):
+        await _revive_job(shop, job)
 
 
 async def _revive_job(shop: Workshop, stale: SyncJob) -> None:
@@ -58,24 +54,15 @@ async def _revive_job(shop: Workshop, stale: SyncJob) -> None:
 
 async def revive_validations(shop: Workshop) -> None:
     """Proofs whose attempt the engine no longer knows or has ended."""
-    before = now() - _SETTLED_AFTER
-    resting = TokenValidation.resume_at
-    async with shop.database.reading() as session:
-        validations = (
-            await session.scalars(
-                select(TokenValidation)
-                .where(TokenValidation.status != "completed")
-                .where(TokenValidation.created_at < before)
-                .where(or_(resting.is_(None), resting < before))
-                .order_by(TokenValidation.id)
-                .limit(_AT_A_TIME)
-            )
-        ).all()
-    ids = {row.id: _run_id(tasks.VALIDATE_TOKEN, row.id, row.attempt) for row in validations}
-    lost = await runs.lost(ids.values())
-    for row in validations:
-        if ids[row.id] in lost:
-            await _revive_validation(shop, row)
+    before, resting = now() - _SETTLED_AFTER, TokenValidation.resume_at
+    unfinished = (
+        select(TokenValidation)
+        .where(TokenValidation.status != "completed", TokenValidation.created_at < before)
+        .where(or_(resting.is_(None), resting < before))
+        .order_by(TokenValidation.id)
+    )
+    for validation in await _lost(shop, unfinished):
+        await _revive_validation(shop, validation)
 
 
 async def _revive_validation(shop: Workshop, stale: TokenValidation) -> None:
@@ -95,5 +82,14 @@ async def _revive_validation(shop: Workshop, stale: TokenValidation) -> None:
         )
 
 
-def _run_id(workflow: str, subject_id: object, attempt: int) -> str:
-    return tasks.run_id(workflow, str(subject_id), attempt)
+async def _lost(shop: Workshop, unfinished: Select[Row]) -> list[Row]:
+    """Return the first of these rows whose attempt the engine does not work on."""
+    async with shop.database.reading() as session:
+        rows = (await session.scalars(unfinished.limit(_AT_A_TIME))).all()
+    lost = await runs.lost([_run_id(row) for row in rows])
+    return [row for row in rows if _run_id(row) in lost]
+
+
+def _run_id(row: SyncJob | TokenValidation) -> str:
+    workflow = row.task if isinstance(row, SyncJob) else tasks.VALIDATE_TOKEN
+    return tasks.run_id(workflow, str(row.id), row.attempt)

@@ -60,24 +60,14 @@ async def conclude(
     # `lock_token_request` comes after `lock_parent_job`, and before anything is put on record.
     await token_requests.settle(session, audit, validation)
     if validation.purpose != "dry_run":
-        await _record(session, audit, action, validation, token)
-
-
-async def _record(
-    session: AsyncSession,
-    audit: Recorder,
-    action: str,
-    validation: TokenValidation,
-    token: Token,
-) -> None:
-    told = {
-        "version": token.version,
-        "validation": encode("val", validation.id),
-        "verdict": validation.verdict,
-        "fingerprint": token.fingerprint,
-        "system_user_id": token.system_user_id,
-    }
-    await audit.record(session, action=action, subject=owner_name(token), details=told)
+        told = {
+            "version": token.version,
+            "validation": encode("val", validation.id),
+            "verdict": validation.verdict,
+            "fingerprint": token.fingerprint,
+            "system_user_id": token.system_user_id,
+        }
+        await audit.record(session, action=action, subject=owner_name(token), details=told)
 
 
 def complete(validation: TokenValidation, checks: Sequence[Check]) -> None:

@@ -48,7 +48,7 @@ async def apply_partners(
         partner = known.get(business_id)
         if partner is None:
             partner = _new_partner(job, business_id, seen)
-            session.add_all([partner, _listed_change(job, partner)])
+            session.add_all([partner, _change(job, partner, "partner_listed")])
             job.added += 1
             continue
         comes_back = partner.presence != "listed"
@@ -57,12 +57,12 @@ async def apply_partners(
         else:
             job.unchanged += 1
         if comes_back:
-            session.add(_listed_change(job, partner))
+            session.add(_change(job, partner, "partner_listed"))
     if not unknown_sides:
         for business_id, partner in known.items():
             if business_id not in listed and partner.presence == "listed":
                 partner.presence = "no_longer_shared"
-                session.add(_unshared_change(job, partner))
+                session.add(_change(job, partner, "partner_unshared"))
                 job.removed += 1
     job.seen = len(listed)
     integration = await session.get_one(Integration, job.integration_id)
@@ -136,24 +136,14 @@ def _new_partner(job: SyncJob, business_id: str, seen: ListedPartner) -> Partner
     )
 
 
-def _listed_change(job: SyncJob, partner: Partner) -> PlannedChange:
-    return PlannedChange(
-        job_id=job.id, kind="partner_listed", partner_id=partner.id, after=_facts(partner)
-    )
-
-
-def _unshared_change(job: SyncJob, partner: Partner) -> PlannedChange:
-    return PlannedChange(
-        job_id=job.id, kind="partner_unshared", partner_id=partner.id, before=_facts(partner)
-    )
-
-
-def _facts(partner: Partner) -> dict[str, Any]:
-    return {
+def _change(job: SyncJob, partner: Partner, kind: str) -> PlannedChange:
+    facts = {
         "meta_business_id": partner.meta_business_id,
         "name": partner.name,
         "relationship": partner.relationship,
     }
+    told = {"after" if kind == "partner_listed" else "before": facts}
+    return PlannedChange(job_id=job.id, kind=kind, partner_id=partner.id, **told)
 
 
 def _update(partner: Partner, seen: ListedPartner, unknown_sides: Collection[str]) -> bool:
