@@ -1,59 +1,34 @@
 """Every table of the product, one file each. Importing this package registers them all."""
 
-from partner_connector.db.models.api_key import ApiKey
-from partner_connector.db.models.asset import Asset, AssetShare
-from partner_connector.db.models.audit_event import AuditEvent, AuditHead
-from partner_connector.db.models.base import Base
-from partner_connector.db.models.capability import Capability
-from partner_connector.db.models.change import Change, ChangeFeed, PlannedChange
-from partner_connector.db.models.executor import Executor
-from partner_connector.db.models.graph_budget import GraphBudget
-from partner_connector.db.models.idempotency_key import IdempotencyKey
-from partner_connector.db.models.integration import Integration
-from partner_connector.db.models.partner import Partner
-from partner_connector.db.models.partner_user import Grant, PartnerUser
-from partner_connector.db.models.staging import StagedAsset, StagedGrant, StagedPartner, StagedUser
-from partner_connector.db.models.sync_job import SyncJob
-from partner_connector.db.models.sync_job_event import SyncJobEvent
-from partner_connector.db.models.token import Token
-from partner_connector.db.models.token_request import TokenRequest
-from partner_connector.db.models.token_validation import TokenValidation
-from partner_connector.db.models.webhook_delivery import WebhookDelivery
-from partner_connector.db.models.webhook_endpoint import WebhookEndpoint, WebhookSecret
-from partner_connector.db.models.webhook_event import WebhookEvent, WebhookFeed
-from partner_connector.db.models.workspace import Workspace
-
-__all__ = [
-    "ApiKey",
-    "Asset",
-    "AssetShare",
-    "AuditEvent",
-    "AuditHead",
-    "Base",
-    "Capability",
-    "Change",
-    "ChangeFeed",
-    "Executor",
-    "Grant",
-    "GraphBudget",
-    "IdempotencyKey",
-    "Integration",
-    "Partner",
-    "PartnerUser",
-    "PlannedChange",
-    "StagedAsset",
-    "StagedGrant",
-    "StagedPartner",
-    "StagedUser",
-    "SyncJob",
-    "SyncJobEvent",
-    "Token",
-    "TokenRequest",
-    "TokenValidation",
-    "WebhookDelivery",
-    "WebhookEndpoint",
-    "WebhookEvent",
-    "WebhookFeed",
-    "WebhookSecret",
-    "Workspace",
-]
+from partner_connector.db.models.api_key import ApiKey as ApiKey
+from partner_connector.db.models.asset import Asset as Asset
+from partner_connector.db.models.asset import AssetShare as AssetShare
+from partner_connector.db.models.audit_event import AuditEvent as AuditEvent
+from partner_connector.db.models.audit_event import AuditHead as AuditHead
+from partner_connector.db.models.base import Base as Base
+from partner_connector.db.models.capability import Capability as Capability
+from partner_connector.db.models.change import Change as Change
+from partner_connector.db.models.change import ChangeFeed as ChangeFeed
+from partner_connector.db.models.change import PlannedChange as PlannedChange
+from partner_connector.db.models.executor import Executor as Executor
+from partner_connector.db.models.graph_budget import GraphBudget as GraphBudget
+from partner_connector.db.models.idempotency_key import IdempotencyKey as IdempotencyKey
+from partner_connector.db.models.integration import Integration as Integration
+from partner_connector.db.models.partner import Partner as Partner
+from partner_connector.db.models.partner_user import Grant as Grant
+from partner_connector.db.models.partner_user import PartnerUser as PartnerUser
+from partner_connector.db.models.staging import StagedAsset as StagedAsset
+from partner_connector.db.models.staging import StagedGrant as StagedGrant
+from partner_connector.db.models.staging import StagedPartner as StagedPartner
+from partner_connector.db.models.staging import StagedUser as StagedUser
+from partner_connector.db.models.sync_job import SyncJob as SyncJob
+from partner_connector.db.models.sync_job_event import SyncJobEvent as SyncJobEvent
+from partner_connector.db.models.token import Token as Token
+from partner_connector.db.models.token_request import TokenRequest as TokenRequest
+from partner_connector.db.models.token_validation import TokenValidation as TokenValidation
+from partner_connector.db.models.webhook_delivery import WebhookDelivery as WebhookDelivery
+from partner_connector.db.models.webhook_endpoint import WebhookEndpoint as WebhookEndpoint
+from partner_connector.db.models.webhook_endpoint import WebhookSecret as WebhookSecret
+from partner_connector.db.models.webhook_event import WebhookEvent as WebhookEvent
+from partner_connector.db.models.webhook_event import WebhookFeed as WebhookFeed
+from partner_connector.db.models.workspace import Workspace as Workspace
