@@ -232,10 +232,7 @@ def write_new(path: Path, ring: KeyringFile) -> None:
         raise KeyringError(f"{path} exists already and is not overwritten") from None
     except OSError as error:
         raise KeyringError(f"{path} cannot be written: {error.strerror}") from None
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(_document(ring))
-        file.flush()
-        os.fsync(file.fileno())
+    _write(descriptor, ring)
     _sync_directory(path.parent)
 
 
@@ -246,10 +243,7 @@ def replace_atomically(path: Path, ring: KeyringFile) -> None:
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".keyring-")
     except OSError as error:
         raise KeyringError(f"{path} cannot be written: {error.strerror}") from None
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(_document(ring))
-        file.flush()
-        os.fsync(file.fileno())
+    _write(descriptor, ring)
     Path(name).replace(path)
     _sync_directory(path.parent)
 
@@ -279,7 +273,10 @@ def _sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def _document(ring: KeyringFile) -> str:
+def _write(descriptor: int, ring: KeyringFile) -> None:
     keys = [{k: v for k, v in asdict(key).items() if v is not None} for key in ring.keys]
     document = {"format": _FORMAT, "service_secret": ring.service_secret, "keys": keys}
-    return json.dumps(document, indent=2) + "\n"
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(json.dumps(document, indent=2) + "\n")
+        file.flush()
+        os.fsync(file.fileno())

@@ -4,6 +4,7 @@ from sqlalchemy import CursorResult, delete, exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.db.models import StagedAsset, StagedGrant, SyncJob
+from partner_connector.worker.sync.apply.diff import is_of_staged_asset
 
 
 async def drop_what_was_not_listed(session: AsyncSession, job: SyncJob) -> None:
@@ -16,11 +17,7 @@ async def drop_what_was_not_listed(session: AsyncSession, job: SyncJob) -> None:
     assert isinstance(dropped, CursorResult)
     if dropped.rowcount == 0:
         return
-    still_listed = exists().where(
-        StagedAsset.job_id == job.id,
-        StagedAsset.type == StagedGrant.asset_type,
-        StagedAsset.meta_id == StagedGrant.asset_meta_id,
-    )
+    still_listed = exists().where(is_of_staged_asset())
     await session.execute(delete(StagedGrant).where(StagedGrant.job_id == job.id, ~still_listed))
 
 
