@@ -4,7 +4,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, Dialect, ForeignKey, MetaData, Uuid
+from sqlalchemy import JSON, DateTime, Dialect, ForeignKey, Index, MetaData, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
@@ -34,6 +34,12 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 # JSONB on PostgreSQL, since plain JSON has no equality there and the set-based diff compares.
 Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+
+
+def partial_index(name: str, *columns: str, where: str, unique: bool = False) -> Index:
+    """Return an index of the rows that meet a condition, for both databases."""
+    condition = {"sqlite_where": text(where), "postgresql_where": text(where)}
+    return Index(name, *columns, unique=unique, **condition)
 
 
 class Base(DeclarativeBase):

@@ -3,11 +3,11 @@
 import uuid
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, Integer, String, UniqueConstraint, text
+from sqlalchemy import ForeignKey, Index, Integer, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from partner_connector.db.facts import PersonFacts
-from partner_connector.db.models.base import Base, WorkspaceOwned
+from partner_connector.db.models.base import Base, WorkspaceOwned, partial_index
 
 
 class PartnerUser(WorkspaceOwned, PersonFacts, Base):
@@ -44,11 +44,8 @@ class Grant(Base):
     __table_args__ = (
         # A check compares the grants of one partner on one asset.
         Index("ix_grants_partner_id_asset_id", "partner_id", "asset_id"),
-        Index(
-            "ix_grants_partner_id_through_group",
-            "partner_id",
-            sqlite_where=text("via = 'asset_group'"),
-            postgresql_where=text("via = 'asset_group'"),
+        partial_index(
+            "ix_grants_partner_id_through_group", "partner_id", where="via = 'asset_group'"
         ),
     )
 

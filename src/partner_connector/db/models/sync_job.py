@@ -4,11 +4,11 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Integer, String, text
+from sqlalchemy import ForeignKey, Index, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from partner_connector.clock import now
-from partner_connector.db.models.base import Base, WorkspaceOwned
+from partner_connector.db.models.base import Base, WorkspaceOwned, partial_index
 
 UNFINISHED = ("queued", "running", "waiting", "halted")
 _UNFINISHED_SQL = "status IN ('queued', 'running', 'waiting', 'halted')"
@@ -22,19 +22,17 @@ class SyncJob(WorkspaceOwned, Base):
 
     __tablename__ = "sync_jobs"
     __table_args__ = (
-        Index(
+        partial_index(
             "uq_sync_jobs_unfinished_partner",
             "partner_id",
             unique=True,
-            sqlite_where=text(f"{_UNFINISHED_SQL} AND partner_id IS NOT NULL"),
-            postgresql_where=text(f"{_UNFINISHED_SQL} AND partner_id IS NOT NULL"),
+            where=f"{_UNFINISHED_SQL} AND partner_id IS NOT NULL",
         ),
-        Index(
+        partial_index(
             "uq_sync_jobs_unfinished_integration",
             "integration_id",
             unique=True,
-            sqlite_where=text(f"{_OPEN_SQL} AND partner_id IS NULL"),
-            postgresql_where=text(f"{_OPEN_SQL} AND partner_id IS NULL"),
+            where=f"{_OPEN_SQL} AND partner_id IS NULL",
         ),
         Index("ix_sync_jobs_workspace_id_id", "workspace_id", "id"),
         Index("ix_sync_jobs_partner_id_id", "partner_id", "id"),

@@ -4,12 +4,12 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Integer, LargeBinary, String, text
+from sqlalchemy import ForeignKey, Index, Integer, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from partner_connector.db.models.base import Base, WorkspaceOwned
+from partner_connector.db.models.base import Base, WorkspaceOwned, partial_index
 
-_ACTIVE = text("state = 'active'")
+_ACTIVE = "state = 'active'"
 
 # Health of a token under which the partner's data can still be read.
 WORKING = ("healthy", "expiring", "unknown")
@@ -27,36 +27,28 @@ class Token(WorkspaceOwned, Base):
 
     __tablename__ = "tokens"
     __table_args__ = (
-        Index(
+        partial_index(
             "uq_tokens_active_partner",
             "partner_id",
             unique=True,
-            sqlite_where=text("state = 'active' AND partner_id IS NOT NULL"),
-            postgresql_where=text("state = 'active' AND partner_id IS NOT NULL"),
+            where="state = 'active' AND partner_id IS NOT NULL",
         ),
-        Index(
+        partial_index(
             "uq_tokens_active_integration",
             "integration_id",
             unique=True,
-            sqlite_where=text("state = 'active' AND partner_id IS NULL"),
-            postgresql_where=text("state = 'active' AND partner_id IS NULL"),
+            where="state = 'active' AND partner_id IS NULL",
         ),
         # By its keyed hash. Of two proofs of one token that end at the same instant, the second one
         # is made anew, and then finds the first (`validation.checks`, not_reused).
-        Index(
+        partial_index(
             "uq_tokens_active_fingerprint",
             "workspace_id",
             "fingerprint",
             unique=True,
-            sqlite_where=_ACTIVE,
-            postgresql_where=_ACTIVE,
+            where=_ACTIVE,
         ),
-        Index(
-            "ix_tokens_active_next_check_at",
-            "next_check_at",
-            sqlite_where=_ACTIVE,
-            postgresql_where=_ACTIVE,
-        ),
+        partial_index("ix_tokens_active_next_check_at", "next_check_at", where=_ACTIVE),
         Index("ix_tokens_owner", "integration_id", "partner_id", "version"),
     )
 

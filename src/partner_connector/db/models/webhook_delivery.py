@@ -14,14 +14,13 @@ from sqlalchemy import (
     func,
     literal_column,
     select,
-    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
 from partner_connector.clock import now
-from partner_connector.db.models.base import Base, WorkspaceOwned
+from partner_connector.db.models.base import Base, WorkspaceOwned, partial_index
 
-_PENDING = text("status = 'pending'")
+_PENDING = "status = 'pending'"
 
 
 class WebhookDelivery(WorkspaceOwned, Base):
@@ -32,13 +31,8 @@ class WebhookDelivery(WorkspaceOwned, Base):
 
     __tablename__ = "webhook_deliveries"
     __table_args__ = (
-        Index(
-            "ix_webhook_deliveries_lane",
-            "endpoint_id",
-            "subject_id",
-            "sequence",
-            sqlite_where=_PENDING,
-            postgresql_where=_PENDING,
+        partial_index(
+            "ix_webhook_deliveries_lane", "endpoint_id", "subject_id", "sequence", where=_PENDING
         ),
         Index("ix_webhook_deliveries_endpoint_id_id", "endpoint_id", "id"),
         Index("ix_webhook_deliveries_event_id", "event_id"),

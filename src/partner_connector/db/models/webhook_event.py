@@ -10,10 +10,9 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, Connection, ForeignKey, Index, Integer, String, insert, select
-from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column
 
-from partner_connector.db.models.base import Base
+from partner_connector.db.models.base import Base, partial_index
 from partner_connector.db.models.webhook_endpoint import WebhookEndpoint
 
 
@@ -25,12 +24,8 @@ class WebhookEvent(Base):
 
     __tablename__ = "webhook_events"
     __table_args__ = (
-        Index(
-            "ix_webhook_events_without_sequence",
-            "workspace_id",
-            "id",
-            sqlite_where=sql("sequence IS NULL"),
-            postgresql_where=sql("sequence IS NULL"),
+        partial_index(
+            "ix_webhook_events_without_sequence", "workspace_id", "id", where="sequence IS NULL"
         ),
         Index("ix_webhook_events_occurred_at", "occurred_at"),
         Index("ix_webhook_events_workspace_id", "workspace_id"),
