@@ -42,7 +42,9 @@ async def begin(session: AsyncSession, job_id: uuid.UUID, attempt: int) -> SyncJ
     if job is None or job.attempt != attempt or job.status not in {"queued", "waiting", "running"}:
         return None
     if job.approved_plan is not None:
-        await _take_what_was_read_for_listed_now(session, job)
+        # An approved plan is carried out as it was read; nothing is asked anew.
+        listed_now = update(StagedAsset).where(StagedAsset.job_id == job.id)
+        await session.execute(listed_now.values(listed_in=job.attempt))
     elif job.status != "running":
         await _read_again_what_is_not_proven(session, job)
     async with recorded(session, job):
@@ -86,13 +88,6 @@ async def forget_what_was_read(session: AsyncSession, job: SyncJob) -> None:
     job.read_with = job.approved_plan = job.plan = job.plan_expires_at = None
     await session.execute(
         update(StagedAsset).where(StagedAsset.job_id == job.id).values(state="unread")
-    )
-
-
-async def _take_what_was_read_for_listed_now(session: AsyncSession, job: SyncJob) -> None:
-    """An approved plan is carried out as it was read; nothing is asked anew."""
-    await session.execute(
-        update(StagedAsset).where(StagedAsset.job_id == job.id).values(listed_in=job.attempt)
     )
 
 

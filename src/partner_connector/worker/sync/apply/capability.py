@@ -148,20 +148,15 @@ async def compare(session: AsyncSession, job: SyncJob, token: Token | None) -> N
     row.narrowed = what_shrank(
         row.proven or _proof_of(token), row.observed, await _listed(session, job)
     )
-    if token is not None:
-        await _tell_token(session, token, row.narrowed)
+    # `lock_partner` is held, as by everybody who changes a partner's token.
+    active = await session.get(Token, token.id) if token is not None else None
+    if active is not None and active.state == "active":
+        settle_view(active, row.narrowed, now())
     if row.narrowed:
         told = "; ".join(row.narrowed)
         detail = f"The token sees less than it did, so that nobody is removed: {told}."
         edge = "debug_token" if _COVER_UNKNOWN in row.narrowed else None
         progress.warn(job, "token_narrowed", edge, detail)
-
-
-async def _tell_token(session: AsyncSession, token: Token, narrowed: Sequence[str]) -> None:
-    # `lock_partner` is held, as by everybody who changes a partner's token.
-    active = await session.get(Token, token.id)
-    if active is not None and active.state == "active":
-        settle_view(active, narrowed, now())
 
 
 async def note_proven(session: AsyncSession, job: SyncJob, at: datetime) -> None:
