@@ -38,8 +38,8 @@ Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresq
 
 def partial_index(name: str, *columns: str, where: str, unique: bool = False) -> Index:
     """Return an index of the rows that meet a condition, for both databases."""
-    condition = {"sqlite_where": text(where), "postgresql_where": text(where)}
-    return Index(name, *columns, unique=unique, **condition)
+    condition = text(where)
+    return Index(name, *columns, unique=unique, sqlite_where=condition, postgresql_where=condition)
 
 
 class Base(DeclarativeBase):
