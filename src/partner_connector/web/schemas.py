@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
@@ -22,6 +22,12 @@ class Answer(BaseModel):
     """A response. Every member is always present; what is not known is null."""
 
     model_config = ConfigDict(from_attributes=True, use_attribute_docstrings=True)
+
+    @classmethod
+    def of(cls, row: object, **derived: Any) -> Self:
+        """Return the view of a row: members that are not given are attributes of the row."""
+        stored = {name: getattr(row, name) for name in cls.model_fields.keys() - derived.keys()}
+        return cls(**stored, **derived)
 
 
 class Body(BaseModel):

@@ -62,14 +62,7 @@ async def list_problems(
         return HTMLResponse(page, headers=guarded(page) | {"Vary": "Accept"})
     response.headers["Vary"] = "Accept"
     items = [
-        ProblemKind(
-            code=kind.code,
-            type=f"/v1/problems#{kind.code}",
-            status=kind.status,
-            title=kind.title,
-            when=when(kind),
-            description=kind.description,
-        )
+        ProblemKind.of(kind, type=f"/v1/problems#{kind.code}", when=when(kind))
         for kind in catalogue()
     ]
     return ProblemCatalogue(items=items, next_cursor=None)

@@ -54,8 +54,7 @@ async def create_api_key(
             pepper=context.api_key_pepper,
         )
         response.headers["Location"] = f"/v1/api-keys/{encode('key', key.id)}"
-        view = ApiKeyView.model_validate(key)
-        return once.remember(ApiKeyCreated(**view.model_dump(), api_key=secret))
+        return once.remember(ApiKeyCreated.of(key, api_key=secret))
 
 
 @router.delete(

@@ -124,5 +124,4 @@ def integration_view(row: Integration) -> IntegrationView:
         paused=given.paused,
         next_run_at=None if given.paused else row.next_check_at,
     )
-    stored = {name: getattr(row, name) for name in set(IntegrationView.model_fields) - {"schedule"}}
-    return IntegrationView(schedule=schedule, **stored)
+    return IntegrationView.of(row, schedule=schedule)

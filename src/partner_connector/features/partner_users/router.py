@@ -8,7 +8,7 @@ from fastapi.responses import StreamingResponse
 
 from partner_connector.clock import now
 from partner_connector.db.facts import PersonKind, RoleClass, TwoFactor
-from partner_connector.db.models import Asset, Change, Grant, PartnerUser
+from partner_connector.db.models import Asset, Grant
 from partner_connector.features.changes.repository import ChangeRepository
 from partner_connector.features.changes.schemas import ChangeView
 from partner_connector.features.partner_users.export import partner_users_csv
@@ -127,13 +127,17 @@ async def get_partner_user(
 ) -> PartnerUserView:
     """One partner user with every grant, and what changed about it lately."""
     users = PartnerUserRepository(session, caller.workspace_id)
-    row, ours = await users.get(partner_user_id)
+    row, is_token_holder = await users.get(partner_user_id)
     grants = await users.grants_of([row.id])
     changes = ChangeRepository(session, caller.workspace_id)
     history = await changes.latest_of_user(row.id, limit=HISTORY_LENGTH)
-    return known.answer(
-        partner_user_view(row, is_token_holder=ours, grants=grants.get(row.id, []), history=history)
+    view = PartnerUserView.of(
+        row,
+        is_token_holder=is_token_holder,
+        grants=[_grant_view(*pair) for pair in grants.get(row.id, [])],
+        history=[ChangeView.model_validate(change) for change in history],
     )
+    return known.answer(view)
 
 
 async def _add_grants(users: PartnerUserRepository, items: Sequence[dict[str, Any]]) -> None:
@@ -153,28 +157,5 @@ def _as_csv(lines: AsyncIterator[bytes]) -> StreamingResponse:
     return StreamingResponse(lines, headers=headers)
 
 
-def partner_user_view(
-    row: PartnerUser,
-    *,
-    is_token_holder: bool,
-    grants: Sequence[tuple[Grant, Asset]] | None = None,
-    history: Sequence[Change] | None = None,
-) -> PartnerUserView:
-    """A user row and, where asked for, its grants and history, as the wire shows them."""
-    derived: dict[str, Any] = {
-        "is_token_holder": is_token_holder,
-        "grants": None if grants is None else [_grant_view(*pair) for pair in grants],
-        "history": None if history is None else [ChangeView.model_validate(c) for c in history],
-    }
-    stored = {name: getattr(row, name) for name in set(PartnerUserView.model_fields) - set(derived)}
-    return PartnerUserView(**stored, **derived)
-
-
 def _grant_view(grant: Grant, asset: Asset) -> GrantView:
-    return GrantView(
-        asset=GrantedAsset.model_validate(asset),
-        tasks=grant.tasks,
-        full_control=grant.full_control,
-        via=grant.via,
-        granted_at=grant.granted_at,
-    )
+    return GrantView.of(grant, asset=GrantedAsset.model_validate(asset))

@@ -1,6 +1,6 @@
 """`/v1/partners`: who shares assets with us, how far their onboarding is, and which assets."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
 
@@ -126,11 +126,8 @@ async def list_partner_assets(
     await partners.get(partner_id)
     rows, cursor = await partners.assets_page(page, partner_id)
     items = [
-        SharedAssetView(
-            id=asset.id,
-            type=asset.type,
-            meta_id=asset.meta_id,
-            name=asset.name,
+        SharedAssetView.of(
+            asset,
             direction=share.direction,
             permitted_tasks=share.permitted_tasks,
             user_count=user_count,
@@ -143,13 +140,12 @@ async def list_partner_assets(
 def partner_view(partner: Partner, standing: Standing, settings: Settings) -> PartnerView:
     """A partner row and its derived standing, as the wire shows them."""
     counts = partner.shared_asset_counts
-    derived: dict[str, Any] = {
-        "onboarding_status": standing.status,
-        "onboarding_status_label": settings.onboarding_label(standing.status),
-        "attention_reasons": standing.reasons,
-        "shared_asset_counts": SharedAssetCounts(
+    return PartnerView.of(
+        partner,
+        onboarding_status=standing.status,
+        onboarding_status_label=settings.onboarding_label(standing.status),
+        attention_reasons=standing.reasons,
+        shared_asset_counts=SharedAssetCounts(
             **{name: counts.get(name) for name in SharedAssetCounts.model_fields}
         ),
-    }
-    stored = {name: getattr(partner, name) for name in set(PartnerView.model_fields) - set(derived)}
-    return PartnerView(**stored, **derived)
+    )

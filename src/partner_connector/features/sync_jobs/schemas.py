@@ -1,7 +1,5 @@
 """Sync jobs on the wire."""
 
-from typing import Any
-
 from pydantic import Field
 
 from partner_connector.db.models import SyncJob
@@ -141,11 +139,10 @@ class SyncJobPage(Page):
 
 def sync_job_view(job: SyncJob) -> SyncJobView:
     """A job row as the wire shows it."""
-    derived: dict[str, Any] = {
-        "status_label": STATUS_LABELS[job.status],
-        "progress": SyncProgress.model_validate(job),
-        "counts": SyncCounts.model_validate(job),
-        "error": None if job.error is None else SyncError.model_validate(job.error),
-    }
-    stored = {name: getattr(job, name) for name in set(SyncJobView.model_fields) - set(derived)}
-    return SyncJobView(**stored, **derived)
+    return SyncJobView.of(
+        job,
+        status_label=STATUS_LABELS[job.status],
+        progress=SyncProgress.model_validate(job),
+        counts=SyncCounts.model_validate(job),
+        error=None if job.error is None else SyncError.model_validate(job.error),
+    )

@@ -77,9 +77,10 @@ async def create_token_request(
             pepper=context.request_code_pepper,
         )
         response.headers["Location"] = f"/v1/token-requests/{encode('trq', token_request.id)}"
-        members = _members(token_request)
+        derived = _derived(token_request)
         url = f"{base}/connect#{code}"
-        return once.remember(TokenRequestCreated(**members, code=code, url=url))
+        view = TokenRequestCreated.of(token_request, **derived, code=code, url=url)
+        return once.remember(view)
 
 
 @router.get(
@@ -121,16 +122,14 @@ async def revoke_token_request(
 
 
 def _view(row: TokenRequest) -> TokenRequestView:
-    return TokenRequestView(**_members(row))
+    return TokenRequestView.of(row, **_derived(row))
 
 
-def _members(row: TokenRequest) -> dict[str, Any]:
+def _derived(row: TokenRequest) -> dict[str, Any]:
     state = service.state_of(row)
-    derived = {
+    return {
         "state": state,
         "created_by": row.api_key_id,
         "ended_at": row.expires_at if state == "expired" else row.ended_at,
         "tries_left": row.max_tries - row.tries,
     }
-    names = set(TokenRequestView.model_fields) - set(derived)
-    return {**derived, **{name: getattr(row, name) for name in names}}

@@ -1,7 +1,5 @@
 """Connecting a partner: dry runs, and the token itself."""
 
-from typing import Any
-
 from fastapi import APIRouter, Response
 
 from partner_connector.db.models import Capability, Partner, Token, TokenValidation
@@ -183,15 +181,14 @@ async def get_partner_token(
 
 def token_view(token: Token, capability: Capability | None) -> PartnerTokenView:
     """A token row without its ciphertext, and what the token sees less than it did."""
-    derived: dict[str, Any] = {
-        "system_user": SystemUserView(
+    return PartnerTokenView.of(
+        token,
+        system_user=SystemUserView(
             id=token.system_user_id, name=token.system_user_name, role=token.system_user_role
         ),
-        "narrowed": capability.narrowed if capability else [],
-        "capability_checked_at": capability.observed_at if capability else None,
-    }
-    names = set(PartnerTokenView.model_fields) - set(derived)
-    return PartnerTokenView(**derived, **{name: getattr(token, name) for name in names})
+        narrowed=capability.narrowed if capability else [],
+        capability_checked_at=capability.observed_at if capability else None,
+    )
 
 
 @router.post(

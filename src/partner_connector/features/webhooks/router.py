@@ -69,7 +69,7 @@ async def create_webhook_endpoint(
             description=body.description,
         )
         response.headers["Location"] = f"/v1/webhook-endpoints/{encode('whk', endpoint.id)}"
-        return once.remember(_with_secret(endpoint, secret))
+        return once.remember(WebhookEndpointCreated.of(endpoint, signing_secret=secret))
 
 
 @router.get(
@@ -156,12 +156,8 @@ async def rotate_webhook_secret(
         webhooks = WebhookRepository(session, audit.workspace_id)
         endpoint = await webhooks.lock(webhook_endpoint_id)
         secret = await service.rotate_secret(session, audit, context.keyring, endpoint)
-        return once.remember(_with_secret(endpoint, secret))
+        return once.remember(WebhookEndpointCreated.of(endpoint, signing_secret=secret))
 
 
 def _view(row: WebhookEndpoint) -> WebhookEndpointView:
     return WebhookEndpointView.model_validate(row)
-
-
-def _with_secret(row: WebhookEndpoint, secret: str) -> WebhookEndpointCreated:
-    return WebhookEndpointCreated(**_view(row).model_dump(), signing_secret=secret)

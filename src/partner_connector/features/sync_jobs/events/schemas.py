@@ -1,6 +1,6 @@
 """What happened to a sync job, on the wire: the same in a page and in a stream."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
@@ -52,11 +52,10 @@ class SyncJobEventPage(Page):
 
 def event_view(event: SyncJobEvent) -> SyncJobEventView:
     """An event's row as the wire shows it."""
-    derived: dict[str, Any] = {
-        "id": str(event.id),
-        "status_label": STATUS_LABELS[event.status],
-        "progress": SyncProgress.model_validate(event),
-        "counts": SyncCounts.model_validate(event),
-    }
-    names = set(SyncJobEventView.model_fields) - set(derived)
-    return SyncJobEventView(**{name: getattr(event, name) for name in names}, **derived)
+    return SyncJobEventView.of(
+        event,
+        id=str(event.id),
+        status_label=STATUS_LABELS[event.status],
+        progress=SyncProgress.model_validate(event),
+        counts=SyncCounts.model_validate(event),
+    )

@@ -30,11 +30,4 @@ async def get_current_sealing_key(
 
 def key_view(key: SealingKey) -> SealingKeyView:
     """A public key as clients need it."""
-    return SealingKeyView(
-        key_id=key.key_id,
-        algorithm=ALGORITHM,
-        public_key=key.public_key,
-        state=key.state,
-        created_at=key.created_at,
-        expires_at=key.expires_at,
-    )
+    return SealingKeyView.of(key, algorithm=ALGORITHM)

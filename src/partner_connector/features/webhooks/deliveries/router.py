@@ -1,6 +1,6 @@
 """Messages to one endpoint: how they went, sending them again, and sending a test."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
@@ -158,11 +158,10 @@ def _accepted(
 
 
 def _delivery_view(row: WebhookDelivery, event: WebhookEvent) -> WebhookDeliveryView:
-    told: dict[str, Any] = {
-        "event_id": event.message_id,
-        "event_type": event.type,
-        "partner_id": event.partner_id,
-        "next_attempt_at": row.next_attempt_at if row.status == "pending" else None,
-    }
-    names = set(WebhookDeliveryView.model_fields) - set(told)
-    return WebhookDeliveryView(**told, **{name: getattr(row, name) for name in names})
+    return WebhookDeliveryView.of(
+        row,
+        event_id=event.message_id,
+        event_type=event.type,
+        partner_id=event.partner_id,
+        next_attempt_at=row.next_attempt_at if row.status == "pending" else None,
+    )
