@@ -126,9 +126,10 @@ class Once:
     async def conclude(self, view: View) -> View:
         """Keep the answer that the client has waited for in place of the one that was remembered.
 
-        Where the process ends before, that one is answered again.
+        Where the process ends before, that one is answered again. Nothing is kept where the client
+        did not wait.
         """
-        if self._key is not None:
+        if self._in_flight_until is not None:
             self.remember(view)
             async with self._database.writing() as session:
                 await self._store(session)

@@ -51,7 +51,9 @@ def accepted(response: Response, *, location: str) -> None:
 
 
 def held(response: Response, *, waited: int, is_final: bool) -> None:
-    """The same after the client has waited: 200 where the work is done."""
+    """The same after the client has waited, if it has: 200 where the work is done."""
+    if not waited:
+        return
     response.headers["Preference-Applied"] = f"wait={waited}"
     response.headers["Vary"] = "Prefer"
     if is_final:

@@ -214,9 +214,7 @@ async def replace_integration_token(
             purpose="integration",
             forbid_overwriting=only.forbid_overwriting,
         )
-        accepted = once.remember(accepted_proof(response, submitted), held_for=wait)
-    if not wait:
-        return accepted
+        once.remember(accepted_proof(response, submitted), held_for=wait)
     return await once.conclude(await completed_proof(context, response, submitted, wait))
 
 
@@ -246,7 +244,5 @@ async def start_integration_sync_job(
         job = await sync_jobs.request_integration_sync(
             session, context.queue, integration, trigger="api"
         )
-        accepted = once.remember(accepted_job(response, job), held_for=wait)
-    if not wait:
-        return accepted
+        once.remember(accepted_job(response, job), held_for=wait)
     return await once.conclude(await finished_job(context, response, job, wait))

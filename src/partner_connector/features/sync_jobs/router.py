@@ -71,9 +71,7 @@ async def start_partner_sync_job(
         if standing.status == "pending_onboarding":
             raise service.PartnerNotConnected
         job = await service.request_partner_sync(session, context.queue, partner, trigger="api")
-        accepted = once.remember(accepted_job(response, job), held_for=wait)
-    if not wait:
-        return accepted
+        once.remember(accepted_job(response, job), held_for=wait)
     return await once.conclude(await finished_job(context, response, job, wait))
 
 

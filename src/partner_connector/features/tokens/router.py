@@ -70,9 +70,7 @@ async def validate_partner_token(
         submitted = await _submit(
             session, context, audit, partner, body, "dry_run", forbid_overwriting=False
         )
-        accepted = once.remember(accepted_proof(response, submitted), held_for=wait)
-    if not wait:
-        return accepted
+        once.remember(accepted_proof(response, submitted), held_for=wait)
     return await once.conclude(await completed_proof(context, response, submitted, wait))
 
 
@@ -111,9 +109,7 @@ async def put_partner_token(
             "connect",
             forbid_overwriting=only.forbid_overwriting,
         )
-        accepted = once.remember(accepted_proof(response, submitted), held_for=wait)
-    if not wait:
-        return accepted
+        once.remember(accepted_proof(response, submitted), held_for=wait)
     return await once.conclude(await completed_proof(context, response, submitted, wait))
 
 

@@ -70,9 +70,7 @@ async def approve_sync_plan(
     digest = body.digest if body else None
     async with once.writing() as session:
         job = await service.approve(session, context.queue, audit, job_id, digest)
-        accepted = once.remember(accepted_job(response, job), held_for=wait)
-    if not wait:
-        return accepted
+        once.remember(accepted_job(response, job), held_for=wait)
     return await once.conclude(await finished_job(context, response, job, wait))
 
 

@@ -82,9 +82,6 @@ async def hand_over_token(
         sealed = intake.sealed(body, context.keyring, require_sealed=require_sealed)
         submitted = await service.hand_over(session, context.queue, audit, holder, sealed)
         # Where the holder of a code can watch it: the proof's own address needs an API key.
-        accepted = accepted_proof(response, submitted, location=PATH)
-        once.remember(accepted, held_for=wait)
-    if not wait:
-        return accepted
+        once.remember(accepted_proof(response, submitted, location=PATH), held_for=wait)
     completed = await completed_proof(context, response, submitted, wait)
     return await once.conclude(without_others(completed))
