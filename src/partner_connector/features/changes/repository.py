@@ -1,17 +1,17 @@
 """The change feed of one workspace in the database. Rows are only ever added, by `sync`."""
 
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from pydantic import BaseModel, Field
 from sqlalchemy import ColumnElement, Select, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.db.keyset import KeysetOrder, PageRequest
 from partner_connector.db.models import Change
-from partner_connector.features.changes.schemas import ChangeView
+from partner_connector.features.changes.schemas import ChangeKind, ChangeView
+from partner_connector.ids import PartnerId
 from partner_connector.web.rows import WireRow
 
 _CHANGE = Change.__table__.c
@@ -26,13 +26,21 @@ _NARROWED: dict[str, ColumnElement[bool]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeFilter:
-    """What the feed is narrowed to. Several kinds mean “or”."""
+class ChangeFilter(BaseModel):
+    """Query parameters that narrow the feed."""
 
-    after: int = 0
-    kind: Sequence[str] = ()
-    partner_id: uuid.UUID | None = None
+    after: int = Field(
+        default=0,
+        ge=0,
+        le=2**53 - 1,
+        description="The last `sequence` that you have seen: what came later is listed.",
+        examples=[1041],
+        json_schema_extra={"format": "int64"},
+    )
+    kind: list[ChangeKind] | None = Field(
+        default=None, max_length=14, description="Repeat for “or”."
+    )
+    partner_id: PartnerId | None = Field(default=None, description="Changes at this partner.")
 
     def values(self) -> dict[str, Any]:
         """Return the values of the filters that are given."""

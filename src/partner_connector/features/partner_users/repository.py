@@ -4,18 +4,23 @@ import re
 import uuid
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from pydantic import BaseModel, Field
 from sqlalchemy import ColumnElement, Row, Select, bindparam, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from partner_connector.db.facts import PersonKind, RoleClass, TwoFactor
 from partner_connector.db.keyset import KeysetOrder, PageRequest
 from partner_connector.db.models import Asset, Grant, Partner, PartnerUser, Token
 from partner_connector.errors import found
 from partner_connector.features.partner_users.schemas import PartnerUserView
+from partner_connector.ids import AssetId, IntegrationId, PartnerId
 from partner_connector.web.rows import WireRow
+
+State = Literal["active", "removed"]
+FilterText = Annotated[str | None, Field(min_length=1, max_length=320, pattern=r"^[^\x00]*$")]
 
 # Columns of tables, not attributes of entities: lists need no ORM.
 _USER, _GRANT, _TOKEN = PartnerUser.__table__.c, Grant.__table__.c, Token.__table__.c
@@ -57,19 +62,32 @@ _NARROWED: dict[str, ColumnElement[bool]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class PartnerUserFilter:
-    """What a list of partner users is narrowed to. Several values of one filter mean “or”."""
+class PartnerUserFilter(BaseModel):
+    """Query parameters that narrow a list of partner users."""
 
-    partner_id: uuid.UUID | None = None
-    integration_id: uuid.UUID | None = None
-    asset_id: uuid.UUID | None = None
-    kind: Sequence[str] = ()
-    state: Sequence[str] = ()
-    role_class: Sequence[str] = ()
-    two_factor: Sequence[str] = ()
-    email: str | None = None
-    q: str | None = None
+    partner_id: PartnerId | None = Field(default=None, description="Users of this partner.")
+    integration_id: IntegrationId | None = Field(
+        default=None, description="Users of this integration's partners."
+    )
+    asset_id: AssetId | None = Field(default=None, description="Users with access to it.")
+    kind: list[PersonKind] | None = Field(
+        default=None, max_length=3, description="Repeat for “or”."
+    )
+    state: list[State] | None = Field(
+        default=None, max_length=2, description="Without it: active and removed."
+    )
+    role_class: list[RoleClass] | None = Field(
+        default=None, max_length=4, description="Repeat for “or”."
+    )
+    two_factor: list[TwoFactor] | None = Field(
+        default=None, max_length=3, description="Repeat for “or”."
+    )
+    email: FilterText = Field(
+        default=None, description="The whole address, in any case.", examples=["ada@example.com"]
+    )
+    q: FilterText = Field(
+        default=None, description="Part of the name or address.", examples=["ada"]
+    )
 
     def values(self) -> dict[str, Any]:
         """Those that are given, as the statement takes them."""

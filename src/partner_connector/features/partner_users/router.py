@@ -7,7 +7,6 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 
 from partner_connector.clock import now
-from partner_connector.db.facts import PersonKind, RoleClass, TwoFactor
 from partner_connector.db.models import Asset, Grant
 from partner_connector.features.changes.repository import ChangeRepository
 from partner_connector.features.changes.schemas import ChangeView
@@ -22,7 +21,7 @@ from partner_connector.features.partner_users.schemas import (
     PartnerUserPage,
     PartnerUserView,
 )
-from partner_connector.ids import AssetId, IntegrationId, PartnerId, PartnerUserId, decode
+from partner_connector.ids import PartnerUserId, decode
 from partner_connector.web.conditional import KnownTagsDep
 from partner_connector.web.dependencies import ContextDep, PageDep, ReadSession, UsersReader
 from partner_connector.web.negotiation import CSV, JsonOrCsv
@@ -31,9 +30,7 @@ router = APIRouter(prefix="/v1/partner-users", tags=["Partner users"])
 
 HISTORY_LENGTH = 100
 
-State = Literal["active", "removed"]
 PartnerUserSort = Literal["name", "-name", "first_seen_at", "-first_seen_at"]
-FilterText = Annotated[str | None, Query(min_length=1, max_length=320, pattern=r"^[^\x00]*$")]
 
 
 _ALL_AS_CSV = {
@@ -60,30 +57,7 @@ async def list_partner_users(
     session: ReadSession,
     form: JsonOrCsv,
     page: PageDep,
-    partner_id: Annotated[PartnerId | None, Query(description="Users of this partner.")] = None,
-    integration_id: Annotated[
-        IntegrationId | None, Query(description="Users of this integration's partners.")
-    ] = None,
-    asset_id: Annotated[AssetId | None, Query(description="Users with access to it.")] = None,
-    kind: Annotated[
-        list[PersonKind] | None, Query(max_length=3, description="Repeat for “or”.")
-    ] = None,
-    state: Annotated[
-        list[State] | None, Query(max_length=2, description="Without it: active and removed.")
-    ] = None,
-    role_class: Annotated[
-        list[RoleClass] | None, Query(max_length=4, description="Repeat for “or”.")
-    ] = None,
-    two_factor: Annotated[
-        list[TwoFactor] | None, Query(max_length=3, description="Repeat for “or”.")
-    ] = None,
-    email: Annotated[
-        FilterText,
-        Query(description="The whole address, in any case.", examples=["ada@example.com"]),
-    ] = None,
-    q: Annotated[
-        FilterText, Query(description="Part of the name or address.", examples=["ada"])
-    ] = None,
+    only: Annotated[PartnerUserFilter, Query()],
     sort: Annotated[PartnerUserSort, Query(description="`-` means descending.")] = "name",
     expand: Annotated[
         Literal["grants"] | None, Query(description="`grants` adds each user's assets and tasks.")
@@ -96,17 +70,6 @@ async def list_partner_users(
     `expand` shape pages and do nothing there. An answer that breaks off is not complete: it lacks
     the end of its transfer, which HTTP clients report as an error.
     """
-    only = PartnerUserFilter(
-        partner_id=partner_id,
-        integration_id=integration_id,
-        asset_id=asset_id,
-        kind=kind or (),
-        state=state or (),
-        role_class=role_class or (),
-        two_factor=two_factor or (),
-        email=email,
-        q=q,
-    )
     if form == CSV:
         return _as_csv(partner_users_csv(context.database, caller.workspace_id, only))
     users = PartnerUserRepository(session, caller.workspace_id)

@@ -1,10 +1,9 @@
 """Partners of one workspace in the database."""
 
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
+from pydantic import BaseModel, Field
 from sqlalchemy import Select, case, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -19,7 +18,11 @@ from partner_connector.features.partners.status import (
     onboarding_status,
     standing,
 )
+from partner_connector.ids import IntegrationId
 
+OnboardingStatus = Literal["pending_onboarding", "onboarded", "needs_attention"]
+Presence = Literal["listed", "no_longer_shared"]
+Relationship = Literal["agency", "client", "both"]
 _PARTNER = Partner.__table__.c
 
 SORTS = {
@@ -31,15 +34,29 @@ SORTS = {
 _ASSETS = KeysetOrder([Asset.__table__.c.id])
 
 
-@dataclass(frozen=True, slots=True)
-class PartnerFilter:
-    """What a list of partners is narrowed to. Several values of one filter mean “or”."""
+class PartnerFilter(BaseModel):
+    """Query parameters that narrow a list of partners."""
 
-    integration_id: uuid.UUID | None = None
-    onboarding_status: Sequence[str] = ()
-    presence: Sequence[str] = ()
-    relationship: Sequence[str] = ()
-    q: str | None = None
+    integration_id: IntegrationId | None = Field(
+        default=None, description="Partners of this integration only."
+    )
+    onboarding_status: list[OnboardingStatus] | None = Field(
+        default=None, max_length=3, description="Repeat for “or”."
+    )
+    presence: list[Presence] | None = Field(
+        default=None, max_length=2, description="Repeat for “or”."
+    )
+    relationship: list[Relationship] | None = Field(
+        default=None, max_length=3, description="Repeat for “or”."
+    )
+    q: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=200,
+        pattern=r"^[^\x00]*$",
+        description="Part of the name, in any case.",
+        examples=["northwind"],
+    )
 
     def apply(self, query: Select[Partner, str]) -> Select[Partner, str]:
         """Narrow the query."""

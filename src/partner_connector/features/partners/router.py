@@ -16,27 +16,14 @@ from partner_connector.features.partners.schemas import (
     SharedAssetView,
 )
 from partner_connector.features.partners.status import Standing
-from partner_connector.ids import IntegrationId, PartnerId
+from partner_connector.ids import PartnerId
 from partner_connector.settings import Settings
 from partner_connector.web.conditional import KnownTagsDep
 from partner_connector.web.dependencies import ContextDep, PageDep, PartnersReader, ReadSession
 
 router = APIRouter(prefix="/v1/partners", tags=["Partners"])
 
-OnboardingStatus = Literal["pending_onboarding", "onboarded", "needs_attention"]
-Presence = Literal["listed", "no_longer_shared"]
-Relationship = Literal["agency", "client", "both"]
 PartnerSort = Literal["name", "-name", "created_at", "-created_at"]
-SearchText = Annotated[
-    str | None,
-    Query(
-        min_length=1,
-        max_length=200,
-        pattern=r"^[^\x00]*$",
-        description="Part of the name, in any case.",
-        examples=["northwind"],
-    ),
-]
 
 
 @router.get("", operation_id="listPartners", summary="List partners", response_model=PartnerPage)
@@ -45,29 +32,10 @@ async def list_partners(
     session: ReadSession,
     context: ContextDep,
     page: PageDep,
-    integration_id: Annotated[
-        IntegrationId | None, Query(description="Partners of this integration only.")
-    ] = None,
-    onboarding_status: Annotated[
-        list[OnboardingStatus] | None, Query(max_length=3, description="Repeat for “or”.")
-    ] = None,
-    presence: Annotated[
-        list[Presence] | None, Query(max_length=2, description="Repeat for “or”.")
-    ] = None,
-    relationship: Annotated[
-        list[Relationship] | None, Query(max_length=3, description="Repeat for “or”.")
-    ] = None,
-    q: SearchText = None,
+    only: Annotated[PartnerFilter, Query()],
     sort: Annotated[PartnerSort, Query(description="`-` means descending.")] = "name",
 ) -> Response:
     """Every business that Meta has listed for our integrations."""
-    only = PartnerFilter(
-        integration_id=integration_id,
-        onboarding_status=onboarding_status or (),
-        presence=presence or (),
-        relationship=relationship or (),
-        q=q,
-    )
     rows, cursor = await PartnerRepository(session, caller.workspace_id).page(page, only, sort)
     items = [partner_view(partner, standing, context.settings) for partner, standing in rows]
     return page.answer(items, cursor)

@@ -1,11 +1,9 @@
 """Sync jobs of one workspace in the database."""
 
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
+from pydantic import BaseModel, Field
 from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,21 +13,29 @@ from partner_connector.db.locks import lock_job, lock_parent_job, lock_partner, 
 from partner_connector.db.models import Partner, PlannedChange, SyncJob, SyncJobEvent, Token
 from partner_connector.db.models.sync_job import UNFINISHED
 from partner_connector.errors import found
+from partner_connector.ids import PartnerId
+from partner_connector.web.schemas import GivenInstant
 
+Status = Literal["queued", "running", "waiting", "halted", "completed", "failed", "cancelled"]
+Task = Literal["sync_integration", "sync_partner"]
+Trigger = Literal["api", "schedule", "connect"]
 _NEWEST_FIRST = KeysetOrder([SyncJob.__table__.c.id], descending=True)
 _PLANNED = KeysetOrder([PlannedChange.__table__.c.id])
 _AS_IT_HAPPENED = KeysetOrder([SyncJobEvent.__table__.c.id])
 
 
-@dataclass(frozen=True, slots=True)
-class SyncJobFilter:
-    """What a list of jobs is narrowed to."""
+class SyncJobFilter(BaseModel):
+    """Query parameters that narrow a list of jobs."""
 
-    status: Sequence[str] = ()
-    task: Sequence[str] = ()
-    trigger: Sequence[str] = ()
-    partner_id: uuid.UUID | None = None
-    created_after: datetime | None = None
+    status: list[Status] | None = Field(default=None, max_length=7, description="Repeat for “or”.")
+    task: list[Task] | None = Field(default=None, max_length=2, description="Repeat for “or”.")
+    trigger: list[Trigger] | None = Field(
+        default=None, max_length=3, description="Repeat for “or”."
+    )
+    partner_id: PartnerId | None = Field(default=None, description="Jobs of this partner.")
+    created_after: GivenInstant | None = Field(
+        default=None, description="Jobs made later than this."
+    )
 
     def apply(self, query: Select[Any]) -> Select[Any]:
         """Narrow the query."""

@@ -1,7 +1,7 @@
 """`/v1/sync-jobs`, and the check for updates of one partner."""
 
 import uuid
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
@@ -32,13 +32,8 @@ from partner_connector.web.dependencies import (
     SyncsRunner,
     WaitSeconds,
 )
-from partner_connector.web.schemas import GivenInstant
 
 router = APIRouter(prefix="/v1", tags=["Sync jobs"])
-
-Status = Literal["queued", "running", "waiting", "halted", "completed", "failed", "cancelled"]
-Task = Literal["sync_integration", "sync_partner"]
-Trigger = Literal["api", "schedule", "connect"]
 
 FINISHED_WHILE_WAITING: dict[int | str, dict[str, Any]] = {
     200: {"model": SyncJobView, "description": "Finished while waiting."}
@@ -124,26 +119,9 @@ async def list_sync_jobs(
     caller: SyncsReader,
     session: ReadSession,
     page: PageDep,
-    status: Annotated[
-        list[Status] | None, Query(max_length=7, description="Repeat for “or”.")
-    ] = None,
-    task: Annotated[list[Task] | None, Query(max_length=2, description="Repeat for “or”.")] = None,
-    trigger: Annotated[
-        list[Trigger] | None, Query(max_length=3, description="Repeat for “or”.")
-    ] = None,
-    partner_id: Annotated[PartnerId | None, Query(description="Jobs of this partner.")] = None,
-    created_after: Annotated[
-        GivenInstant | None, Query(description="Jobs made later than this.")
-    ] = None,
+    only: Annotated[SyncJobFilter, Query()],
 ) -> Response:
     """Newest first, parents and children alike."""
-    only = SyncJobFilter(
-        status=status or (),
-        task=task or (),
-        trigger=trigger or (),
-        partner_id=partner_id,
-        created_after=created_after,
-    )
     rows, cursor = await SyncJobRepository(session, caller.workspace_id).page(page, only)
     return page.answer([sync_job_view(row) for row in rows], cursor)
 
