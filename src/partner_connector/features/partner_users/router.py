@@ -94,7 +94,7 @@ async def get_partner_user(
     grants = await users.grants_of([row.id])
     changes = ChangeRepository(session, caller.workspace_id)
     history = await changes.latest_of_user(row.id, limit=HISTORY_LENGTH)
-    view = PartnerUserView.of(
+    view: PartnerUserView = PartnerUserView.of(
         row,
         is_token_holder=is_token_holder,
         grants=[_grant_view(*pair) for pair in grants.get(row.id, [])],
