@@ -30,6 +30,7 @@ from partner_connector.features.tokens.answers import (
     accepted_proof,
     completed_proof,
 )
+from partner_connector.features.tokens.repository import Submission
 from partner_connector.features.tokens.schemas import TokenValidationView
 from partner_connector.ids import IntegrationId, encode
 from partner_connector.web.conditional import IfMatchDep, KnownTagsDep, tell
@@ -75,7 +76,7 @@ async def create_integration(
     """The token is proven by the worker right after; `health` tells what it found."""
     settings = context.settings
     async with once.writing() as session:
-        sealed = intake.sealed(body, context.keyring, require_sealed=settings.require_sealed_tokens)
+        sealed = intake.sealed(body, context.keyring, settings)
         integration = Integration(
             workspace_id=audit.workspace_id,
             name=body.name,
@@ -87,15 +88,8 @@ async def create_integration(
         )
         await IntegrationRepository(session, audit.workspace_id).add(integration)
         await _record(session, audit, "integration.created", integration, _told(body))
-        await tokens.submit(
-            session,
-            context.queue,
-            audit,
-            integration_id=integration.id,
-            partner_id=None,
-            sealed=sealed,
-            purpose="integration",
-        )
+        own_token = Submission(integration.id, None, sealed, "integration")
+        await tokens.submit(session, context.queue, audit, own_token)
         response.headers["Location"] = f"/v1/integrations/{encode('int', integration.id)}"
         return once.remember(tell(response, integration_view(integration)))
 
@@ -198,21 +192,14 @@ async def replace_integration_token(
     """The new token is proven first; the old one stays active until then. Of the token itself
     nothing can be read: `If-Match` takes the integration's tag.
     """
-    require_sealed = context.settings.require_sealed_tokens
     async with once.writing() as session:
-        sealed = intake.sealed(body, context.keyring, require_sealed=require_sealed)
+        sealed = intake.sealed(body, context.keyring, context.settings)
         integrations = IntegrationRepository(session, audit.workspace_id)
         integration = await integrations.lock(integration_id)
         only.require(integration_view(integration))
+        own_token = Submission(integration.id, None, sealed, "integration")
         submitted = await tokens.join_or_submit(
-            session,
-            context.queue,
-            audit,
-            integration_id=integration.id,
-            partner_id=None,
-            sealed=sealed,
-            purpose="integration",
-            forbid_overwriting=only.forbid_overwriting,
+            session, context.queue, audit, own_token, forbid_overwriting=only.forbid_overwriting
         )
         once.remember(accepted_proof(response, submitted), held_for=wait)
     return await once.conclude(await completed_proof(context, response, submitted, wait))

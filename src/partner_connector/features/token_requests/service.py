@@ -25,7 +25,7 @@ from partner_connector.features.token_requests.repository import (
     lock_proven_by,
 )
 from partner_connector.features.tokens import service as tokens
-from partner_connector.features.tokens.repository import TokenRepository
+from partner_connector.features.tokens.repository import Submission, TokenRepository
 from partner_connector.ids import encode
 from partner_connector.sealing.public import SealedToken
 
@@ -131,15 +131,8 @@ async def hand_over(
     require_alive(token_request)
     if token_request.state == "submitted":
         raise HandOverUnderWay
-    validation = await tokens.submit(
-        session,
-        queue,
-        audit,
-        integration_id=partner.integration_id,
-        partner_id=partner.id,
-        sealed=sealed,
-        purpose="connect",
-    )
+    submitted = Submission(partner.integration_id, partner.id, sealed, "connect")
+    validation = await tokens.submit(session, queue, audit, submitted)
     token_request.state = "submitted"
     token_request.submitted_at = now()
     token_request.validation_id = validation.id

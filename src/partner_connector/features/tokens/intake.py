@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, JsonValue, SecretStr
 from partner_connector.errors import Unprocessable
 from partner_connector.features.tokens.token_format import MalformedToken, canonical
 from partner_connector.sealing.public import SEALED_BOX_OVERHEAD, PublicKeyring, SealedToken
+from partner_connector.settings import Settings
 from partner_connector.web.schemas import Body
 
 _MAX_SEALED_BYTES = 4096
@@ -130,7 +131,7 @@ class TokenIntake(Body):
     )
 
 
-def sealed(intake: TokenIntake, keyring: PublicKeyring, *, require_sealed: bool) -> SealedToken:
+def sealed(intake: TokenIntake, keyring: PublicKeyring, settings: Settings) -> SealedToken:
     """The token in the one form in which it may be written down.
 
     Raises one of this module's problems. A token in clear lives in this call only.
@@ -141,7 +142,7 @@ def sealed(intake: TokenIntake, keyring: PublicKeyring, *, require_sealed: bool)
     if in_clear == by_client or (in_clear and not neither_half):
         raise TokenFormInvalid
     if intake.access_token is not None:
-        if require_sealed:
+        if settings.require_sealed_tokens:
             raise SealedTokenRequired
         return _sealed_on_arrival(intake.access_token, keyring)
     assert intake.sealed_token is not None

@@ -1,6 +1,7 @@
 """Tokens and validations of one workspace in the database."""
 
 import uuid
+from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -10,6 +11,16 @@ from partner_connector.errors import found
 from partner_connector.sealing.public import SealedToken
 
 
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A sealed token, its owner and the purpose of its proof. `partner_id` None: our own token."""
+
+    integration_id: uuid.UUID
+    partner_id: uuid.UUID | None
+    sealed: SealedToken
+    purpose: str
+
+
 class TokenRepository:
     """Bound to its workspace when it is made."""
 
@@ -17,21 +28,18 @@ class TokenRepository:
         self.session = session
         self.workspace_id = workspace_id
 
-    async def add_candidate(
-        self, *, integration_id: uuid.UUID, partner_id: uuid.UUID | None, sealed: SealedToken
-    ) -> Token:
+    async def add_candidate(self, submitted: Submission) -> Token:
         """The owner's next version. The caller holds the owner's row locked."""
-        newest = await self.session.scalar(
-            select(func.max(Token.version)).where(*self._of(integration_id, partner_id))
-        )
+        of_owner = self._of(submitted.integration_id, submitted.partner_id)
+        newest = await self.session.scalar(select(func.max(Token.version)).where(*of_owner))
         token = Token(
             workspace_id=self.workspace_id,
-            integration_id=integration_id,
-            partner_id=partner_id,
+            integration_id=submitted.integration_id,
+            partner_id=submitted.partner_id,
             version=(newest or 0) + 1,
-            sealed=sealed.box,
-            key_id=sealed.key_id,
-            fingerprint=sealed.fingerprint,
+            sealed=submitted.sealed.box,
+            key_id=submitted.sealed.key_id,
+            fingerprint=submitted.sealed.fingerprint,
         )
         self.session.add(token)
         await self.session.flush()
@@ -50,47 +58,42 @@ class TokenRepository:
         await self.session.flush()
         return validation
 
-    async def under_proof(
-        self,
-        *,
-        integration_id: uuid.UUID,
-        partner_id: uuid.UUID | None,
-        sealed: SealedToken,
-        purpose: str,
-    ) -> TokenValidation | None:
+    async def under_proof(self, submitted: Submission) -> TokenValidation | None:
         """The proof of this very token for this purpose that goes on, if there is one.
 
         One that came by a token request is that request's own: whoever revokes it ends it. Nor is
         it one that another token was handed over after, which will overtake it.
         """
+        of_owner = self._of(submitted.integration_id, submitted.partner_id)
         newest = (
             select(func.max(Token.version))
             .join(TokenValidation, TokenValidation.token_id == Token.id)
-            .where(*self._of(integration_id, partner_id), TokenValidation.purpose == purpose)
+            .where(*of_owner, TokenValidation.purpose == submitted.purpose)
         )
-        same = Token.sealed == sealed.box
-        if sealed.fingerprint is not None:
-            same = Token.fingerprint == sealed.fingerprint
+        same = Token.sealed == submitted.sealed.box
+        if submitted.sealed.fingerprint is not None:
+            same = Token.fingerprint == submitted.sealed.fingerprint
         query = (
             select(TokenValidation)
             .join(Token, Token.id == TokenValidation.token_id)
             .outerjoin(TokenRequest, TokenRequest.validation_id == TokenValidation.id)
-            .where(*self._of(integration_id, partner_id), Token.state == "candidate", same)
-            .where(TokenValidation.purpose == purpose, TokenValidation.status != "completed")
+            .where(*of_owner, Token.state == "candidate", same)
+            .where(TokenValidation.purpose == submitted.purpose)
+            .where(TokenValidation.status != "completed")
             .where(TokenRequest.id.is_(None), Token.version == newest.scalar_subquery())
             .limit(1)
         )
         return await self.session.scalar(query)
 
-    async def is_any_under_proof(
-        self, integration_id: uuid.UUID, partner_id: uuid.UUID | None, purpose: str
-    ) -> bool:
+    async def is_any_under_proof(self, submitted: Submission) -> bool:
         """Whether some token of this owner is being proven for this purpose."""
+        of_owner = self._of(submitted.integration_id, submitted.partner_id)
         query = (
             select(Token.id)
             .join(TokenValidation, TokenValidation.token_id == Token.id)
-            .where(*self._of(integration_id, partner_id), Token.state == "candidate")
-            .where(TokenValidation.purpose == purpose, TokenValidation.status != "completed")
+            .where(*of_owner, Token.state == "candidate")
+            .where(TokenValidation.purpose == submitted.purpose)
+            .where(TokenValidation.status != "completed")
             .limit(1)
         )
         return await self.session.scalar(query) is not None

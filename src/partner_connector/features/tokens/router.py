@@ -14,7 +14,7 @@ from partner_connector.features.tokens.answers import (
     completed_proof,
 )
 from partner_connector.features.tokens.narrowing import accept
-from partner_connector.features.tokens.repository import TokenRepository
+from partner_connector.features.tokens.repository import Submission, TokenRepository
 from partner_connector.features.tokens.schemas import (
     CapabilityAcceptance,
     PartnerDisconnected,
@@ -67,9 +67,7 @@ async def validate_partner_token(
     """Every check that connecting would make, and nothing is connected."""
     async with once.writing() as session:
         partner = await PartnerRepository(session, audit.workspace_id).lock(partner_id)
-        submitted = await _submit(
-            session, context, audit, partner, body, "dry_run", forbid_overwriting=False
-        )
+        submitted = await _submit(session, context, audit, partner, body, "dry_run")
         once.remember(accepted_proof(response, submitted), held_for=wait)
     return await once.conclude(await completed_proof(context, response, submitted, wait))
 
@@ -121,18 +119,12 @@ async def _submit(
     body: TokenConnect,
     purpose: str,
     *,
-    forbid_overwriting: bool,
+    forbid_overwriting: bool = False,
 ) -> TokenValidation:
-    require_sealed = context.settings.require_sealed_tokens
+    sealed = intake.sealed(body, context.keyring, context.settings)
+    submitted = Submission(partner.integration_id, partner.id, sealed, purpose)
     return await service.join_or_submit(
-        session,
-        context.queue,
-        audit,
-        integration_id=partner.integration_id,
-        partner_id=partner.id,
-        sealed=intake.sealed(body, context.keyring, require_sealed=require_sealed),
-        purpose=purpose,
-        forbid_overwriting=forbid_overwriting,
+        session, context.queue, audit, submitted, forbid_overwriting=forbid_overwriting
     )
 
 

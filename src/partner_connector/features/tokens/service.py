@@ -11,10 +11,9 @@ from partner_connector.durable.engine import WorkQueue
 from partner_connector.errors import NotFound, PreconditionFailed
 from partner_connector.features.audit.service import Recorder
 from partner_connector.features.sync_jobs.cancelling import call_off_stale_plan
-from partner_connector.features.tokens.repository import TokenRepository
+from partner_connector.features.tokens.repository import Submission, TokenRepository
 from partner_connector.features.webhooks import events
 from partner_connector.ids import encode
-from partner_connector.sealing.public import SealedToken
 
 
 class TokenNotConnected(NotFound):
@@ -29,21 +28,16 @@ async def submit(
     session: AsyncSession,
     queue: WorkQueue,
     audit: Recorder,
-    *,
-    integration_id: uuid.UUID,
-    partner_id: uuid.UUID | None,
-    sealed: SealedToken,
-    purpose: str,
+    submitted: Submission,
 ) -> TokenValidation:
     """Keep the sealed token as a candidate and have it proven, in one transaction."""
     tokens = TokenRepository(session, audit.workspace_id)
-    candidate = await tokens.add_candidate(
-        integration_id=integration_id, partner_id=partner_id, sealed=sealed
-    )
-    validation = await tokens.add_validation(candidate, purpose)
-    await queue.enqueue(session, tasks.validate_token(validation.id, partner_id or integration_id))
+    candidate = await tokens.add_candidate(submitted)
+    validation = await tokens.add_validation(candidate, submitted.purpose)
+    owner_id = submitted.partner_id or submitted.integration_id
+    await queue.enqueue(session, tasks.validate_token(validation.id, owner_id))
     told = {
-        "purpose": purpose,
+        "purpose": submitted.purpose,
         "version": candidate.version,
         "validation": encode("val", validation.id),
     }
@@ -57,11 +51,8 @@ async def join_or_submit(
     session: AsyncSession,
     queue: WorkQueue,
     audit: Recorder,
+    submitted: Submission,
     *,
-    integration_id: uuid.UUID,
-    partner_id: uuid.UUID | None,
-    sealed: SealedToken,
-    purpose: str,
     forbid_overwriting: bool,
 ) -> TokenValidation:
     """The same, but whoever hands a token over that is being proven already joins that proof.
@@ -70,22 +61,12 @@ async def join_or_submit(
     its way and `forbid_overwriting` is set.
     """
     tokens = TokenRepository(session, audit.workspace_id)
-    under_way = await tokens.under_proof(
-        integration_id=integration_id, partner_id=partner_id, sealed=sealed, purpose=purpose
-    )
+    under_way = await tokens.under_proof(submitted)
     if under_way is not None:
         return under_way
-    if forbid_overwriting and await tokens.is_any_under_proof(integration_id, partner_id, purpose):
+    if forbid_overwriting and await tokens.is_any_under_proof(submitted):
         raise PreconditionFailed
-    return await submit(
-        session,
-        queue,
-        audit,
-        integration_id=integration_id,
-        partner_id=partner_id,
-        sealed=sealed,
-        purpose=purpose,
-    )
+    return await submit(session, queue, audit, submitted)
 
 
 def owner_name(token: Token) -> str:

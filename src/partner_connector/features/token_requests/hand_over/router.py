@@ -77,9 +77,8 @@ async def hand_over_token(
     """The token is proven first. With a connectable verdict the partner is connected and the link
     has done its work; else each check says what to do, and the next token can be handed over.
     """
-    require_sealed = context.settings.require_sealed_tokens
     async with once.writing() as session:
-        sealed = intake.sealed(body, context.keyring, require_sealed=require_sealed)
+        sealed = intake.sealed(body, context.keyring, context.settings)
         submitted = await service.hand_over(session, context.queue, audit, holder, sealed)
         # Where the holder of a code can watch it: the proof's own address needs an API key.
         once.remember(accepted_proof(response, submitted, location=PATH), held_for=wait)
