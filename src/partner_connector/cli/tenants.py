@@ -60,7 +60,7 @@ def create_api_key(
     from partner_connector.cli import provision
     from partner_connector.features.api_keys import service as api_keys
     from partner_connector.features.audit.service import Recorder
-    from partner_connector.features.workspaces import repository as workspaces
+    from partner_connector.db import models
     from partner_connector.ids import encode
     from partner_connector.settings import load_settings
 
@@ -75,7 +75,7 @@ def create_api_key(
             database.writing() as session,
         ):
             keyring = provision.any_keyring(settings, tell)
-            if await workspaces.get(session, workspace_id) is None:
+            if await session.get(models.Workspace, workspace_id) is None:
                 raise OperatorError("there is no such workspace")
             key, secret = await api_keys.create(
                 session,

@@ -29,10 +29,6 @@ class Follower:
     seen: int
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def has_seen(self, event_id: int) -> None:
-        """What came up to this event is no news."""
-        self.seen = event_id
-
     def call(self) -> None:
         """There is something to look at."""
         self._news.set()

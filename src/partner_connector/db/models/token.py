@@ -13,7 +13,7 @@ _ACTIVE = "state = 'active'"
 
 # Health of a token under which the partner's data can still be read.
 WORKING = ("healthy", "expiring", "unknown")
-HEALTHS = (*WORKING, "expired", "invalid", "insufficient", "unreadable")
+HEALTHS = ("healthy", "expiring", "expired", "invalid", "insufficient", "unreadable", "unknown")
 
 
 class Token(WorkspaceOwned, Base):

@@ -114,7 +114,9 @@ class PartnerUserRepository:
 
     async def get(self, user_id: uuid.UUID) -> tuple[PartnerUser, bool]:
         """One partner user, and whether it holds our token. Raises `NotFound`."""
-        query = self._users().where(PartnerUser.id == user_id)
+        query = select(PartnerUser, _HOLDS_OUR_TOKEN).where(
+            PartnerUser.workspace_id == self.workspace_id, PartnerUser.id == user_id
+        )
         user, is_token_holder = found((await self.session.execute(query)).one_or_none())
         return user, is_token_holder
 
@@ -164,8 +166,3 @@ class PartnerUserRepository:
         for grant, asset in (await self.session.execute(query)).all():
             by_user[grant.partner_user_id].append((grant, asset))
         return by_user
-
-    def _users(self) -> Select[PartnerUser, bool]:
-        return select(PartnerUser, _HOLDS_OUR_TOKEN).where(
-            PartnerUser.workspace_id == self.workspace_id
-        )

@@ -82,7 +82,10 @@ class PartnerRepository:
 
     async def get(self, partner_id: uuid.UUID) -> Partner:
         """One partner. Raises `NotFound`."""
-        return found(await self.session.scalar(self._one(partner_id)))
+        query = select(Partner).where(
+            Partner.workspace_id == self.workspace_id, Partner.id == partner_id
+        )
+        return found(await self.session.scalar(query))
 
     async def lock(self, partner_id: uuid.UUID) -> Partner:
         """Lock and return one partner. Raises `NotFound`."""
@@ -91,11 +94,7 @@ class PartnerRepository:
 
     async def get_with_standing(self, partner_id: uuid.UUID) -> tuple[Partner, Standing]:
         """One partner and where its onboarding is. Raises `NotFound`."""
-        query = (
-            select(Partner, onboarding_status, ActiveToken.health_reasons)
-            .outerjoin(ActiveToken, join_condition)
-            .where(Partner.workspace_id == self.workspace_id, Partner.id == partner_id)
-        )
+        query = self._with_standing().where(Partner.id == partner_id)
         partner, *told = found((await self.session.execute(query)).one_or_none())
         return partner, standing(*told)
 
@@ -103,11 +102,7 @@ class PartnerRepository:
         self, page: PageRequest, only: PartnerFilter, sort: str
     ) -> tuple[list[tuple[Partner, Standing]], str | None]:
         """Partners, each with where its onboarding is."""
-        query = only.apply(
-            select(Partner, onboarding_status, ActiveToken.health_reasons)
-            .outerjoin(ActiveToken, join_condition)
-            .where(Partner.workspace_id == self.workspace_id)
-        )
+        query = only.apply(self._with_standing())
         rows, cursor = await page.fetch(self.session, self.workspace_id, query, SORTS[sort])
         return [(row[0], standing(row[1], row[2])) for row in rows], cursor
 
@@ -145,7 +140,9 @@ class PartnerRepository:
         )
         return await self.session.scalar(query)
 
-    def _one(self, partner_id: uuid.UUID) -> Select[Partner]:
-        return select(Partner).where(
-            Partner.workspace_id == self.workspace_id, Partner.id == partner_id
+    def _with_standing(self) -> Select[Any]:
+        return (
+            select(Partner, onboarding_status, ActiveToken.health_reasons)
+            .outerjoin(ActiveToken, join_condition)
+            .where(Partner.workspace_id == self.workspace_id)
         )

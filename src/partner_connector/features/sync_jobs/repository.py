@@ -4,7 +4,7 @@ import uuid
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -78,7 +78,11 @@ class SyncJobRepository:
         Children come first. A parent that got its children while we waited for it is therefore
         let go and locked again; it gets them once.
         """
-        is_unfinished_child = self._unfinished_children(job_id)
+        is_unfinished_child = (
+            SyncJob.workspace_id == self.workspace_id,
+            SyncJob.parent_id == job_id,
+            SyncJob.status.in_(UNFINISHED),
+        )
         number = select(func.count()).where(*is_unfinished_child)
         while True:
             async with self.session.begin_nested() as attempt:
@@ -184,10 +188,3 @@ class SyncJobRepository:
 
     def _events(self, job: SyncJob, after: int) -> Select[SyncJobEvent]:
         return select(SyncJobEvent).where(SyncJobEvent.job_id == job.id, SyncJobEvent.id > after)
-
-    def _unfinished_children(self, job_id: uuid.UUID) -> tuple[ColumnElement[bool], ...]:
-        return (
-            SyncJob.workspace_id == self.workspace_id,
-            SyncJob.parent_id == job_id,
-            SyncJob.status.in_(UNFINISHED),
-        )

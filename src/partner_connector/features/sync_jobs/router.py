@@ -1,6 +1,5 @@
 """`/v1/sync-jobs`, and the check for updates of one partner."""
 
-import uuid
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
@@ -72,7 +71,7 @@ async def start_partner_sync_job(
 
 def accepted_job(response: Response, job: SyncJob) -> SyncJobView:
     """The job as it was made or joined."""
-    prefer_wait.accepted(response, location=job_location(job.id))
+    prefer_wait.accepted(response, location=f"/v1/sync-jobs/{encode('job', job.id)}")
     return sync_job_view(job)
 
 
@@ -102,11 +101,6 @@ def _waits_for_an_answer(job: SyncJob) -> bool:
     # A parent is `halted` with its first halted child, while others may still run.
     is_parent = job.partner_id is None
     return job.status == "halted" and (not is_parent or job.finished_at is not None)
-
-
-def job_location(job_id: uuid.UUID) -> str:
-    """Where a job can be watched."""
-    return f"/v1/sync-jobs/{encode('job', job_id)}"
 
 
 @router.get(

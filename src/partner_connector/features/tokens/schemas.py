@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from partner_connector.db.models.token import HEALTHS
 from partner_connector.features.tokens.intake import TokenIntake
 from partner_connector.ids import PartnerId, TokenId, ValidationId
 from partner_connector.web.schemas import Answer, Body, HealthReason, Instant, open_enum
@@ -130,16 +131,7 @@ class PartnerTokenView(Answer):
     )
     expires_at: Instant | None = Field(description="Null: never, as far as Meta said.")
     data_access_expires_at: Instant | None = Field(description="Null: never, as far as Meta said.")
-    health: str = open_enum(
-        "healthy",
-        "expiring",
-        "expired",
-        "invalid",
-        "insufficient",
-        "unreadable",
-        "unknown",
-        description="What the last proof said.",
-    )
+    health: str = open_enum(*HEALTHS, description="What the last proof said.")
     health_reasons: list[HealthReason] = Field(
         max_length=100, description="Why it needs attention, or soon will."
     )

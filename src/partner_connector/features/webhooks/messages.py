@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from partner_connector.db.models import WebhookEvent
+from partner_connector.db.models.token import HEALTHS
 from partner_connector.features.webhooks.event_types import TEST, EventType
 from partner_connector.ids import (
     IntegrationId,
@@ -64,16 +65,7 @@ class TokenEventData(EventData):
     partner_id: PartnerId | None
     token_id: TokenId
     version: int = Field(ge=1, le=2147483647, description="Which of its tokens.", examples=[2])
-    health: str = open_enum(
-        "healthy",
-        "expiring",
-        "expired",
-        "invalid",
-        "insufficient",
-        "unreadable",
-        "unknown",
-        description="As in the token's metadata.",
-    )
+    health: str = open_enum(*HEALTHS, description="As in the token's metadata.")
     reasons: list[ReasonCode] = Field(
         max_length=100, description="Codes, as in `health_reasons`.", examples=[["token_expired"]]
     )

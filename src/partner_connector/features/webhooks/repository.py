@@ -42,7 +42,9 @@ class WebhookRepository:
         # Of two that are made at once the second one counts the first. No more than that has to
         # wait: what belongs to the workspace can be written meanwhile.
         await lock_workspace(self.session, self.workspace_id, key_share=True)
-        if (await self.session.scalar(self._number_of_endpoints()) or 0) >= MOST_ENDPOINTS:
+        is_ours = WebhookEndpoint.workspace_id == self.workspace_id
+        number = await self.session.scalar(select(func.count(WebhookEndpoint.id)).where(is_ours))
+        if (number or 0) >= MOST_ENDPOINTS:
             raise TooManyEndpoints
         self.session.add(endpoint)
         await self.session.flush()
@@ -122,13 +124,6 @@ class WebhookRepository:
         )
         number = int(queued.rowcount)  # type: ignore[attr-defined] # an UPDATE's result has it
         return number, until if until < before else None
-
-    def _number_of_endpoints(self) -> Select[int]:
-        return (
-            select(func.count())
-            .select_from(WebhookEndpoint)
-            .where(WebhookEndpoint.workspace_id == self.workspace_id)
-        )
 
     def _deliveries(self) -> Select[WebhookDelivery, WebhookEvent]:
         return (

@@ -1,7 +1,5 @@
 """Workspaces in the database."""
 
-import uuid
-
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.db.models import Workspace
@@ -13,8 +11,3 @@ async def create(session: AsyncSession, name: str) -> Workspace:
     session.add(workspace)
     await session.flush()
     return workspace
-
-
-async def get(session: AsyncSession, workspace_id: uuid.UUID) -> Workspace | None:
-    """One tenant."""
-    return await session.get(Workspace, workspace_id)

@@ -55,7 +55,7 @@ async def stream(
             events, is_all = await _read(context, caller.workspace_id, job_id, follower.seen)
             for event in events:
                 yield _on_the_wire(event)
-                follower.has_seen(event.id)
+                follower.seen = event.id
             if is_all:
                 return
             if len(events) == _AT_A_TIME:
