@@ -59,28 +59,27 @@ def _text_of_instant(value: object) -> object:
     return value
 
 
-_INSTANT_SCHEMA = WithJsonSchema(
-    {
-        "type": "string",
-        "format": "date-time",
-        "maxLength": 40,
-        "examples": ["2026-11-24T09:30:00.000Z"],
-    }
-)
-# Still to come for a long time, for what has to be.
-_GIVEN_SCHEMA = WithJsonSchema(
-    {
-        "type": "string",
-        "format": "date-time",
-        "maxLength": 40,
-        "examples": ["2099-12-31T00:00:00.000Z"],
-    }
-)
-Instant = Annotated[datetime, PlainSerializer(rfc3339, return_type=str), _INSTANT_SCHEMA]
+def _instant_schema(example: str) -> WithJsonSchema:
+    return WithJsonSchema(
+        {"type": "string", "format": "date-time", "maxLength": 40, "examples": [example]}
+    )
+
+
+Instant = Annotated[
+    datetime, PlainSerializer(rfc3339, return_type=str), _instant_schema("2026-11-24T09:30:00.000Z")
+]
 # One that a caller gives: it must say its offset.
 GivenInstant = Annotated[
-    AwareDatetime, BeforeValidator(_text_of_instant), AfterValidator(_in_utc), _GIVEN_SCHEMA
+    AwareDatetime,
+    BeforeValidator(_text_of_instant),
+    AfterValidator(_in_utc),
+    # Still to come for a long time, for what has to be.
+    _instant_schema("2099-12-31T00:00:00.000Z"),
 ]
+
+# A count fits into 32 bits. Greater numbers stay exact in JavaScript, which has 53 for them.
+Count = Annotated[int, Field(ge=0, le=2147483647)]
+Int64 = Annotated[int, Field(le=2**53 - 1, json_schema_extra={"format": "int64"})]
 
 MetaId = Annotated[
     str, Field(pattern=r"^[0-9]{1,32}$", max_length=32, examples=["1029384756102938"])

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from partner_connector.features.audit.chain import REASONS, Verdict
 from partner_connector.ids import ApiKeyId, AuditEventId
-from partner_connector.web.schemas import Answer, Instant, Page
+from partner_connector.web.schemas import Answer, Instant, Int64, Page
 
 EXAMPLE_ANCHOR = "7:" + "0f" * 32
 
@@ -16,12 +16,10 @@ class AuditEventView(Answer):
 
     id: AuditEventId
     occurred_at: Instant
-    sequence: int = Field(
+    sequence: Int64 = Field(
         ge=1,
-        le=2**53 - 1,
         description="Its place in the chain of this workspace's events.",
         examples=[7],
-        json_schema_extra={"format": "int64"},
     )
     hash: str = Field(
         max_length=64,
@@ -61,12 +59,10 @@ class AuditEventPage(Page):
 class AuditBreakView(Answer):
     """The first place where the chain of events does not hold."""
 
-    sequence: int = Field(
+    sequence: Int64 = Field(
         ge=0,
-        le=2**53 - 1,
         description="Where it was expected to go on.",
         examples=[8],
-        json_schema_extra={"format": "int64"},
     )
     reason: str = Field(
         max_length=32,
@@ -84,12 +80,10 @@ class AuditVerification(Answer):
     """Whether every event is as it was written, and none is missing."""
 
     intact: bool = Field(description="Whether nothing was found.")
-    events: int = Field(
+    events: Int64 = Field(
         ge=0,
-        le=2**53 - 1,
         description="How many hold together, from the first one on.",
         examples=[7],
-        json_schema_extra={"format": "int64"},
     )
     anchor: str = Field(
         max_length=90,

@@ -13,6 +13,7 @@ from partner_connector.db.models import Change
 from partner_connector.features.changes.schemas import ChangeKind, ChangeView
 from partner_connector.ids import PartnerId
 from partner_connector.web.rows import WireRow
+from partner_connector.web.schemas import Int64
 
 _CHANGE = Change.__table__.c
 _IN_ORDER = KeysetOrder([_CHANGE.sequence])
@@ -29,13 +30,11 @@ _NARROWED: dict[str, ColumnElement[bool]] = {
 class ChangeFilter(BaseModel):
     """Query parameters that narrow the feed."""
 
-    after: int = Field(
+    after: Int64 = Field(
         default=0,
         ge=0,
-        le=2**53 - 1,
         description="The last `sequence` that you have seen: what came later is listed.",
         examples=[1041],
-        json_schema_extra={"format": "int64"},
     )
     kind: list[ChangeKind] | None = Field(
         default=None, max_length=14, description="Repeat for “or”."

@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 
 from partner_connector.db.facts import ASSET, PERSON, SHARE, Fact
 from partner_connector.ids import AssetId, PartnerId, PartnerUserId, SyncJobId
-from partner_connector.web.schemas import Answer, Instant, MetaId, Page, TaskName, open_enum
+from partner_connector.web.schemas import Answer, Instant, Int64, MetaId, Page, TaskName, open_enum
 
 ChangeKind = Literal[
     "partner_listed",
@@ -85,12 +85,10 @@ class PlannedChangeView(Answer):
 class ChangeView(PlannedChangeView):
     """One thing that changed."""
 
-    sequence: int = Field(
+    sequence: Int64 = Field(
         ge=1,
-        le=2**53 - 1,
         description="Its place in the feed of this workspace. Sequences only grow.",
         examples=[1042],
-        json_schema_extra={"format": "int64"},
     )
     occurred_at: Instant = Field(description="When we saw and stored it.")
     job_id: SyncJobId = Field(description="The check that saw it. The feed outlives it.")

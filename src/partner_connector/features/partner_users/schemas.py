@@ -8,7 +8,7 @@ from pydantic import Field, create_model
 from partner_connector.db.facts import ASSET, PERSON, Fact
 from partner_connector.features.changes.schemas import ChangeView
 from partner_connector.ids import AssetId, IntegrationId, PartnerId, PartnerUserId
-from partner_connector.web.schemas import Answer, Instant, MetaId, Page, TaskName, open_enum
+from partner_connector.web.schemas import Answer, Count, Instant, MetaId, Page, TaskName, open_enum
 
 
 def _members(facts: Mapping[str, Fact]) -> dict[str, Any]:
@@ -68,9 +68,7 @@ class PartnerUserView(create_model("_PersonFacts", __base__=_PartnerUser, **_mem
     is_token_holder: bool = Field(
         description="The system user whose token the partner is connected with."
     )
-    asset_count: int = Field(
-        ge=0, le=2147483647, description="Shared assets with access.", examples=[3]
-    )
+    asset_count: Count = Field(description="Shared assets with access.", examples=[3])
     first_seen_at: Instant = Field(description="When a check first saw access.")
     last_seen_at: Instant = Field(description="When a check last saw access.")
     removed_at: Instant | None = Field(description="Since when there is none; null while active.")

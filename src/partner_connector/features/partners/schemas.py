@@ -5,6 +5,7 @@ from pydantic import Field
 from partner_connector.ids import AssetId, IntegrationId, PartnerId
 from partner_connector.web.schemas import (
     Answer,
+    Count,
     HealthReason,
     Instant,
     MetaId,
@@ -17,10 +18,10 @@ from partner_connector.web.schemas import (
 class SharedAssetCounts(Answer):
     """Shared assets by type, both directions together. Null until Meta has said."""
 
-    ad_account: int | None = Field(ge=0, le=2147483647, examples=[3])
-    page: int | None = Field(ge=0, le=2147483647, examples=[1])
-    product_catalog: int | None = Field(ge=0, le=2147483647, examples=[1])
-    pixel: int | None = Field(ge=0, le=2147483647, examples=[0])
+    ad_account: Count | None = Field(examples=[3])
+    page: Count | None = Field(examples=[1])
+    product_catalog: Count | None = Field(examples=[1])
+    pixel: Count | None = Field(examples=[0])
 
 
 class PartnerView(Answer):
@@ -50,15 +51,11 @@ class PartnerView(Answer):
         description="Why it needs attention, or soon will. What was read before stays served.",
     )
     shared_asset_counts: SharedAssetCounts
-    user_count: int = Field(
-        ge=0,
-        le=2147483647,
+    user_count: Count = Field(
         description="Active users with access to a shared asset.",
         examples=[25],
     )
-    people_without_access_count: int | None = Field(
-        ge=0,
-        le=2147483647,
+    people_without_access_count: Count | None = Field(
         description="Their other people: counted, never stored. Null while unknown.",
         examples=[None],
     )
@@ -91,9 +88,7 @@ class SharedAssetView(Answer):
         description="What the share allows at most; null where Meta did not say.",
         examples=[["ADVERTISE", "ANALYZE"]],
     )
-    user_count: int = Field(
-        ge=0, le=2147483647, description="Partner users with access to it.", examples=[4]
-    )
+    user_count: Count = Field(description="Partner users with access to it.", examples=[4])
 
 
 class SharedAssetPage(Page):

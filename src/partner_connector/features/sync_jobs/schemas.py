@@ -4,7 +4,7 @@ from pydantic import Field
 
 from partner_connector.db.models import SyncJob
 from partner_connector.ids import IntegrationId, PartnerId, SyncJobId
-from partner_connector.web.schemas import Answer, Body, Instant, Page, open_enum
+from partner_connector.web.schemas import Answer, Body, Count, Instant, Page, open_enum
 
 STATUS_LABELS = {
     "queued": "Queued",
@@ -35,18 +35,18 @@ class SyncProgress(Answer):
         "finished",
         description="What the job is at.",
     )
-    done: int = Field(ge=0, le=2147483647, examples=[12])
-    total: int | None = Field(ge=0, le=2147483647, description="Null while unknown.", examples=[40])
+    done: Count = Field(examples=[12])
+    total: Count | None = Field(description="Null while unknown.", examples=[40])
 
 
 class SyncCounts(Answer):
     """What was found: partners in `sync_integration`, partner users in `sync_partner`."""
 
-    seen: int = Field(ge=0, le=2147483647, examples=[25])
-    added: int = Field(ge=0, le=2147483647, examples=[2])
-    changed: int = Field(ge=0, le=2147483647, examples=[1])
-    removed: int = Field(ge=0, le=2147483647, examples=[0])
-    unchanged: int = Field(ge=0, le=2147483647, examples=[22])
+    seen: Count = Field(examples=[25])
+    added: Count = Field(examples=[2])
+    changed: Count = Field(examples=[1])
+    removed: Count = Field(examples=[0])
+    unchanged: Count = Field(examples=[22])
 
 
 class SyncWarning(Answer):
@@ -114,9 +114,7 @@ class SyncJobView(Answer):
     resume_at: Instant | None = Field(description="When a waiting job goes on.")
     progress: SyncProgress
     counts: SyncCounts
-    graph_calls: int = Field(
-        ge=0, le=2147483647, description="Calls to Meta, as Meta counts.", examples=[17]
-    )
+    graph_calls: Count = Field(description="Calls to Meta, as Meta counts.", examples=[17])
     attempt: int = Field(ge=1, le=2147483647, description="More than 1: retried.", examples=[1])
     partial: bool = Field(description="True where something could not be read; see `warnings`.")
     warnings: list[SyncWarning] = Field(max_length=1000)

@@ -20,7 +20,7 @@ from partner_connector.ids import (
     WebhookEndpointId,
     encode,
 )
-from partner_connector.web.schemas import Answer, Instant, open_enum
+from partner_connector.web.schemas import Answer, Instant, Int64, open_enum
 
 ReasonCode = Annotated[str, Field(max_length=64, examples=["token_expired"])]
 
@@ -28,13 +28,11 @@ ReasonCode = Annotated[str, Field(max_length=64, examples=["token_expired"])]
 class EventData(Answer):
     """What every event tells."""
 
-    sequence: int = Field(
+    sequence: Int64 = Field(
         ge=0,
-        le=9007199254740991,
         description="Grows from event to event of a workspace. Of two states of one thing the one "
         "with the greater sequence is the later one.",
         examples=[1042],
-        json_schema_extra={"format": "int64"},
     )
     integration_id: IntegrationId
 
@@ -52,7 +50,7 @@ class PartnerEventData(EventData):
     job_id: SyncJobId | None = Field(description="The check that found it, if one did.")
     change_sequence: int | None = Field(
         ge=1,
-        le=9007199254740991,
+        le=2**53 - 1,
         description="The change in `/v1/changes` that tells the same.",
         examples=[731],
         json_schema_extra={"format": "int64"},
@@ -93,12 +91,10 @@ class PartnerUserEventData(EventData):
     partner_id: PartnerId
     partner_user_id: PartnerUserId
     job_id: SyncJobId
-    change_sequence: int = Field(
+    change_sequence: Int64 = Field(
         ge=1,
-        le=9007199254740991,
         description="The change in `/v1/changes` that tells the same; of several, the first.",
         examples=[731],
-        json_schema_extra={"format": "int64"},
     )
 
 

@@ -7,7 +7,16 @@ from pydantic import Field, WithJsonSchema
 from partner_connector.features.webhooks.addresses import PUBLIC_URL
 from partner_connector.features.webhooks.event_types import EventType
 from partner_connector.ids import PartnerId, WebhookDeliveryId, WebhookEndpointId, WebhookEventId
-from partner_connector.web.schemas import Answer, Body, GivenInstant, Instant, Page, open_enum
+from partner_connector.web.schemas import (
+    Answer,
+    Body,
+    Count,
+    GivenInstant,
+    Instant,
+    Int64,
+    Page,
+    open_enum,
+)
 
 Url = Annotated[
     str,
@@ -131,12 +140,10 @@ class WebhookDeliveryView(Answer):
         max_length=32, pattern=r"^[a-z_]+\.[a-z_]+$", examples=["partner.connected"]
     )
     partner_id: PartnerId | None
-    sequence: int = Field(
+    sequence: Int64 = Field(
         ge=0,
-        le=9007199254740991,
         description="Grows from event to event of a workspace; 0 for a test.",
         examples=[1042],
-        json_schema_extra={"format": "int64"},
     )
     status: str = open_enum(
         "pending",
@@ -144,9 +151,7 @@ class WebhookDeliveryView(Answer):
         "dead_lettered",
         description="`dead_lettered` was tried for three days and is not tried again by itself.",
     )
-    attempts: int = Field(
-        ge=0, le=2147483647, description="Since it was last asked for.", examples=[1]
-    )
+    attempts: Count = Field(description="Since it was last asked for.", examples=[1])
     next_attempt_at: Instant | None = Field(
         description="Not before then, and not before the earlier events of its partner. Null once "
         "it has ended."
@@ -199,7 +204,7 @@ class RedeliveryRequest(Body):
 class Redelivery(Answer):
     """What was queued again."""
 
-    redelivered: int = Field(ge=0, le=2147483647, description="How many deliveries.", examples=[3])
+    redelivered: Count = Field(description="How many deliveries.", examples=[3])
     more_since_at: Instant | None = Field(
         description="Null where these were all of them. Else send the same again with this as "
         "`since_at`."

@@ -7,7 +7,7 @@ from pydantic import Field
 from partner_connector.db.models import PlannedChange, SyncJob
 from partner_connector.features.changes.schemas import PlannedChangeView
 from partner_connector.ids import SyncJobId
-from partner_connector.web.schemas import Answer, Body, Instant, Page, open_enum
+from partner_connector.web.schemas import Answer, Body, Count, Instant, Page, open_enum
 
 Digest = Annotated[
     str,
@@ -47,17 +47,15 @@ class SyncPlanView(Page, Answer):
     )
     created_at: Instant
     expires_at: Instant | None = Field(description="Until when it can be approved.")
-    users: int = Field(ge=0, le=2147483647, description="Users of the partner now.", examples=[25])
-    removals: int = Field(
-        ge=0, le=2147483647, description="Users who would be removed.", examples=[9]
-    )
+    users: Count = Field(description="Users of the partner now.", examples=[25])
+    removals: Count = Field(description="Users who would be removed.", examples=[9])
     safeguard_percent: int = Field(
         ge=0,
         le=100,
         description="More than so many percent need an approval.",
         examples=[20],
     )
-    counts: dict[str, Annotated[int, Field(ge=0, le=2147483647)]] = Field(
+    counts: dict[str, Count] = Field(
         description="How many changes of each kind the plan holds.",
         examples=[{"user_left": 9, "access_revoked": 14}],
     )
