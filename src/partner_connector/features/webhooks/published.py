@@ -1,17 +1,19 @@
 """The messages as OpenAPI describes them: what your server receives. Nobody calls this."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header
 
 from partner_connector.features.webhooks.event_types import TEST, EventType
 from partner_connector.features.webhooks.messages import (
+    Message,
     PartnerEvent,
     PartnerUserEvent,
     SyncJobEventMessage,
     TestEvent,
     TokenEvent,
+    kind_of,
 )
 
 _MEANINGS = {
@@ -75,33 +77,20 @@ def _signed(
     """The headers of Standard Webhooks."""
 
 
-async def _partner(body: PartnerEvent) -> None:
-    """Ids and states only: read the partner for more."""
-
-
-async def _token(body: TokenEvent) -> None:
-    """Never the token, of course. Read its metadata for more."""
-
-
-async def _sync_job(body: SyncJobEventMessage) -> None:
-    """Read the job for its counts and warnings."""
-
-
-async def _partner_user(body: PartnerUserEvent) -> None:
-    """Who it is stays behind the API: read the partner user, or the change."""
-
-
-async def _test(body: TestEvent) -> None:
-    """Answer it like any other."""
-
-
-_RECEIVERS: dict[str, Callable[..., Awaitable[None]]] = {
-    "partner": _partner,
-    "token": _token,
-    "sync_job": _sync_job,
-    "partner_user": _partner_user,
-    "webhook_endpoint": _test,
+_TEXTS: dict[type[Message], str] = {
+    PartnerEvent: "Ids and states only: read the partner for more.",
+    TokenEvent: "Never the token, of course. Read its metadata for more.",
+    SyncJobEventMessage: "Read the job for its counts and warnings.",
+    PartnerUserEvent: "Who it is stays behind the API: read the partner user, or the change.",
+    TestEvent: "Answer it like any other.",
 }
+
+
+def _receiver(message: type[Message]) -> Callable[..., None]:
+    def receive(body: message) -> None:  # type: ignore[valid-type] # FastAPI reads it when it runs
+        """Stand for a customer's server."""
+
+    return receive
 
 
 def describe(webhooks: APIRouter) -> None:
@@ -109,10 +98,11 @@ def describe(webhooks: APIRouter) -> None:
     for name, meaning in _MEANINGS.items():
         webhooks.add_api_route(
             str(name),
-            _RECEIVERS[name.split(".", maxsplit=1)[0]],
+            _receiver(kind_of(name)),
             methods=["POST"],
             operation_id=_operation_id(name),
             summary=meaning,
+            description=_TEXTS[kind_of(name)],
             tags=["Webhooks"],
             dependencies=[Depends(_signed)],
             status_code=204,
