@@ -30,17 +30,25 @@ _SECURITY_HEADERS = {
 log = structlog.get_logger()
 
 
-class RequestContextMiddleware:
-    """Gives each request an id and logs one line without its query."""
+class _HttpMiddleware:
+    """Middleware of requests, which other connections pass by."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
+        serve = self._serve if scope["type"] == "http" else self.app
+        await serve(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        raise NotImplementedError
+
+
+class RequestContextMiddleware(_HttpMiddleware):
+    """Gives each request an id and logs one line without its query."""
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = _request_id(Headers(scope=scope))
         scope.setdefault("state", {})["request_id"] = request_id
         structlog.contextvars.clear_contextvars()
@@ -94,17 +102,10 @@ def _request_id(headers: Headers) -> str:
     return given if _GIVEN_REQUEST_ID.match(given) else encode("req", new_id())
 
 
-class CrashMiddleware:
+class CrashMiddleware(_HttpMiddleware):
     """Answers what nobody caught."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         has_begun = False
 
         async def noted_send(message: Message) -> None:
@@ -126,17 +127,10 @@ class CrashMiddleware:
             await problem(scope, receive, send)
 
 
-class BodyLimitMiddleware:
+class BodyLimitMiddleware(_HttpMiddleware):
     """Refuses bodies over 64 KiB, announced or streamed, before anything parses them."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         announced = Headers(scope=scope).get("content-length", "0")
         if announced.isdigit() and int(announced) > MAX_BODY_BYTES:
             refusal = problem_response(BodyTooLarge(), scope["state"]["request_id"])
