@@ -68,24 +68,17 @@ def _step_from_checks(
     step_id: str, title: str, names: Sequence[str], action: str, checks: Checks
 ) -> OnboardingStep:
     seen = [checks[name] for name in names if name in checks]
-    if not seen:
-        return OnboardingStep(
-            id=step_id,
-            title=title,
-            status="unknown",
-            evidence="No token of this partner has been checked yet.",
-            next_action=action,
-        )
     refused = [check for check in seen if check["status"] == "fail"]
     unclear = [check for check in seen if check["status"] == "unknown"]
-    status = "to_do" if refused else "unknown" if unclear else "done"
+    status = "to_do" if refused else "unknown" if unclear or not seen else "done"
     telling = refused or unclear or seen
+    evidence = " ".join(check["detail"] for check in telling)
     remedies = [check["remedy"] for check in telling if check["remedy"]]
     return OnboardingStep(
         id=step_id,
         title=title,
         status=status,
-        evidence=" ".join(check["detail"] for check in telling),
+        evidence=evidence if seen else "No token of this partner has been checked yet.",
         next_action=None if status == "done" else (" ".join(remedies) or action),
     )
 
