@@ -138,18 +138,17 @@ class PartnerUserRepository:
         at_most: int,
     ) -> Sequence[Row[*tuple[Any, ...]]]:
         """The next users in the order of their ids: these columns, then the partner's name."""
-        columns = [PartnerUser.__table__.c[name] for name in names]
+        given = only.values()
         query = (
-            select(*columns, Partner.name)
-            .join(Partner, Partner.id == PartnerUser.partner_id)
-            .where(PartnerUser.workspace_id == self.workspace_id)
-            .order_by(PartnerUser.id)
+            select(*(_USER[name] for name in names), Partner.name)
+            .join(Partner, Partner.id == _USER.partner_id)
+            .where(_USER.workspace_id == self.workspace_id)
+            .where(*(_NARROWED[name] for name in given))
+            .order_by(_USER.id)
             .limit(at_most)
         )
         if after is not None:
-            query = query.where(PartnerUser.id > after)
-        given = only.values()
-        query = query.where(*(_NARROWED[name] for name in given))
+            query = query.where(_USER.id > after)
         return (await self.session.execute(query, given)).all()
 
     async def grants_of(

@@ -3,7 +3,6 @@
 import uuid
 from typing import Any
 
-from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.clock import now
@@ -78,10 +77,8 @@ def _standing_changed(token: Token, was: str) -> list[dict[str, Any]]:
 
 
 async def _emit(session: AsyncSession, told: list[dict[str, Any]]) -> None:
-    def write(connection: Connection) -> None:
-        put_out(connection, told)
-
-    await (await session.connection()).run_sync(write)
+    connection = await session.connection()
+    await connection.run_sync(put_out, told)
 
 
 def _of_token(kind: EventType, token: Token) -> dict[str, Any]:

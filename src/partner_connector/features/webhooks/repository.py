@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Row, Select, func, select, update
+from sqlalchemy import Select, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.clock import now
@@ -71,10 +71,8 @@ class WebhookRepository:
     async def delivery(self, delivery_id: uuid.UUID) -> tuple[WebhookDelivery, WebhookEvent]:
         """One delivery and what it delivers. Raises `NotFound`."""
         query = self._deliveries().where(WebhookDelivery.id == delivery_id)
-        row: Row[WebhookDelivery, WebhookEvent] = found(
-            (await self.session.execute(query)).one_or_none()
-        )
-        return row[0], row[1]
+        delivery, event = found((await self.session.execute(query)).one_or_none())
+        return delivery, event
 
     async def deliveries(
         self, page: PageRequest, endpoint_id: uuid.UUID, status: str | None
