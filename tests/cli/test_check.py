@@ -72,6 +72,7 @@ def test_in_one_process(tmp_path: Path, meta: Running) -> None:
     ]
 
 
+@pytest.mark.nightly
 def test_with_workers(tmp_path: Path, meta: Running, postgres: PostgresTemplate) -> None:
     """One that works; one that is silent while work waits; tables that this version cannot use."""
     with postgres.clone() as url, psycopg.connect(url, autocommit=True) as database:

@@ -25,6 +25,7 @@ PARTNER = Name("business", 0, 1)
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.nightly
 def test_each_benchmark_explains_itself(name: str) -> None:
     """Everything that it needs can be imported, and its options are there."""
     command = [sys.executable, "-m", f"benchmarks.{name}", "--help"]

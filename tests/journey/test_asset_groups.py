@@ -109,6 +109,7 @@ def test_people_come_stay_and_leave_through_groups(caller: Caller) -> None:
         ({"edge": "contained_adaccounts"}, "contained_adaccounts"),
     ],
 )
+@pytest.mark.nightly
 def test_groups_that_meta_hides_take_nobody_away(
     caller: Caller, match: dict[str, str], edge: str
 ) -> None:
@@ -149,6 +150,7 @@ def test_groups_that_meta_hides_take_nobody_away(
         ({"empty_expansion": "empty"}, None),
     ],
 )
+@pytest.mark.nightly
 def test_groups_are_read_whatever_meta_expands(
     caller: Caller, switches: dict[str, Any], remembers: bool | None
 ) -> None:

@@ -62,6 +62,7 @@ def limit(http: int, counted: int) -> Cost:
     return Cost(math.floor(SLACK * http), math.floor(SLACK * counted))
 
 
+@pytest.mark.nightly
 def test_the_plans_stay_within_their_budget(agencies: Stack) -> None:
     """Each way of asking costs at most a tenth more than its plan, and finds the same people."""
     with agencies.caller() as caller:

@@ -131,6 +131,7 @@ def test_the_whole_journey(
     assert all(line.split(": ")[1] for line in lines[3:-1])
 
 
+@pytest.mark.nightly
 def test_beside_a_connector_of_its_own(tmp_path: Path) -> None:
     """`docs/samples/with-connector.sh` starts everything, runs a command and leaves nothing."""
     ports = {}

@@ -144,6 +144,7 @@ def test_what_is_accepted_to_be_out_of_sight_stays_and_everything_else_is_judged
 
 
 @pytest.mark.parametrize("stack", ["embedded"], indirect=True)
+@pytest.mark.nightly
 def test_whoever_reaches_what_is_out_of_sight_through_a_group_stays(caller: Caller) -> None:
     """The group is shown without the catalog that nobody is shown any more."""
     _, partners = caller.discover()
@@ -179,6 +180,7 @@ def test_a_list_that_was_cut_short_is_no_fault_of_the_token(caller: Caller) -> N
 
 
 @pytest.mark.parametrize("stack", ["embedded", "separate"], indirect=True)
+@pytest.mark.nightly
 def test_a_token_that_lives_again_is_noticed_by_a_check_for_updates(caller: Caller) -> None:
     """Nobody has to wait for its daily check."""
     _, partners = caller.discover()
@@ -195,6 +197,7 @@ def test_a_token_that_lives_again_is_noticed_by_a_check_for_updates(caller: Call
 
 
 @pytest.mark.parametrize("stack", ["embedded"], indirect=True)
+@pytest.mark.nightly
 def test_a_page_that_says_nothing_any_more_can_be_accepted_too(caller: Caller) -> None:
     """It is listed, but Meta refuses to say who is on it: its people stay as they were."""
     _, partners = caller.discover()

@@ -20,6 +20,7 @@ SLOW = 0.5
 
 
 @pytest.mark.parametrize("stack", ["separate"], indirect=True)
+@pytest.mark.nightly
 def test_postgresql_is_backed_up_and_restored(
     stack: Stack, caller: Caller, tmp_path: Path, postgres: PostgresTemplate
 ) -> None:
@@ -55,6 +56,7 @@ def test_postgresql_is_backed_up_and_restored(
                 assert_true(restored, partner)
 
 
+@pytest.mark.nightly
 def test_sqlite_is_restored_and_lost_keys_are_replaced(tmp_path: Path) -> None:
     """A stuck job is cancelled and asked for again; the file is backed up while it serves and
     restored; then the keyring is lost, and every token handed over again.

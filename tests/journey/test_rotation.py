@@ -60,6 +60,7 @@ def serving(
         assert [line for line in answered if json.loads(line)["status"] >= 500] == []
 
 
+@pytest.mark.nightly
 def test_rotated_while_it_runs_and_then_lost(
     meta: Meta, operator: Settings, database_url: str, tmp_path: Path
 ) -> None:

@@ -69,6 +69,7 @@ def test_a_tokens_limit_holds_back_that_token_on_every_worker(stack: Stack, call
     assert by_owner[f"{partner['meta_business_id']}/good"] > 0
 
 
+@pytest.mark.nightly
 def test_an_ad_accounts_limit_holds_back_nothing_else(stack: Stack, caller: Caller) -> None:
     """Whoever reads it, in whichever workspace, leaves it alone, and all the others are read."""
     _, partners = caller.discover()
@@ -99,6 +100,7 @@ def test_an_ad_accounts_limit_holds_back_nothing_else(stack: Stack, caller: Call
         assert [path for path in asked if "assigned_users" in path]
 
 
+@pytest.mark.nightly
 def test_a_limit_that_passes_is_not_noticed_but_by_the_clock(caller: Caller) -> None:
     """After the wait that Meta told, the job completes by itself."""
     _, partners = caller.discover()

@@ -23,6 +23,7 @@ def check_finds_the_truth(caller: Caller, partner: Json) -> Json:
 
 @pytest.mark.parametrize("stack", ["embedded"], indirect=True)
 @pytest.mark.parametrize("relationship", ["agency", "both"])
+@pytest.mark.nightly
 def test_people_that_rows_do_not_bring_are_asked_for(caller: Caller, relationship: str) -> None:
     """Meta may refuse an expanded edge, or leave it out without a word (REFERENCE 8.2)."""
     _, partners = caller.discover()

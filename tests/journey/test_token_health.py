@@ -47,6 +47,7 @@ class Day:
         )
 
 
+@pytest.mark.nightly
 def test_a_token_is_proven_anew_every_day(stack: Stack, caller: Caller) -> None:
     """What it lost is told with the reason and a remedy, and comes back by itself; what was read
     with it stays served all the while.
@@ -153,6 +154,7 @@ def test_what_a_first_check_is_measured_by_is_not_renewed(stack: Stack, caller: 
     assert caller.user(partner, leaver)["state"] == "active"
 
 
+@pytest.mark.nightly
 def test_what_was_accepted_needs_no_attention_the_next_day(stack: Stack, caller: Caller) -> None:
     """The daily check finds the same as before, and that somebody meant it."""
     _, partners = caller.discover()

@@ -53,6 +53,7 @@ def test_two_apis_are_restarted_and_nobody_notices(separate: Customer) -> None:
     promised(restart_apis(separate, seed=SEED, restarts=2))
 
 
+@pytest.mark.nightly
 def test_the_embedded_process_survives_kills(embedded: Customer) -> None:
     """kill -9 three times in a check: as if nothing had happened."""
     promised(kill_workers(embedded, seed=SEED, kills=3))

@@ -58,9 +58,9 @@ def create_api_key(
 ) -> None:
     """Make an API key. It is printed once and stored nowhere."""
     from partner_connector.cli import provision
+    from partner_connector.db import models
     from partner_connector.features.api_keys import service as api_keys
     from partner_connector.features.audit.service import Recorder
-    from partner_connector.db import models
     from partner_connector.ids import encode
     from partner_connector.settings import load_settings
 
