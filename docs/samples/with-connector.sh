@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
-# Runs a command beside a Partner Connector in front of a simulated Meta, both made for the occasion:
+# Run a command beside a temporary Partner Connector and a temporary simulated Meta:
 #   with-connector.sh npm test
-# The command finds API_URL and API_KEY in its environment, and in BUSINESS_ID, BUSINESS_TOKEN,
-# PARTNER_ID and PARTNER_TOKEN what it can connect. Needs curl and jq; API_PORT and GRAPH_PORT choose
-# other ports.
+# The command gets API_URL and API_KEY in its environment, and BUSINESS_ID, BUSINESS_TOKEN, PARTNER_ID
+# and PARTNER_TOKEN to connect. Needs curl and jq. API_PORT and GRAPH_PORT set other ports.
 set -euo pipefail
 
 API_URL=http://127.0.0.1:${API_PORT:-8000}
