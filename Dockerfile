@@ -1,5 +1,5 @@
 # Two stages: one that can build, one that can only run. How to pin the base by its digest, and how
-# this is built and run where there is no engine: docs/operations.md.
+# this is built and run where there is no engine: docs/how-to/run-in-production.md.
 ARG BASE=python:3.13-slim-bookworm
 
 FROM ${BASE} AS build

@@ -1,22 +1,22 @@
 # Needs python3 (3.11 or newer), make and git; everything else goes into .venv and .venv-tools.
 PYTHON ?= python3
-# Schemathesis stumbles over the parser of Python 3.11: name a newer Python where there is one, as in
+# Schemathesis fails with the parser of Python 3.11. Name a newer Python if you have one:
 # `make contract TOOLS_PYTHON=python3.13`.
 TOOLS_PYTHON ?= $(PYTHON)
 
-# .venv has what the program needs; `make test` and the like install what the tests need on top.
+# .venv has the packages of the program; `make test` and others add those of the tests.
 VENV := .venv
 BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
 READY := $(VENV)/.ready
-# What judges from outside, and draws.
+# Tools that judge the product from outside, and draw.
 TOOLS := .venv-tools
 TOOLS_READY := $(TOOLS)/.ready
-# What the JavaScript of documentation and judges needs; Node itself comes into .venv.
+# Packages for the JavaScript of docs and judges; Node itself is in .venv.
 SAMPLES_READY := tests/javascript/node_modules/.package-lock.json
 JUDGES_READY := tests/judges/node_modules/.package-lock.json
 
-# Without bytecode: Python writes what it needs of it at the first run.
+# Without bytecode: Python writes it at the first run.
 INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile
 LOCK := $(BIN)/uv pip compile --universal --generate-hashes --no-header --python-version 3.11 --quiet
 
@@ -53,20 +53,20 @@ $(TOOLS_READY): requirements/tools.txt
 	@$(BIN)/npm ci --prefix $* --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
-install: $(READY) ## Make .venv with all that development needs, locked by hashes
+install: $(READY) ## Make .venv with everything that development needs, locked by hashes
 
-demo: $(RUNTIME) ## Walk the whole journey against a simulated Meta, then keep serving (ARGS=--once ends)
+demo: $(RUNTIME) ## Show the whole journey with a simulated Meta, then keep serving (ARGS=--once ends it)
 	@$(BIN)/partner-connector demo $(ARGS)
 
-# The processes of journeys wait for each other: one worker more than this has something to do.
+# The processes of journeys often wait, so one worker more than the cores is not idle.
 WORKERS ?= 3
-# Hundreds of processes start: without bytecode each would compile the whole program.
+# Tests start hundreds of processes: without bytecode each would compile the whole program.
 check static test nightly: export PYTHONDONTWRITEBYTECODE :=
 
 test: $(READY) $(SAMPLES_READY) $(TOOLS_READY) ## Run the tests, on SQLite and on a real PostgreSQL (ARGS="-k name" selects)
 	$(BIN)/pytest -n $(WORKERS) --dist loadscope $(ARGS)
 
-nightly: $(READY) $(SAMPLES_READY) $(TOOLS_READY) ## Run everything: every test in every way, all faults, histories, kills (ARGS="--kills 100" for more)
+nightly: $(READY) $(SAMPLES_READY) $(TOOLS_READY) ## Run everything: every test in every variant, all faults, histories, kills (ARGS="--kills 100" for more)
 	@$(BIN)/python -m tests.nightly $(ARGS)
 
 bench: $(READY) ## Run every benchmark (ARGS=--quick tries them, ARGS=--markdown makes tables)
@@ -76,8 +76,8 @@ survive: $(READY) ## Kill, freeze, fill and lock everything, for hours (ARGS="--
 	@$(BIN)/python -m tests.survival $(ARGS)
 
 soak: $(READY) $(TOOLS_READY) ## Hours of checks in minutes: does anything grow? (ARGS="--minutes 5" for less)
-	@$(BIN)/python -m tests.soak --out $(VENV)/soak $(ARGS); told=$$?; \
-		$(TOOLS)/bin/python -m tests.soak.draw $(VENV)/soak docs/soak.png; exit $$told
+	@$(BIN)/python -m tests.soak --out $(VENV)/soak $(ARGS); status=$$?; \
+		$(TOOLS)/bin/python -m tests.soak.draw $(VENV)/soak docs/explanation/soak.png; exit $$status
 
 image: $(READY) $(TOOLS_READY) ## Lint, build and run the image; needs root and podman (ARGS="--base python:3.13-slim-bookworm")
 	$(TOOLS)/bin/hadolint Dockerfile
@@ -90,25 +90,26 @@ contract: $(READY) $(SAMPLES_READY) $(TOOLS_READY) $(JUDGES_READY) ## Judge the 
 check: static ## Lint, types, import contracts, migration drift, OpenAPI drift and breaking changes
 	$(BIN)/pytest -q tests/migrations
 
-# What of `check` is not in `test` as well.
+# The part of `check` that `test` does not run.
 static: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.contracts.plain_words
 	$(BIN)/partner-connector openapi --check openapi/openapi.json
-	$(BIN)/partner-connector problems --check docs/problems.md
+	$(BIN)/partner-connector problems --check docs/reference/problems.md
 	$(BIN)/python -m tests.contracts.breaking_changes openapi/released openapi/openapi.json
 
 format: $(READY) ## Format and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-openapi: $(READY) ## Write openapi/openapi.json and docs/problems.md anew
+openapi: $(READY) ## Write openapi/openapi.json and docs/reference/problems.md
 	$(BIN)/partner-connector openapi --out openapi/openapi.json
-	$(BIN)/partner-connector problems --out docs/problems.md
+	$(BIN)/partner-connector problems --out docs/reference/problems.md
 
-lock: $(RUNTIME) ## Lock the dependencies anew, with hashes and without index addresses
+lock: $(RUNTIME) ## Lock the dependencies again, with hashes and without index addresses
 	$(BIN)/python $(INSTALL) uv
 	$(LOCK) pyproject.toml --extra traces -o requirements/runtime.txt
 	$(LOCK) --group build -c requirements/runtime.txt -o requirements/build.txt

@@ -1,1 +1,1 @@
-"""How fast and how small, each question a program of its own: `python -m benchmarks.NAME`."""
+"""Benchmarks of speed and memory. Run one with `python -m benchmarks.NAME`."""

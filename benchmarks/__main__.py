@@ -1,6 +1,6 @@
-"""All benchmarks, one after the other, each with the same options: `python -m benchmarks --quick`.
+"""Runner of all benchmarks, with the same options for each: `python -m benchmarks --quick`.
 
-One that could not run does not keep the others from it; it makes the exit code 1.
+A failed benchmark does not stop the others; it makes the exit code 1.
 """
 
 import subprocess
@@ -22,13 +22,15 @@ NAMES = (
 
 
 def main(options: list[str]) -> int:
-    """The number of benchmarks that did not end well, as an exit code."""
-    ends = []
+    """Run all benchmarks. Return 1 if one of them failed, else 0."""
+    exit_codes = []
     for name in NAMES:
-        ended = subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *options], check=False)
-        ends.append(ended.returncode)
+        finished = subprocess.run(
+            [sys.executable, "-m", f"benchmarks.{name}", *options], check=False
+        )
+        exit_codes.append(finished.returncode)
         print(flush=True)
-    return int(any(ends))
+    return int(any(exit_codes))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""The least that a check can cost: the same JSON parsed, the same rows written by the bare driver.
+"""The lowest possible cost of a check: parse the same JSON, write the same rows with the driver.
 
-The rows that a check has left are taken out of the product's own database and put back, so that
-tables, indexes, keys and durability are the same. Nothing is compared, and nobody could stop and go
-on half-way.
+The rows of a finished check are removed from the product's database and inserted again, so that
+tables, indexes, keys and durability are the same. Nothing is compared, and an interrupted run
+could not be resumed.
 """
 
 import json
@@ -20,19 +20,19 @@ from benchmarks.replay import Sent
 from partner_connector.db.engine import prepare_sqlite_connection
 from partner_connector.db.models import Change, Grant, PartnerUser
 
-# In this order rows can be inserted; the other way round they can be deleted.
+# Foreign keys need this order for inserts, and the reverse order for deletes.
 _TABLES = tuple(model.__tablename__ for model in (PartnerUser, Grant, Change))
 
 
 class Cost(NamedTuple):
-    """Seconds by the clock, and seconds of one process's CPU."""
+    """Elapsed seconds, and CPU seconds of one process."""
 
     time: float
     CPU: float
 
 
 def parse_and_insert(sent: Sequence[Sent], database_url: str) -> Cost:
-    """Read every answer, and write the rows that are there now once more."""
+    """Parse every answer, and insert the current rows again."""
     is_sqlite = database_url.startswith("sqlite")
     with (_sqlite if is_sqlite else _postgresql)(database_url) as (rows, insert):
         began = time.perf_counter(), time.process_time()
@@ -43,7 +43,7 @@ def parse_and_insert(sent: Sequence[Sent], database_url: str) -> Cost:
 
 
 def count_changes(database_url: str) -> int:
-    """How many rows the change feed has."""
+    """Return the number of rows of the change feed."""
     url = make_url(database_url)
     statement = f"SELECT count(*) FROM {Change.__tablename__}"
     if url.get_backend_name() == "sqlite":
@@ -59,18 +59,18 @@ def count_changes(database_url: str) -> int:
 
 def _parse(request: Sent) -> None:
     content = json.loads(request.answer)
-    if isinstance(content, list):  # a batch, each item of which has JSON in it
+    if isinstance(content, list):  # a batch: the body of each item is JSON
         for item in content:
             json.loads(item["body"])
 
 
 Rows = Mapping[str, Sequence[Sequence[Any]]]
-Bare = tuple[Rows, Callable[[Rows], None]]
+RowsAndInsert = tuple[Rows, Callable[[Rows], None]]
 
 
 @contextmanager
-def _sqlite(database_url: str) -> Iterator[Bare]:
-    """The rows, taken out, and how to put them back."""
+def _sqlite(database_url: str) -> Iterator[RowsAndInsert]:
+    """Remove the rows. Yield them with a function that inserts them."""
     connection = sqlite3.connect(make_url(database_url).database or "", isolation_level=None)
     prepare_sqlite_connection(connection, None)
     rows = {table: connection.execute(f"SELECT * FROM {table}").fetchall() for table in _TABLES}
@@ -89,7 +89,7 @@ def _sqlite(database_url: str) -> Iterator[Bare]:
 
 
 @contextmanager
-def _postgresql(database_url: str) -> Iterator[Bare]:
+def _postgresql(database_url: str) -> Iterator[RowsAndInsert]:
     with psycopg.connect(database_url, autocommit=True) as server:
         # JSON stays text, as it comes from SQLite.
         server.adapters.register_loader("jsonb", TextLoader)

@@ -1,8 +1,7 @@
-"""How long `serve` takes from nothing to its first answer, against importing what it imports.
+"""Time from the start of `serve` to its first answer, compared with its imports alone.
 
-The libraries are those that are loaded in a process that has imported `serve`, and are imported in
-the same order by a process that does nothing else. Both begin with the interpreter and have their
-byte code compiled already.
+A process that does nothing else imports the libraries of `serve` in the same order. Both times
+include the start of the interpreter. The byte code is compiled before.
 """
 
 import json
@@ -16,15 +15,15 @@ import httpx
 
 from benchmarks.measure import Goal, Options, Report, Row, in_turn, run
 from benchmarks.product import product
-from benchmarks.serving import listening
+from benchmarks.serving import open_listener
 from tests.support.processes import environment
 
-MOST_OF_IMPORTS = 1.5
+MAX_RATIO_IMPORTS = 1.5
 _NO_META = "http://127.0.0.1:9"
-_PATIENCE_SECONDS = 30
+_TIMEOUT_SECONDS = 30
 _OWN = ("partner_connector", "__main__")
 _LOADED = "import json, sys, partner_connector.cli.serving; print(json.dumps(list(sys.modules)))"
-# Some can only be imported by the one that they belong to, which has been by then.
+# Some modules can only be imported by their package, which was imported before.
 _IMPORT_ALL = """
 import importlib, sys
 for name in sys.argv[1:]:
@@ -36,7 +35,7 @@ for name in sys.argv[1:]:
 
 
 def measure(options: Options) -> Report:
-    """A start of the API and the imports in turn, on a database that is migrated."""
+    """Measure a start of the API and the imports in turn, on a migrated database."""
     libraries = _libraries()
     with product("SQLite", _NO_META) as running:
         seconds = in_turn(
@@ -50,14 +49,14 @@ def measure(options: Options) -> Report:
             },
         )
     rows = [Row(name, [1000 * each for each in values], "ms") for name, values in seconds.items()]
-    goal = Goal("serve / imports", rows[2].median / rows[1].median, MOST_OF_IMPORTS)
+    goal = Goal("serve / imports", rows[2].median / rows[1].median, MAX_RATIO_IMPORTS)
     return Report("Cold start", "`serve` on SQLite until `/livez` answers.", rows, [goal])
 
 
 def _libraries() -> list[str]:
-    """All that `serve` imports but is not the product itself."""
-    told = subprocess.run([sys.executable, "-c", _LOADED], check=True, capture_output=True)
-    names: list[str] = json.loads(told.stdout)
+    """Return all modules that `serve` imports, except the product's own."""
+    listed = subprocess.run([sys.executable, "-c", _LOADED], check=True, capture_output=True)
+    names: list[str] = json.loads(listed.stdout)
     return [name for name in names if name.partition(".")[0] not in _OWN]
 
 
@@ -68,8 +67,8 @@ def _timed(command: Sequence[str]) -> float:
 
 
 def _first_answer(settings: Mapping[str, str], directory: Path) -> float:
-    """Asked all the time on a port that was free a moment ago."""
-    with listening() as free:
+    """Return the seconds until `/livez` answers, polled in a loop."""
+    with open_listener() as free:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "partner_connector", "serve", "--port", str(port)]
     began = time.perf_counter()
@@ -81,7 +80,7 @@ def _first_answer(settings: Mapping[str, str], directory: Path) -> float:
         httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http,
     ):
         try:
-            while time.perf_counter() - began < _PATIENCE_SECONDS:
+            while time.perf_counter() - began < _TIMEOUT_SECONDS:
                 try:
                     http.get("/livez").raise_for_status()
                 except httpx.TransportError:
@@ -90,7 +89,7 @@ def _first_answer(settings: Mapping[str, str], directory: Path) -> float:
                     return time.perf_counter() - began
         finally:
             process.terminate()
-    raise TimeoutError(f"no answer within {_PATIENCE_SECONDS} s")
+    raise TimeoutError(f"no answer within {_TIMEOUT_SECONDS} s")
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
-"""What a grant costs our own process: parse, stage, compare, commit, checkpoint.
+"""Cost of a grant in the product's process: parse, stage, compare, commit, checkpoint.
 
-A partner's first check, in which everything is new, against parsing the same JSON and inserting the
-same rows (users, grants, changes) with the bare driver. Meta answers at once, from a fast server in
-another process; what the product spends on HTTP is counted against it all the same.
+A partner's first check, in which everything is new, is compared with parsing the same JSON and
+inserting the same rows (users, grants, changes) with the bare driver. A fast server in another
+process answers for Meta at once. The product's cost includes its HTTP calls.
 """
 
 from benchmarks.bare_driver import Cost, parse_and_insert
 from benchmarks.customer import Customer, Json
 from benchmarks.fast_graph import fast_graph, show_people
 from benchmarks.fast_world import Name, Size, token_of
-from benchmarks.measure import Goal, Options, Report, Row, run, tell
+from benchmarks.measure import Goal, Options, Report, Row, report_progress, run
 from benchmarks.product import DATABASES, Product, product
 from benchmarks.replay import Sent, recording
 
@@ -18,7 +18,7 @@ HOST, PARTNER = Name("business", 0, 0), Name("business", 0, 1)
 
 
 def measure(options: Options) -> Report:
-    """Product and bare driver in turn, on each database."""
+    """Measure product and bare driver in turn, on each database."""
     size = Size(1, assets=options.size(200, 8), users=options.size(500, 20))
     rows: list[Row] = []
     goals: list[Goal] = []
@@ -26,7 +26,7 @@ def measure(options: Options) -> Report:
         answers = _answers(graph)
         for database in DATABASES:
             with product(database, graph) as running:
-                costs = _costs(options.repeat, running, graph, answers)
+                costs = _measure_costs(options.repeat, running, graph, answers)
             for what in Cost._fields:
                 ours, bare = (
                     Row(
@@ -46,28 +46,28 @@ def measure(options: Options) -> Report:
     return Report("Cost of a grant", world, rows, goals)
 
 
-def _costs(
+def _measure_costs(
     repeat: int, running: Product, graph: str, answers: list[Sent]
 ) -> tuple[list[Cost], list[Cost]]:
-    """Of the product and of the bare driver, one after the other."""
+    """Return the costs of the product and of the bare driver, measured in turn."""
     customer = running.customer()
     ours: list[Cost] = []
     bare: list[Cost] = []
-    for lap in range(repeat):
+    for round_number in range(repeat):
         integration, partner = connected(customer, graph)
         before = running.cpu_seconds()
         check = customer.check(partner)
         ours.append(Cost(check.working_seconds, running.cpu_seconds() - before))
         bare.append(parse_and_insert(answers, running.database_url))
-        customer.forget(integration)
-        tell(f"{lap + 1}/{repeat} product {ours[-1]}, bare driver {bare[-1]}")
+        customer.delete(integration)
+        report_progress(f"{round_number + 1}/{repeat} product {ours[-1]}, bare driver {bare[-1]}")
     return ours, bare
 
 
 def connected(customer: Customer, graph: str) -> tuple[Json, Json]:
-    """An integration and its connected partner, at which nobody has any access yet.
+    """Return an integration and its connected partner, stored without access of people.
 
-    After that everybody has: the next check finds all of it new.
+    Then all people get access, so that the next check finds all of it new.
     """
     show_people(graph, shown=False)
     integration = customer.integrate(HOST.id, token_of(HOST))
@@ -78,7 +78,7 @@ def connected(customer: Customer, graph: str) -> tuple[Json, Json]:
 
 
 def _answers(graph: str) -> list[Sent]:
-    """What Meta answers to such a check."""
+    """Return the requests of such a check, with Meta's answers."""
     with recording(graph) as recorder, product("SQLite", recorder.url) as running:
         customer = running.customer()
         _, partner = connected(customer, graph)

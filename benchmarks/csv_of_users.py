@@ -1,7 +1,7 @@
-"""All partner users as CSV: the serving process keeps no more of a million than of ten thousand.
+"""Memory and speed of the CSV export: a million partner users compared with ten thousand.
 
-The peak is the kernel's `VmHWM` of the process that serves. A file of each size is asked for from a
-process that has done nothing before, but that has the rows of both in its database.
+The peak is the kernel's `VmHWM` of the API process. Each file comes from a new process, whose
+database has the rows of both sizes.
 """
 
 import asyncio
@@ -11,89 +11,97 @@ from dataclasses import dataclass
 import httpx
 
 from benchmarks.many_users import store_users
-from benchmarks.measure import Goal, Options, Report, Row, run, tell
+from benchmarks.measure import Goal, Options, Report, Row, report_progress, run
 from benchmarks.product import DATABASES, Product, peak_mib, product
 from partner_connector.ids import new_id
 from tests.support.processes import api_process
 
-MOST_GROWTH = 1.1
-LEAST_PACE = 0.8
+MAX_GROWTH = 1.1
+MIN_SPEED = 0.8
 _NO_META = "http://127.0.0.1:9"
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """Of one file."""
+class Measurement:
+    """Speed of one export, and the peak memory of its process in MiB."""
 
     rows_a_second: float
     peak: float
 
 
 def measure(options: Options) -> Report:
-    """Small and big in turn, on each database."""
+    """Measure small and big in turn, on each database."""
     sizes = (options.size(10_000, 1_000), options.size(1_000_000, 20_000))
     table: list[Row] = []
     goals: list[Goal] = []
     for database in DATABASES:
         with product(database, _NO_META) as running:
-            little, much = _in_turn(running, sizes, options.repeat)
+            of_small, of_big = _in_turn(running, sizes, options.repeat)
         peaks = [
-            Row(f"{database}, peak memory, {size:,} rows", [each.peak for each in found], "MiB")
-            for size, found in zip(sizes, (little, much), strict=True)
+            Row(
+                f"{database}, peak memory, {size:,} rows",
+                [each.peak for each in measurements],
+                "MiB",
+            )
+            for size, measurements in zip(sizes, (of_small, of_big), strict=True)
         ]
-        paces = [
-            Row(f"{database}, {size:,} rows", [each.rows_a_second for each in found], "rows/s")
-            for size, found in zip(sizes, (little, much), strict=True)
+        speeds = [
+            Row(
+                f"{database}, {size:,} rows",
+                [each.rows_a_second for each in measurements],
+                "rows/s",
+            )
+            for size, measurements in zip(sizes, (of_small, of_big), strict=True)
         ]
-        table += [*peaks, *paces]
+        table += [*peaks, *speeds]
         names = f"{sizes[1]:,} / {sizes[0]:,} rows, {database}"
-        grown = peaks[1].median / peaks[0].median
-        pace = paces[1].median / paces[0].median
+        growth = peaks[1].median / peaks[0].median
+        speed = speeds[1].median / speeds[0].median
         goals += [
-            Goal(f"peak, {names}", grown, MOST_GROWTH),
-            Goal(f"rows/s, {names}", pace, LEAST_PACE, at_least=True),
+            Goal(f"peak, {names}", growth, MAX_GROWTH),
+            Goal(f"rows/s, {names}", speed, MIN_SPEED, at_least=True),
         ]
     world = "GET /v1/partner-users with Accept: text/csv; two workspaces in one database."
     return Report("CSV of all partner users", world, table, goals)
 
 
-def _in_turn(running: Product, sizes: tuple[int, int], repeat: int) -> list[list[Found]]:
-    keys = [_fill(running, size) for size in sizes]
-    found: list[list[Found]] = [[] for _ in sizes]
-    for lap in range(repeat):
+def _in_turn(running: Product, sizes: tuple[int, int], repeat: int) -> list[list[Measurement]]:
+    keys = [_create_users(running, size) for size in sizes]
+    measurements: list[list[Measurement]] = [[] for _ in sizes]
+    for round_number in range(repeat):
         for place, (size, key) in enumerate(zip(sizes, keys, strict=True)):
-            found[place].append(_take(running, size, key))
-            tell(f"{lap + 1}/{repeat} {size:,} rows: {found[place][-1]}")
-    return found
+            measurements[place].append(_measure_export(running, size, key))
+            report_progress(f"{round_number + 1}/{repeat} {size:,} rows: {measurements[place][-1]}")
+    return measurements
 
 
-def _take(running: Product, size: int, key: str) -> Found:
-    """From an API process of its own, as fast as it comes."""
+def _measure_export(running: Product, size: int, key: str) -> Measurement:
+    """Download one file from a new API process. Raises `RuntimeError` for a wrong row count."""
     headers = {"Authorization": f"Bearer {key}", "Accept": "text/csv"}
     with (
         api_process(running.api_settings, running.directory, name=_new_name()) as api,
         httpx.Client(base_url=api.url, headers=headers, trust_env=False, timeout=120) as client,
     ):
-        began, ends = time.perf_counter(), 0
+        began, lines = time.perf_counter(), 0
         with client.stream("GET", "/v1/partner-users") as answer:
             answer.raise_for_status()
-            for piece in answer.iter_raw():
-                # No cell has a line's end in it, and a piece may end between its two characters.
-                ends += piece.count(b"\n")
+            for chunk in answer.iter_raw():
+                # Count line feeds: no cell has one, and a chunk may end inside CR LF.
+                lines += chunk.count(b"\n")
         seconds = time.perf_counter() - began
-        if ends != size + 1:
-            raise RuntimeError(f"{ends} lines of {size} rows")
-        return Found(size / seconds, peak_mib(api))
+        if lines != size + 1:
+            raise RuntimeError(f"{lines} lines for {size} rows")
+        return Measurement(size / seconds, peak_mib(api))
 
 
 def _new_name() -> str:
-    """For a log of its own: an older one tells where the process before it listened."""
+    """Return a new log name: an older log contains the address of the previous process."""
     return f"export-{new_id().hex}"
 
 
-def _fill(running: Product, size: int) -> str:
-    """A workspace with so many users; answers its key."""
-    workspace_id, key = running.tenant()
+def _create_users(running: Product, size: int) -> str:
+    """Create a workspace with this number of users, and return its API key."""
+    workspace_id, key = running.new_workspace()
     asyncio.run(store_users(running.database_url, workspace_id, size))
     return key
 

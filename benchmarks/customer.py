@@ -9,16 +9,15 @@ from typing import Any, TypeVar
 import httpx
 
 Json = dict[str, Any]
-Found = TypeVar("Found")
+Answer = TypeVar("Answer")
 
 _FINAL = {"completed", "failed", "cancelled", "halted"}
 _UNFINISHED = ("queued", "running", "waiting")
-# Often enough to see an end in time, and the more seldom the longer it takes: looking costs the
-# server a few milliseconds each time.
-_LOOK_EVERY_SECONDS = 0.02
-_LOOK_EVERY_SHARE = 0.02
-_PATIENCE_SECONDS = 7200
-_MOST_TOLD = 500
+# Polls become rarer the longer a job takes, since each poll costs the server a few milliseconds.
+_POLL_SECONDS = 0.02
+_POLL_SHARE = 0.02
+_TIMEOUT_SECONDS = 7200
+_MAX_SHOWN = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,25 +26,28 @@ class Timed:
 
     job: Json
     seconds: float
-    """From before it was asked for until the customer saw that it is complete."""
+    """From the request until the customer saw the completed job."""
     working_seconds: float
-    """The same without the time that it waited in the queue; both hold commit and checkpoint."""
+    """The same without the time in the queue. Both include commit and checkpoint."""
 
     @property
     def own_seconds(self) -> float:
-        """From its start to its end as the job itself tells: its last commit comes after that."""
+        """Seconds between the job's own start and end, without its last commit."""
         return _instant(self.job["finished_at"]) - _instant(self.job["started_at"])
 
 
 class Customer:
-    """What a benchmark asks of the API. Anything that goes wrong ends the benchmark."""
+    """Client for the public API. Any failure ends the benchmark."""
 
     def __init__(self, url: str, api_key: str) -> None:
         headers = {"Authorization": f"Bearer {api_key}"}
         self._http = httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=120)
 
     def integrate(self, business_id: str, token: str) -> Json:
-        """Our own business once its token is proven, with its partners listed."""
+        """Create an integration, wait for its token validation, and check it for updates.
+
+        Raises `RuntimeError` if it does not become healthy.
+        """
         body = {
             "name": "Our own business",
             "meta_business_id": business_id,
@@ -53,7 +55,7 @@ class Customer:
             "safeguard_percent": 100,
         }
         path = f"/v1/integrations/{self.post('/v1/integrations', body)['id']}"
-        integration = until(
+        integration = wait_until(
             lambda: self.get(path), lambda seen: seen["health"] != "pending_validation"
         )
         if integration["health"] != "healthy":
@@ -62,25 +64,30 @@ class Customer:
         return integration
 
     def partners(self, integration: Json) -> dict[str, Json]:
-        """Its partners by their id in Meta."""
-        found = self.everything("/v1/partners", integration_id=integration["id"])
+        """Return the partners of an integration by their Meta ids."""
+        found = self.list_all("/v1/partners", integration_id=integration["id"])
         return {partner["meta_business_id"]: partner for partner in found}
 
     def connect(self, partners: Iterable[tuple[Json, str]]) -> None:
-        """Hand over a token for each, and wait for the checks that follow."""
+        """Hand over a token for each partner, and wait for the sync jobs that follow."""
         for partner, token in partners:
             path = f"/v1/partners/{partner['id']}/token"
             self._http.put(path, json={"access_token": token}).raise_for_status()
-        until(self._all_are_onboarded, bool)
-        until(lambda: self.get("/v1/sync-jobs", status=_UNFINISHED)["items"], lambda jobs: not jobs)
+        wait_until(self._all_are_onboarded, bool)
+        wait_until(
+            lambda: self.get("/v1/sync-jobs", status=_UNFINISHED)["items"], lambda jobs: not jobs
+        )
 
     def check(self, owner: Json) -> Timed:
-        """Ask for a check of a partner or an integration, and wait until it is complete."""
+        """Check a partner or an integration for updates, and wait for the end of the job.
+
+        Raises `RuntimeError` if the job does not complete.
+        """
         kind = "partners" if owner["id"].startswith("ptn_") else "integrations"
         began = time.perf_counter()
         job = self.post(f"/v1/{kind}/{owner['id']}/sync-jobs", {})
         path = f"/v1/sync-jobs/{job['id']}"
-        ended = until(
+        ended = wait_until(
             lambda: self.get(path),
             lambda seen: seen["status"] in _FINAL and seen["finished_at"] is not None,
         )
@@ -89,12 +96,12 @@ class Customer:
             raise RuntimeError(f"did not complete: {ended}")
         return Timed(ended, seconds, at - _instant(ended["started_at"]))
 
-    def forget(self, integration: Json) -> None:
-        """Delete it with all that hangs on it."""
+    def delete(self, integration: Json) -> None:
+        """Delete an integration with its partners."""
         self._http.delete(f"/v1/integrations/{integration['id']}").raise_for_status()
 
-    def everything(self, path: str, **params: Any) -> list[Json]:
-        """All items of a list, page by page."""
+    def list_all(self, path: str, **params: Any) -> list[Json]:
+        """Read all pages of a list and return their items."""
         page = self.get(path, page_size=100, **params)
         items: list[Json] = page["items"]
         while page["next_cursor"]:
@@ -103,11 +110,11 @@ class Customer:
         return items
 
     def get(self, path: str, **params: Any) -> Json:
-        """One resource or one page."""
+        """Read a resource or a page."""
         return _document(self._http.get(path, params=params))
 
     def post(self, path: str, body: Json) -> Json:
-        """What was made."""
+        """Create a resource and return it."""
         return _document(self._http.post(path, json=body))
 
     def _all_are_onboarded(self) -> bool:
@@ -115,14 +122,14 @@ class Customer:
         return not pending["items"]
 
 
-def until(look: Callable[[], Found], is_right: Callable[[Found], bool]) -> Found:
-    """What `look` sees once it is right."""
+def wait_until(read: Callable[[], Answer], is_final: Callable[[Answer], bool]) -> Answer:
+    """Poll `read` until `is_final`, and return its result. Raises `TimeoutError`."""
     began = time.monotonic()
-    while not is_right(seen := look()):
+    while not is_final(seen := read()):
         waited = time.monotonic() - began
-        if waited > _PATIENCE_SECONDS:
-            raise TimeoutError(f"still not, after {_PATIENCE_SECONDS} s: {str(seen)[:_MOST_TOLD]}")
-        time.sleep(max(_LOOK_EVERY_SECONDS, _LOOK_EVERY_SHARE * waited))
+        if waited > _TIMEOUT_SECONDS:
+            raise TimeoutError(f"not finished after {_TIMEOUT_SECONDS} s: {str(seen)[:_MAX_SHOWN]}")
+        time.sleep(max(_POLL_SECONDS, _POLL_SHARE * waited))
     return seen
 
 

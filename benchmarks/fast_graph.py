@@ -1,8 +1,8 @@
-"""A Graph server that costs next to nothing: the product is measured, not what it talks to.
+"""A Graph server with very low cost, so that benchmarks measure the product only.
 
-It answers the reads that a proof and a check for updates make, in Meta's shapes and with Meta's
-paging, and everything else with an error. It checks no permissions, forgets nothing and has no
-faults: `graph-simulator` is the one to be believed, this one is only fast.
+It answers the reads of a token validation and of a check for updates, in Meta's format and with
+Meta's paging. It answers all other requests with an error. It has no permissions and no faults:
+`graph-simulator` is realistic, this server is only fast.
 """
 
 import json
@@ -25,8 +25,8 @@ from benchmarks.fast_world import (
     asset_fields,
     assigned_rows,
     business_row,
-    named,
     owner_of,
+    parse_id,
     partner_at,
     person_row,
     shift_of,
@@ -47,7 +47,7 @@ Message = MutableMapping[str, Any]
 
 
 class FastGraph:
-    """An ASGI app."""
+    """ASGI app for the hosts of these sizes."""
 
     def __init__(self, sizes: Sequence[Size]) -> None:
         self._sizes = sizes
@@ -98,17 +98,17 @@ class FastGraph:
     def _read(self, path: str, params: Params, token: str) -> tuple[int, str]:
         self._calls += 1
         try:
-            return 200, self._told(_VERSION.sub("", path, count=1).strip("/"), params, token)
+            return 200, self._answer_read(_VERSION.sub("", path, count=1).strip("/"), params, token)
         except (KeyError, ValueError) as error:
             return 400, _error(f"The fast Graph server does not know {path}: {error!r}")
 
-    def _told(self, path: str, params: Params, token: str) -> str:
+    def _answer_read(self, path: str, params: Params, token: str) -> str:
         if path == "debug_token":
             return _inspection(params["input_token"])
         node, _, edge = path.partition("/")
         if node == "me":
             return self._of_token(owner_of(token), edge, params)
-        return self._of_node(named(node), edge, params)
+        return self._of_node(parse_id(node), edge, params)
 
     def _of_token(self, owner: Name, edge: str, params: Params) -> str:
         if edge == "accounts":
@@ -151,7 +151,7 @@ class FastGraph:
         return _page(len(places), params, lambda at: row(asset_at(host, partner, places[at])))
 
     def _row_with(self, params: Params) -> Callable[[Name], str]:
-        """Assets with their people where they are asked for, as Meta's field expansion does."""
+        """Return a function that renders an asset, with its people if `fields` selects them."""
         people = _PEOPLE_LIMIT.search(params.get("fields", ""))
         if people is None:
             return lambda asset: json.dumps(asset_fields(asset))
@@ -167,16 +167,16 @@ class FastGraph:
         end = min(start + limit, total)
         shift = shift_of(asset)
         rows = assigned_rows(asset.kind, asset.host, asset.partner, shift, start, end)
-        return _spelled_page(rows, start, end, total)
+        return _json_page(rows, start, end, total)
 
 
 def _page(total: int, params: Params, row: Callable[[int], str]) -> str:
     start = _place(params.get("after", ""))
     end = min(start + _limit(params), total)
-    return _spelled_page(",".join(row(at) for at in range(start, end)), start, end, total)
+    return _json_page(",".join(row(at) for at in range(start, end)), start, end, total)
 
 
-def _spelled_page(rows: str, start: int, end: int, total: int) -> str:
+def _json_page(rows: str, start: int, end: int, total: int) -> str:
     more = f',"next":"https://graph.example/?after=p{end}"' if end < total else ""
     cursors = f'"cursors":{{"before":"p{start}","after":"p{end}"}}'
     summary = f'"summary":{{"total_count":{total}}}'
@@ -224,17 +224,17 @@ def _error(message: str) -> str:
 
 @contextmanager
 def fast_graph(*sizes: Size) -> Iterator[str]:
-    """The URL of a server with a host of each size, in a process of its own."""
+    """Run a server with a host of each size in a separate process, and yield its URL."""
     with served(FastGraph, sizes) as url:
         yield url
 
 
 def calls_so_far(url: str) -> tuple[int, int]:
-    """Requests that have come, and the calls in them."""
+    """Return the numbers of HTTP requests and of Graph calls so far."""
     requests, calls = httpx.get(f"{url}/calls", trust_env=False).json()
     return requests, calls
 
 
 def show_people(url: str, shown: bool) -> None:
-    """Whether anybody but the partners' system users is assigned to anything."""
+    """Switch the assignments of people on or off. System users keep theirs."""
     httpx.post(f"{url}/people", params={"shown": int(shown)}, trust_env=False).raise_for_status()

@@ -1,8 +1,8 @@
-"""The world of the fast Graph server: ids that can be computed, and the rows of every edge.
+"""The world of the fast Graph server: computed ids, and the rows of every edge.
 
-Everything follows from the sizes, so that a million grants need no memory here and any part of them
-can be told at once. All partners are agencies, which get ad accounts, pages, catalogs and pixels of
-ours in turn. Every person of a partner is assigned to every shared asset.
+Everything is computed from the sizes, so that a million grants need no memory and each page is
+available at once. All partners are agencies. They have ad accounts, pages, catalogs and pixels of
+the host in turn. Every person of a partner is assigned to every shared asset.
 """
 
 import json
@@ -26,7 +26,7 @@ EDGE_OF_KIND = {
     "client_product_catalogs": "product_catalog",
     "client_pixels": "pixel",
 }
-# What somebody may do, by kind; the first is full control, and assets differ in who has which.
+# Tasks by kind; the first is full control. Assets differ in the people that have them.
 _TASKS = {
     "ad_account": (
         ("DRAFT", "ANALYZE", "ADVERTISE", "MANAGE"),
@@ -59,7 +59,7 @@ _ROLES = ("EMPLOYEE", "ADMIN", "EMPLOYEE", "FINANCE_EDITOR", "DEVELOPER")
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Of one host business: how many partners, and what each of them has."""
+    """Size of one host business: its partners, and the assets and users of each partner."""
 
     partners: int
     assets: int
@@ -67,13 +67,13 @@ class Size:
 
     @property
     def grants(self) -> int:
-        """Of one partner; its own system user has one on each asset, too."""
+        """Grants of one partner, with one of its system user on each asset."""
         return self.assets * (self.users + 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """What an id of this world says: its kind, its host, and its places; partner 0 is the host."""
+    """Parts of an id: the kind, the host, the partner (0 is the host itself) and the place."""
 
     kind: str
     host: int
@@ -82,7 +82,7 @@ class Name:
 
     @property
     def id(self) -> str:
-        """Digits, as Meta's ids are."""
+        """The id as digits, like Meta's ids."""
         return f"{_DIGITS[self.kind]}{self.host:02}{self.partner:05}{self.place:06}"
 
 
@@ -91,57 +91,57 @@ _DIGITS |= {"product_catalog": 23, "pixel": 24}
 _KIND_OF_DIGITS = {digits: kind for kind, digits in _DIGITS.items()}
 
 
-def named(text: str) -> Name:
-    """Take an id apart. Raises `ValueError` or `KeyError` for one that is not of this world."""
+def parse_id(text: str) -> Name:
+    """Parse an id. Raises `ValueError` or `KeyError` for an id of another world."""
     digits = text.removeprefix("act_")
     kind = _KIND_OF_DIGITS[int(digits[:2])]
     return Name(kind, int(digits[2:4]), int(digits[4:9]), int(digits[9:15]))
 
 
 def token_of(name: Name) -> str:
-    """The access token of a business's system user, or of a page."""
+    """Return the access token of a business's system user, or of a page."""
     return f"EAAbench{name.id}"
 
 
 def owner_of(token: str) -> Name:
-    """Whose token it is: a business or a page."""
-    return named(token.removeprefix("EAAbench"))
+    """Return the business or page that owns a token."""
+    return parse_id(token.removeprefix("EAAbench"))
 
 
 def kind_at(place: int) -> str:
-    """The kinds come in turn."""
+    """Return the kind of the asset at a place; the kinds come in turn."""
     return KINDS[place % len(KINDS)]
 
 
 def asset_at(host: int, partner: int, place: int) -> Name:
-    """A shared asset by its place among all of the partner's."""
+    """Return a shared asset by its place among all assets of the partner."""
     return Name(kind_at(place), host, partner, place)
 
 
 def partner_at(host: int, place: int) -> Name:
-    """A partner of this host; they are counted from one."""
+    """Return a partner of this host, counted from 1."""
     return Name("business", host, place)
 
 
 def user_of(business: Name, place: int) -> Name:
-    """One of its people; they are counted from one."""
+    """Return a person of a business, counted from 1."""
     return Name("user", business.host, business.partner, place)
 
 
 def system_user_of(business: Name) -> Name:
-    """The one whose token the business hands over."""
+    """Return the system user whose token the business hands over."""
     return Name("system_user", business.host, business.partner)
 
 
 def business_row(business: Name) -> str:
-    """A partner in `agencies`."""
-    return _spell({"id": business.id, "name": f"Agency {business.partner:05}"})
+    """Render a partner as a row of `agencies`."""
+    return _to_json({"id": business.id, "name": f"Agency {business.partner:05}"})
 
 
 def person_row(user: Name) -> str:
-    """Somebody in `business_users`."""
+    """Render a person as a row of `business_users`."""
     place = user.place
-    return _spell(
+    return _to_json(
         {
             "id": user.id,
             "name": f"Jaya Juniper the {place}th",
@@ -156,13 +156,13 @@ def person_row(user: Name) -> str:
 
 
 def system_user_row(business: Name) -> str:
-    """The business's one system user."""
+    """Render the only system user of a business."""
     user = system_user_of(business)
-    return _spell({"id": user.id, "name": "Agency connector", "role": "ADMIN"})
+    return _to_json({"id": user.id, "name": "Agency connector", "role": "ADMIN"})
 
 
 def asset_fields(asset: Name) -> dict[str, object]:
-    """A shared asset as the lists of shared assets tell it."""
+    """Return the fields of a shared asset in the lists of shared assets."""
     host = {"id": Name("business", asset.host, 0).id, "name": "Our own business"}
     is_account, is_pixel = asset.kind == "ad_account", asset.kind == "pixel"
     tasks = "permitted_roles" if asset.kind == "product_catalog" else "permitted_tasks"
@@ -177,7 +177,7 @@ def asset_fields(asset: Name) -> dict[str, object]:
 
 @lru_cache(maxsize=1 << 16)
 def assigned_row(kind: str, host: int, partner: int, place: int, variant: int) -> str:
-    """Somebody in `assigned_users`; place 0 is the system user, who has full control."""
+    """Render a row of `assigned_users`. Place 0 is the system user, with full control."""
     if place:
         user, name, sort = Name("user", host, partner, place), f"Jaya Juniper the {place}th", "USER"
     else:
@@ -185,12 +185,12 @@ def assigned_row(kind: str, host: int, partner: int, place: int, variant: int) -
     business = {"id": Name("business", host, partner).id, "name": f"Agency {partner:05}"}
     tasks = _TASKS[kind][variant if place else 0]
     row = {"id": user.id, "name": name, "user_type": sort, "business": business, "tasks": tasks}
-    return _spell(row)
+    return _to_json(row)
 
 
 @lru_cache(maxsize=1024)
 def assigned_rows(kind: str, host: int, partner: int, shift: int, start: int, end: int) -> str:
-    """The rows from `start` up to `end`, joined."""
+    """Return the rows from `start` up to `end`, joined with commas."""
     return ",".join(
         assigned_row(kind, host, partner, place, (place + shift) % _VARIANTS)
         for place in range(start, end)
@@ -198,9 +198,9 @@ def assigned_rows(kind: str, host: int, partner: int, shift: int, start: int, en
 
 
 def shift_of(asset: Name) -> int:
-    """Assets of one shift have the same people with the same tasks."""
+    """Return the shift of an asset. Assets of one shift have the same people and tasks."""
     return asset.place // len(KINDS) % _VARIANTS
 
 
-def _spell(row: Mapping[str, object]) -> str:
+def _to_json(row: Mapping[str, object]) -> str:
     return json.dumps(row, separators=(",", ":"))

@@ -1,7 +1,7 @@
-"""What clients cost that follow a job of which there is no news.
+"""Cost of clients that follow a job without news.
 
 Two hundred streams of `GET /v1/sync-jobs/{id}/events` are open at one API process while nothing
-happens. CPU and memory are those of that process, next to the same process with a single one.
+happens. Its CPU and memory are compared with those for a single stream.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 from pydantic import SecretStr
 
-from benchmarks.measure import Goal, Options, Report, Row, run, tell
+from benchmarks.measure import Goal, Options, Report, Row, report_progress, run
 from benchmarks.product import DATABASES, Product, cpu_seconds, memory_mib, product
 from partner_connector.db.engine import open_database
 from partner_connector.ids import decode, encode
@@ -22,14 +22,14 @@ from partner_connector.settings import without_environment
 from tests.api import rows
 from tests.support.processes import Running, api_process
 
-MOST_CPU_PERCENT = 5.0
-MOST_KIB_EACH = 150.0
+MAX_CPU_PERCENT = 5.0
+MAX_KIB_PER_STREAM = 150.0
 _NO_META = "http://127.0.0.1:9"
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """Of one process: percents of one core with one stream and with all, and memory."""
+class Measurement:
+    """CPU in percent of a core with one stream (idle) and all (busy), and KiB per stream."""
 
     idle: float
     busy: float
@@ -37,40 +37,50 @@ class Found:
 
 
 def measure(options: Options) -> Report:
-    """On each database."""
+    """Measure on each database."""
     streams, seconds = options.size(200, 20), options.size(20, 2)
     table: list[Row] = []
     goals: list[Goal] = []
     for database in DATABASES:
         with product(database, _NO_META) as running:
-            found = []
-            for lap in range(options.repeat):
-                found.append(_follow(running, streams, seconds))
-                tell(f"{lap + 1}/{options.repeat} {database}: {found[-1]}")
-        cpu = Row(f"{database}, CPU with {streams} streams", [each.busy for each in found], "%")
-        memory = Row(f"{database}, memory of a stream", [each.kib_each for each in found], "KiB")
+            measurements = []
+            for round_number in range(options.repeat):
+                measurements.append(_measure_streams(running, streams, seconds))
+                report_progress(
+                    f"{round_number + 1}/{options.repeat} {database}: {measurements[-1]}"
+                )
+        cpu = Row(
+            f"{database}, CPU with {streams} streams", [each.busy for each in measurements], "%"
+        )
+        memory = Row(
+            f"{database}, memory of a stream", [each.kib_each for each in measurements], "KiB"
+        )
         table += [
-            Row(f"{database}, CPU with one stream", [each.idle for each in found], "%"),
+            Row(f"{database}, CPU with one stream", [each.idle for each in measurements], "%"),
             cpu,
             memory,
         ]
         goals += [
-            Goal(f"CPU with {streams} streams, {database}", cpu.median, MOST_CPU_PERCENT, "%"),
-            Goal(f"memory of a stream, {database}", memory.median, MOST_KIB_EACH, "KiB"),
+            Goal(f"CPU with {streams} streams, {database}", cpu.median, MAX_CPU_PERCENT, "%"),
+            Goal(f"memory of a stream, {database}", memory.median, MAX_KIB_PER_STREAM, "KiB"),
         ]
     world = f"{streams} open streams of one job of which there is no news for {seconds} s."
     return Report("Idle streams", world, table, goals)
 
 
-def _follow(running: Product, streams: int, seconds: int) -> Found:
-    workspace_id, key = running.tenant()
-    job = asyncio.run(_job(running.database_url, workspace_id))
+def _measure_streams(running: Product, streams: int, seconds: int) -> Measurement:
+    workspace_id, key = running.new_workspace()
+    job = asyncio.run(_store_halted_job(running.database_url, workspace_id))
     log = f"followed-{job}"
     with api_process(running.api_settings, running.directory, name=log) as api:
-        return asyncio.run(_open(api, key, f"/v1/sync-jobs/{job}/events", streams, seconds))
+        return asyncio.run(
+            _measure_process(api, key, f"/v1/sync-jobs/{job}/events", streams, seconds)
+        )
 
 
-async def _open(api: Running, key: str, path: str, streams: int, seconds: int) -> Found:
+async def _measure_process(
+    api: Running, key: str, path: str, streams: int, seconds: int
+) -> Measurement:
     headers = {"Authorization": f"Bearer {key}", "Accept": "text/event-stream"}
     limits = httpx.Limits(max_connections=None)
     async with (
@@ -79,24 +89,24 @@ async def _open(api: Running, key: str, path: str, streams: int, seconds: int) -
         ) as client,
         AsyncExitStack() as stack,
     ):
-        async with _followed(client, path):
+        async with _open_stream(client, path):
             idle = await _cpu_percent(api, seconds)
             before = memory_mib(api)
         for _ in range(streams):
-            await stack.enter_async_context(_followed(client, path))
+            await stack.enter_async_context(_open_stream(client, path))
         after = memory_mib(api)
         busy = await _cpu_percent(api, seconds)
         if (still_open := _connections(api)) < streams:
             raise RuntimeError(f"only {still_open} streams are open")
-        return Found(idle, busy, (after - before) * 1024 / streams)
+        return Measurement(idle, busy, (after - before) * 1024 / streams)
 
 
 @asynccontextmanager
-async def _followed(client: httpx.AsyncClient, path: str) -> AsyncIterator[None]:
-    """A stream that has told what there is."""
+async def _open_stream(client: httpx.AsyncClient, path: str) -> AsyncIterator[None]:
+    """Open a stream, and read its first event."""
     async with client.stream("GET", path) as answer:
         answer.raise_for_status()
-        # Held until the end: a reader that is let go closes the connection.
+        # Kept until the end: deleting the reader closes the connection.
         lines = answer.aiter_lines()
         async for line in lines:
             if line.startswith("id:"):
@@ -116,8 +126,8 @@ async def _cpu_percent(api: Running, seconds: int) -> float:
     return 100 * (cpu_seconds(api) - used) / (time.perf_counter() - began)
 
 
-async def _job(database_url: str, workspace_id: str) -> str:
-    """One that waits for somebody's answer."""
+async def _store_halted_job(database_url: str, workspace_id: str) -> str:
+    """Store a halted job, which waits for an approval, and return its id."""
     database = open_database(without_environment(database_url=SecretStr(database_url)))
     ours = rows.integration(decode("wsp", workspace_id))
     theirs = rows.partner(ours)

@@ -1,8 +1,7 @@
-"""Whether the time of a refusal tells that a key id exists.
+"""Test that the time of a refusal does not reveal whether a key id exists.
 
-A key of an id that nobody has, and one of a real id with another secret, are tried in random order;
-the Mann-Whitney test asks whether one kind tends to take longer. A p below the goal would mean that
-the times can be told apart.
+Keys with an unknown id, and keys with a real id and a wrong secret, are tried in random order. The
+Mann-Whitney test compares their times. A p below the goal means that the times differ.
 """
 
 import math
@@ -18,14 +17,14 @@ from benchmarks.measure import Goal, Options, Report, Row, run
 from benchmarks.product import product
 from partner_connector import credentials
 
-LEAST_P = 0.01
+MIN_P = 0.01
 PATH = "/v1/partners"
 CHECKSUM_LENGTH = 6
 NO_PEPPER = b"of no account: nothing is stored"
 
 
 def measure(options: Options) -> Report:
-    """Both kinds of wrong keys, in random order."""
+    """Measure both kinds of wrong keys, in random order."""
     tries = options.size(2000, 50)
     milliseconds: dict[str, list[float]] = {"unknown key id": [], "wrong secret": []}
     with (
@@ -33,25 +32,25 @@ def measure(options: Options) -> Report:
         product("SQLite", graph) as running,
         httpx.Client(base_url=running.api.url, trust_env=False) as http,
     ):
-        key_id = running.tenant()[1].split("_")[1]
+        key_id = running.new_workspace()[1].split("_")[1]
         for _ in range(50):
-            _refused(http, another_key())
+            _refused(http, wrong_key())
         kinds = list(milliseconds) * tries
         random.shuffle(kinds)
         for kind in kinds:
-            key = another_key() if kind == "unknown key id" else another_key(key_id)
+            key = wrong_key() if kind == "unknown key id" else wrong_key(key_id)
             milliseconds[kind].append(_refused(http, key))
     rows = [Row(kind, times, "ms") for kind, times in milliseconds.items()]
     p = mann_whitney_p(*milliseconds.values())
     world = f"GET {PATH} with {tries:,} keys of each kind, all of them answered with 401."
-    return Report("Wrong keys", world, rows, [Goal("p", p, LEAST_P, "", at_least=True)])
+    return Report("Wrong keys", world, rows, [Goal("p", p, MIN_P, "", at_least=True)])
 
 
-def another_key(key_id: str | None = None) -> str:
-    """A well-formed key that nobody was given."""
+def wrong_key(key_id: str | None = None) -> str:
+    """Return a well-formed key that was never issued."""
     prefix, own_id, secret = credentials.mint(NO_PEPPER).secret.split("_")
     body = f"{prefix}_{key_id or own_id}_{secret[:-CHECKSUM_LENGTH]}"
-    return body + credentials._checksum(body)  # noqa: SLF001 - a typing error is refused without a look
+    return body + credentials._checksum(body)  # noqa: SLF001 - a bad checksum is refused early
 
 
 def _refused(http: httpx.Client, key: str) -> float:
@@ -63,7 +62,7 @@ def _refused(http: httpx.Client, key: str) -> float:
 
 
 def mann_whitney_p(first: Sequence[float], second: Sequence[float]) -> float:
-    """Two-sided, by the normal approximation; times have next to no ties."""
+    """Return the two-sided p by the normal approximation, which assumes few equal times."""
     ranked = sorted([(value, 0) for value in first] + [(value, 1) for value in second])
     rank_sum = sum(rank for rank, (_, of) in enumerate(ranked, start=1) if of == 0)
     n, m = len(first), len(second)

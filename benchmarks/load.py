@@ -1,7 +1,7 @@
-"""As many requests as a server answers: one address over and over, on connections that stay open.
+"""Load generator: repeats one request on persistent connections as fast as the server answers.
 
-As little as a client can do, since it shares two cores with what it measures: the requests are
-prepared, and of an answer only its status and its end are looked at.
+It does very little, since it shares two cores with the server: the request is prepared before, and
+only the status and the end of an answer are read.
 """
 
 import asyncio
@@ -22,13 +22,13 @@ _OK = b"HTTP/1.1 200 "
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """What is asked for."""
+    """URL and headers of the request."""
 
     url: str
     headers: Mapping[str, str]
 
     def request(self) -> bytes:
-        """As it goes over the wire."""
+        """Return the bytes of the HTTP request."""
         parts = urlsplit(self.url)
         target = f"{parts.path}?{parts.query}" if parts.query else parts.path
         lines = [f"GET {target} HTTP/1.1", f"Host: {parts.netloc}"]
@@ -37,29 +37,31 @@ class Address:
 
 
 def requests_a_second(address: Address, seconds: float) -> float:
-    """How many were answered. Any other answer than 200 ends the benchmark."""
+    """Return the answered requests per second. Raises `RuntimeError` if a status is not 200."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_load(address, seconds))
 
 
 async def _load(address: Address, seconds: float) -> float:
     parts, request, loop = urlsplit(address.url), address.request(), asyncio.get_running_loop()
-    asking = []
+    connections = []
     for _ in range(CONNECTIONS):
         _, each = await loop.create_connection(
-            lambda: _Asking(request, loop.create_future()), parts.hostname or "", parts.port or 80
+            lambda: _Connection(request, loop.create_future()),
+            parts.hostname or "",
+            parts.port or 80,
         )
-        asking.append(each)
+        connections.append(each)
     began = time.perf_counter()
-    await asyncio.wait([each.failed for each in asking], timeout=seconds)
+    await asyncio.wait([each.failed for each in connections], timeout=seconds)
     took = time.perf_counter() - began
-    for each in asking:
+    for each in connections:
         each.stop()
-    return sum(each.answered for each in asking) / took
+    return sum(each.answered for each in connections) / took
 
 
-class _Asking(asyncio.Protocol):
-    """One connection: the next request as soon as the answer is there."""
+class _Connection(asyncio.Protocol):
+    """Connection that sends the next request as soon as it has the answer."""
 
     def __init__(self, request: bytes, failed: asyncio.Future[None]) -> None:
         self.answered = 0
@@ -70,7 +72,7 @@ class _Asking(asyncio.Protocol):
         self._transport: asyncio.WriteTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's own transports are of asyncio's class by behaviour alone.
+        # uvloop's transports behave like asyncio's class but do not inherit from it.
         self._transport = cast("asyncio.WriteTransport", transport)
         self._transport.write(self._request)
 
@@ -94,10 +96,10 @@ class _Asking(asyncio.Protocol):
             self._transport.write(self._request)
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._fail(error or ConnectionError("the server hung up"))
+        self._fail(error or ConnectionError("the server closed the connection"))
 
     def stop(self) -> None:
-        """Ask no more. Raises what went wrong."""
+        """Close the connection. Raises its failure, if it has one."""
         if self.failed.done():
             self.failed.result()
         self.failed.cancel()

@@ -1,4 +1,4 @@
-"""A workspace full of partner users, written straight into the database."""
+"""Generator of partner users, which it inserts into the database directly."""
 
 from pydantic import SecretStr
 from sqlalchemy import insert
@@ -9,16 +9,16 @@ from partner_connector.ids import decode, encode, new_id
 from partner_connector.settings import without_environment
 from tests.api import rows
 
-_AT_A_TIME = 10_000
+_BATCH_SIZE = 10_000
 
 
 async def store_users(database_url: str, workspace_id: str, size: int, partners: int = 1) -> str:
-    """So many users, spread over the partners; answers the id of one partner."""
+    """Store `size` users, distributed over the partners. Return the id of one partner."""
     database = open_database(without_environment(database_url=SecretStr(database_url)))
     ours = rows.integration(decode("wsp", workspace_id))
     theirs = [rows.partner(ours) for _ in range(partners)]
     await rows.store(database, ours, *theirs)
-    for start in range(0, size, _AT_A_TIME):
+    for start in range(0, size, _BATCH_SIZE):
         users = [
             {
                 "id": new_id(),
@@ -36,7 +36,7 @@ async def store_users(database_url: str, workspace_id: str, size: int, partners:
                 "first_seen_at": rows.SEEN_AT,
                 "last_seen_at": rows.SEEN_AT,
             }
-            for number in range(start, min(start + _AT_A_TIME, size))
+            for number in range(start, min(start + _BATCH_SIZE, size))
         ]
         async with database.writing() as session:
             await session.execute(insert(PartnerUser), users)

@@ -1,4 +1,4 @@
-"""What all benchmarks have in common: contenders in turn, a table with its noise, and goals."""
+"""Common parts of benchmarks: contenders in turn, tables with their noise, and goals."""
 
 import argparse
 import statistics
@@ -12,19 +12,19 @@ REPEAT = 5
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How much is measured."""
+    """Options of a run: repetitions and sizes."""
 
     repeat: int
     quick: bool
 
     def size(self, full: int, quick: int) -> int:
-        """A size of the world: the one that the goals are about, or one that is soon done."""
+        """Return the size of the world: the full one, or with `--quick` a tiny one."""
         return quick if self.quick else full
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a table: the same thing measured several times."""
+    """A line of a table: one quantity, measured several times."""
 
     name: str
     values: Sequence[float]
@@ -35,14 +35,14 @@ class Row:
         return statistics.median(self.values)
 
     def cells(self) -> tuple[str, ...]:
-        """Name, median, least and most."""
+        """Return name, median, minimum and maximum as text."""
         numbers = (self.median, min(self.values), max(self.values))
         return (self.name, *(f"{_round(number)} {self.unit}" for number in numbers))
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """A ratio or a size, and what it should be."""
+    """A measured ratio or size, and its limit."""
 
     name: str
     value: float
@@ -55,7 +55,7 @@ class Goal:
         return self.value >= self.limit if self.at_least else self.value <= self.limit
 
     def cells(self) -> tuple[str, ...]:
-        """Name, value, goal and verdict."""
+        """Return name, value, goal and result as text."""
         goal = f"{'≥' if self.at_least else '≤'} {_round(self.limit)} {self.unit}"
         return (
             self.name,
@@ -67,7 +67,7 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one benchmark found. The first goal is its one ratio."""
+    """Result of one benchmark. The first goal is its main ratio."""
 
     title: str
     world: str
@@ -75,7 +75,7 @@ class Report:
     goals: Sequence[Goal]
 
     def text(self, *, markdown: bool) -> str:
-        """The two tables, for a terminal or for a page."""
+        """Return the two tables as text, for a terminal or as Markdown."""
         draw = _markdown if markdown else _columns
         measured = draw(("", "median", "min", "max"), [row.cells() for row in self.rows])
         judged = draw(("", "measured", "goal", ""), [goal.cells() for goal in self.goals])
@@ -86,39 +86,43 @@ class Report:
 
 
 def in_turn(repeat: int, contenders: Mapping[str, Callable[[], float]]) -> dict[str, list[float]]:
-    """Each contender so many times, A B C A B C …: what slows the machine down hits all of them."""
+    """Run the contenders in turn, A B C A B C …, so that load on the machine affects all."""
     values: dict[str, list[float]] = {name: [] for name in contenders}
-    for lap in range(repeat):
-        for name, contend in contenders.items():
-            values[name].append(contend())
-            tell(f"{lap + 1}/{repeat} {name}: {_round(values[name][-1])}")
+    for round_number in range(repeat):
+        for name, run_contender in contenders.items():
+            values[name].append(run_contender())
+            report_progress(f"{round_number + 1}/{repeat} {name}: {_round(values[name][-1])}")
     return values
 
 
-def tell(line: str) -> None:
-    """Progress, beside the table."""
+def report_progress(line: str) -> None:
+    """Print a line to standard error."""
     print(line, file=sys.stderr, flush=True)
 
 
-def run(about: str | None, measure: Callable[[Options], Report]) -> None:
-    """The command line of a benchmark. A missed goal is an error only where `--strict` asks so."""
+def run(description: str | None, measure: Callable[[Options], Report]) -> None:
+    """Run a benchmark from the command line. A missed goal is an error only with `--strict`."""
     parser = argparse.ArgumentParser(
-        description=about, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="tiny sizes, once: does it run?")
-    parser.add_argument("--repeat", type=int, help=f"how often; {REPEAT} unless --quick")
-    parser.add_argument("--markdown", action="store_true", help="tables for a page")
-    parser.add_argument("--strict", action="store_true", help="exit with 1 where a goal is missed")
-    given = parser.parse_args()
-    repeat = given.repeat or (1 if given.quick else REPEAT)
-    report = measure(Options(repeat, given.quick))
-    print(report.text(markdown=given.markdown))
-    if given.strict and not all(goal.is_met for goal in report.goals):
+    parser.add_argument(
+        "--quick", action="store_true", help="run once with tiny sizes, to see that it works"
+    )
+    parser.add_argument(
+        "--repeat", type=int, help=f"number of repetitions; default {REPEAT}, with --quick 1"
+    )
+    parser.add_argument("--markdown", action="store_true", help="print tables as Markdown")
+    parser.add_argument("--strict", action="store_true", help="exit with 1 if a goal is missed")
+    arguments = parser.parse_args()
+    repeat = arguments.repeat or (1 if arguments.quick else REPEAT)
+    report = measure(Options(repeat, arguments.quick))
+    print(report.text(markdown=arguments.markdown))
+    if arguments.strict and not all(goal.is_met for goal in report.goals):
         sys.exit(1)
 
 
 def _round(number: float) -> str:
-    """Three figures that count."""
+    """Format with three significant digits."""
     if number >= 100:
         return f"{number:,.0f}"
     return f"{number:.3g}"

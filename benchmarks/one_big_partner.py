@@ -1,7 +1,7 @@
-"""One partner with a million grants: memory stays flat, and a check without news is cheap.
+"""Memory and time for a partner with a million grants, compared with ten thousand.
 
-The peak is of the worker's whole process, on SQLite of the one process that also serves the API.
-Each check runs in a process that has done nothing before, next to one of ten thousand grants.
+Goals: memory stays flat, and a check without news is cheap. The peak is that of the worker process;
+on SQLite this process also serves the API. Each measurement starts with a new process.
 """
 
 from dataclasses import dataclass
@@ -10,17 +10,17 @@ from benchmarks.bare_driver import count_changes
 from benchmarks.cost_per_grant import connected
 from benchmarks.fast_graph import fast_graph
 from benchmarks.fast_world import Size
-from benchmarks.measure import Goal, Options, Report, Row, run, tell
+from benchmarks.measure import Goal, Options, Report, Row, report_progress, run
 from benchmarks.product import DATABASES, product
 
-MOST_MIB = 200
-MOST_GROWTH = 1.2
-MOST_OF_FIRST = 0.5
+MAX_MIB = 200
+MAX_GROWTH = 1.2
+MAX_RATIO_FIRST = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """Of one process: its first check, a second one that finds nothing new, and its memory."""
+class Measurement:
+    """Seconds of the first check and of one without news, peak MiB, and new change rows."""
 
     first: float
     again: float
@@ -29,37 +29,43 @@ class Found:
 
 
 def measure(options: Options) -> Report:
-    """Small and big in turn, on each database."""
+    """Measure small and big in turn, on each database."""
     small = Size(1, options.size(100, 4), options.size(100, 10))
     big = Size(1, options.size(1000, 8), options.size(1000, 20))
-    found: dict[tuple[str, Size], list[Found]] = {}
-    for lap in range(options.repeat):
+    found: dict[tuple[str, Size], list[Measurement]] = {}
+    for round_number in range(options.repeat):
         for database in DATABASES:
             for size in (small, big):
                 one = _check_twice(database, size)
                 found.setdefault((database, size), []).append(one)
-                tell(f"{lap + 1}/{options.repeat} {database}, {size.grants:,} grants: {one}")
+                report_progress(
+                    f"{round_number + 1}/{options.repeat} {database}, {size.grants:,} grants: {one}"
+                )
     rows, goals = [], []
     for database in DATABASES:
-        little, much = found[database, small], found[database, big]
+        of_small, of_big = found[database, small], found[database, big]
         peaks = [
             Row(f"{database}, peak memory, {size.grants:,} grants", [f.peak for f in many], "MiB")
-            for size, many in ((small, little), (big, much))
+            for size, many in ((small, of_small), (big, of_big))
         ]
-        first = Row(f"{database}, {big.grants:,} grants, first check", [f.first for f in much], "s")
-        again = Row(f"{database}, {big.grants:,} grants, no news", [f.again for f in much], "s")
+        first = Row(
+            f"{database}, {big.grants:,} grants, first check", [f.first for f in of_big], "s"
+        )
+        again = Row(f"{database}, {big.grants:,} grants, no news", [f.again for f in of_big], "s")
         rows += [*peaks, first, again]
         goals += [
-            Goal(f"no news / first check, {database}", again.median / first.median, MOST_OF_FIRST),
-            Goal(f"peak memory, {database}", peaks[1].median, MOST_MIB, "MiB"),
+            Goal(
+                f"no news / first check, {database}", again.median / first.median, MAX_RATIO_FIRST
+            ),
+            Goal(f"peak memory, {database}", peaks[1].median, MAX_MIB, "MiB"),
             Goal(
                 f"peak, {big.grants:,} / {small.grants:,} grants, {database}",
                 peaks[1].median / peaks[0].median,
-                MOST_GROWTH,
+                MAX_GROWTH,
             ),
             Goal(
                 f"changes written without news, {database}",
-                max(f.new_changes for f in much),
+                max(f.new_changes for f in of_big),
                 0,
                 "rows",
             ),
@@ -71,7 +77,7 @@ def measure(options: Options) -> Report:
     return Report("One big partner", world, rows, goals)
 
 
-def _check_twice(database: str, size: Size) -> Found:
+def _check_twice(database: str, size: Size) -> Measurement:
     with fast_graph(size) as graph, product(database, graph) as running:
         customer = running.customer()
         _, partner = connected(customer, graph)
@@ -79,7 +85,9 @@ def _check_twice(database: str, size: Size) -> Found:
         changes = count_changes(running.database_url)
         again = customer.check(partner)
         new_changes = count_changes(running.database_url) - changes
-        return Found(first.working_seconds, again.working_seconds, running.peak_mib(), new_changes)
+        return Measurement(
+            first.working_seconds, again.working_seconds, running.peak_mib(), new_changes
+        )
 
 
 if __name__ == "__main__":

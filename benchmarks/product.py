@@ -1,4 +1,4 @@
-"""The product as an operator runs it, and what its worker uses of the machine."""
+"""The product as an operator runs it, and the CPU and memory of its processes."""
 
 import os
 import tempfile
@@ -26,7 +26,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(slots=True)
 class Product:
-    """A running product. `worker` is the process that does the work, embedded or of its own."""
+    """A running product. With an embedded worker, `worker` is the API process."""
 
     directory: Path
     settings: Mapping[str, str]
@@ -35,11 +35,11 @@ class Product:
     worker: Running
 
     def customer(self) -> Customer:
-        """Somebody with an empty workspace."""
-        return Customer(self.api.url, self.tenant()[1])
+        """Return a client with a new, empty workspace."""
+        return Customer(self.api.url, self.new_workspace()[1])
 
-    def tenant(self) -> tuple[str, str]:
-        """An empty workspace, and a key of it that may do everything."""
+    def new_workspace(self) -> tuple[str, str]:
+        """Create a workspace. Return its id and an API key with all scopes."""
         workspace = run_json(
             "workspace", "create", "Benchmark", settings=self.settings, cwd=self.directory
         )
@@ -49,33 +49,33 @@ class Product:
 
     @property
     def database_url(self) -> str:
-        """Where its rows are."""
+        """URL of the product's database."""
         file = Path(self.settings["DATA_DIR"]) / "partner-connector.db"
         return self.settings.get("DATABASE_URL", f"sqlite:///{file}")
 
     def cpu_seconds(self) -> float:
-        """What the worker's process has used so far."""
+        """Return the CPU seconds of the worker process so far."""
         return cpu_seconds(self.worker)
 
     def peak_mib(self) -> float:
-        """The most memory that the worker's process ever held."""
+        """Return the peak memory of the worker process."""
         return peak_mib(self.worker)
 
 
 def cpu_seconds(running: Running) -> float:
-    """What a process has used so far, in all of its threads."""
+    """Return the CPU seconds of a process so far, of all threads."""
     stat = Path(f"/proc/{running.process.pid}/stat").read_text(encoding="ascii")
     user, system = stat.rpartition(")")[2].split()[11:13]
     return (int(user) + int(system)) / _TICKS
 
 
 def peak_mib(running: Running) -> float:
-    """The most memory that a process ever held."""
+    """Return the peak memory of a process."""
     return _status_mib(running, "VmHWM:")
 
 
 def memory_mib(running: Running) -> float:
-    """What a process holds now."""
+    """Return the current memory of a process."""
     return _status_mib(running, "VmRSS:")
 
 
@@ -87,7 +87,7 @@ def _status_mib(running: Running, name: str) -> float:
 
 @contextmanager
 def product(database: str, graph_url: str, app_secret: str = "") -> Iterator[Product]:
-    """One of `DATABASES`, each with the way to run the product that goes with it."""
+    """Run the product: with an embedded worker on SQLite, a separate one on PostgreSQL."""
     run = _embedded if database == "SQLite" else _separate
     with (
         tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as directory,
@@ -98,7 +98,7 @@ def product(database: str, graph_url: str, app_secret: str = "") -> Iterator[Pro
 
 @contextmanager
 def _embedded(directory: Path, graph_url: str, app_secret: str) -> Iterator[Product]:
-    """`serve --with-worker`: one process, which provisions itself."""
+    """Run `serve --with-worker`: one process, which creates its database and keyring."""
     settings = _settings(directory, graph_url, app_secret)
     with api_process(settings, directory, "--with-worker") as api:
         yield Product(directory, settings, settings, api, api)
@@ -106,7 +106,7 @@ def _embedded(directory: Path, graph_url: str, app_secret: str) -> Iterator[Prod
 
 @contextmanager
 def _separate(directory: Path, graph_url: str, app_secret: str) -> Iterator[Product]:
-    """`serve` and one `worker`, with a PostgreSQL of their own between them."""
+    """Run `serve` and one `worker` with a new PostgreSQL database."""
     full, public = directory / "keyring.json", directory / "keyring.public.json"
     given = os.environ.get("TEST_POSTGRES_URL")
     with (
@@ -119,9 +119,12 @@ def _separate(directory: Path, graph_url: str, app_secret: str) -> Iterator[Prod
             done = run_cli(*map(str, command), settings=settings, cwd=directory)
             if done.returncode:
                 raise RuntimeError(done.stderr)
-        of_api = settings | {"KEYRING_FILE": str(public)}
-        with api_process(of_api, directory) as api, worker_process(settings, directory) as worker:
-            yield Product(directory, settings, of_api, api, worker)
+        api_settings = settings | {"KEYRING_FILE": str(public)}
+        with (
+            api_process(api_settings, directory) as api,
+            worker_process(settings, directory) as worker,
+        ):
+            yield Product(directory, settings, api_settings, api, worker)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
-"""How fast a list is read: a page of 100 out of a million users, and the cheapest operation.
+"""Speed of reads: a page of 100 out of a million users, and the cheapest operation.
 
-Each contender is a process of its own under the same uvicorn, on the same database, asked over 16
-connections as fast as it answers. What they are is told in `reading_apps`.
+Each contender is a separate process with the same uvicorn and database. It gets requests over 16
+connections as fast as it answers. `reading_apps` describes the contenders.
 """
 
 import asyncio
@@ -33,31 +33,31 @@ from tests.support.processes import api_process
 
 PAGE_SIZE = 100
 PARTNERS = 20
-LEAST_OF_RAW = 0.7
-LEAST_OF_TUTORIAL = 4.0
-MOST_OF_DEEP = 1.1
-LEAST_OF_HELLO = 0.6
+MIN_RATIO_RAW = 0.7
+MIN_RATIO_TUTORIAL = 4.0
+MAX_RATIO_DEEP = 1.1
+MIN_RATIO_HELLO = 0.6
 NO_OP = "/v1/sealing-keys"
 _NO_META = "http://127.0.0.1:9"
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
-    """A statement as the driver gets it."""
+class Statement:
+    """SQL statement and parameters as passed to the driver."""
 
     statement: str
     parameters: Any
 
 
 def measure(options: Options) -> Report:
-    """All contenders of a database in turn, then those of the other one."""
+    """Measure all contenders in turn, first on one database, then on the other."""
     size, seconds = options.size(1_000_000, 4_000), options.size(4, 1)
     table: list[Row] = []
     goals: list[Goal] = []
     with served(hello) as hello_url:
         for database in DATABASES:
             with product(database, _NO_META) as running:
-                rates = _rates(running, hello_url, size, seconds, options.repeat)
+                rates = _measure_rates(running, hello_url, size, seconds, options.repeat)
             found = {
                 name: Row(f"{database}, {name}", values, "requests/s")
                 for name, values in rates.items()
@@ -75,23 +75,25 @@ def _goals(database: str, rate: dict[str, float]) -> list[Goal]:
     page, deep = rate["product, page of a partner"], rate["product, page 10,000"]
     nothing = rate[f"product, {NO_OP}"]
     return [
-        Goal(f"page / raw, {database}", page / rate["raw"], LEAST_OF_RAW, at_least=True),
+        Goal(f"page / raw, {database}", page / rate["raw"], MIN_RATIO_RAW, at_least=True),
         Goal(
             f"page / tutorial, {database}",
             page / rate["tutorial"],
-            LEAST_OF_TUTORIAL,
+            MIN_RATIO_TUTORIAL,
             at_least=True,
         ),
-        Goal(f"cost of page 10,000 / 1, {database}", rate["product, page 1"] / deep, MOST_OF_DEEP),
-        Goal(f"no-op / hello, {database}", nothing / rate["hello"], LEAST_OF_HELLO, at_least=True),
+        Goal(
+            f"cost of page 10,000 / 1, {database}", rate["product, page 1"] / deep, MAX_RATIO_DEEP
+        ),
+        Goal(f"no-op / hello, {database}", nothing / rate["hello"], MIN_RATIO_HELLO, at_least=True),
     ]
 
 
-def _rates(
+def _measure_rates(
     running: Product, hello_url: str, size: int, seconds: float, repeat: int
 ) -> dict[str, list[float]]:
-    workspace_id, key = running.tenant()
-    # One page more, so that the last one that is read has a next one like all others.
+    workspace_id, key = running.new_workspace()
+    # One more page, so that the last measured page has a next page like all others.
     partner_id = asyncio.run(
         store_users(running.database_url, workspace_id, size + PAGE_SIZE, PARTNERS)
     )
@@ -99,8 +101,8 @@ def _rates(
     all_of_them = f"/v1/partner-users?page_size={PAGE_SIZE}"
     of_partner = f"{all_of_them}&partner_id={partner_id}&state=active&kind=person"
     with api_process(running.api_settings, running.directory, name="reading") as api:
-        cursor = _cursor_of(Customer(api.url, key), size // PAGE_SIZE)
-        sent = asyncio.run(_sent(running.database_url, workspace_id, partner_id))
+        cursor = _cursor_of_page(Customer(api.url, key), size // PAGE_SIZE)
+        sent = asyncio.run(_record_statement(running.database_url, workspace_id, partner_id))
         with (
             served(raw, running.database_url, sent.statement, sent.parameters) as raw_url,
             served(tutorial, running.database_url) as tutorial_url,
@@ -114,22 +116,22 @@ def _rates(
                 "hello": f"{hello_url}/",
                 f"product, {NO_OP}": f"{api.url}{NO_OP}",
             }
-            _must_agree(addresses, headers)
+            _check_same_answers(addresses, headers)
             return in_turn(
                 repeat,
                 {
-                    name: _load(Address(address, headers), seconds)
+                    name: _load_function(Address(address, headers), seconds)
                     for name, address in addresses.items()
                 },
             )
 
 
-def _load(address: Address, seconds: float) -> Callable[[], float]:
+def _load_function(address: Address, seconds: float) -> Callable[[], float]:
     return lambda: requests_a_second(address, seconds)
 
 
-def _must_agree(addresses: Mapping[str, str], headers: Mapping[str, str]) -> None:
-    """Whoever answers something else is no contender."""
+def _check_same_answers(addresses: Mapping[str, str], headers: Mapping[str, str]) -> None:
+    """Raise `RuntimeError` if the contenders answer different items."""
     items = {
         name: httpx.get(addresses[name], headers=headers, trust_env=False).json()["items"]
         for name in ("product, page of a partner", "raw", "tutorial")
@@ -139,8 +141,8 @@ def _must_agree(addresses: Mapping[str, str], headers: Mapping[str, str]) -> Non
         raise RuntimeError("the contenders answer differently")
 
 
-def _cursor_of(customer: Customer, page: int) -> str:
-    """Where that page begins: by going there."""
+def _cursor_of_page(customer: Customer, page: int) -> str:
+    """Return the cursor of a page, found by reading all pages before it."""
     path = f"/v1/partner-users?page_size={PAGE_SIZE}"
     cursor = ""
     for _ in range(page - 1):
@@ -148,15 +150,15 @@ def _cursor_of(customer: Customer, page: int) -> str:
     return cursor
 
 
-async def _sent(database_url: str, workspace_id: str, partner_id: str) -> Sent:
-    """What the product itself sends to its database for the page."""
+async def _record_statement(database_url: str, workspace_id: str, partner_id: str) -> Statement:
+    """Return the product's last SQL statement for the page."""
     database = open_database(without_environment(database_url=SecretStr(database_url)))
-    last: list[Sent] = []
+    last: list[Statement] = []
 
-    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        last.append(Sent(statement, parameters))
+    def record(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        last.append(Statement(statement, parameters))
 
-    event.listen(database.engine.sync_engine, "before_cursor_execute", note)
+    event.listen(database.engine.sync_engine, "before_cursor_execute", record)
     only = PartnerUserFilter(
         partner_id=decode("ptn", partner_id), state=["active"], kind=["person"]
     )

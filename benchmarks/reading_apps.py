@@ -1,8 +1,8 @@
-"""What the product's reads are compared with: the least that could answer, and the usual way.
+"""Applications that the product's reads are compared with.
 
-`raw` sends the product's own SQL with its own parameters through the bare driver and answers the
-same items, without FastAPI, key, scope, filters, sealed cursor, security headers or log line.
-`tutorial` is the endpoint as FastAPI's and SQLAlchemy's tutorials write it. `hello` is FastAPI's
+`raw` is the minimum: it sends the product's SQL and parameters through the bare driver and answers
+the same items, without FastAPI, key, scope, filters, sealed cursor, security headers or log line.
+`tutorial` is the endpoint as the tutorials of FastAPI and SQLAlchemy write it. `hello` is FastAPI's
 first example.
 """
 
@@ -38,7 +38,7 @@ Fetch = Callable[[], Awaitable[Sequence[Any]]]
 
 
 def hello() -> FastAPI:
-    """FastAPI's first example."""
+    """Create FastAPI's first example."""
     app = FastAPI()
 
     @app.get("/")
@@ -49,7 +49,7 @@ def hello() -> FastAPI:
 
 
 def raw(database_url: str, statement: str, parameters: Any) -> Starlette:
-    """One page: rows of the driver, written as the wire has them, in one go to bytes."""
+    """Create an app that converts rows of the driver to the JSON of one page."""
     url = make_url(database_url)
     is_sqlite = url.get_backend_name() == "sqlite"
     fetch = (_of_sqlite if is_sqlite else _of_postgresql)(url, statement, parameters)
@@ -96,7 +96,7 @@ def _item_of_postgresql(row: Sequence[Any]) -> dict[str, Any]:
 
 
 def _of_sqlite(url: URL, statement: str, parameters: Any) -> Fetch:
-    # One is the fastest: more of them only wait for each other's interpreter lock.
+    # One thread is the fastest: more threads only wait for the interpreter lock.
     threads = ThreadPoolExecutor(1)
     own = threading.local()
 
@@ -133,7 +133,7 @@ def _of_postgresql(url: URL, statement: str, parameters: Any) -> Fetch:
 
 
 def tutorial(database_url: str) -> FastAPI:
-    """Entities of the ORM in, `response_model` out, and a dependency that looks the key up."""
+    """Create the usual app: ORM entities, `response_model`, and a dependency for the key."""
     app = FastAPI()
     new_session = async_sessionmaker(create_async_engine(async_url(make_url(database_url))))
 

@@ -1,8 +1,7 @@
-"""How long a list takes to read while a big partner is being synced in the same process.
+"""Time to read a list while the same process syncs a big partner.
 
-One process on SQLite serves the API and works; a client reads a page of users every ten
-milliseconds, of another workspace whose rows stay the same. The times without and with a sync are
-taken in turn.
+One process on SQLite serves the API and runs the worker. A client reads a page of users of another
+workspace every ten milliseconds. Times without and with a sync are measured in turn.
 """
 
 import statistics
@@ -16,17 +15,17 @@ from benchmarks.cost_per_grant import connected
 from benchmarks.customer import Customer
 from benchmarks.fast_graph import fast_graph, show_people
 from benchmarks.fast_world import Size
-from benchmarks.measure import Goal, Options, Report, Row, run, tell
+from benchmarks.measure import Goal, Options, Report, Row, report_progress, run
 from benchmarks.product import product
 
-MOST_TIMES_IDLE = 3.0
+MAX_RATIO_IDLE = 3.0
 PAGE = "/v1/partner-users"
 EVERY_SECONDS = 0.01
 
 
 @dataclass(slots=True)
 class Reads:
-    """Milliseconds of every read of one stretch."""
+    """Times of all reads of one period, in milliseconds."""
 
     times: list[float] = field(default_factory=list)
 
@@ -35,7 +34,7 @@ class Reads:
 
 
 def measure(options: Options) -> Report:
-    """Idle and syncing in turn."""
+    """Measure idle and syncing in turn."""
     size = Size(1, assets=options.size(100, 8), users=options.size(1000, 50))
     idle: list[Reads] = []
     busy: list[Reads] = []
@@ -43,19 +42,19 @@ def measure(options: Options) -> Report:
         reader, customer = running.customer(), running.customer()
         _, partner = connected(reader, graph)
         reader.check(partner)
-        for lap in range(options.repeat):
+        for round_number in range(options.repeat):
             integration, partner = connected(customer, graph)
-            with _reading(reader) as at_rest:
+            with _reading(reader) as idle_reads:
                 time.sleep(options.size(5, 1))
-            with _reading(reader) as at_work:
+            with _reading(reader) as busy_reads:
                 check = customer.check(partner)
-            customer.forget(integration)
+            customer.delete(integration)
             show_people(graph, shown=True)
-            idle.append(at_rest)
-            busy.append(at_work)
-            tell(
-                f"{lap + 1}/{options.repeat} p99 {at_rest.percentile(99):.1f} ms idle, "
-                f"{at_work.percentile(99):.1f} ms in a sync of {check.seconds:.1f} s"
+            idle.append(idle_reads)
+            busy.append(busy_reads)
+            report_progress(
+                f"{round_number + 1}/{options.repeat} p99 {idle_reads.percentile(99):.1f} ms idle, "
+                f"{busy_reads.percentile(99):.1f} ms in a sync of {check.seconds:.1f} s"
             )
     rows = [
         Row(f"p{percent}, {when}", [reads.percentile(percent) for reads in many], "ms")
@@ -67,24 +66,24 @@ def measure(options: Options) -> Report:
         f"GET {PAGE}?page_size=25 every {EVERY_SECONDS * 1000:.0f} ms, "
         f"while {size.grants:,} new grants are synced."
     )
-    ratio = Goal("p99 during a sync / idle", rows[3].median / rows[2].median, MOST_TIMES_IDLE)
+    ratio = Goal("p99 during a sync / idle", rows[3].median / rows[2].median, MAX_RATIO_IDLE)
     return Report("Reads during a sync", world, rows, [ratio])
 
 
 @contextmanager
 def _reading(reader: Customer) -> Iterator[Reads]:
-    """Read all the time for as long as the block lasts."""
-    reads, enough = Reads(), threading.Event()
+    """Read a page every `EVERY_SECONDS` in a thread until the block ends."""
+    reads, stop = Reads(), threading.Event()
     failures: list[Exception] = []
 
     def read() -> None:
         try:
-            while not enough.is_set():
+            while not stop.is_set():
                 began = time.perf_counter()
                 reader.get(PAGE, page_size=25)
                 took = time.perf_counter() - began
                 reads.times.append(took * 1000)
-                enough.wait(max(0.0, EVERY_SECONDS - took))
+                stop.wait(max(0.0, EVERY_SECONDS - took))
         except Exception as error:
             failures.append(error)
 
@@ -93,7 +92,7 @@ def _reading(reader: Customer) -> Iterator[Reads]:
     try:
         yield reads
     finally:
-        enough.set()
+        stop.set()
         thread.join()
     if failures:
         raise failures[0]

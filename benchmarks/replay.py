@@ -1,8 +1,8 @@
-"""The limit of any client: what the product sends, sent again by a bare loop of httpx.
+"""The limit of any client: the product's requests, sent again by a minimal httpx loop.
 
-A recorder between the product and Meta notes every request of one check. The replay sends the same
-bytes in the same order, as many at once as the product did: a request waits for those, and only
-for those, that had been answered before it was first sent. Answers are read and thrown away.
+A recorder between the product and Meta records all requests of one check. The replay sends the same
+bytes in the same order, with the same concurrency: a request waits for exactly those requests that
+had been answered before it was first sent. Answers are read and discarded.
 """
 
 import asyncio
@@ -16,18 +16,18 @@ from typing import Any
 import httpx
 import uvloop
 
-from benchmarks.serving import listening, server_of, url_of
+from benchmarks.serving import open_listener, server_of, url_of
 
 Message = MutableMapping[str, Any]
 
-# Links in an answer name the port that was asked, and headers in it what is used of the limits.
-_SIZES_DIFFER_BY = 0.05
+# Answers differ a little: links contain the port, and headers in a batch the current usage.
+_MAX_SIZE_DIFFERENCE = 0.05
 _HOP_BY_HOP = {b"host", b"content-length", b"connection", b"transfer-encoding"}
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One request as it went out, and when: seconds of one clock."""
+    """A recorded request. `began` and `ended` are seconds of one clock."""
 
     method: str
     target: str
@@ -39,7 +39,7 @@ class Sent:
 
 
 class Recorder:
-    """An ASGI app that hands everything on to `upstream` and keeps note of it."""
+    """An ASGI app that forwards all requests to `upstream` and records them."""
 
     def __init__(self, upstream: str) -> None:
         self.url = ""
@@ -61,18 +61,24 @@ class Recorder:
         target = scope["path"] + (f"?{query}" if query else "")
         headers = [(k, v) for k, v in scope["headers"] if k not in _HOP_BY_HOP]
         answer = await self._http.request(scope["method"], target, headers=headers, content=body)
-        kept = [(k.lower(), v) for k, v in answer.headers.raw if k.lower() not in _HOP_BY_HOP]
-        start = {"type": "http.response.start", "status": answer.status_code, "headers": kept}
+        headers_to_send = [
+            (k.lower(), v) for k, v in answer.headers.raw if k.lower() not in _HOP_BY_HOP
+        ]
+        start = {
+            "type": "http.response.start",
+            "status": answer.status_code,
+            "headers": headers_to_send,
+        }
         await send(start)
         await send({"type": "http.response.body", "body": answer.content})
-        ended, told = time.perf_counter(), answer.content
-        self.sent.append(Sent(scope["method"], target, headers, body, began, ended, told))
+        ended, content = time.perf_counter(), answer.content
+        self.sent.append(Sent(scope["method"], target, headers, body, began, ended, content))
 
 
 @contextmanager
 def recording(upstream: str) -> Iterator[Recorder]:
-    """A recorder that listens, in a thread of its own."""
-    listener, recorder = listening(), Recorder(upstream)
+    """Run a recorder in a thread of its own."""
+    listener, recorder = open_listener(), Recorder(upstream)
     recorder.url = url_of(listener)
     server = server_of(recorder)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -85,7 +91,10 @@ def recording(upstream: str) -> Iterator[Recorder]:
 
 
 def replay(url: str, sent: Sequence[Sent]) -> float:
-    """Send it all again; answers the seconds that took."""
+    """Send all requests again, and return the seconds it took.
+
+    Raises `RuntimeError` if an answer differs in size from the recorded one.
+    """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_replay(url, sent))
 
@@ -102,8 +111,10 @@ async def _replay(url: str, sent: Sequence[Sent]) -> float:
             answer = await http.request(
                 request.method, request.target, headers=request.headers, content=request.body
             )
-            if abs(len(answer.content) / len(request.answer) - 1) > _SIZES_DIFFER_BY:
-                raise RuntimeError("a request that was sent again was answered with something else")
+            if abs(len(answer.content) / len(request.answer) - 1) > _MAX_SIZE_DIFFERENCE:
+                raise RuntimeError(
+                    "the answer to a replayed request differs from the recorded answer"
+                )
             answered[place].set()
 
         began = time.perf_counter()

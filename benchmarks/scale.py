@@ -1,9 +1,8 @@
-"""Whether the model of docs/scale.md holds: what few partners cost, times their number, against a
-run with many.
+"""Test of the cost model: the cost per partner with few partners and with many.
 
-Both are hosts of one running product: PostgreSQL, one API process and one worker. Everything is
-divided by the number of partners. CPU is told, not time, wherever that can be: it is the same on a
-machine that does other things as well.
+The model is in `docs/explanation/performance-and-scale.md#scale`. Both are hosts of one running
+product: PostgreSQL, one API process and one worker. All values are divided by the number of
+partners. CPU time is used where possible, since other load on the machine changes it little.
 """
 
 import time
@@ -15,7 +14,7 @@ import psycopg
 from benchmarks.customer import Customer, Json
 from benchmarks.fast_graph import calls_so_far, fast_graph
 from benchmarks.fast_world import Name, Size, partner_at, token_of
-from benchmarks.measure import Goal, Options, Report, Row, run, tell
+from benchmarks.measure import Goal, Options, Report, Row, report_progress, run
 from benchmarks.product import Product, cpu_seconds, peak_mib, product
 
 LIMIT = 1.25
@@ -24,7 +23,7 @@ ASSETS, USERS = 6, 8
 
 @dataclass(frozen=True, slots=True)
 class Meter:
-    """What has been used so far, of everything that may run out."""
+    """Use of each limited resource so far."""
 
     seconds: float
     worker_cpu: float
@@ -35,7 +34,7 @@ class Meter:
     changes: int
 
     def since(self, earlier: "Meter", partners: int) -> dict[str, float]:
-        """What one partner took of each."""
+        """Return the use per partner since an earlier reading."""
         return {
             field.name: (getattr(self, field.name) - getattr(earlier, field.name)) / partners
             for field in fields(self)
@@ -44,20 +43,20 @@ class Meter:
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """Of one partner: to connect it, and to check it when nothing is new."""
+    """Costs per partner: of connecting it, and of a check without news."""
 
     connecting: Mapping[str, float]
     checking: Mapping[str, float]
 
 
 def measure(options: Options) -> Report:
-    """First the few, from which the model is made, and then the many."""
+    """Measure few partners, the base of the model, and then many."""
     sizes = [
         Size(options.size(200, 4), ASSETS, USERS),
         Size(options.size(5_000, 8), ASSETS, USERS),
     ]
     with fast_graph(*sizes) as graph, product("PostgreSQL", graph) as running:
-        few, many = (_costs(running, graph, host, size) for host, size in enumerate(sizes))
+        few, many = (_measure_costs(running, graph, host, size) for host, size in enumerate(sizes))
         peak = peak_mib(running.worker)
     rows = [
         Row(f"{name}, {sizes[at].partners:,} partners: {what}", [used[what] * factor], unit)
@@ -93,16 +92,16 @@ _SHOWN = (
 )
 
 
-def _costs(running: Product, graph: str, host: int, size: Size) -> Costs:
+def _measure_costs(running: Product, graph: str, host: int, size: Size) -> Costs:
     customer, business = running.customer(), Name("business", host, 0)
     integration = customer.integrate(business.id, token_of(business))
     known = customer.partners(integration)
     agencies = [partner_at(host, place + 1) for place in range(size.partners)]
-    tell(f"connecting {size.partners:,} partners")
+    report_progress(f"connecting {size.partners:,} partners")
     before = _meter(running, graph)
     customer.connect((known[agency.id], token_of(agency)) for agency in agencies)
     connected = _meter(running, graph)
-    tell(f"checking {size.partners:,} partners")
+    report_progress(f"checking {size.partners:,} partners")
     _check(customer, integration)
     checked = _meter(running, graph)
     return Costs(
@@ -113,7 +112,7 @@ def _costs(running: Product, graph: str, host: int, size: Size) -> Costs:
 
 def _check(customer: Customer, integration: Json) -> None:
     if customer.check(integration).job["counts"]["added"]:
-        raise RuntimeError("there was news")
+        raise RuntimeError("the check found something new")
 
 
 def _meter(running: Product, graph: str) -> Meter:

@@ -1,7 +1,7 @@
-"""One partner's people and their access, read with Meta's official SDK: the two ways it offers.
+"""Reads of one partner's people and their access with Meta's official SDK, in its two ways.
 
-Both ask for what the product asks for, with pages of a hundred, and keep what came. The SDK has no
-types, so its parts are imported by name.
+Both request the same data as the product, with pages of 100, and keep the result. The SDK has no
+types, so its modules are imported by name.
 """
 
 import time
@@ -31,12 +31,12 @@ Grants = set[tuple[str, str]]
 
 
 def point_at(url: str) -> None:
-    """Where the SDK finds the Graph API; it has no option for that."""
+    """Set the URL of the Graph API. The SDK has no option for it."""
     FacebookSession.GRAPH = url
 
 
 def read_in_sequence(business_id: str, token: str) -> Grants:
-    """The ordinary way: an object a node, a cursor an edge, one request after the other."""
+    """Read in the usual way: one request after the other, with the SDK's cursors."""
     api = _api(token)
     _read_people(api, business_id)
     grants: Grants = set()
@@ -51,7 +51,7 @@ def read_in_sequence(business_id: str, token: str) -> Grants:
 
 
 def read_in_batches(business_id: str, token: str) -> Grants:
-    """The SDK's own batch for the people of the assets; further pages in later batches."""
+    """Read the people of assets with the SDK's batches; further pages in later batches."""
     api = _api(token)
     _read_people(api, business_id)
     tokens = _page_tokens(api)
@@ -79,7 +79,7 @@ def read_in_batches(business_id: str, token: str) -> Grants:
 
 
 def timed(read: Callable[[str, str], Grants], business_id: str, token: str) -> tuple[float, Grants]:
-    """How many seconds one of the two ways takes, and what it finds."""
+    """Return the seconds that a read takes, and the grants it finds."""
     began = time.perf_counter()
     grants = read(business_id, token)
     return time.perf_counter() - began, grants
@@ -97,7 +97,7 @@ def _read_people(api: Any, business_id: str) -> list[Row]:
 
 
 def _page_tokens(api: Any) -> dict[str, str]:
-    """The people of a Page are told to the Page's own token only."""
+    """Return the Page tokens: only they can read the people of a Page."""
     pages = _node("User")("me", api=api).get_accounts(
         fields=["id", "access_token"], params={"limit": PAGE_SIZE}
     )

@@ -1,4 +1,4 @@
-"""Small servers of the benchmarks' own, each in a process of its own."""
+"""Small servers of the benchmarks, each in a separate process."""
 
 import multiprocessing
 import socket
@@ -13,9 +13,9 @@ App = Callable[..., Any]
 MakeApp = Callable[..., App]
 
 
-def listening() -> socket.socket:
-    """A free port of this machine."""
-    # Named TCP: only then is Nagle's delay turned off, 44 ms an answer.
+def open_listener() -> socket.socket:
+    """Return a socket that listens on a free local port."""
+    # With IPPROTO_TCP the event loop disables Nagle's algorithm, which adds 44 ms per answer.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     listener.listen()
@@ -23,12 +23,12 @@ def listening() -> socket.socket:
 
 
 def url_of(listener: socket.socket) -> str:
-    """Where it listens."""
+    """Return the URL of a listening socket."""
     return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 def server_of(app: App) -> uvicorn.Server:
-    """As little as a server can do."""
+    """Return a uvicorn server without log and lifespan."""
     return uvicorn.Server(
         uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off")
     )
@@ -36,7 +36,7 @@ def server_of(app: App) -> uvicorn.Server:
 
 @contextmanager
 def served(make_app: MakeApp, *arguments: Any) -> Iterator[str]:
-    """The URL at which `make_app(*arguments)` is served for as long as the block lasts."""
+    """Serve `make_app(*arguments)` in a process until the block ends, and yield its URL."""
     spawn = multiprocessing.get_context("spawn")
     ours, theirs = spawn.Pipe()
     process = spawn.Process(target=_serve, args=(theirs, make_app, arguments), daemon=True)
@@ -50,6 +50,6 @@ def served(make_app: MakeApp, *arguments: Any) -> Iterator[str]:
 
 
 def _serve(answer: Connection, make_app: MakeApp, arguments: tuple[Any, ...]) -> None:
-    app, listener = make_app(*arguments), listening()
+    app, listener = make_app(*arguments), open_listener()
     answer.send(url_of(listener))
     server_of(app).run(sockets=[listener])

@@ -1,8 +1,8 @@
-"""The graph simulator with one agency, whose people can be let in and out at a stroke.
+"""The graph simulator with one agency, whose assignments can be switched on and off together.
 
-`crowded` gives it the uneven world of a big agency: every person on one asset in twenty, a quarter
-of them on one in five, and one in twenty on the rest. Else it is as the simulator makes it, where
-most people are assigned to two or three assets.
+`crowded` makes the uneven world of a big agency: one asset in twenty has all people, one in five
+has a quarter of them, and each other asset has a twentieth. Without `crowded` the world is as the
+simulator makes it, where most people are assigned to one to three assets.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
@@ -23,7 +23,7 @@ Message = MutableMapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Meta:
-    """Where it is, and who is who."""
+    """A running simulator: its URL, ids and tokens."""
 
     url: str
     host_id: str
@@ -33,23 +33,24 @@ class Meta:
     app_secret: str
 
     def latency(self, seconds: float) -> None:
-        """Every answer takes at least this long."""
+        """Set the least time of every answer, in seconds."""
         path = f"{self.url}/__simulator__/switches"
         httpx.patch(path, json={"latency_seconds": seconds}, trust_env=False).raise_for_status()
 
     def show_people(self, shown: bool) -> None:
-        """Whether anybody but system users is assigned to anything."""
+        """Switch the assignments of people on or off. System users keep theirs."""
         show = f"{self.url}/people"
         httpx.post(show, params={"shown": int(shown)}, trust_env=False).raise_for_status()
 
 
-class PeopledSimulator:
-    """The simulator's ASGI app, and before it the one address that lets people in and out."""
+class SimulatorWithPeopleSwitch:
+    """The simulator's ASGI app with the extra path `/people`, which switches assignments."""
 
     def __init__(self, assets: int, users: int, crowded: bool) -> None:
         self._world = build_world(partners=1, assets=assets, users=users, relationships=("agency",))
         self._simulator = create_app(self._world)
-        self._wanted = list(_crowd(self._world) if crowded else _as_made(self._world))
+        assignments = _crowded_assignments if crowded else _generated_assignments
+        self._assignments = list(assignments(self._world))
         self._show(shown=True)
 
     async def __call__(
@@ -66,7 +67,7 @@ class PeopledSimulator:
         await send({"type": "http.response.body"})
 
     def _show(self, *, shown: bool) -> None:
-        for member, asset, tasks in self._wanted:
+        for member, asset, tasks in self._assignments:
             if shown:
                 self._world.assign(member, asset, tasks)
             else:
@@ -75,8 +76,8 @@ class PeopledSimulator:
 
 @contextmanager
 def simulated_meta(assets: int, users: int, *, crowded: bool) -> Iterator[Meta]:
-    """A simulator in a process of its own."""
-    with served(PeopledSimulator, assets, users, crowded) as url:
+    """Run a simulator in a separate process."""
+    with served(SimulatorWithPeopleSwitch, assets, users, crowded) as url:
         truth = httpx.get(f"{url}/__simulator__/world", trust_env=False, timeout=60).json()
         [partner] = truth["partners"]
         yield Meta(
@@ -92,7 +93,7 @@ def simulated_meta(assets: int, users: int, *, crowded: bool) -> Iterator[Meta]:
 Assignment = tuple[Member, Asset, Tasks]
 
 
-def _as_made(world: World) -> Iterator[Assignment]:
+def _generated_assignments(world: World) -> Iterator[Assignment]:
     [partner] = world.partners.values()
     shared = {asset.id: asset for asset in world.shared_with(world.businesses[partner.business_id])}
     for person in world.businesses[partner.business_id].people.values():
@@ -101,7 +102,7 @@ def _as_made(world: World) -> Iterator[Assignment]:
                 yield person, shared[asset_id], tasks
 
 
-def _crowd(world: World) -> Iterator[Assignment]:
+def _crowded_assignments(world: World) -> Iterator[Assignment]:
     [partner] = world.partners.values()
     business = world.businesses[partner.business_id]
     people = [person for person in business.people.values() if person.assigned]

@@ -1,4 +1,4 @@
-"""How Alembic reaches our tables, on SQLite and on PostgreSQL alike."""
+"""Alembic environment for SQLite and PostgreSQL."""
 
 from typing import Literal
 
@@ -11,17 +11,19 @@ from partner_connector.db.models.base import UtcDateTime
 from partner_connector.db.revisions import sync_engine
 from partner_connector.settings import load_settings
 
-# The durable engine lives in the same SQLite file; its tables are its own.
-OUR_TABLES = frozenset(Base.metadata.tables)
+# DBOS has its tables in the same SQLite file; Alembic must not touch those.
+PRODUCT_TABLES = frozenset(Base.metadata.tables)
 
 
-def ours(_object: object, name: str | None, kind: str, _reflected: bool, _other: object) -> bool:
-    """Only our tables are compared and dropped."""
-    return kind != "table" or name in OUR_TABLES
+def is_product_table(
+    _object: object, name: str | None, kind: str, _reflected: bool, _other: object
+) -> bool:
+    """Return whether Alembic compares or drops the object: of tables only the product's own."""
+    return kind != "table" or name in PRODUCT_TABLES
 
 
 def render(kind: str, item: object, autogen_context: AutogenContext) -> str | Literal[False]:
-    """Write our two portable types the way SQLAlchemy spells them: migrations import none of us."""
+    """Return SQLAlchemy code for the two portable types: migrations import no product code."""
     if kind == "type" and isinstance(item, UtcDateTime):
         return "sa.DateTime(timezone=True)"
     if kind == "type" and isinstance(item, JSON):
@@ -34,28 +36,28 @@ def render(kind: str, item: object, autogen_context: AutogenContext) -> str | Li
 
 
 def run(connection: Connection) -> None:
-    """Run the asked-for revisions on this connection."""
+    """Run the requested migrations on this connection."""
     context.configure(
         connection=connection,
         target_metadata=Base.metadata,
-        include_object=ours,
-        # SQLite cannot alter a constraint in place: Alembic copies the table instead.
+        include_object=is_product_table,
+        # SQLite cannot change a constraint: Alembic copies the table instead.
         render_as_batch=True,
         compare_type=True,
         render_item=render,
     )
     if connection.dialect.name == "postgresql":
-        # A migration that waits for a lock makes every later query wait behind it.
+        # While a migration waits for a lock, all later queries of the table wait too.
         connection.exec_driver_sql("SET lock_timeout = '10s'")
     with context.begin_transaction():
         context.run_migrations()
 
 
-given: Connection | None = context.config.attributes.get("connection")
-if given is not None:
-    run(given)
+shared_connection: Connection | None = context.config.attributes.get("connection")
+if shared_connection is not None:
+    run(shared_connection)
 else:
     engine = sync_engine(load_settings())
-    with engine.begin() as own:
-        run(own)
+    with engine.begin() as new_connection:
+        run(new_connection)
     engine.dispose()

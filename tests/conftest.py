@@ -1,11 +1,11 @@
 """Databases and the API for every test.
 
-A test that asks for `settings` (or for what is made of them) runs twice: on SQLite and on a real
+A test that uses `settings`, or a fixture that depends on it, runs twice: on SQLite and on a real
 PostgreSQL. The PostgreSQL comes from a wheel and is started once, unless `TEST_POSTGRES_URL` names
-another server. Each test gets a database of its own, cloned from one that was migrated once.
+another server. Each test gets its own database, cloned from one that was migrated once.
 
-`make test` plays what docs/testing.md says, `make nightly` everything: `pytest.mark.nightly` leaves
-a whole test to it, `pytest.mark.by_day` one of two ways to play a test.
+`make test` runs what CONTRIBUTING.md says, `make nightly` runs everything. `pytest.mark.nightly`
+leaves a whole test to `make nightly`; `pytest.mark.by_day` leaves one of two ways to run a test.
 """
 
 import os
@@ -35,27 +35,27 @@ from tests.support.databases import (
 )
 from tests.support.scheduling import GroupScheduling, is_nightly
 
-# Every test fails where rows are locked out of order.
-locks.asserting = True
+# A test fails if rows are locked out of order.
+locks.raise_on_violation = True
 
 _LEFT_TO_NIGHTLY = pytest.StashKey[int]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option that plays every test."""
-    text = "play every test, on each database and in each way to run the product"
+    """Add the option that runs every test."""
+    text = "run every test, on each database and in each way to run the product"
     parser.addoption("--nightly", action="store_true", help=text)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave to `make nightly` what is marked so."""
+    """Deselect the tests that only `make nightly` runs."""
     if not config.getoption("nightly"):
         _leave_to_nightly(config, items)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> GroupScheduling:
-    """Keep each group of tests with one worker, where there are several."""
+    """Keep each group of tests on one worker if there are several."""
     return GroupScheduling(config, log)
 
 
@@ -69,7 +69,7 @@ def _leave_to_nightly(config: pytest.Config, items: list[pytest.Item]) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Report to the controller how many tests this worker leaves to `make nightly`."""
+    """Report to the controller how many tests this worker has left to `make nightly`."""
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
         output["left_to_nightly"] = session.config.stash.get(_LEFT_TO_NIGHTLY, 0)
@@ -77,7 +77,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Keep what a worker reports: each has collected the same tests."""
+    """Store the number that a worker reports: all workers collect the same tests."""
     left = getattr(node, "workeroutput", {}).get("left_to_nightly", 0)
     node.config.stash[_LEFT_TO_NIGHTLY] = left
 
@@ -87,13 +87,13 @@ def pytest_terminal_summary(
 ) -> None:
     """Print how many tests are left to `make nightly`."""
     if left := config.stash.get(_LEFT_TO_NIGHTLY, 0):
-        terminalreporter.write_line(f"{left} tests are left to `make nightly` (docs/testing.md)")
+        terminalreporter.write_line(f"{left} tests are left to `make nightly` (CONTRIBUTING.md)")
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresTemplate]:
     """A PostgreSQL server with a migrated template."""
-    # Not below pytest's own directory: other runs of pytest tidy that up while this one goes on.
+    # Not below pytest's own directory: other runs of pytest clean it up during this one.
     with tempfile.TemporaryDirectory(
         prefix="partner-connector-pg-", ignore_cleanup_errors=True
     ) as directory:
@@ -108,13 +108,13 @@ def postgres() -> Iterator[PostgresTemplate]:
 
 @pytest.fixture(scope="session")
 def sqlite(tmp_path_factory: pytest.TempPathFactory) -> SqliteTemplate:
-    """A migrated SQLite file."""
+    """Migrated SQLite file."""
     return SqliteTemplate(tmp_path_factory.mktemp("sqlite"))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A migrated database of the test's own, on each of the two."""
+    """URL of the test's own migrated database, on SQLite and on PostgreSQL."""
     if request.param == "sqlite":
         template: SqliteTemplate = request.getfixturevalue("sqlite")
         yield template.clone(tmp_path)
@@ -126,7 +126,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 
 @pytest.fixture
 def settings(database_url: str, tmp_path: Path) -> Settings:
-    """Settings for this test's database, with rate limits off and no Meta behind them."""
+    """Settings with this test's database, no rate limits, and a Graph URL without a server."""
     return without_environment(
         data_dir=tmp_path,
         database_url=SecretStr(database_url),
@@ -143,7 +143,7 @@ def ring() -> KeyringFile:
 
 @pytest.fixture
 def keyring(ring: KeyringFile) -> PublicKeyring:
-    """Its public half."""
+    """Public half of the keyring."""
     return PublicKeyring(ring)
 
 
@@ -157,7 +157,7 @@ async def database(settings: Settings) -> AsyncIterator[Database]:
 
 @pytest.fixture
 async def app(settings: Settings, keyring: PublicKeyring) -> AsyncIterator[FastAPI]:
-    """The API, started."""
+    """Started API."""
     async with running(create_app(settings, keyring)) as started:
         yield started
 
@@ -170,6 +170,6 @@ async def tenant(database: Database, keyring: PublicKeyring) -> Tenant:
 
 @pytest.fixture
 async def api(app: FastAPI, tenant: Tenant) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the API with that key."""
+    """Client of the API with the key of `tenant`."""
     async with client_of(app, tenant.api_key) as client:
         yield client

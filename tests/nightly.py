@@ -1,7 +1,7 @@
-"""All that there is to play: `make nightly`, or `python -m tests.nightly --help`.
+"""All long campaigns: `make nightly`, or `python -m tests.nightly --help`.
 
-Prints how each stage ended, and ends with 1 where one has failed. The next one is played all the
-same.
+Prints the result of each stage, and exits with 1 where one failed. A failed stage does not stop the
+next one.
 """
 
 import argparse
@@ -10,15 +10,23 @@ import sys
 import time
 from collections.abc import Sequence
 
-# What a sample in `pytest --nightly` does not cover, and what ends in minutes.
-_SURVIVED = ("kill", "freeze", "stop", "api", "lose-host", "lose-host-in-transaction", "webhooks")
+# Scenarios that the sample in `pytest --nightly` does not cover, and that end in minutes.
+_SURVIVAL_SCENARIOS = (
+    "kill",
+    "freeze",
+    "stop",
+    "api",
+    "lose-host",
+    "lose-host-in-transaction",
+    "webhooks",
+)
 
 
 def stages(asked: argparse.Namespace) -> dict[str, list[str]]:
     """Return the arguments of Python for each stage, by name."""
     kills, rounds, seed = map(str, (asked.kills, asked.rounds, asked.seed))
     history = ["-m", "tests.journey.histories", "--rounds", rounds, "--seed", seed]
-    only = [part for name in _SURVIVED for part in ("--only", name)]
+    only = [part for name in _SURVIVAL_SCENARIOS for part in ("--only", name)]
     survival = ["--kills", kills, "--seed", seed, "--partners", "6", *only]
     return {
         "tests": ["-m", "pytest", "-n", "3", "--dist", "loadscope", "--nightly"],
@@ -31,7 +39,7 @@ def stages(asked: argparse.Namespace) -> dict[str, list[str]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Play every stage that was asked for. 1 where one has failed."""
+    """Play every requested stage; return 1 where one failed."""
     parser = argparse.ArgumentParser(prog="python -m tests.nightly", description=__doc__)
     add = parser.add_argument
     add("--kills", type=int, default=8, help="of each kind of process; default %(default)s")

@@ -1,9 +1,9 @@
 """All tables of the first release.
 
-Until that release this revision is edited in place: delete a development database after an edit.
-From the release on, each change of the tables is a revision of its own.
+Before that release this revision is edited in place: delete a development database after an edit.
+After the release, each change of the tables is a separate revision.
 
-Names of constraints come from the naming convention of the models, which `env.py` passes on.
+`env.py` applies the naming convention of the models to the constraints.
 """
 
 from typing import Any
@@ -19,12 +19,12 @@ depends_on = None
 
 _INSTANT = sa.DateTime(timezone=True)
 _JSON = sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), "postgresql")
-# SQLite counts up only in a column of its own integer type.
-_COUNTED = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+# SQLite generates ids only for the type INTEGER.
+_GENERATED_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _ACTIVE = "state = 'active'"
 _UNFINISHED = "status IN ('queued', 'running', 'waiting', 'halted')"
 
-# In the order in which they are created: a table comes after those that it refers to.
+# In the order of their creation: a table comes after the tables that it references.
 _TABLES = (
     "executors",
     "graph_budgets",
@@ -292,7 +292,7 @@ def _create_tokens() -> None:
         sa.Column("created_at", _INSTANT, nullable=False),
         sa.Column("health_reasons", _JSON, nullable=False),
         sa.Column("next_check_at", _INSTANT),
-        sa.Column("proof", _JSON),
+        sa.Column("access_at_activation", _JSON),
         _partial_index("ix_tokens_active_next_check_at", "next_check_at", where=_ACTIVE),
         sa.Index("ix_tokens_owner", "integration_id", "partner_id", "version"),
         _partial_index(
@@ -319,8 +319,8 @@ def _create_tokens() -> None:
         "capabilities",
         _reference("partner_id", "partners", primary_key=True),
         _reference("workspace_id", "workspaces", nullable=False),
-        sa.Column("proven", _JSON),
-        sa.Column("proven_at", _INSTANT),
+        sa.Column("confirmed", _JSON),
+        sa.Column("confirmed_at", _INSTANT),
         sa.Column("observed", _JSON),
         sa.Column("observed_at", _INSTANT),
         sa.Column("narrowed", _JSON, nullable=False),
@@ -444,7 +444,7 @@ def _create_sync_jobs() -> None:
     )
     op.create_table(
         "planned_changes",
-        sa.Column("id", _COUNTED, primary_key=True, autoincrement=True),
+        sa.Column("id", _GENERATED_ID, primary_key=True, autoincrement=True),
         _reference("job_id", "sync_jobs", nullable=False),
         sa.Column("kind", sa.String(32), nullable=False),
         sa.Column("partner_id", sa.Uuid(), nullable=False),
@@ -566,7 +566,7 @@ def _create_webhooks() -> None:
     )
     op.create_table(
         "webhook_events",
-        sa.Column("id", _COUNTED, primary_key=True, autoincrement=True),
+        sa.Column("id", _GENERATED_ID, primary_key=True, autoincrement=True),
         _reference("workspace_id", "workspaces", nullable=False, index=True),
         sa.Column("type", sa.String(32), nullable=False),
         sa.Column("occurred_at", _INSTANT, nullable=False, index=True),
@@ -591,7 +591,7 @@ def _create_webhooks() -> None:
         _reference("endpoint_id", "webhook_endpoints", nullable=False),
         sa.Column(
             "event_id",
-            _COUNTED,
+            _GENERATED_ID,
             sa.ForeignKey("webhook_events.id", ondelete="CASCADE"),
             nullable=False,
             index=True,

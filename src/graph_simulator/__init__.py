@@ -1,6 +1,8 @@
 """A stand-in for Meta's Graph API over real HTTP, for demos and tests.
 
-It knows one invented world of businesses (see `world.build_world`), answers reads the way
-Meta's public material says Meta does, refuses every write, and has a control surface under
-`/__simulator__/` that tells its truth and lets a test break things.
+The simulator holds one invented world of businesses (see `world.build_world`). It answers reads
+as Meta's public documentation describes, and refuses every write. A control surface under
+`/__simulator__/` shows the whole world and lets a test inject faults and change the world.
+
+`docs/reference/graph-facts.md` lists the facts about Meta that this package implements.
 """

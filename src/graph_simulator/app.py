@@ -1,4 +1,4 @@
-"""The ASGI application: the Graph surface, and the control surface beside it."""
+"""The ASGI application: the simulated Graph API and the control surface."""
 
 from collections.abc import MutableMapping
 from typing import Any
@@ -14,16 +14,16 @@ from graph_simulator.runtime.simulator import Simulator
 
 
 class GraphSimulator(Starlette):
-    """Keeps the server's own `send` at hand, so that a fault can reset the connection."""
+    """Application that passes the server's `send` on, so that a fault can reset the connection."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        kept: MutableMapping[str, Any] = scope
-        kept[SERVER_SEND] = send
+        mutable_scope: MutableMapping[str, Any] = scope
+        mutable_scope[SERVER_SEND] = send
         await super().__call__(scope, receive, send)
 
 
 def create_app(world: World) -> Starlette:
-    """An application around this world; `app.state.simulator` is its whole state."""
+    """Create the application for this world. `app.state.simulator` holds its whole state."""
     app = GraphSimulator(
         routes=[
             Mount("/__simulator__", routes=control_routes()),

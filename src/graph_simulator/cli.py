@@ -12,14 +12,14 @@ from graph_simulator.world import RELATIONSHIPS, build_world
 
 BACKLOG = 2048
 DESCRIPTION = """\
-A stand-in for Meta's Graph API over real HTTP: an invented business with partners, people, assets
-and tokens, which answers reads as Meta's public material says Meta does, and refuses every write.
-Under /__simulator__/ it tells the truth about its world, the tokens included, and lets you break
-things: faults, switches, changes. Nothing is kept after it ends."""
+A stand-in for Meta's Graph API over real HTTP. It holds an invented business with partners, people,
+assets and tokens, answers reads as Meta's public documentation describes, and refuses every write.
+Under /__simulator__/ it shows the truth about its world, the tokens included, and lets you add
+faults, set switches and change the world. It keeps everything in memory only."""
 EXAMPLES = """\
 examples:
   graph-simulator --port 8001
-  curl -s localhost:8001/__simulator__/world      # who is who, and the tokens
+  curl -s localhost:8001/__simulator__/world      # the whole world, with its tokens
   curl -s localhost:8001/v26.0/me -H "Authorization: Bearer $TOKEN"
 """
 
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         listener = _listen(options.host, options.port)
-    except (OSError, OverflowError) as error:  # the latter for a port beyond 65535
+    except (OSError, OverflowError) as error:  # OverflowError: a port above 65535
         reason = getattr(error, "strerror", None) or str(error)
         print(f"cannot listen on {options.host}:{options.port}: {reason}", file=sys.stderr)
         return 1
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Listen before anything is printed, so that the printed address answers."""
+    """Open the listening socket, before the address is printed, so that it answers at once."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
@@ -73,18 +73,25 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--port", type=int, required=True, help="0 takes any free one")
-    add("--host", default="127.0.0.1", help="default %(default)s")
-    add("--seed", type=int, default=1, help="the same seed is the same world; default %(default)s")
+    add("--port", type=int, required=True, help="port to listen on; 0 takes any free port")
+    add("--host", default="127.0.0.1", help="address to listen on; default %(default)s")
+    add(
+        "--seed",
+        type=int,
+        default=1,
+        help="the same seed makes the same world; default %(default)s",
+    )
     add("--partners", type=_count, default=4, help="partners of our business; default %(default)s")
-    add("--assets", type=_count, default=6, help="shared per partner; default %(default)s")
-    add("--users", type=_count, default=8, help="with access per partner; default %(default)s")
+    add("--assets", type=_count, default=6, help="shared assets per partner; default %(default)s")
+    add(
+        "--users", type=_count, default=8, help="users with access per partner; default %(default)s"
+    )
     add(
         "--relationships",
         type=_relationships,
         default=RELATIONSHIPS,
         metavar="LIST",
-        help="how the partners stand to us, in turn; default agency,client,both",
+        help="relationships given to the partners in turn; default agency,client,both",
     )
     return parser
 

@@ -1,4 +1,4 @@
-"""The world as JSON: what a test needs to compute the answer it should see."""
+"""The world as JSON, from which a test computes the answers it expects."""
 
 from typing import Any
 
@@ -8,6 +8,7 @@ from graph_simulator.model.tokens import Token
 
 
 def tell(world: World) -> dict[str, Any]:
+    """Return the whole world as JSON: our own business (`host`) and its partners."""
     return {
         "app": {"id": world.app.id, "name": world.app.name, "secret": world.app.secret},
         "graph_version": "v26.0",
@@ -27,7 +28,7 @@ def _host(world: World) -> dict[str, Any]:
         "tokens": _texts(world.host_tokens),
         "token_details": _details(world.host_tokens),
         "system_user": {"id": admin.id, "name": admin.name, "role": admin.role},
-        "unshared_assets": [_brief(asset) for asset in _owned(host) if not _is_shared(asset)],
+        "unshared_assets": [_summary_of(asset) for asset in _owned(host) if not _is_shared(asset)],
     }
 
 
@@ -49,10 +50,12 @@ def _partner(world: World, partner: Partner) -> dict[str, Any]:
         "app_approved": world.app.id in business.client_app_ids,
         "shared_assets": [_shared_asset(world, business, asset) for asset in shared],
         "pending_assets": [
-            _brief(asset) for offered in business.offered.values() for asset in offered.values()
+            _summary_of(asset)
+            for offered in business.offered.values()
+            for asset in offered.values()
         ],
         "unshared_assets": [
-            _brief(asset) for asset in _owned(business) if world.host_id not in asset.shares
+            _summary_of(asset) for asset in _owned(business) if world.host_id not in asset.shares
         ],
         "people": people,
         "people_without_access": sum(not person["has_access"] for person in people),
@@ -65,7 +68,7 @@ def _partner(world: World, partner: Partner) -> dict[str, Any]:
 
 
 def _relationship(world: World, business: Business) -> str:
-    """As things stand now; mutations may have turned it round or ended it."""
+    """Return the current relationship, which mutations may have changed or ended."""
     agency, client = business.id in world.host.agencies, business.id in world.host.clients
     if agency and client:
         return "both"
@@ -76,27 +79,27 @@ def _shared_asset(world: World, business: Business, asset: Asset) -> dict[str, A
     ours = asset.owner_id == world.host_id
     share = asset.shares[business.id if ours else world.host_id]
     direct = asset.assigned.get(business.id, {})
-    ways = [
-        way
+    access_rows = [
+        access_row
         for member_id in dict.fromkeys([*direct, *_in_groups(world, business, asset)])
-        for way in _ways(
+        for access_row in _access_rows(
             member_id,
             direct.get(member_id, ()),
             world.group_tasks(world.members[member_id], asset),
         )
     ]
     return {
-        **_brief(asset),
+        **_summary_of(asset),
         "direction": "ours_shared_to_partner" if ours else "theirs_shared_to_us",
         "owner": asset.owner_id,
         "permitted_tasks": list(share.permitted_tasks),
-        "people": [row for row in ways if row["id"] in business.people],
-        "system_users": [row for row in ways if row["id"] in business.system_users],
+        "people": [row for row in access_rows if row["id"] in business.people],
+        "system_users": [row for row in access_rows if row["id"] in business.system_users],
     }
 
 
-def _ways(member_id: str, direct: Tasks, through_groups: Tasks) -> list[dict[str, Any]]:
-    """How somebody reaches an asset: assigned to it, through groups, or both."""
+def _access_rows(member_id: str, direct: Tasks, through_groups: Tasks) -> list[dict[str, Any]]:
+    """Return one row for each way of access: a direct assignment, groups, or both."""
     found = (("direct", direct), ("group", through_groups))
     return [{"id": member_id, "tasks": list(tasks), "via": via} for via, tasks in found if tasks]
 
@@ -116,11 +119,11 @@ def _group(group: AssetGroup) -> dict[str, Any]:
 
 
 def _person(world: World, person: Person, shared: list[Asset]) -> dict[str, Any]:
-    """Every way to a shared asset counts as access: assigned directly, or through a group."""
-    ways = [
-        (asset, way)
+    """Return a person with its access to shared assets, directly or through groups."""
+    access_rows = [
+        (asset, access_row)
         for asset in shared
-        for way in _ways(
+        for access_row in _access_rows(
             person.id, person.assigned.get(asset.id, ()), world.group_tasks(person, asset)
         )
     ]
@@ -134,8 +137,10 @@ def _person(world: World, person: Person, shared: list[Asset]) -> dict[str, Any]
         "two_fac_status": person.two_fac_status,
         "title": person.title,
         "finance_permission": person.finance_permission,
-        "has_access": bool(ways),
-        "assets": [{**way, "id": asset.id, "type": asset.kind} for asset, way in ways],
+        "has_access": bool(access_rows),
+        "assets": [
+            {**access_row, "id": asset.id, "type": asset.kind} for asset, access_row in access_rows
+        ],
     }
 
 
@@ -153,7 +158,7 @@ def _is_shared(asset: Asset) -> bool:
     return any(share.confirmed for share in asset.shares.values())
 
 
-def _brief(asset: Asset) -> dict[str, str]:
+def _summary_of(asset: Asset) -> dict[str, str]:
     return {"id": asset.id, "type": asset.kind, "name": asset.name}
 
 

@@ -1,3 +1,3 @@
-"""Partner Connector: which people at your Meta business partners can touch your assets."""
+"""Partner Connector: see which people at your Meta business partners can access your assets."""
 
 __version__ = "0.1.0"

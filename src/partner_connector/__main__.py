@@ -1,4 +1,4 @@
-"""`python -m partner_connector`."""
+"""Entry point of `python -m partner_connector`."""
 
 from partner_connector.cli.commands import main
 

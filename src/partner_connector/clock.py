@@ -1,8 +1,8 @@
-"""The one place that reads the wall clock."""
+"""The wall clock. No other module reads it."""
 
 from datetime import UTC, datetime
 
 
 def now() -> datetime:
-    """The current instant, aware, in UTC."""
+    """Return the current time as an aware datetime in UTC."""
     return datetime.now(UTC)

@@ -1,9 +1,9 @@
-"""API keys: how one is made, recognised and checked, and what it may do.
+"""API keys and link codes: format, creation and verification; scopes and callers.
 
-A key is `pck_<key id>_<secret><checksum>`; the code of a token request is made alike, as `trc_…`.
-The prefix lets scanners find leaked keys, the key id finds the row, the secret is 256 random bits,
-and the checksum refuses typing errors before the database is asked. What is stored is an HMAC of
-the whole key: with so much entropy a slow hash would add nothing but 100 ms to every request.
+A key is `pck_<key id>_<secret><checksum>`; the code of a token request has the same form with the
+prefix `trc`. The prefix lets scanners find leaked keys, the key id finds the row, the secret is 256
+random bits, and the checksum refuses typing errors before a query. The database stores an HMAC of
+the whole key: with 256 random bits, a slow hash would only add 100 ms to every request.
 """
 
 import hashlib
@@ -21,12 +21,12 @@ _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _KEY_ID_LENGTH = 12
 _SECRET_LENGTH = 43
 _CHECKSUM_LENGTH = 6
-# In the form of a digest, and of no key.
-NOBODYS_DIGEST = "0" * 64
+# Has the form of a digest, but matches no key.
+DUMMY_DIGEST = "0" * 64
 
 
 class Scope(StrEnum):
-    """What a key may do. There is no scope to read a token, since nothing can."""
+    """Permissions of an API key. No scope allows to read a token, because no operation can."""
 
     INTEGRATIONS_READ = "integrations:read"
     INTEGRATIONS_WRITE = "integrations:write"
@@ -45,7 +45,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is asking: the tenant and the key, both taken from the credential and nothing else."""
+    """Caller of a request. All members come from its API key, none from the rest of the request."""
 
     workspace_id: uuid.UUID
     api_key_id: uuid.UUID
@@ -55,7 +55,7 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class MintedKey:
-    """A new key or code. `secret` is all of it, to be shown once; `repr` hides it."""
+    """New key or code. `secret` is the complete key, to be shown once; `repr` hides it."""
 
     key_id: str
     secret: str
@@ -78,7 +78,7 @@ def _checksum(body: str) -> str:
 
 
 def mint(pepper: bytes, prefix: str = PREFIX) -> MintedKey:
-    """A fresh key with 256 random bits."""
+    """Return a new key with 256 random bits."""
     key_id = "".join(secrets.choice(_BASE62[:10] + _BASE62[36:]) for _ in range(_KEY_ID_LENGTH))
     body = f"{prefix}_{key_id}_{_base62(secrets.randbits(256), _SECRET_LENGTH)}"
     key = body + _checksum(body)
@@ -86,12 +86,12 @@ def mint(pepper: bytes, prefix: str = PREFIX) -> MintedKey:
 
 
 def digest(key: str, pepper: bytes) -> str:
-    """The keyed hash that is stored."""
+    """Return the keyed hash of the key, which the database stores."""
     return hmac.new(pepper, key.encode(), hashlib.sha256).hexdigest()
 
 
 def key_id_of(key: str, prefix: str = PREFIX) -> str | None:
-    """The public id inside a well-formed key, or None: then no row needs to be looked up."""
+    """Return the public id in a well-formed key, or None, in which case no query is needed."""
     parts = key.split("_")
     well_formed = (
         key.isascii()
@@ -106,5 +106,5 @@ def key_id_of(key: str, prefix: str = PREFIX) -> str | None:
 
 
 def matches(key: str, stored_digest: str, pepper: bytes) -> bool:
-    """Compare in constant time."""
+    """Return whether the key has this digest. The comparison takes constant time."""
     return hmac.compare_digest(digest(key, pepper), stored_digest)

@@ -1,9 +1,9 @@
-"""Problems: every failure a caller can meet, as RFC 9457 describes them.
+"""Problems: every failure that an operation can answer with, in the form of RFC 9457.
 
     Problem
     ├── NotAuthenticated      401
     ├── ScopeMissing          403
-    ├── NotFound              404   also for what belongs to another workspace
+    ├── NotFound              404   also when the resource is in another workspace
     ├── NotAcceptable         406
     ├── Conflict              409
     ├── Gone                  410
@@ -12,10 +12,10 @@
     ├── RateLimited           429
     └── ServiceUnavailable    503
 
-A feature subclasses one of these beside its service and gives it a `code`. The class fixes the
-status and the words: its docstring says when it happens and `description` what to do; both are
-shown. An instance may add a detail that never repeats what the caller sent. `GET /v1/problems` and
-`docs/problems.md` list the whole tree.
+A feature subclasses one of these next to its service and gives the subclass a `code`. The class
+sets the status and the texts: the docstring says when the problem happens, `title` what is wrong
+and `description` what to do next. All three are public. An instance may have its own `detail`,
+which never repeats input. `GET /v1/problems` and `docs/reference/problems.md` list every kind.
 """
 
 from collections.abc import Iterator, Mapping
@@ -25,17 +25,18 @@ Row = TypeVar("Row")
 
 
 class OperatorError(Exception):
-    """A failure that an operator mends: the command line prints its text and exits with 1."""
+    """A failure that the operator can fix. The command line prints its text and exits with 1."""
 
 
 class Problem(Exception):
-    """One kind of failure. `code` is stable and what programs should act on."""
+    """The server failed unexpectedly while it handled the request."""
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal_error"
-    title: ClassVar[str] = "Something went wrong on our side"
+    title: ClassVar[str] = "The server failed"
     description: ClassVar[str] = (
-        "An unexpected failure. It is logged under the request id; retrying may help."
+        "Retry the request, with the same `Idempotency-Key` if it has one. If it fails again, "
+        "report the `request_id` to the operator of this service, who finds it in the logs."
     )
 
     def __init__(
@@ -56,22 +57,25 @@ class Problem(Exception):
 
 
 class BadRequest(Problem):
-    """The request could not be read as JSON or as HTTP."""
+    """The body is not valid JSON, or the request is not valid HTTP."""
 
     status = 400
     code = "malformed_request"
     title = "The request could not be read"
-    description = "Send a body that is whole and valid JSON in UTF-8."
+    description = "Send a complete body in valid JSON, encoded in UTF-8."
 
 
 class NotAuthenticated(Problem):
-    """No API key, or one that is unknown, expired or revoked. All four look alike on purpose."""
+    """The API key is missing, unknown, expired or revoked. The response is the same in all four
+    cases, so that guessing a key reveals nothing.
+    """
 
     status = 401
     code = "not_authenticated"
     title = "A valid API key is required"
     description = (
-        "Send `Authorization: Bearer pck_…` with a key that is neither expired nor revoked."
+        "Send the header `Authorization: Bearer pck_…` with an API key that is neither expired nor "
+        "revoked."
     )
 
     def __init__(self, detail: str | None = None) -> None:
@@ -79,124 +83,141 @@ class NotAuthenticated(Problem):
 
 
 class ScopeMissing(Problem):
-    """The key is good, but may not do this."""
+    """The API key is valid, but it does not have the scope that the operation needs."""
 
     status = 403
     code = "scope_missing"
     title = "The API key lacks a scope"
-    description = "The operation's documentation names the scope that the key needs."
+    description = "Use an API key with the scope that the operation's documentation names."
 
 
 class NotFound(Problem):
-    """There is no such thing in this workspace."""
+    """The path, or the resource with this id, does not exist in the workspace of the API key."""
 
     status = 404
     code = "not_found"
-    title = "Not found"
-    description = "There is no such thing in this workspace: check the id, and whose key you use."
+    title = "The resource does not exist"
+    description = (
+        "Nothing with this id exists in this workspace. Check the id, and check that the API key "
+        "belongs to the right workspace."
+    )
 
 
 def found(row: Row | None) -> Row:
-    """The row, or `NotFound`: of another workspace, or not there at all, which look alike."""
+    """Return the row. Raise `NotFound` when the query for this workspace found none, so that a row
+    of another workspace looks like a missing row.
+    """
     if row is None:
         raise NotFound
     return row
 
 
 class MethodNotAllowed(Problem):
-    """The path exists, the method does not."""
+    """The path exists, but not with this HTTP method."""
 
     status = 405
     code = "method_not_allowed"
     title = "Method not allowed"
-    description = "The `Allow` header lists the methods of this path."
+    description = "Use one of the methods that the `Allow` header of this response lists."
 
 
 class NotAcceptable(Problem):
-    """There is no form of the answer that the client takes."""
+    """The `Accept` header names no media type that the operation can return."""
 
     status = 406
     code = "not_acceptable"
-    title = "The answer does not come in that form"
+    title = "The response is not available in this media type"
     description = (
-        "`Accept` names none of the media types of this operation; its documentation does."
+        "Send `Accept` with a media type from the operation's documentation, or leave `Accept` out."
     )
 
 
 class Conflict(Problem):
-    """The request is sound, but the present state forbids it. A family: each kind says why."""
+    """The request is valid, but the current state does not allow it. Subclasses say why."""
 
     status = 409
 
 
 class PreconditionFailed(Problem):
-    """The resource is not what the caller takes it for."""
+    """The resource does not match `If-Match` or `If-None-Match`: it has changed, exists already,
+    does not exist, or another token for it is being validated.
+    """
 
     status = 412
     code = "precondition_failed"
-    title = "The resource is not what you have read"
+    title = "The resource does not match the precondition"
     description = (
-        "It has changed since you read it, or is there already, or is not there, or another token "
-        "for it is being proven. Nothing was done: "
-        "read it again and decide anew."
+        "Nothing was changed. Read the resource again, decide again whether the request is still "
+        "right, and send it with the new `ETag`."
     )
 
 
 class BodyTooLarge(Problem):
-    """More than 64 KiB."""
+    """The request body is larger than 64 KiB."""
 
     status = 413
     code = "body_too_large"
     title = "The body is too large"
-    description = "Send less: a request body holds at most 64 KiB."
+    description = "Send a smaller body. The limit is 64 KiB."
 
 
 class UnsupportedMediaType(Problem):
-    """Bodies are JSON."""
+    """The `Content-Type` of the request body is not JSON."""
 
     status = 415
     code = "unsupported_media_type"
-    title = "Send JSON"
-    description = "Send the body as `Content-Type: application/json`."
+    title = "The body is not sent as JSON"
+    description = "Send the body as JSON, with the header `Content-Type: application/json`."
 
 
 class Unprocessable(Problem):
-    """The request was read, and something in it cannot be right."""
+    """The request could be read, but a parameter or a member of its body is not valid."""
 
     status = 422
     code = "validation_failed"
     title = "The request is not valid"
-    description = "`errors` points at each member that is wrong. Values are never repeated."
+    description = (
+        "Correct each parameter and member that `errors` points at. The response never repeats "
+        "the values that were sent."
+    )
 
 
 class CursorInvalid(Unprocessable):
-    """A cursor of another list, workspace or set of filters, or one that was tampered with."""
+    """The cursor was altered, or it comes from another list, workspace or set of filters."""
 
     code = "cursor_invalid"
     title = "The cursor does not belong to this list"
-    description = "Use `next_cursor` unchanged, with the same filters and sort, or start anew."
+    description = (
+        "Send `next_cursor` unchanged, with the same filters and sort, or leave `cursor` out to "
+        "start again at the first page."
+    )
 
 
 class RateLimited(Problem):
-    """The key spent its allowance."""
+    """The API key, the code or the network address has used up its requests for now."""
 
     status = 429
     code = "rate_limited"
     title = "Too many requests"
-    description = "Wait for as long as `Retry-After` says."
+    description = "Wait for the seconds in `Retry-After`, then send the request again."
 
 
 class ServiceUnavailable(Problem):
-    """The database is busy or away; nothing was changed."""
+    """The database is busy, restarting or unreachable. Nothing was changed, unless the request was
+    already waiting for its result (`Prefer: wait`).
+    """
 
     status = 503
     code = "database_busy"
-    title = "Try again shortly"
-    description = "The database is busy or unreachable. Nothing was changed; retry after a moment."
+    title = "The database does not answer"
+    description = (
+        "Wait for the seconds in `Retry-After` and send the request again, with the same "
+        "`Idempotency-Key` if it has one. Repeating it is safe."
+    )
 
 
 def catalogue() -> list[type[Problem]]:
-    """Every kind of problem, ordered by status and code. A family has no code of its own."""
+    """Return every class of problem that has its own `code`, ordered by status and code."""
 
     def tree(kind: type[Problem]) -> Iterator[type[Problem]]:
         if "code" in vars(kind):

@@ -1,7 +1,7 @@
-"""Identifiers: a UUIDv7 in the database, a prefixed base32 string for people and programs.
+"""Identifiers: a UUIDv7 in the database, a prefixed base32 string everywhere else.
 
-The prefix tells in a log or a support mail which kind of thing an id names, and the version 7
-UUID makes ids sort by the time they were made. An id is never a credential.
+The prefix shows the kind of resource in a log or a support mail. Version 7 makes ids sort by their
+time of creation. An id is never a credential.
 """
 
 import uuid
@@ -13,7 +13,7 @@ from pydantic_core import CoreSchema, core_schema
 from uuid_utils.compat import uuid7
 
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
-# The two characters of every 10 bits.
+# The two characters for each value of 10 bits.
 _PAIRS = tuple(first + second for first in _CROCKFORD for second in _CROCKFORD)
 _10, _30 = (1 << 10) - 1, (1 << 30) - 1
 _BODY_LENGTH = 26
@@ -21,14 +21,15 @@ _PATTERN_BODY = "[0-7][0-9a-hjkmnp-tv-z]{25}"
 
 
 def new_id() -> uuid.UUID:
-    """A fresh, time-sorted id."""
+    """Return a new id that sorts after earlier ones."""
     return uuid7()
 
 
 def encode(prefix: str, value: uuid.UUID | int) -> str:
-    """`ptn` and a UUID, or its number, become `ptn_01k…`, 26 characters of Crockford base32."""
+    """Return the text of an id: `ptn_` and 26 characters of Crockford base32, as in `ptn_01k…`."""
     number = value if isinstance(value, int) else value.int
-    # In pieces that fit into one digit of Python's: a page has hundreds of ids.
+    # Pieces of 30 bits fit into one digit of a Python integer, which is faster. A page of a list
+    # has hundreds of ids.
     a, b, c, d = number >> 100, number >> 70 & _30, number >> 40 & _30, number >> 10 & _30
     return (
         f"{prefix}_{_PAIRS[a >> 20]}{_PAIRS[a >> 10 & _10]}{_PAIRS[a & _10]}"
@@ -39,7 +40,7 @@ def encode(prefix: str, value: uuid.UUID | int) -> str:
 
 
 def decode(prefix: str, text: str) -> uuid.UUID:
-    """The inverse of `encode`. Raises `ValueError` for any other prefix, length or alphabet."""
+    """Return the UUID of an id. Raises `ValueError` for another prefix, length or alphabet."""
     body = text.removeprefix(f"{prefix}_")
     if len(body) != _BODY_LENGTH or len(text) != len(prefix) + 1 + _BODY_LENGTH:
         raise ValueError("not an id of this kind")
@@ -53,7 +54,7 @@ def decode(prefix: str, text: str) -> uuid.UUID:
 
 @dataclass(frozen=True)
 class IdPrefix:
-    """Makes a `UUID` field travel as a prefixed string, in both directions and in OpenAPI."""
+    """Pydantic annotation: a `UUID` field is a prefixed string in JSON and in OpenAPI."""
 
     prefix: str
 

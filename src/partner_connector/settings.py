@@ -1,9 +1,10 @@
-"""Everything that can be configured, read once and passed down.
+"""Settings of all processes, read once at startup and passed on.
 
 Each setting is the environment variable `PARTNER_CONNECTOR_<NAME>` or a line of `.env`. A wrong
-one stops the program with the *name* of the setting and what is expected, never with its value.
+setting stops the program with the *name* of the setting and the expected form, never its value.
 """
 
+import difflib
 import re
 from ipaddress import ip_address
 from pathlib import Path
@@ -11,7 +12,12 @@ from typing import Annotated, Any, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    SettingsConfigDict,
+)
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -22,7 +28,7 @@ RATE_LIMIT_FORM = re.compile(r"^[1-9][0-9]{0,8}/(second|minute|hour)$|^off$")
 
 
 class SettingsError(OperatorError):
-    """The configuration is wrong; each line names one setting and what it must be."""
+    """Wrong settings. Each line of the text names one setting and the expected form."""
 
     def __init__(self, *lines: str) -> None:
         super().__init__("\n".join(["wrong configuration:", *lines]))
@@ -81,7 +87,7 @@ def _graph_base_url(value: str) -> str:
 
 
 def _traces_endpoint(value: str | None) -> str | None:
-    """Plain http is common within a cluster, and spans hold no secrets."""
+    """Check the endpoint. Plain http is common in clusters, and spans hold no secrets."""
     if value is not None and not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", value):
         raise ValueError("must be a http:// or https:// URL with no user, query or fragment")
     return value
@@ -109,7 +115,7 @@ def _rate_limit(value: str) -> str:
 
 
 class Settings(BaseSettings):
-    """See `docs/settings.md` for what each one does."""
+    """Settings of this deployment; `docs/reference/settings.md` explains each of them."""
 
     model_config = SettingsConfigDict(
         env_prefix=ENV_PREFIX,
@@ -149,16 +155,16 @@ class Settings(BaseSettings):
 
     @property
     def uses_sqlite(self) -> bool:
-        """SQLite in the data directory: one process, which provisions itself."""
+        """True if the database is SQLite, which one process uses and creates by itself."""
         return self.sqlalchemy_url().get_backend_name() == "sqlite"
 
     @property
     def browser_origins(self) -> list[str]:
-        """Where pages may come from that call this API in a browser."""
+        """Origins whose web pages may call this API from a browser."""
         return [origin.strip() for origin in self.cors_origins.split(",") if origin.strip()]
 
     def sqlalchemy_url(self) -> URL:
-        """The database as SQLAlchemy knows it, without a driver."""
+        """Return the URL of the database for SQLAlchemy, without a driver."""
         if self.database_url is None:
             return URL.create("sqlite", database=str(self.data_dir / "partner-connector.db"))
         url = make_url(self.database_url.get_secret_value())
@@ -166,16 +172,16 @@ class Settings(BaseSettings):
 
     @property
     def private_keyring_file(self) -> Path:
-        """The keyring that opens tokens: worker hosts only."""
+        """Path of the keyring whose private half decrypts tokens; for worker hosts only."""
         return self.keyring_file or self.data_dir / "keyring.json"
 
     @property
     def public_keyring_file(self) -> Path:
-        """The keyring that can only seal: what the API needs."""
+        """Path of the keyring for the API, whose public half can only encrypt tokens."""
         return self.keyring_file or self.data_dir / "keyring.public.json"
 
     def onboarding_label(self, status: str) -> str:
-        """The words a person reads for an onboarding status, with the product's name in them."""
+        """Return the text for an onboarding status, with the product's name if one is set."""
         product = f" {self.product_name}" if self.product_name else ""
         words = {
             "pending_onboarding": f"Pending{product} onboarding",
@@ -185,8 +191,30 @@ class Settings(BaseSettings):
         return words[status]
 
 
+# Kubernetes sets such variables for a Service whose name starts with `partner-connector`.
+_OF_KUBERNETES = re.compile(r"(.*_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)")
+
+
+def _unknown_settings() -> list[str]:
+    """Return a line for each variable with our prefix that is no setting, never its value."""
+    known = [name.upper() for name in Settings.model_fields]
+    lines = []
+    sources = DotEnvSettingsSource(Settings), EnvSettingsSource(Settings)
+    for variable, value in sorted({**sources[0].env_vars, **sources[1].env_vars}.items()):
+        name = variable.upper().removeprefix(ENV_PREFIX)
+        is_ours = variable.upper().startswith(ENV_PREFIX) and not _OF_KUBERNETES.fullmatch(name)
+        if name in known or not is_ours or (value or "").startswith(("tcp://", "udp://")):
+            continue
+        nearest = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean {ENV_PREFIX}{nearest[0]}?" if nearest else ""
+        lines.append(f"{ENV_PREFIX}{name}: is not a setting{hint}")
+    return lines
+
+
 def load_settings(**overrides: Any) -> Settings:
-    """Read the environment. Raises `SettingsError` naming every setting that is wrong."""
+    """Read the environment. Raises `SettingsError`, which names every wrong or unknown setting."""
+    if unknown := _unknown_settings():
+        raise SettingsError(*unknown)
     try:
         settings = Settings(**overrides)
     except ValidationError as error:
@@ -201,6 +229,6 @@ def load_settings(**overrides: Any) -> Settings:
 
 
 def without_environment(**values: Any) -> Settings:
-    """The defaults and these values alone, whatever this machine's environment says."""
+    """Return settings with these values and defaults for the rest; ignore the environment."""
     unset = {name: field.get_default() for name, field in Settings.model_fields.items()}
     return Settings(**(unset | values))

@@ -1,4 +1,4 @@
-"""What the tests of the API share beside the common fixtures."""
+"""Fixtures of the API tests, in addition to the common fixtures."""
 
 import io
 import logging
@@ -27,32 +27,32 @@ from tests.support.databases import SqliteTemplate
 
 @pytest.fixture
 def workspace_id(tenant: Tenant) -> UUID:
-    """The workspace of the key that `api` calls with."""
+    """The workspace of the API key that `api` sends."""
     return cast("UUID", tenant.workspace_id)
 
 
 @pytest.fixture
 async def world(database: Database, workspace_id: UUID, keyring: PublicKeyring) -> World:
-    """A connected partner in that workspace."""
+    """A connected partner in `workspace_id`, with a row of every kind."""
     return await make_world(database, workspace_id, keyring)
 
 
 @pytest.fixture
-async def stranger(database: Database, keyring: PublicKeyring) -> Tenant:
-    """Another workspace, with a key that may do everything there."""
+async def other_tenant(database: Database, keyring: PublicKeyring) -> Tenant:
+    """Another workspace, with an API key that has every scope."""
     return await make_tenant(database, keyring)
 
 
 @pytest.fixture
 async def anonymous(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    """A client without a key."""
+    """A client without an API key."""
     async with client_of(app, None) as client:
         yield client
 
 
 @pytest.fixture
 def logs(settings: Settings) -> Iterator[io.StringIO]:
-    """Everything that the program logs, at the level that says most."""
+    """Everything that the service logs, at level DEBUG."""
     root = logging.getLogger()
     before = (root.handlers, root.level)
     stream = io.StringIO()
@@ -64,29 +64,29 @@ def logs(settings: Settings) -> Iterator[io.StringIO]:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """An API that stands for the whole run, for requests that it refuses."""
+class SharedApi:
+    """An API that runs for the whole test session, and the ids of its rows."""
 
-    api: httpx.AsyncClient
+    client: httpx.AsyncClient
     ids: Mapping[str, str]
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def standing(
+async def shared_api(
     sqlite: SqliteTemplate, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Standing]:
-    """Started once: only for tests that change nothing, on the session's loop (`ON_STANDING`)."""
-    directory = tmp_path_factory.mktemp("standing")
+) -> AsyncIterator[SharedApi]:
+    """An API started once a session, for read-only tests on its loop (`ON_SHARED_LOOP`)."""
+    directory = tmp_path_factory.mktemp("shared_api")
     settings = without_environment(
         data_dir=directory, database_url=SecretStr(sqlite.clone(directory)), rate_limit="off"
     )
     keyring = PublicKeyring(keyring_file.generate())
     database = open_database(settings)
     tenant = await make_tenant(database, keyring)
-    made = await make_world(database, cast("UUID", tenant.workspace_id), keyring)
+    world = await make_world(database, cast("UUID", tenant.workspace_id), keyring)
     async with (
         running(create_app(settings, keyring)) as started,
         client_of(started, tenant.api_key) as client,
     ):
-        yield Standing(client, made.ids)
+        yield SharedApi(client, world.ids)
     await database.close()

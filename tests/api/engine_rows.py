@@ -1,4 +1,4 @@
-"""What the durable engine was asked to do, read from its own table."""
+"""Work items in the table of the durable engine."""
 
 from sqlalchemy import text
 
@@ -6,7 +6,7 @@ from partner_connector.db.engine import Database
 
 
 async def enqueued(database: Database) -> list[str]:
-    """The ids of all work that was ever enqueued, oldest first."""
+    """Return the ids of all workflows that were ever enqueued, oldest first."""
     on_sqlite = database.engine.dialect.name == "sqlite"
     table = "workflow_status" if on_sqlite else "dbos.workflow_status"
     query = text(f"SELECT workflow_uuid FROM {table} ORDER BY created_at")  # noqa: S608

@@ -1,4 +1,4 @@
-"""A token request from both its sides, and the verdict that the worker would write."""
+"""A token request as its creator and its holder use it, and the worker's verdict."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from partner_connector.durable.engine import WorkQueue
 from partner_connector.features.audit.service import Recorder
 from partner_connector.ids import decode
 from partner_connector.sealing.private import PrivateKeyring
-from partner_connector.worker.validation.outcome import conclude
+from partner_connector.worker.validation.outcome import store_verdict
 from partner_connector.worker.validation.verdicts import Check
 from tests.api.surface import TOKEN
 from tests.api.world import World
@@ -26,47 +26,47 @@ _CURRENT = "/v1/token-requests/current"
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link that was just made: what its maker and what its holder can do with it."""
+    """A new token request, with the calls of the caller who created it and of its holder."""
 
     api: httpx.AsyncClient
     database: Database
-    made: Mapping[str, Any]
+    created: Mapping[str, Any]
 
     @property
     def code(self) -> str:
-        """What stands behind the `#`."""
-        return str(self.made["code"])
+        """The code, which is the fragment of the link's URL."""
+        return str(self.created["code"])
 
     @property
     def id(self) -> UUID:
-        """The id of its row."""
-        return decode("trq", self.made["id"])
+        """The id of the token request's row."""
+        return decode("trq", self.created["id"])
 
-    async def told(self) -> dict[str, Any]:
-        """How its maker sees it."""
-        answer = await self.api.get(f"/v1/token-requests/{self.made['id']}")
+    async def read(self) -> dict[str, Any]:
+        """Return the token request as its creator reads it."""
+        answer = await self.api.get(f"/v1/token-requests/{self.created['id']}")
         assert answer.status_code == 200
         found: dict[str, Any] = answer.json()
         return found
 
     async def revoke(self) -> httpx.Response:
-        """Its maker withdraws it."""
-        return await self.api.delete(f"/v1/token-requests/{self.made['id']}")
+        """Revoke the token request as its creator."""
+        return await self.api.delete(f"/v1/token-requests/{self.created['id']}")
 
     async def get(self) -> httpx.Response:
-        """The holder looks at it."""
+        """Read the token request as its holder, with the code."""
         return await self._with_code("GET", "")
 
     async def open(self) -> httpx.Response:
-        """A person is there."""
+        """Record that the holder opened the link."""
         return await self._with_code("POST", "/open")
 
     async def hand_over(self, **body: str) -> httpx.Response:
-        """The holder hands a token over, a good looking one unless told otherwise."""
+        """Hand a token over as the holder; a well-formed token unless `body` is given."""
         return await self._with_code("PUT", "/token", json=body or {"access_token": TOKEN})
 
     async def token(self) -> Token:
-        """The row of the token that was handed over last."""
+        """Return the row of the token that was handed over last."""
         query = (
             select(Token)
             .join(TokenValidation, TokenValidation.token_id == Token.id)
@@ -77,7 +77,7 @@ class Link:
             return (await session.scalars(query)).one()
 
     async def expire(self, *, after: timedelta = timedelta(0)) -> None:
-        """Its time is over, or will be."""
+        """Set `expires_at` to now plus `after`."""
         async with self.database.writing() as session:
             row = await session.get_one(TokenRequest, self.id)
             row.expires_at = now() + after
@@ -88,7 +88,7 @@ class Link:
 
 
 async def make_link(api: httpx.AsyncClient, database: Database, world: World) -> Link:
-    """A link for the world's partner."""
+    """Create a token request for the world's partner."""
     body = {"expires_in_seconds": 3600, "note": "Their third link"}
     answer = await api.post(f"/v1/partners/{world.ids['ptn']}/token-requests", json=body)
     assert answer.status_code == 201, answer.text
@@ -96,8 +96,8 @@ async def make_link(api: httpx.AsyncClient, database: Database, world: World) ->
 
 
 @dataclass(frozen=True, slots=True)
-class Judge:
-    """Writes a verdict as the worker does, with two checks in place of sixteen."""
+class VerdictWriter:
+    """Callable that stores a verdict as the worker does, with two checks instead of sixteen."""
 
     database: Database
     queue: WorkQueue
@@ -105,13 +105,13 @@ class Judge:
     audit_key: bytes
 
     async def __call__(
-        self, proof_id: str, status: str, code: str = "told", detail: str = "Seen."
+        self, validation_id: str, status: str, code: str = "live_check", detail: str = "Seen."
     ) -> None:
-        """The check with this status, and what follows from it."""
+        """Store a verdict whose check `live` has this status, and apply its effects."""
         async with self.database.writing() as session:
-            validation = await session.get_one(TokenValidation, decode("val", proof_id))
-            audit = Recorder(validation.workspace_id, "worker", proof_id, self.audit_key)
-            await conclude(
+            validation = await session.get_one(TokenValidation, decode("val", validation_id))
+            audit = Recorder(validation.workspace_id, "worker", validation_id, self.audit_key)
+            await store_verdict(
                 session,
                 self.queue,
                 self.keyring,

@@ -1,4 +1,4 @@
-"""The one shape of a failure."""
+"""The shape of every error answer."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ KNOWN_CODES = {kind.code for kind in catalogue()}
 
 
 def assert_problem(answer: httpx.Response, status: int, code: str | None = None) -> dict[str, Any]:
-    """The answer is a problem document of this status, whole and consistent."""
+    """Assert that the answer is a complete problem document with this status, and return it."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"].split(";")[0] == "application/problem+json"
     problem: dict[str, Any] = answer.json()

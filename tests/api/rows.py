@@ -1,4 +1,4 @@
-"""Rows as the worker or an operator would have written them."""
+"""Rows as a worker or an operator writes them."""
 
 import itertools
 import uuid
@@ -30,14 +30,14 @@ from partner_connector.db.models import (
     WebhookEndpoint,
     WebhookEvent,
 )
-from partner_connector.features.sync_jobs.recording import record_beginning
+from partner_connector.features.sync_jobs.recording import record_first_event
 from partner_connector.ids import encode, new_id
 
 SEEN_AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
 
 def api_key(workspace_id: uuid.UUID, **values: Any) -> ApiKey:
-    """A key that nobody holds."""
+    """Return an API key whose secret is unknown."""
     given: dict[str, Any] = {
         "name": "ci",
         "key_id": uuid.uuid4().hex[:12],
@@ -49,12 +49,12 @@ def api_key(workspace_id: uuid.UUID, **values: Any) -> ApiKey:
 
 
 def meta_id() -> str:
-    """An id as Meta gives them: digits, and never the same twice."""
+    """Return a unique id in the form of Meta's ids: digits only."""
     return str(new_id().int)[:20] + str(uuid.uuid4().int)[:10]
 
 
 def integration(workspace_id: uuid.UUID, **values: Any) -> Integration:
-    """Our own business."""
+    """Return an integration."""
     given: dict[str, Any] = {
         "name": "Acme",
         "meta_business_id": meta_id(),
@@ -67,7 +67,7 @@ def integration(workspace_id: uuid.UUID, **values: Any) -> Integration:
 
 
 def partner(of: Integration, **values: Any) -> Partner:
-    """A business that shares assets with ours."""
+    """Return a partner of the integration."""
     given: dict[str, Any] = {
         "name": "Northwind",
         "meta_business_id": meta_id(),
@@ -78,9 +78,9 @@ def partner(of: Integration, **values: Any) -> Partner:
 
 
 def token(of: Partner, **values: Any) -> Token:
-    """A partner's active token, with a ciphertext that nobody will open.
+    """Return a partner's active token; its ciphertext cannot be decrypted.
 
-    With `partner_id=None` it is that of the integration.
+    With `partner_id=None` the token belongs to the integration.
     """
     given: dict[str, Any] = {
         "version": 1,
@@ -97,7 +97,7 @@ def token(of: Partner, **values: Any) -> Token:
 
 
 def validation(of: Token, **values: Any) -> TokenValidation:
-    """A completed proof."""
+    """Return a completed token validation."""
     given: dict[str, Any] = {
         "purpose": "connect",
         "status": "completed",
@@ -114,7 +114,7 @@ def validation(of: Token, **values: Any) -> TokenValidation:
 
 
 def token_request(of: Partner, **values: Any) -> TokenRequest:
-    """A link that is open, with a code that nobody knows."""
+    """Return an open token request with an unknown code."""
     given: dict[str, Any] = {
         "api_key_id": new_id(),
         "code_id": uuid.uuid4().hex[:12],
@@ -126,7 +126,7 @@ def token_request(of: Partner, **values: Any) -> TokenRequest:
 
 
 def sync_job(of: Partner, **values: Any) -> SyncJob:
-    """A completed check for updates."""
+    """Return a completed sync job."""
     given: dict[str, Any] = {
         "task": "sync_partner",
         "trigger": "api",
@@ -143,7 +143,7 @@ DIGEST = "0123456789abcdef" * 4
 
 
 def plan(made_with: Token | None, **values: Any) -> dict[str, Any]:
-    """Why a job was halted, as the worker stores it."""
+    """Return the plan of a halted job as the worker stores it."""
     given: dict[str, Any] = {
         "digest": DIGEST,
         "users": 5,
@@ -157,7 +157,7 @@ def plan(made_with: Token | None, **values: Any) -> dict[str, Any]:
 
 
 def halted_job(of: Partner, made_with: Token | None = None, **values: Any) -> SyncJob:
-    """A check that the safeguard halted, with a plan that is open."""
+    """Return a sync job that the safeguard halted, with an open plan."""
     given: dict[str, Any] = {
         "status": "halted",
         "phase": "applying",
@@ -168,7 +168,7 @@ def halted_job(of: Partner, made_with: Token | None = None, **values: Any) -> Sy
 
 
 def planned(of: SyncJob, **values: Any) -> PlannedChange:
-    """Something that the job is about to change: someone leaves."""
+    """Return a planned change of the job: a partner user leaves."""
     given: dict[str, Any] = {
         "kind": "user_left",
         "partner_id": of.partner_id,
@@ -179,7 +179,7 @@ def planned(of: SyncJob, **values: Any) -> PlannedChange:
 
 
 def change(at: Partner, **values: Any) -> Change:
-    """Something that changed at the partner: it was listed. `publish` gives it its place."""
+    """Return a change: the partner was listed. `publish` sets its sequence."""
     given: dict[str, Any] = {
         "kind": "partner_listed",
         "occurred_at": SEEN_AT,
@@ -190,10 +190,10 @@ def change(at: Partner, **values: Any) -> Change:
 
 
 def capability(of: Partner, **values: Any) -> Capability:
-    """What the partner's token sees: less than it did."""
+    """Return a narrowed capability of the partner's token."""
     given: dict[str, Any] = {
-        "proven": {"scopes": ["ads_read"], "granular": {}, "role": "ADMIN", "assets": {}},
-        "proven_at": SEEN_AT,
+        "confirmed": {"scopes": ["ads_read"], "granular": {}, "role": "ADMIN", "assets": {}},
+        "confirmed_at": SEEN_AT,
         "observed": {"scopes": [], "granular": {}, "role": "ADMIN", "assets": {}},
         "observed_at": SEEN_AT,
         "narrowed": ["ads_read is gone"],
@@ -201,12 +201,12 @@ def capability(of: Partner, **values: Any) -> Capability:
     return Capability(workspace_id=of.workspace_id, partner_id=of.id, **(given | values))
 
 
-# Far behind those that the API writes.
+# Greater than every sequence that the API writes in a test.
 _SEQUENCES = itertools.count(1000)
 
 
 def audit_event(workspace_id: uuid.UUID, **values: Any) -> AuditEvent:
-    """That somebody decided something."""
+    """Return an audit event: a sync job was cancelled."""
     given: dict[str, Any] = {
         "occurred_at": SEEN_AT,
         "actor": "api_key",
@@ -223,7 +223,7 @@ def audit_event(workspace_id: uuid.UUID, **values: Any) -> AuditEvent:
 
 
 def partner_user(of: Partner, **values: Any) -> PartnerUser:
-    """Someone at the partner."""
+    """Return a partner user."""
     given: dict[str, Any] = {
         "meta_user_id": meta_id(),
         "kind": "person",
@@ -244,7 +244,7 @@ def partner_user(of: Partner, **values: Any) -> PartnerUser:
 
 
 def asset(of: Integration, **values: Any) -> Asset:
-    """Something that is shared."""
+    """Return an asset of the integration."""
     given: dict[str, Any] = {
         "type": "ad_account",
         "meta_id": meta_id(),
@@ -255,7 +255,7 @@ def asset(of: Integration, **values: Any) -> Asset:
 
 
 def share(of: Asset, with_: Partner) -> AssetShare:
-    """That the asset is shared with the partner."""
+    """Return a share of the asset with the partner."""
     return AssetShare(
         workspace_id=of.workspace_id,
         partner_id=with_.id,
@@ -267,7 +267,7 @@ def share(of: Asset, with_: Partner) -> AssetShare:
 
 
 def grant(of: Asset, to: PartnerUser, **values: Any) -> Grant:
-    """That someone may work on the asset."""
+    """Return a grant of the asset to the partner user."""
     given: dict[str, Any] = {"tasks": ["ADVERTISE"], "full_control": False}
     return Grant(
         workspace_id=of.workspace_id,
@@ -280,7 +280,7 @@ def grant(of: Asset, to: PartnerUser, **values: Any) -> Grant:
 
 
 def webhook_endpoint(workspace_id: uuid.UUID, **values: Any) -> WebhookEndpoint:
-    """Somebody who wants to be told of connected partners."""
+    """Return a webhook endpoint that subscribes to `partner.connected`."""
     given: dict[str, Any] = {
         "url": "https://hooks.example.com/partner-connector",
         "event_types": ["partner.connected"],
@@ -290,7 +290,7 @@ def webhook_endpoint(workspace_id: uuid.UUID, **values: Any) -> WebhookEndpoint:
 
 
 def webhook_event(of: Partner, **values: Any) -> WebhookEvent:
-    """That the partner was connected, in its place among the events."""
+    """Return a `partner.connected` event with the next sequence."""
     given: dict[str, Any] = {
         "type": "partner.connected",
         "occurred_at": SEEN_AT,
@@ -300,14 +300,14 @@ def webhook_event(of: Partner, **values: Any) -> WebhookEvent:
         "states": {"onboarding_status": "onboarded"},
         "sequence": next(_SEQUENCES),
         "message_id": new_id(),
-        # None that the database would give next.
+        # An id that the database does not assign next.
         "id": uuid.uuid4().int % 10**15,
     }
     return WebhookEvent(workspace_id=of.workspace_id, **(given | values))
 
 
 def webhook_delivery(of: WebhookEvent, to: WebhookEndpoint, **values: Any) -> WebhookDelivery:
-    """That event on its way to that endpoint."""
+    """Return a delivery of the event to the endpoint."""
     given: dict[str, Any] = {"id": new_id()}
     return WebhookDelivery(
         workspace_id=of.workspace_id,
@@ -338,4 +338,4 @@ async def store(database: Database, *rows: Base) -> None:
             session.add(row)
             await session.flush()
             if isinstance(row, SyncJob):
-                record_beginning(session, row)
+                record_first_event(session, row)

@@ -1,4 +1,4 @@
-"""The API's surface, read off its OpenAPI document: every operation, and how to call it."""
+"""Every operation of the OpenAPI document, and functions that call it."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -23,10 +23,10 @@ _ID_PATTERN = re.compile(r"^\^([a-z]{3})_")
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation. `ids` maps each path parameter to the prefix of the ids it takes.
+    """An operation. `ids` maps each path parameter to the prefix of the ids it takes.
 
-    One that is secured needs a key with all the scopes, or, where it `needs_code`, the code of a
-    token request in place of it.
+    A secured operation needs an API key with all of `scopes`; if `needs_code` is true, it needs
+    the code of a token request instead of the key.
     """
 
     method: str
@@ -40,16 +40,16 @@ class Operation:
 
     @property
     def name(self) -> str:
-        """As in `GET /v1/partners`."""
+        """The method and the path, for example `GET /v1/partners`."""
         return f"{self.method} {self.path}"
 
     def url(self, ids: Mapping[str, str]) -> str:
-        """The path with an id for every parameter; `ids` maps prefixes to ids."""
+        """Return the path with an id for every parameter; `ids` maps prefixes to ids."""
         return self.path.format(**{name: ids[prefix] for name, prefix in self.ids.items()})
 
 
 def resolve(schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema without its outermost references and without null."""
+    """Resolve the outermost references of a schema and remove its null variant."""
     if "$ref" in schema:
         found: dict[str, Any] = DOCUMENT["components"]["schemas"][schema["$ref"].split("/")[-1]]
         return resolve(found)
@@ -58,7 +58,7 @@ def resolve(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def operations() -> Iterator[Operation]:
-    """Every documented operation."""
+    """Yield every documented operation."""
     for path, item in DOCUMENT["paths"].items():
         for method in _METHODS:
             if method in item:
@@ -87,13 +87,13 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> Operation:
 
 
 def id_prefix(schema: dict[str, Any]) -> str | None:
-    """`ptn` for a schema of partner ids, None for what is not an id of ours."""
+    """Return the id prefix of a schema, for example `ptn`; None if it is not one of our ids."""
     match = _ID_PATTERN.match(schema.get("pattern", ""))
     return match[1] if match else None
 
 
 def body_for(operation: Operation) -> dict[str, Any] | None:
-    """A body that the operation accepts, so that nothing but the caller can be at fault."""
+    """Return a body that the operation accepts, so that only the caller can be refused."""
     if operation.body is None:
         return None
     members = operation.body.get("properties", {})
@@ -103,13 +103,13 @@ def body_for(operation: Operation) -> dict[str, Any] | None:
     if "access_token" in members:
         body["access_token"] = TOKEN
     if "scopes" in members:
-        # A key grants only what it has, and this operation's own scope it must have.
+        # A key can grant only its own scopes; the caller's key has those of this operation.
         body["scopes"] = list(operation.scopes)
     return body
 
 
 def example_of(schema: dict[str, Any]) -> Any:
-    """A valid value, from the document's own examples."""
+    """Return a valid value of a schema, from the document's own examples."""
     if schema.get("examples"):
         return schema["examples"][0]
     schema = resolve(schema)
@@ -125,7 +125,7 @@ def example_of(schema: dict[str, Any]) -> Any:
 
 
 def credential(operation: Operation, ids: Mapping[str, str]) -> dict[str, str]:
-    """What has to be sent in place of the client's own API key, if anything."""
+    """Return the headers that replace the client's API key; empty if the key is used."""
     return {"Authorization": f"Bearer {ids['trc']}"} if operation.needs_code else {}
 
 
@@ -136,7 +136,7 @@ async def call(
     *,
     headers: Mapping[str, str] | None = None,
 ) -> httpx.Response:
-    """Call an operation as its documentation says."""
+    """Call an operation with a valid body and the credential it needs."""
     return await client.request(
         operation.method,
         operation.url(ids),

@@ -1,4 +1,4 @@
-"""`/v1/api-keys`: shown once, never more than their maker, refused at once when revoked."""
+"""API keys (`/v1/api-keys`): shown once, limited to the creator's scopes, revoked at once."""
 
 from datetime import datetime, timedelta
 from functools import partial
@@ -19,26 +19,26 @@ from partner_connector.ids import decode
 from partner_connector.sealing.public import PublicKeyring
 from partner_connector.settings import Settings
 from partner_connector.web.context import ApiContext
-from tests.api.conftest import Standing
+from tests.api.conftest import SharedApi
 from tests.support.clients import client_of, make_tenant
 
 KEYS = "/v1/api-keys"
-ON_STANDING = pytest.mark.asyncio(loop_scope="session")
+ON_SHARED_LOOP = pytest.mark.asyncio(loop_scope="session")
 ONLY_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 async def create(api: httpx.AsyncClient, **body: Any) -> dict[str, Any]:
-    """A new key by the API."""
+    """Create an API key by the API and return the answer."""
     answer = await api.post("/v1/api-keys", json={"name": "ci", "scopes": ["users:read"], **body})
     assert answer.status_code == 201, answer.text
     created: dict[str, Any] = answer.json()
     return created
 
 
-async def test_a_key_is_shown_once(
+async def test_api_key_is_shown_only_when_created(
     app: FastAPI, api: httpx.AsyncClient, database: Database
 ) -> None:
-    """The key works, is in no later answer, and is not in the database."""
+    """Check that the key works, and is neither in a later answer nor in the database."""
     created = await create(api, scopes=["users:read", "users:read", "partners:read"])
     key = created["api_key"]
     assert created["scopes"] == ["partners:read", "users:read"]
@@ -57,10 +57,8 @@ async def test_a_key_is_shown_once(
     assert key.split("_")[2] not in repr(stored)
 
 
-async def test_a_revoked_key_is_refused_with_the_next_request(
-    app: FastAPI, api: httpx.AsyncClient
-) -> None:
-    """Revoking takes effect at once, may be repeated, and leaves a trace."""
+async def test_revoked_key_is_refused_at_next_request(app: FastAPI, api: httpx.AsyncClient) -> None:
+    """Revoke a key twice: the second time changes nothing, and `revoked_at` stays listed."""
     created = await create(api, scopes=["partners:read"])
     async with client_of(app, created["api_key"]) as client:
         assert (await client.get("/v1/partners")).status_code == 200
@@ -74,10 +72,9 @@ async def test_a_revoked_key_is_refused_with_the_next_request(
 
 
 @ONLY_SQLITE
-async def test_a_key_cannot_grant_what_it_lacks(
+async def test_key_cannot_grant_scopes_it_lacks(
     app: FastAPI, database: Database, keyring: PublicKeyring
 ) -> None:
-    """A key hands on its own scopes and no others."""
     tenant = await make_tenant(database, keyring, scopes=("keys:admin", "users:read"))
     async with client_of(app, tenant.api_key) as client:
         await create(client, scopes=["users:read"])
@@ -89,12 +86,12 @@ async def test_a_key_cannot_grant_what_it_lacks(
 
 
 @ONLY_SQLITE
-async def test_a_key_cannot_outlive_its_maker(app: FastAPI, api: httpx.AsyncClient) -> None:
-    """A key that expires makes none that lasts longer: else its expiry would mean nothing."""
+async def test_key_cannot_expire_after_its_creator(app: FastAPI, api: httpx.AsyncClient) -> None:
+    """Refuse a longer expiry; otherwise a key could extend its own lifetime."""
     soon = (now() + timedelta(hours=1)).isoformat()
     later = (now() + timedelta(hours=2)).isoformat()
-    maker = await create(api, scopes=["keys:admin"], expires_at=soon)
-    async with client_of(app, maker["api_key"]) as client:
+    creator = await create(api, scopes=["keys:admin"], expires_at=soon)
+    async with client_of(app, creator["api_key"]) as client:
         for expires_at in (None, later):
             body = {"name": "longer", "scopes": ["keys:admin"], "expires_at": expires_at}
             answer = await client.post("/v1/api-keys", json=body)
@@ -102,7 +99,7 @@ async def test_a_key_cannot_outlive_its_maker(app: FastAPI, api: httpx.AsyncClie
         await create(client, scopes=["keys:admin"], expires_at=soon)
 
 
-@ON_STANDING
+@ON_SHARED_LOOP
 @pytest.mark.parametrize(
     ("body", "code"),
     [
@@ -117,25 +114,24 @@ async def test_a_key_cannot_outlive_its_maker(app: FastAPI, api: httpx.AsyncClie
         ({"workspace_id": "wsp_01k9z3v0e8fjt9m2c4r6w8xabc"}, "validation_failed"),
     ],
 )
-async def test_a_key_that_makes_no_sense_is_refused(
-    standing: Standing, body: dict[str, Any], code: str
+async def test_invalid_key_request_is_refused(
+    shared_api: SharedApi, body: dict[str, Any], code: str
 ) -> None:
-    """An expiry in the past, no scope, an unknown one: nothing of it makes a key."""
-    before = (await standing.api.get("/v1/api-keys")).json()
-    answer = await standing.api.post(
+    """Check that a past expiry, no scope or an unknown scope creates no key."""
+    before = (await shared_api.client.get("/v1/api-keys")).json()
+    answer = await shared_api.client.post(
         "/v1/api-keys", json={"name": "ci", "scopes": ["users:read"], **body}
     )
-    # That a time is over is no matter of form: the same request was sound before.
+    # A past expiry depends on the clock and not on the form: hence 409 and not 422.
     assert answer.status_code == (409 if code == "expiry_in_the_past" else 422)
     assert answer.json()["code"] == code
-    assert (await standing.api.get("/v1/api-keys")).json() == before
+    assert (await shared_api.client.get("/v1/api-keys")).json() == before
 
 
 @ONLY_SQLITE
-async def test_an_expiry_takes_effect_by_itself(
+async def test_key_is_refused_after_its_expiry(
     app: FastAPI, api: httpx.AsyncClient, database: Database
 ) -> None:
-    """A key works until its expiry and not after."""
     created = await create(
         api, scopes=["partners:read"], expires_at=(now() + timedelta(hours=1)).isoformat()
     )
@@ -147,41 +143,41 @@ async def test_an_expiry_takes_effect_by_itself(
         assert (await client.get("/v1/partners")).status_code == 401
 
 
-async def test_when_a_key_was_last_used(
+async def test_last_use_of_key_is_shown_after_it_is_written(
     app: FastAPI, api: httpx.AsyncClient, database: Database
 ) -> None:
-    """Noted with every request that it is good for, and shown once that is written down."""
-    made = (await api.post(KEYS, json={"name": "seldom", "scopes": ["users:read"]})).json()
-    assert made["last_used_at"] is None
+    """Check `last_used_at` after a write, and that a later write of an older use is ignored."""
+    created = (await api.post(KEYS, json={"name": "seldom", "scopes": ["users:read"]})).json()
+    assert created["last_used_at"] is None
     usage = cast("ApiContext", app.state.context).key_usage
     began = now()
-    async with client_of(app, made["api_key"]) as client:
+    async with client_of(app, created["api_key"]) as client:
         assert (await client.get("/v1/partner-users")).status_code == 200
     await usage.write(database)
 
     shown = {key["id"]: key["last_used_at"] for key in (await api.get(KEYS)).json()["items"]}
 
-    used = datetime.fromisoformat(shown[made["id"]])
+    used = datetime.fromisoformat(shown[created["id"]])
     assert timedelta(0) <= used - began.replace(microsecond=0) < timedelta(seconds=20)
-    # A process that saw an older use, and writes it later, does not turn back the clock.
-    usage._seen[decode("key", made["id"])] = used - timedelta(hours=1)
+    # Another process may write an older use later; the newest use must stay.
+    usage._seen[decode("key", created["id"])] = used - timedelta(hours=1)
     await usage.write(database)
     again = {key["id"]: key["last_used_at"] for key in (await api.get(KEYS)).json()["items"]}
-    assert again[made["id"]] == shown[made["id"]]
+    assert again[created["id"]] == shown[created["id"]]
 
 
-async def test_use_that_cannot_be_written_is_kept(
+async def test_key_use_is_kept_when_database_is_unavailable(
     app: FastAPI, api: httpx.AsyncClient, settings: Settings
 ) -> None:
-    """The database is away for a moment: nothing is lost, and the periodic task goes on."""
+    """Fail one run of the periodic task: it returns and keeps the uses in memory."""
     await api.get(KEYS)
     usage = cast("ApiContext", app.state.context).key_usage
     seen = dict(usage._seen)
     assert seen
 
-    nowhere = SecretStr("sqlite:////nowhere/at-all.db")
-    away = open_database(settings.model_copy(update={"database_url": nowhere}))
-    writing = Periodic("key_usage", 60, partial(usage.write, away))
+    missing_database = SecretStr("sqlite:////missing-directory/database.db")
+    unavailable = open_database(settings.model_copy(update={"database_url": missing_database}))
+    writing = Periodic("key_usage", 60, partial(usage.write, unavailable))
     assert not await writing.run_once()
-    await away.close()
+    await unavailable.close()
     assert usage._seen == seen

@@ -1,4 +1,4 @@
-"""`/v1/audit-events`: who decided what, and that nobody changed it afterwards."""
+"""The audit chain (`/v1/audit-events`): its events, and how it shows later changes."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -29,13 +29,13 @@ Tamper = Callable[[AsyncSession, list[AuditEvent]], Awaitable[Any]]
 
 
 async def events_of(api: httpx.AsyncClient) -> list[dict[str, Any]]:
-    """Oldest first."""
+    """Return the audit events, oldest first."""
     items: list[dict[str, Any]] = (await api.get(LIST)).json()["items"]
     return items[::-1]
 
 
-async def verified(api: httpx.AsyncClient, **params: str) -> dict[str, Any]:
-    """What following the chain finds."""
+async def verify(api: httpx.AsyncClient, **params: str) -> dict[str, Any]:
+    """Return the result of verifying the audit chain."""
     answer = await api.get(VERIFY, params=params)
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
@@ -43,20 +43,20 @@ async def verified(api: httpx.AsyncClient, **params: str) -> dict[str, Any]:
 
 
 async def make_history(api: httpx.AsyncClient) -> None:
-    """Some keys come and go: five more decisions."""
-    made = [
+    """Create three API keys and revoke two, which records five audit events."""
+    key_ids = [
         (await api.post("/v1/api-keys", json={"name": name, "scopes": ["users:read"]})).json()["id"]
         for name in ("first", "second", "third")
     ]
-    for key in made[:2]:
-        assert (await api.delete(f"/v1/api-keys/{key}")).status_code == 204
+    for key_id in key_ids[:2]:
+        assert (await api.delete(f"/v1/api-keys/{key_id}")).status_code == 204
 
 
 @ONLY_SQLITE
-async def test_a_decision_is_on_record(
+async def test_audit_event_records_key_request_and_subject(
     api: httpx.AsyncClient, database: Database, world: World, tenant: Tenant
 ) -> None:
-    """Newest first, with the key, the request, what it was done to, and what belongs to it."""
+    """Cancel a job, and check every member of the newest audit event."""
     url = f"/v1/sync-jobs/{world.ids['job']}/cancel"
     headers = {"X-Request-Id": "from-the-caller-1"}
     assert (await api.post(url, headers=headers)).status_code == 200
@@ -79,8 +79,7 @@ async def test_a_decision_is_on_record(
 
 
 @ONLY_SQLITE
-async def test_what_was_refused_is_not_on_record(api: httpx.AsyncClient, world: World) -> None:
-    """Only what was done is told."""
+async def test_refused_request_records_no_audit_event(api: httpx.AsyncClient, world: World) -> None:
     before = await events_of(api)
     answer = await api.post(
         f"/v1/sync-jobs/{world.ids['job']}/plan/approve", json={"digest": "f" * 64}
@@ -90,60 +89,60 @@ async def test_what_was_refused_is_not_on_record(api: httpx.AsyncClient, world: 
 
 
 @ONLY_SQLITE
-async def test_the_life_of_an_integration_is_on_record(api: httpx.AsyncClient) -> None:
-    """Made, changed, its token handed over, deleted: each with what belongs to it, and no token."""
+async def test_each_change_of_integration_records_audit_event(api: httpx.AsyncClient) -> None:
+    """Create, update, replace the token and delete: the events hold no token."""
     token = "EAAG" + "hush" * 20
     body = {"name": "Ours", "meta_business_id": "4711", "access_token": token}
-    made = (await api.post("/v1/integrations", json=body)).json()["id"]
-    url = f"/v1/integrations/{made}"
+    integration_id = (await api.post("/v1/integrations", json=body)).json()["id"]
+    url = f"/v1/integrations/{integration_id}"
     await api.patch(url, json={"safeguard_percent": 5})
     await api.put(f"{url}/token", json={"access_token": f"{token}2"})
     assert (await api.delete(url)).status_code == 204
 
-    told = [event for event in await events_of(api) if event["subject"] == made]
+    events = [event for event in await events_of(api) if event["subject"] == integration_id]
 
-    assert [event["action"] for event in told] == [
+    assert [event["action"] for event in events] == [
         "integration.created",
         "token.handed_over",
         "integration.updated",
         "token.handed_over",
         "integration.deleted",
     ]
-    assert told[2]["details"] == {"safeguard_percent": 5}
-    assert [told[place]["details"]["version"] for place in (1, 3)] == [1, 2]
-    assert "hush" not in str(told)
+    assert events[2]["details"] == {"safeguard_percent": 5}
+    assert [events[place]["details"]["version"] for place in (1, 3)] == [1, 2]
+    assert "hush" not in str(events)
 
 
-async def test_a_chain_that_holds(
-    app: FastAPI, api: httpx.AsyncClient, stranger: Tenant, tenant: Tenant
+async def test_intact_chain_is_verified(
+    app: FastAPI, api: httpx.AsyncClient, other_tenant: Tenant, tenant: Tenant
 ) -> None:
-    """Every event is linked to the one before; each workspace has a chain of its own."""
+    """Verify the whole chain and an earlier anchor; another workspace has its own chain."""
     await make_history(api)
     events = await events_of(api)
     assert [event["sequence"] for event in events] == [1, 2, 3, 4, 5, 6]
-    found = await verified(api)
+    found = await verify(api)
     end = f"6:{events[-1]['hash']}"
     assert found == {"intact": True, "events": 6, "anchor": end, "broken": None}
-    # An anchor of an earlier time is part of what came after it.
-    assert (await verified(api, anchor=f"3:{events[2]['hash']}"))["intact"] is True
-    async with client_of(app, stranger.api_key) as other:
-        assert (await verified(other))["events"] == 1
+    # An older anchor is still valid after more events.
+    assert (await verify(api, anchor=f"3:{events[2]['hash']}"))["intact"] is True
+    async with client_of(app, other_tenant.api_key) as other:
+        assert (await verify(other))["events"] == 1
 
 
 async def edit(session: AsyncSession, events: list[AuditEvent]) -> None:
-    """Somebody else is said to have done it."""
+    """Change the subject of an event."""
     await session.execute(
         update(AuditEvent).where(AuditEvent.id == events[2].id).values(subject="key_other")
     )
 
 
 async def remove(session: AsyncSession, events: list[AuditEvent]) -> None:
-    """An event in the middle is gone."""
+    """Delete an event in the middle."""
     await session.execute(delete(AuditEvent).where(AuditEvent.id == events[2].id))
 
 
 async def insert(session: AsyncSession, events: list[AuditEvent]) -> None:
-    """An event that never was, with the hash of another; the later ones make room for it."""
+    """Insert a forged event with another event's hash, and move the later events up."""
     await session.execute(
         text("UPDATE audit_events SET sequence = -sequence - 1 WHERE sequence >= 3")
     )
@@ -155,7 +154,7 @@ async def insert(session: AsyncSession, events: list[AuditEvent]) -> None:
 
 
 async def reorder(session: AsyncSession, events: list[AuditEvent]) -> None:
-    """Two events take each other's place."""
+    """Swap the sequences of two events."""
     for event, sequence in ((events[2], -1), (events[3], 3), (events[2], 4)):
         await session.execute(
             update(AuditEvent).where(AuditEvent.id == event.id).values(sequence=sequence)
@@ -163,14 +162,14 @@ async def reorder(session: AsyncSession, events: list[AuditEvent]) -> None:
 
 
 async def truncate(session: AsyncSession, events: list[AuditEvent]) -> None:
-    """The newest are gone."""
+    """Delete the newest events."""
     await session.execute(
         delete(AuditEvent).where(AuditEvent.id.in_([event.id for event in events[4:]]))
     )
 
 
-async def slip_in(session: AsyncSession, events: list[AuditEvent]) -> None:
-    """A row behind the end of the chain."""
+async def append(session: AsyncSession, events: list[AuditEvent]) -> None:
+    """Add a row after the end of the chain."""
     session.add(rows.audit_event(events[0].workspace_id))
 
 
@@ -182,20 +181,20 @@ async def slip_in(session: AsyncSession, events: list[AuditEvent]) -> None:
         (insert, 3, "altered"),
         (reorder, 3, "altered"),
         (truncate, 5, "missing"),
-        (slip_in, 7, "not_chained"),
+        (append, 7, "not_chained"),
     ],
 )
-async def test_whoever_changes_the_record_is_found_out(
+async def test_changed_audit_events_are_found(
     api: httpx.AsyncClient, database: Database, tamper: Tamper, sequence: int, reason: str
 ) -> None:
-    """The first place that does not hold is named, and the anchor of what still does."""
+    """Check that the first broken sequence and the anchor of the intact part are reported."""
     await make_history(api)
     async with database.writing() as session:
         query = select(AuditEvent).order_by(AuditEvent.sequence)
         events = list(await session.scalars(query))
         await tamper(session, events)
 
-    found = await verified(api)
+    found = await verify(api)
 
     assert (found["intact"], found["events"]) == (False, sequence - 1)
     assert (found["broken"]["sequence"], found["broken"]["reason"]) == (sequence, reason)
@@ -210,12 +209,12 @@ async def test_whoever_changes_the_record_is_found_out(
 
 
 @pytest.mark.parametrize("to_the_end", [True, False])
-async def test_an_end_that_is_cut_off_with_its_head_needs_an_anchor(
+async def test_truncated_chain_with_changed_head_is_found_by_anchor(
     api: httpx.AsyncClient, database: Database, to_the_end: bool
 ) -> None:
-    """Rows alone cannot tell; what was kept outside can, also where new events have come since."""
+    """Check that only an anchor kept elsewhere finds it, also after new events."""
     await make_history(api)
-    anchor = (await verified(api))["anchor"]
+    anchor = (await verify(api))["anchor"]
     async with database.writing() as session:
         query = select(AuditEvent).order_by(AuditEvent.sequence)
         events = list(await session.scalars(query))
@@ -224,61 +223,59 @@ async def test_an_end_that_is_cut_off_with_its_head_needs_an_anchor(
     if not to_the_end:
         await make_history(api)
 
-    assert (await verified(api))["intact"] is True
-    broken = (await verified(api, anchor=anchor))["broken"]
+    assert (await verify(api))["intact"] is True
+    broken = (await verify(api, anchor=anchor))["broken"]
 
     reason = "missing" if to_the_end else "anchor_differs"
     assert (broken["reason"], broken["sequence"]) == (reason, 5 if to_the_end else 6)
 
 
-async def test_a_head_of_another_chain(api: httpx.AsyncClient, database: Database) -> None:
-    """The head says that the chain ends otherwise than it does."""
+async def test_altered_chain_head_is_found(api: httpx.AsyncClient, database: Database) -> None:
     await make_history(api)
     async with database.writing() as session:
         await session.execute(update(AuditHead).values(hash="0" * 64))
-    broken = (await verified(api))["broken"]
+    broken = (await verify(api))["broken"]
     assert (broken["sequence"], broken["reason"]) == (6, "head_altered")
 
 
-async def test_a_head_that_was_taken_away(api: httpx.AsyncClient, database: Database) -> None:
-    """It shows at once; work goes on, and what was done to the rows shows then."""
+async def test_deleted_chain_head_is_found(api: httpx.AsyncClient, database: Database) -> None:
+    """Delete the head: new events are still recorded, and then the altered event is found."""
     await make_history(api)
     async with database.writing() as session:
         await session.execute(delete(AuditHead))
         events = list(await session.scalars(select(AuditEvent).order_by(AuditEvent.sequence)))
         await edit(session, events)
-    broken = (await verified(api))["broken"]
+    broken = (await verify(api))["broken"]
     assert (broken["sequence"], broken["reason"]) == (1, "not_chained")
 
     await make_history(api)
 
-    broken = (await verified(api))["broken"]
+    broken = (await verify(api))["broken"]
     assert (broken["sequence"], broken["reason"]) == (3, "altered")
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-async def test_events_that_come_meanwhile_are_no_break(
+async def test_events_recorded_during_verification_do_not_break_chain(
     app: FastAPI, api: httpx.AsyncClient, tenant: Tenant
 ) -> None:
-    """However many decisions are made while the chain is followed."""
     verdicts, _ = await asyncio.gather(
-        asyncio.gather(*(verified(api) for _ in range(20))),
+        asyncio.gather(*(verify(api) for _ in range(20))),
         asyncio.gather(*(make_history(api) for _ in range(4))),
     )
     assert [found["broken"] for found in verdicts] == [None] * 20
-    assert (await verified(api))["events"] == 21
+    assert (await verify(api))["events"] == 21
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-async def test_what_is_changed_is_written_before_the_record_is_locked(
+async def test_changed_rows_are_locked_before_audit_chain(
     app: FastAPI, api: httpx.AsyncClient, database: Database, tenant: Tenant, world: World
 ) -> None:
-    """Whoever changes a row that somebody else holds waits for it without holding the record."""
+    """Check that a session that waits for a row lock does not hold the audit chain's lock."""
 
     async def rename() -> None:
         async with database.writing() as session:
-            mine = await session.get_one(Integration, world.integration.id)
-            mine.name = "Renamed"
+            integration = await session.get_one(Integration, world.integration.id)
+            integration.name = "Renamed"
             await _recorder_of(app, tenant).record(session, action="x", subject="x", details={})
 
     async with database.writing() as session:
@@ -287,8 +284,8 @@ async def test_what_is_changed_is_written_before_the_record_is_locked(
         await asyncio.sleep(0.5)
         await _recorder_of(app, tenant).record(session, action="y", subject="y", details={})
     await other
-    told = [event["action"] for event in await events_of(api)]
-    assert told[-2:] == ["y", "x"]
+    events = [event["action"] for event in await events_of(api)]
+    assert events[-2:] == ["y", "x"]
 
 
 def _recorder_of(app: FastAPI, tenant: Tenant) -> Recorder:
@@ -298,7 +295,6 @@ def _recorder_of(app: FastAPI, tenant: Tenant) -> Recorder:
 
 @ONLY_SQLITE
 @pytest.mark.parametrize("anchor", ["7", "7:abc", "seven:" + "0" * 64, "7:" + "F" * 64])
-async def test_what_is_no_anchor(api: httpx.AsyncClient, anchor: str) -> None:
-    """It is refused before anything is read."""
+async def test_malformed_anchor_is_refused(api: httpx.AsyncClient, anchor: str) -> None:
     answer = await api.get(VERIFY, params={"anchor": anchor})
     assert_problem(answer, 422, "validation_failed")

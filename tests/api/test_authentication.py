@@ -1,4 +1,4 @@
-"""Who is let in; and the failures that need an application of their own."""
+"""Authentication, and errors that need an application of their own."""
 
 import json
 from datetime import timedelta
@@ -25,11 +25,11 @@ pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def store_key(
     database: Database, keyring: PublicKeyring, workspace_id: UUID, **values: Any
 ) -> str:
-    """A key in the database, expired or revoked as asked."""
+    """Store an API key with these column values and return its secret."""
     minted = credentials.mint(keyring.derive(b"pc-api-keys"))
     key = ApiKey(
         workspace_id=workspace_id,
-        name="dead",
+        name="stored",
         key_id=minted.key_id,
         digest=minted.digest,
         scopes=["partners:read"],
@@ -39,10 +39,10 @@ async def store_key(
     return minted.secret
 
 
-async def test_401_is_the_same_for_every_reason(
+async def test_401_is_same_for_every_reason(
     anonymous: httpx.AsyncClient, database: Database, keyring: PublicKeyring, workspace_id: UUID
 ) -> None:
-    """No, empty, garbled, unknown, expired and revoked keys and other schemes look alike."""
+    """Compare the answers to missing, malformed, unknown, expired and revoked keys."""
     expired = await store_key(
         database, keyring, workspace_id, expires_at=now() - timedelta(seconds=1)
     )
@@ -81,10 +81,10 @@ async def test_401_is_the_same_for_every_reason(
     assert answer.status_code == 200
 
 
-async def test_a_key_with_the_key_id_of_another_is_refused(
+async def test_key_with_key_id_of_another_key_is_refused(
     anonymous: httpx.AsyncClient, database: Database, keyring: PublicKeyring, workspace_id: UUID
 ) -> None:
-    """Knowing the public half of a key is not knowing the key."""
+    """Forge a key from a known key id: the secret part does not match."""
     good = await store_key(database, keyring, workspace_id)
     other = credentials.mint(keyring.derive(b"pc-api-keys")).secret
     body = f"pck_{good.split('_')[1]}_{other.split('_')[2][:-6]}"
@@ -94,16 +94,19 @@ async def test_a_key_with_the_key_id_of_another_is_refused(
     assert_problem(answer, 401, "not_authenticated")
 
 
-async def test_403(app: FastAPI, database: Database, keyring: PublicKeyring) -> None:
-    """A key without the scope is told which one it lacks."""
+async def test_403_names_missing_scope(
+    app: FastAPI, database: Database, keyring: PublicKeyring
+) -> None:
     tenant = await make_tenant(database, keyring, scopes=("users:read",))
     async with client_of(app, tenant.api_key) as client:
         problem = assert_problem(await client.get("/v1/partners"), 403, "scope_missing")
     assert "partners:read" in problem["detail"]
 
 
-async def test_an_unexpected_failure(app: FastAPI, api: httpx.AsyncClient) -> None:
-    """What nobody foresaw is a 500 in the same shape, without a word of the exception."""
+async def test_unexpected_exception_is_answered_with_500(
+    app: FastAPI, api: httpx.AsyncClient
+) -> None:
+    """Check that the problem document holds no text of the exception."""
 
     async def crash() -> None:
         raise RuntimeError("canary-in-an-exception")
@@ -114,8 +117,7 @@ async def test_an_unexpected_failure(app: FastAPI, api: httpx.AsyncClient) -> No
     assert "canary" not in answer.text
 
 
-async def test_64_kib_are_accepted(api: httpx.AsyncClient) -> None:
-    """The limit is 64 KiB and not a byte less."""
+async def test_body_of_64_kib_is_accepted(api: httpx.AsyncClient) -> None:
     body = json.dumps({"name": "Acme", "meta_business_id": "1", "access_token": TOKEN}).encode()
     answer = await api.post(
         "/v1/integrations",

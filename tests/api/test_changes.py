@@ -1,4 +1,4 @@
-"""`/v1/changes`: the feed, followed by sequence or walked by cursor."""
+"""The change feed (`/v1/changes`), read by sequence or by cursor."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ import pytest
 from partner_connector.db.engine import Database
 from partner_connector.ids import encode, new_id
 from tests.api import rows
-from tests.api.conftest import Standing
+from tests.api.conftest import SharedApi
 from tests.api.world import World
 from tests.support.clients import Tenant
 
@@ -33,11 +33,11 @@ SHARE: dict[str, Any] = {
 }
 
 
-async def test_a_change_is_shown_as_it_was_written(
+async def test_change_is_returned_as_it_was_stored(
     api: httpx.AsyncClient, database: Database, world: World
 ) -> None:
-    """Every member is there, and `before` and `after` hold what was written and nothing else: a
-    fact that became null is told as null, one that the change is not about is not told.
+    """Check that every member is present. `before` and `after` hold exactly the stored facts:
+    a fact that became null is null, and an unchanged fact is absent.
     """
     job_id, user_id, asset_id = new_id(), new_id(), new_id()
     about: dict[str, Any] = {"job_id": job_id, "partner_user_id": user_id}
@@ -87,8 +87,10 @@ async def test_a_change_is_shown_as_it_was_written(
     assert unknown["after"] == {"mood": {"is": "good"}}
 
 
-async def test_after_continues(api: httpx.AsyncClient, database: Database, world: World) -> None:
-    """`after` answers what came later and nothing twice, to the end of the feed and beyond it."""
+async def test_after_returns_later_changes_only(
+    api: httpx.AsyncClient, database: Database, world: World
+) -> None:
+    """Page by `after` to the end of the feed, past the end, and on after a new change."""
     await rows.publish(database, *(rows.change(world.partner) for _ in range(4)))
 
     async def sequences(**params: Any) -> list[int]:
@@ -105,10 +107,10 @@ async def test_after_continues(api: httpx.AsyncClient, database: Database, world
     assert await sequences(after=5) == [6]
 
 
-async def test_what_arrives_meanwhile_comes_last(
+async def test_changes_published_during_paging_come_last(
     api: httpx.AsyncClient, database: Database, world: World
 ) -> None:
-    """Whoever walks the feed while it grows sees each change once, in order, new ones included."""
+    """Page by cursor while the feed grows: each change comes once and in order."""
     await rows.publish(database, *(rows.change(world.partner) for _ in range(2)))
     seen = []
     params: dict[str, Any] = {"after": 1, "page_size": 1}
@@ -125,8 +127,10 @@ async def test_what_arrives_meanwhile_comes_last(
     assert seen == [2, 3, 4, 5]
 
 
-async def test_filters(api: httpx.AsyncClient, database: Database, world: World) -> None:
-    """`kind` several times means “or”; filters and `after` narrow together."""
+async def test_filters_narrow_the_feed(
+    api: httpx.AsyncClient, database: Database, world: World
+) -> None:
+    """Combine filters: several `kind` values mean “or”; all parameters together mean “and”."""
     other = rows.partner(world.integration)
     await rows.store(database, other)
     await rows.publish(
@@ -151,13 +155,13 @@ async def test_filters(api: httpx.AsyncClient, database: Database, world: World)
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-async def test_each_workspace_has_a_feed_of_its_own(
-    api: httpx.AsyncClient, database: Database, world: World, stranger: Tenant
+async def test_each_workspace_has_its_own_feed(
+    api: httpx.AsyncClient, database: Database, world: World, other_tenant: Tenant
 ) -> None:
-    """Another workspace's sequences are its own: the same numbers, and none of its changes here."""
-    theirs = rows.integration(stranger.workspace_id)  # type: ignore[arg-type]
-    partner = rows.partner(theirs)
-    await rows.store(database, theirs, partner)
+    """Publish in another workspace: its changes do not appear in this workspace's feed."""
+    integration = rows.integration(other_tenant.workspace_id)  # type: ignore[arg-type]
+    partner = rows.partner(integration)
+    await rows.store(database, integration, partner)
     await rows.publish(database, rows.change(partner), rows.change(partner))
     items = (await api.get("/v1/changes")).json()["items"]
     assert [item["partner_id"] for item in items] == [world.ids["ptn"]]
@@ -167,6 +171,8 @@ async def test_each_workspace_has_a_feed_of_its_own(
 @pytest.mark.parametrize(
     "params", [{"after": "-1"}, {"after": "x"}, {"after": str(2**53)}, {"kind": "user_gone"}]
 )
-async def test_wrong_parameters(standing: Standing, params: dict[str, str]) -> None:
-    """What cannot be a place in the feed or a kind is refused, not answered with an empty list."""
-    assert (await standing.api.get("/v1/changes", params=params)).status_code == 422
+async def test_invalid_parameters_are_refused(
+    shared_api: SharedApi, params: dict[str, str]
+) -> None:
+    """Refuse an impossible sequence or an unknown kind instead of returning an empty list."""
+    assert (await shared_api.client.get("/v1/changes", params=params)).status_code == 422

@@ -1,4 +1,4 @@
-"""Conditional requests: every operation that takes a condition, read off the document."""
+"""Conditional requests, for every operation of the OpenAPI document that takes a condition."""
 
 import asyncio
 import hashlib
@@ -17,8 +17,8 @@ from partner_connector.settings import Settings
 from tests.api import rows
 from tests.api.problems import assert_problem
 from tests.api.surface import DOCUMENT, OPERATIONS, TOKEN, Operation, call, credential
-from tests.api.test_headers import assert_guarded
-from tests.api.world import World, everything_of, make_world
+from tests.api.test_headers import assert_security_headers
+from tests.api.world import World, make_world, rows_of_workspace
 from tests.support.clients import Tenant, client_of, running
 
 pytestmark = pytest.mark.by_day("sqlite")
@@ -26,19 +26,19 @@ pytestmark = pytest.mark.by_day("sqlite")
 ONLY_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
-def takes(operation: Operation, header: str) -> bool:
-    """Whether the document says so."""
+def has_header(operation: Operation, header: str) -> bool:
+    """Return True if the operation has this header parameter."""
     return any(parameter["name"] == header for parameter in operation.parameters)
 
 
-READS = [each for each in OPERATIONS if each.method == "GET" and takes(each, "If-None-Match")]
-WRITES = [each for each in OPERATIONS if takes(each, "If-Match")]
-# Where nothing can be read at the operation's own address.
+READS = [each for each in OPERATIONS if each.method == "GET" and has_header(each, "If-None-Match")]
+WRITES = [each for each in OPERATIONS if has_header(each, "If-Match")]
+# Another path to read the tag from, where the operation's own path has no GET.
 READ_ELSEWHERE = {"/v1/integrations/{integration_id}/token": "/v1/integrations/{integration_id}"}
 
 
-def test_what_takes_conditions() -> None:
-    """Every single resource can be read, and every one that can be changed is changed, so."""
+def test_every_single_resource_takes_conditions() -> None:
+    """Check that reads of single resources take `If-None-Match` and changes take `If-Match`."""
     lists = ("/assets", "/token-requests", "/plan", "/events", "/verify", "/deliveries")
     single = {
         each.path
@@ -49,13 +49,15 @@ def test_what_takes_conditions() -> None:
     assert {each.path for each in READS} == single
     assert len(READS) == 12
     changing = {each.name for each in OPERATIONS if each.method in {"PUT", "PATCH", "DELETE"}}
-    # A code's holder reads no token that a hand-over could overwrite.
+    # The holder of a code cannot read a token, and so has no tag to compare.
     assert {each.name for each in WRITES} == changing - {"PUT /v1/token-requests/current/token"}
 
 
 @ONLY_SQLITE
-async def test_what_is_known_is_not_sent_again(api: httpx.AsyncClient, world: World) -> None:
-    """The tag is a digest of the answer; whoever has it gets `304` and nothing else."""
+async def test_read_with_current_tag_is_answered_with_304(
+    api: httpx.AsyncClient, world: World
+) -> None:
+    """Check that the tag is a digest of the body, and that a `304` has no body."""
     for operation in READS:
         first = await call(api, operation, world.ids)
         assert first.status_code == 200, operation.name
@@ -66,10 +68,10 @@ async def test_what_is_known_is_not_sent_again(api: httpx.AsyncClient, world: Wo
             assert again.status_code == 304, (operation.name, known)
             assert again.content == b""
             assert again.headers["etag"] == tag
-            assert_guarded(again)
+            assert_security_headers(again)
         lines = [("If-None-Match", '"other"'), ("If-None-Match", tag)]
-        mine = list(credential(operation, world.ids).items())
-        again = await api.get(operation.url(world.ids), headers=[*lines, *mine])
+        credentials = list(credential(operation, world.ids).items())
+        again = await api.get(operation.url(world.ids), headers=[*lines, *credentials])
         assert again.status_code == 304, operation.name
         for unknown in ('"other"', tag.strip('"'), "nonsense"):
             again = await call(api, operation, world.ids, headers={"If-None-Match": unknown})
@@ -77,8 +79,8 @@ async def test_what_is_known_is_not_sent_again(api: httpx.AsyncClient, world: Wo
             assert again.content == first.content
 
 
-async def read_tag(api: httpx.AsyncClient, operation: Operation, ids: Mapping[str, str]) -> str:
-    """What a client knows that wants to change this; `*` where nothing can be read."""
+async def current_tag(api: httpx.AsyncClient, operation: Operation, ids: Mapping[str, str]) -> str:
+    """Return the current tag of the resource; `*` if it cannot be read."""
     path = READ_ELSEWHERE.get(operation.path, operation.path)
     url = replace(operation, method="GET", path=path).url(ids)
     answer = await api.get(url, headers=credential(operation, ids))
@@ -86,22 +88,22 @@ async def read_tag(api: httpx.AsyncClient, operation: Operation, ids: Mapping[st
 
 
 @ONLY_SQLITE
-async def test_what_has_changed_is_not_overwritten(
+async def test_write_with_other_tag_is_refused(
     api: httpx.AsyncClient, database: Database, workspace_id: UUID, keyring: PublicKeyring
 ) -> None:
-    """With another tag, or a weak one, nothing happens; with the right one what was asked for."""
+    """Refuse another tag and a weak tag without a change; accept the current tag."""
     read = 0
     for operation in WRITES:
         world = await make_world(database, workspace_id, keyring)
-        tag = await read_tag(api, operation, world.ids)
+        tag = await current_tag(api, operation, world.ids)
         read += tag != "*"
         async with database.reading() as session:
-            before = await everything_of(session, workspace_id)
+            before = await rows_of_workspace(session, workspace_id)
         for wrong in ('"0123456789abcdef0123456789abcdef"', f"W/{tag}", "nonsense", f"{tag} x"):
             answer = await call(api, operation, world.ids, headers={"If-Match": wrong})
             assert_problem(answer, 412, "precondition_failed")
         async with database.reading() as session:
-            assert await everything_of(session, workspace_id) == before, operation.name
+            assert await rows_of_workspace(session, workspace_id) == before, operation.name
         answer = await call(api, operation, world.ids, headers={"If-Match": f'"other", {tag}'})
         assert (answer.status_code == 412) == (tag == "*"), operation.name
         if tag == "*":
@@ -110,8 +112,9 @@ async def test_what_has_changed_is_not_overwritten(
     assert read == len(WRITES) - 1  # a single API key cannot be read
 
 
-async def test_one_of_two_who_read_the_same_writes(api: httpx.AsyncClient, world: World) -> None:
-    """Of ten that change what they have all read, at once, one succeeds."""
+async def test_one_of_concurrent_writes_with_same_tag_succeeds(
+    api: httpx.AsyncClient, world: World
+) -> None:
     url = f"/v1/integrations/{world.ids['int']}"
     tag = (await api.get(url)).headers["etag"]
     answers = await asyncio.gather(
@@ -122,40 +125,43 @@ async def test_one_of_two_who_read_the_same_writes(api: httpx.AsyncClient, world
     )
     assert sorted(answer.status_code for answer in answers) == [200] + [412] * 9
     (written,) = (answer for answer in answers if answer.status_code == 200)
-    now = await api.get(url, headers={"If-None-Match": written.headers["etag"]})
-    assert now.status_code == 304
+    unchanged = await api.get(url, headers={"If-None-Match": written.headers["etag"]})
+    assert unchanged.status_code == 304
     assert written.headers["etag"] != tag
 
 
-async def test_connect_only_what_is_not_connected(
+async def test_if_none_match_star_connects_only_unconnected_partner(
     api: httpx.AsyncClient, database: Database, world: World
 ) -> None:
-    """`If-None-Match: *` never replaces a token, `If-Match` never makes the first one."""
-    free = rows.partner(world.integration, name="Eastwind")
-    await rows.store(database, free)
+    """Check that `If-None-Match: *` never replaces a token, and `If-Match` never sets the first."""
+    unconnected_partner = rows.partner(world.integration, name="Eastwind")
+    await rows.store(database, unconnected_partner)
     body = {"access_token": TOKEN}
-    for partner_id, nothing_there in ((world.ids["ptn"], False), (encode("ptn", free.id), True)):
+    for partner_id, unconnected in (
+        (world.ids["ptn"], False),
+        (encode("ptn", unconnected_partner.id), True),
+    ):
         url = f"/v1/partners/{partner_id}/token"
         first_only = await api.put(url, json=body, headers={"If-None-Match": "*"})
         replacing = await api.put(url, json=body, headers={"If-Match": "*"})
-        assert first_only.status_code == (202 if nothing_there else 412)
-        assert replacing.status_code == (412 if nothing_there else 202)
+        assert first_only.status_code == (202 if unconnected else 412)
+        assert replacing.status_code == (412 if unconnected else 202)
 
 
-async def test_writes_tell_the_new_tag(api: httpx.AsyncClient, world: World) -> None:
-    """What a write answers as the state of a resource has the tag that a read would give."""
+async def test_write_returns_tag_of_new_state(api: httpx.AsyncClient, world: World) -> None:
+    """Compare the tag of a write's answer with the tag of a read."""
     body = {"name": "Acme", "meta_business_id": "77", "access_token": TOKEN}
-    made = await api.post("/v1/integrations", json=body)
+    created = await api.post("/v1/integrations", json=body)
     cancelled = await api.post(f"/v1/sync-jobs/{world.ids['job']}/cancel")
     for answer, url in (
-        (made, made.headers["location"]),
+        (created, created.headers["location"]),
         (cancelled, f"/v1/sync-jobs/{world.ids['job']}"),
     ):
         assert (await api.get(url)).headers["etag"] == answer.headers["etag"]
 
 
-def test_the_document_tells() -> None:
-    """Each condition comes with the answer that it leads to."""
+def test_document_describes_answers_to_conditions() -> None:
+    """Check that `304`, `412` and `ETag` are documented where a condition is."""
     for operation in OPERATIONS:
         responses = DOCUMENT["paths"][operation.path][operation.method.lower()]["responses"]
         assert ("304" in responses) == (operation in READS), operation.name
@@ -165,10 +171,9 @@ def test_the_document_tells() -> None:
 
 
 @ONLY_SQLITE
-async def test_nothing_new_counts_as_a_request(
+async def test_304_counts_against_rate_limit(
     settings: Settings, keyring: PublicKeyring, tenant: Tenant, world: World
 ) -> None:
-    """A `304` tells the allowance too."""
     limited = settings.model_copy(update={"rate_limit": "100/minute"})
     async with (
         running(create_app(limited, keyring)) as app,
@@ -182,11 +187,11 @@ async def test_nothing_new_counts_as_a_request(
 
 
 @pytest.mark.parametrize("path", ["/v1/partners/{ptn}/token", "/v1/integrations/{int}/token"])
-async def test_one_of_two_who_read_the_same_replaces_a_token(
+async def test_one_of_concurrent_replacements_of_token_succeeds(
     api: httpx.AsyncClient, world: World, path: str
 ) -> None:
-    """A token that is being proven is on its way already, though the tag is what it was: nobody
-    overwrites it unseen. Whoever sends the very same again joins its proof.
+    """Refuse to replace a token that is being validated, although the tag has not changed yet. The
+    same token sent again joins the running validation.
     """
     url = path.format(**world.ids)
     read = await api.get(url if "partners" in path else url.removesuffix("/token"))
@@ -198,9 +203,9 @@ async def test_one_of_two_who_read_the_same_replaces_a_token(
         )
     )
     assert sorted(answer.status_code for answer in answers) == [202] + [412] * 4
-    (taken,) = (number for number, answer in enumerate(answers) if answer.status_code == 202)
-    body = {"access_token": f"{TOKEN}{taken}"}
+    (accepted,) = (number for number, answer in enumerate(answers) if answer.status_code == 202)
+    body = {"access_token": f"{TOKEN}{accepted}"}
     again = await api.put(url, json=body, headers=headers)
-    assert again.json()["id"] == answers[taken].json()["id"]
+    assert again.json()["id"] == answers[accepted].json()["id"]
     unconditional = await api.put(url, json={"access_token": f"{TOKEN}x"})
     assert unconditional.status_code == 202

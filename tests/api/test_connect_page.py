@@ -1,4 +1,4 @@
-"""The page behind a link: inert, self-contained, and under a policy that lets nothing else in."""
+"""The page `/connect`: self-contained, and protected by a strict content security policy."""
 
 import base64
 import hashlib
@@ -7,23 +7,23 @@ import re
 import httpx
 import pytest
 
-from tests.api.conftest import Standing
+from tests.api.conftest import SharedApi
 from tests.api.surface import DOCUMENT
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def page(standing: Standing) -> httpx.Response:
-    """As a browser without anything asks for it."""
-    answer = await standing.api.get("/connect", headers={"Authorization": ""})
+async def page(shared_api: SharedApi) -> httpx.Response:
+    """Request the page as a browser does, without credentials."""
+    answer = await shared_api.client.get("/connect", headers={"Authorization": ""})
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     return answer
 
 
-async def test_only_its_own_script_may_run(standing: Standing) -> None:
-    """Script and style are named by their hashes; all else is forbidden."""
-    answer = await page(standing)
+async def test_policy_allows_only_own_script_and_style(shared_api: SharedApi) -> None:
+    """Compare the hashes in the policy with the page's script and style."""
+    answer = await page(shared_api)
     policy = dict(
         part.strip().split(" ", 1) for part in answer.headers["content-security-policy"].split(";")
     )
@@ -38,19 +38,19 @@ async def test_only_its_own_script_may_run(standing: Standing) -> None:
     assert answer.headers["referrer-policy"] == "no-referrer"
 
 
-async def test_it_brings_nothing_along(standing: Standing) -> None:
-    """No address of anybody, no handler in an attribute, no HTML that is made of text."""
-    text = (await page(standing)).text
+async def test_page_loads_and_stores_nothing(shared_api: SharedApi) -> None:
+    """Check that there is no URL, no inline handler, no HTML made from text and no storage."""
+    text = (await page(shared_api)).text
     assert not re.search(r"https?://|//[a-z]|\ssrc=|\shref=|\son[a-z]+=|\sstyle=", text)
     for dangerous in ("innerHTML", "outerHTML", "insertAdjacent", "document.write", "eval("):
         assert dangerous not in text
-    for keeping in ("localStorage", "sessionStorage", "cookie", "indexedDB"):
-        assert keeping not in text
+    for storage in ("localStorage", "sessionStorage", "cookie", "indexedDB"):
+        assert storage not in text
 
 
-async def test_it_asks_for_what_there_is(standing: Standing) -> None:
-    """The members that its script reads are those of the contract."""
-    text = (await page(standing)).text
+async def test_page_reads_members_of_the_contract(shared_api: SharedApi) -> None:
+    """Compare the members that the script reads with the schema `CurrentTokenRequest`."""
+    text = (await page(shared_api)).text
     members = DOCUMENT["components"]["schemas"]["CurrentTokenRequest"]["properties"]
     read = set(re.findall(r"\brequest\.([a-z_]+)", text))
     assert read == set(members) - {"sealing_key"}

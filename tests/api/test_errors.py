@@ -1,4 +1,4 @@
-"""Every failure in one shape: `application/problem+json`, whoever produces it."""
+"""Every error is an `application/problem+json` document, whichever layer produces it."""
 
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.api.conftest import Standing
+from tests.api.conftest import SharedApi
 from tests.api.problems import assert_problem
 from tests.api.surface import DOCUMENT, OPERATIONS, TOKEN, Operation, credential
 
-# What is refused before the database is asked is refused alike on both.
+# These requests are refused before the database is read: one database kind is enough.
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 MISSING_PARTNER = "/v1/partners/ptn_01k9z3v0e8fjt9m2c4r6w8xabc"
@@ -19,28 +19,35 @@ WITH_BODY = [operation for operation in OPERATIONS if operation.body is not None
 
 
 @pytest.fixture
-def api(standing: Standing) -> httpx.AsyncClient:
-    """A client of the API that stands for the whole run."""
-    return standing.api
+def api(shared_api: SharedApi) -> httpx.AsyncClient:
+    """A client of the API that runs for the whole test session."""
+    return shared_api.client
 
 
 @pytest.fixture
-def ids(standing: Standing) -> Mapping[str, str]:
-    """Ids of rows that are there."""
-    return standing.ids
+def ids(shared_api: SharedApi) -> Mapping[str, str]:
+    """Ids of existing rows."""
+    return shared_api.ids
 
 
 @pytest.mark.parametrize(
     ("method", "path", "request_parts", "status", "code"),
     [
         pytest.param("GET", "/nothing", {}, 404, "not_found", id="unknown path"),
-        pytest.param("GET", "/v1", {}, 404, "not_found", id="only the version"),
+        pytest.param("GET", "/v1", {}, 404, "not_found", id="version only"),
         pytest.param("GET", "/v1/partners/", {}, 404, "not_found", id="trailing slash"),
-        pytest.param("DELETE", "/v1/integrations", {}, 405, "method_not_allowed", id="method"),
+        pytest.param(
+            "DELETE", "/v1/integrations", {}, 405, "method_not_allowed", id="method not allowed"
+        ),
         pytest.param("POST", "/livez", {}, 405, "method_not_allowed", id="method without key"),
         pytest.param("GET", MISSING_PARTNER, {}, 404, "not_found", id="missing id"),
         pytest.param(
-            "POST", "/v1/integrations", {"content": b"{"}, 400, "malformed_request", id="cut JSON"
+            "POST",
+            "/v1/integrations",
+            {"content": b"{"},
+            400,
+            "malformed_request",
+            id="truncated JSON",
         ),
         pytest.param(
             "POST", "/v1/integrations", {"content": b""}, 422, "validation_failed", id="no body"
@@ -78,7 +85,7 @@ def ids(standing: Standing) -> Mapping[str, str]:
             {"content": b'{"name":"\\ud800","meta_business_id":"1"}'},
             422,
             "validation_failed",
-            id="half a character",
+            id="lone surrogate",
         ),
         pytest.param(
             "GET",
@@ -94,7 +101,7 @@ def ids(standing: Standing) -> Mapping[str, str]:
             {"params": {"page_size": "0"}},
             422,
             "validation_failed",
-            id="page of none",
+            id="page size 0",
         ),
         pytest.param(
             "GET",
@@ -102,7 +109,7 @@ def ids(standing: Standing) -> Mapping[str, str]:
             {"params": {"page_size": "101"}},
             422,
             "validation_failed",
-            id="page too large",
+            id="page size too large",
         ),
         pytest.param(
             "GET",
@@ -130,7 +137,7 @@ def ids(standing: Standing) -> Mapping[str, str]:
         ),
     ],
 )
-async def test_shape(
+async def test_every_error_is_problem_document(
     api: httpx.AsyncClient,
     method: str,
     path: str,
@@ -138,7 +145,7 @@ async def test_shape(
     status: int,
     code: str,
 ) -> None:
-    """Each way to fail is answered with its status and code, in the one shape."""
+    """Check the status and the code of each kind of error."""
     headers = {"Content-Type": "application/json"} if "content" in request_parts else {}
     answer = await api.request(method, path, headers=headers, **request_parts)
     assert_problem(answer, status, code)
@@ -153,10 +160,10 @@ async def test_shape(
     ],
     ids=lambda operation: operation.name,
 )
-async def test_null_is_no_body(
+async def test_null_is_refused_as_optional_body(
     api: httpx.AsyncClient, ids: Mapping[str, str], operation: Operation
 ) -> None:
-    """A body that can be left out is an object where it is there."""
+    """Refuse `null`: an optional body is an object or absent."""
     answer = await api.request(
         operation.method,
         operation.url(ids),
@@ -177,7 +184,7 @@ async def test_null_is_no_body(
     ],
 )
 async def test_405_names_every_method(api: httpx.AsyncClient, path: str, allowed: set[str]) -> None:
-    """`Allow` lists all methods of a path, not only those of one route."""
+    """Check that `Allow` lists all methods of a path, not only those of one route."""
     answer = await api.request("TRACE", path)
     assert_problem(answer, 405, "method_not_allowed")
     assert {method.strip() for method in answer.headers["allow"].split(",")} - {"HEAD"} == allowed
@@ -185,10 +192,10 @@ async def test_405_names_every_method(api: httpx.AsyncClient, path: str, allowed
 
 @pytest.mark.parametrize("operation", WITH_BODY, ids=lambda operation: operation.name)
 @pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded"])
-async def test_415(
+async def test_body_of_other_media_type_is_refused(
     api: httpx.AsyncClient, ids: Mapping[str, str], operation: Operation, media_type: str
 ) -> None:
-    """Every operation with a body refuses one that is not sent as JSON."""
+    """Send a body that is not JSON to every operation with a body."""
     answer = await api.request(
         operation.method,
         operation.url(ids),
@@ -199,10 +206,10 @@ async def test_415(
 
 
 @pytest.mark.parametrize("operation", WITH_BODY, ids=lambda operation: operation.name)
-async def test_413_announced(
+async def test_announced_body_over_limit_is_refused(
     api: httpx.AsyncClient, ids: Mapping[str, str], operation: Operation
 ) -> None:
-    """Every operation with a body refuses one that announces more than 64 KiB."""
+    """Send a `Content-Length` of more than 64 KiB to every operation with a body."""
     answer = await api.request(
         operation.method,
         operation.url(ids),
@@ -213,10 +220,10 @@ async def test_413_announced(
 
 
 @pytest.mark.parametrize("operation", WITH_BODY, ids=lambda operation: operation.name)
-async def test_413_streamed(
+async def test_streamed_body_over_limit_is_refused(
     api: httpx.AsyncClient, ids: Mapping[str, str], operation: Operation
 ) -> None:
-    """Every operation with a body stops reading one that does not say how long it is."""
+    """Stream more than 64 KiB without a length to every operation with a body."""
 
     async def endless() -> AsyncIterator[bytes]:
         yield b'{"a":"'
@@ -256,16 +263,15 @@ async def test_413_streamed(
         ),
     ],
 )
-async def test_422_points_at_the_member(
+async def test_422_names_invalid_member(
     api: httpx.AsyncClient, body: dict[str, Any], pointer: str, code: str
 ) -> None:
-    """A member that is missing, unknown or of the wrong type is pointed at."""
+    """Check the pointer to a member that is missing, unknown or of the wrong type."""
     problem = assert_problem(await api.post("/v1/integrations", json=body), 422)
     assert [(e["pointer"], e["code"]) for e in problem["errors"]] == [(pointer, code)]
 
 
-async def test_422_points_at_a_query_parameter(api: httpx.AsyncClient) -> None:
-    """A wrong query parameter is pointed at by its place and name."""
+async def test_422_names_invalid_query_parameter(api: httpx.AsyncClient) -> None:
     problem = assert_problem(await api.get("/v1/partners", params={"page_size": "many"}), 422)
     assert [e["pointer"] for e in problem["errors"]] == ["query/page_size"]
 
@@ -294,20 +300,20 @@ async def test_422_points_at_a_query_parameter(api: httpx.AsyncClient) -> None:
         ),
     ],
 )
-async def test_an_instant_that_is_none_is_refused(
+async def test_invalid_instant_is_refused(
     api: httpx.AsyncClient, method: str, path: str, request_parts: dict[str, Any]
 ) -> None:
-    """A time without an offset, or outside of the calendar in UTC, is the caller's mistake."""
+    """Refuse a time without an offset, or outside the calendar after conversion to UTC."""
     assert_problem(await api.request(method, path, **request_parts), 422)
 
 
 @pytest.mark.parametrize(
     "prefer", ["return=minimal", 'handling="strict"; x=1.5', "respond-async", "wait=abc"]
 )
-async def test_an_unknown_preference_is_ignored(
+async def test_unknown_preference_is_ignored(
     api: httpx.AsyncClient, ids: Mapping[str, str], prefer: str
 ) -> None:
-    """RFC 7240: a preference that the server does not know is no reason to refuse."""
+    """Send an unknown preference; RFC 7240 requires the server to ignore it."""
     answer = await api.post(f"/v1/integrations/{ids['int']}/sync-jobs", headers={"Prefer": prefer})
     assert answer.status_code == 202, answer.text
     assert "preference-applied" not in answer.headers

@@ -1,4 +1,4 @@
-"""`/livez` and `/readyz`."""
+"""Liveness (`/livez`) and readiness (`/readyz`)."""
 
 import asyncio
 
@@ -12,18 +12,17 @@ from partner_connector.db.engine import Database
 pytestmark = pytest.mark.by_day("sqlite")
 
 
-async def test_both_answer_without_a_key(anonymous: httpx.AsyncClient) -> None:
-    """A load balancer needs no credential."""
+async def test_probes_need_no_api_key(anonymous: httpx.AsyncClient) -> None:
     for path in ("/livez", "/readyz"):
         answer = await anonymous.get(path)
         assert answer.status_code == 200
         assert answer.json()["status"] == "ok"
 
 
-async def test_not_ready_while_migrations_are_behind(
+async def test_not_ready_while_migrations_are_missing(
     anonymous: httpx.AsyncClient, database: Database
 ) -> None:
-    """A database that is not at head takes the process out of rotation, and keeps it alive."""
+    """Remove the database's version: the process is not ready, but still alive."""
     async with database.writing() as session:
         await session.execute(text("DELETE FROM alembic_version"))
     answer = await anonymous.get("/readyz")
@@ -32,18 +31,18 @@ async def test_not_ready_while_migrations_are_behind(
     assert (await anonymous.get("/livez")).status_code == 200
 
 
-async def test_ready_while_a_later_release_has_migrated(
+async def test_ready_after_later_release_has_migrated(
     anonymous: httpx.AsyncClient, database: Database
 ) -> None:
-    """An upgrade migrates first: whoever runs the release before serves on until it is replaced."""
+    """Set a later version: during an upgrade the earlier release must keep serving."""
     async with database.writing() as session:
         await session.execute(text("UPDATE alembic_version SET version_num = 'of_next_year'"))
     assert (await anonymous.get("/readyz")).status_code == 200
 
 
-async def test_not_ready_once_it_leaves(anonymous: httpx.AsyncClient, app: FastAPI) -> None:
-    """A balancer is told before anything is refused; whoever comes all the same is served."""
-    app.state.context.leaving.set()
+async def test_not_ready_while_draining(anonymous: httpx.AsyncClient, app: FastAPI) -> None:
+    """Start draining: readiness fails, but requests are still served."""
+    app.state.context.draining.set()
     answer = await anonymous.get("/readyz")
     assert answer.status_code == 503
     assert answer.json()["code"] == "not_ready"
@@ -51,8 +50,10 @@ async def test_not_ready_once_it_leaves(anonymous: httpx.AsyncClient, app: FastA
         assert (await anonymous.get(path)).status_code == 200
 
 
-async def test_ready_while_someone_writes(anonymous: httpx.AsyncClient, database: Database) -> None:
-    """A probe takes no write lock, so a long transaction does not take the process out."""
+async def test_ready_while_database_is_locked_for_writing(
+    anonymous: httpx.AsyncClient, database: Database
+) -> None:
+    """Probe during a write transaction: the probe takes no write lock."""
     async with database.writing() as session:
         await session.execute(text("UPDATE workspaces SET name = name"))
         probe = asyncio.create_task(anonymous.get("/readyz"))

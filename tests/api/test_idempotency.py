@@ -1,4 +1,4 @@
-"""`Idempotency-Key`: every operation with an effect has it once, however often it is asked."""
+"""`Idempotency-Key`: a repeated request has one effect, for every operation with an effect."""
 
 import asyncio
 from datetime import timedelta
@@ -26,7 +26,7 @@ from tests.api import rows
 from tests.api.hand_over import make_link
 from tests.api.problems import assert_problem
 from tests.api.surface import OPERATIONS, TOKEN, Operation, body_for, credential
-from tests.api.world import World, everything_of, make_world
+from tests.api.world import World, make_world, rows_of_workspace
 from tests.support.clients import Tenant, client_of, make_tenant
 
 ONLY_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -39,7 +39,7 @@ EFFECTS = [operation for operation in OPERATIONS if operation.method in {"POST",
 async def send(
     client: httpx.AsyncClient, operation: Operation, world: World, **parts: Any
 ) -> httpx.Response:
-    """Call the operation with the key, whose body is the documented one unless given."""
+    """Call the operation with the idempotency key and, unless `json` is given, a valid body."""
     parts.setdefault("json", body_for(operation))
     headers = credential(operation, world.ids) | WITH_KEY | parts.pop("headers", {})
     url = operation.url(world.ids)
@@ -47,10 +47,10 @@ async def send(
 
 
 def another_body(operation: Operation) -> Any:
-    """One that is as valid as the documented one."""
+    """Return a valid body that differs from that of `body_for`."""
     body = body_for(operation)
     if body is None:
-        return {"nobody": "reads this"}
+        return {"member": "ignored"}
     if "access_token" in body:
         return body | {"access_token": f"{TOKEN}x"}
     if "expires_in_seconds" in body:
@@ -63,7 +63,7 @@ def another_body(operation: Operation) -> Any:
 
 
 def assert_replayed(again: httpx.Response, first: httpx.Response) -> None:
-    """The same answer, told as one that was given before."""
+    """Assert that `again` is the stored answer `first`, marked as replayed."""
     assert again.status_code == first.status_code, again.text
     assert again.content == first.content
     assert again.headers["idempotent-replayed"] == "true"
@@ -73,49 +73,48 @@ def assert_replayed(again: httpx.Response, first: httpx.Response) -> None:
     assert again.headers["x-request-id"] != first.headers["x-request-id"]
 
 
-def test_every_effect_takes_a_key() -> None:
-    """Each POST and PUT, and nothing else."""
-    taking = [
+def test_every_post_and_put_takes_idempotency_key() -> None:
+    with_header = [
         each
         for each in OPERATIONS
         if any(parameter["name"] == "Idempotency-Key" for parameter in each.parameters)
     ]
-    assert taking == EFFECTS
+    assert with_header == EFFECTS
     assert len(EFFECTS) >= 14
 
 
-async def test_every_effect_happens_once(
+async def test_repeated_request_has_one_effect(
     app: FastAPI, api: httpx.AsyncClient, database: Database, tenant: Tenant, keyring: PublicKeyring
 ) -> None:
-    """The same key twice is one effect and one answer; another path, query or body is refused;
-    another operation and another workspace know nothing of it.
+    """Send each operation twice with one key: the answer is replayed. Refuse the key with another
+    query or body. Accept it in another workspace and for another operation.
     """
     workspace_id: UUID = tenant.workspace_id  # type: ignore[assignment]
-    stranger = await make_tenant(database, keyring)
+    other_tenant = await make_tenant(database, keyring)
     for operation in EFFECTS:
         world = await make_world(database, workspace_id, keyring)
         first = await send(api, operation, world)
         assert first.is_success, (operation.name, first.text)
         async with database.reading() as session:
-            before = await everything_of(session, workspace_id)
+            before = await rows_of_workspace(session, workspace_id)
         assert_replayed(await send(api, operation, world), first)
-        for changed in ({"json": another_body(operation)}, {"params": {"more": "1"}}):
-            other = await send(api, operation, world, **changed)
+        for change in ({"json": another_body(operation)}, {"params": {"more": "1"}}):
+            other = await send(api, operation, world, **change)
             assert_problem(other, 422, "idempotency_key_reused")
         async with database.reading() as session:
-            assert await everything_of(session, workspace_id) == before, operation.name
+            assert await rows_of_workspace(session, workspace_id) == before, operation.name
 
-        theirs = await make_world(database, stranger.workspace_id, keyring)  # type: ignore[arg-type]
-        async with client_of(app, stranger.api_key) as client:
-            independent = await send(client, operation, theirs)
+        other_world = await make_world(database, other_tenant.workspace_id, keyring)  # type: ignore[arg-type]
+        async with client_of(app, other_tenant.api_key) as client:
+            independent = await send(client, operation, other_world)
         assert independent.is_success
         assert "idempotent-replayed" not in independent.headers, operation.name
 
 
-async def test_twenty_at_once_are_one_effect(
+async def test_concurrent_requests_with_one_key_have_one_effect(
     api: httpx.AsyncClient, database: Database, world: World
 ) -> None:
-    """Whoever comes while the first is at work waits for it and is given its answer."""
+    """Send twenty requests at once: the others wait for the first and replay its answer."""
     for url, body, table in (
         (f"/v1/partners/{world.ids['ptn']}/token-requests", {"expires_in_seconds": 600}, None),
         (f"/v1/partners/{world.ids['ptn']}/token-validations", {"access_token": TOKEN}, Token),
@@ -133,15 +132,15 @@ async def test_twenty_at_once_are_one_effect(
         assert after == (before or 0) + 1
 
 
-async def test_a_failure_is_not_kept(
+async def test_error_is_not_stored_for_replay(
     api: httpx.AsyncClient, database: Database, world: World
 ) -> None:
-    """What was refused is tried anew, with whatever is sent then."""
-    free = rows.partner(world.integration, name="Eastwind")
-    await rows.store(database, free)
-    url = f"/v1/partners/{encode('ptn', free.id)}/sync-jobs"
+    """Repeat a refused request with another body: it is processed again."""
+    partner = rows.partner(world.integration, name="Eastwind")
+    await rows.store(database, partner)
+    url = f"/v1/partners/{encode('ptn', partner.id)}/sync-jobs"
     assert_problem(await api.post(url, headers=WITH_KEY), 409, "partner_not_connected")
-    await rows.store(database, rows.token(free))
+    await rows.store(database, rows.token(partner))
     answer = await api.post(url, json={}, headers=WITH_KEY)
     assert answer.status_code == 202
     assert "idempotent-replayed" not in answer.headers
@@ -157,10 +156,10 @@ async def test_a_failure_is_not_kept(
         ("two words", '"two words"'),
     ],
 )
-async def test_a_key_is_bare_or_quoted(
+async def test_bare_and_quoted_key_are_same_key(
     api: httpx.AsyncClient, world: World, sent: str, again: str
 ) -> None:
-    """A structured field's string and the same characters as they are: one key."""
+    """Compare a structured field's string with the same characters without quotes."""
     url = f"/v1/partners/{world.ids['ptn']}/token-validations"
     body = {"access_token": TOKEN}
     first = await api.post(url, json=body, headers={"Idempotency-Key": sent})
@@ -171,8 +170,8 @@ async def test_a_key_is_bare_or_quoted(
 @pytest.mark.parametrize(
     "key", ["", " ", '""', '"', '"a', '"a"b"', '"a\\b"', "x" * 65, f'"{"x" * 65}"', "é", "a\tb"]
 )
-async def test_what_is_no_key(api: httpx.AsyncClient, world: World, key: str) -> None:
-    """Empty, too long, or of other characters: refused before anything is done."""
+async def test_invalid_key_is_refused(api: httpx.AsyncClient, world: World, key: str) -> None:
+    """Refuse a key that is empty, too long or has other characters."""
     url = f"/v1/partners/{world.ids['ptn']}/sync-jobs"
     answer = await api.post(url, headers=[(b"Idempotency-Key", key.encode())])
     problem = assert_problem(answer, 422, "validation_failed")
@@ -180,8 +179,8 @@ async def test_what_is_no_key(api: httpx.AsyncClient, world: World, key: str) ->
 
 
 @ONLY_SQLITE
-async def test_the_same_json_is_the_same_request(api: httpx.AsyncClient, world: World) -> None:
-    """White space and the order of members say nothing."""
+async def test_equal_json_is_same_request(api: httpx.AsyncClient, world: World) -> None:
+    """Ignore white space and the order of members."""
     url = f"/v1/partners/{world.ids['ptn']}/token-requests"
     headers = WITH_KEY | {"Content-Type": "application/json"}
     bodies = ('{"note":"a","expires_in_seconds":600}', '{ "expires_in_seconds": 600, "note": "a" }')
@@ -189,8 +188,8 @@ async def test_the_same_json_is_the_same_request(api: httpx.AsyncClient, world: 
     assert_replayed(again, first)
 
 
-async def completed_soon(database: Database, validation_id: UUID) -> None:
-    """What a worker would do."""
+async def complete_validation_soon(database: Database, validation_id: UUID) -> None:
+    """Complete the validation after 0.3 seconds, as a worker does."""
     await asyncio.sleep(0.3)
     async with database.writing() as session:
         values = {"status": "completed", "verdict": "connectable"}
@@ -198,13 +197,13 @@ async def completed_soon(database: Database, validation_id: UUID) -> None:
         await session.execute(statement.values(values))
 
 
-async def test_while_an_answer_is_held(
+async def test_request_is_refused_while_first_request_waits(
     api: httpx.AsyncClient, database: Database, world: World
 ) -> None:
-    """A second request is told to wait; once the first is answered, it gets that answer."""
+    """Repeat a request while the first waits (`Prefer: wait`), and after it is answered."""
     url = f"/v1/partners/{world.ids['ptn']}/token"
     parts: dict[str, Any] = {"json": {"access_token": TOKEN}}
-    held = asyncio.create_task(api.put(url, **parts, headers=WITH_KEY | {"Prefer": "wait=10"}))
+    waiting = asyncio.create_task(api.put(url, **parts, headers=WITH_KEY | {"Prefer": "wait=10"}))
     query = select(TokenValidation.id).where(TokenValidation.status == "queued")
     validation_id = None
     while validation_id is None:
@@ -215,8 +214,8 @@ async def test_while_an_answer_is_held(
         await api.put(url, **parts, headers=WITH_KEY), 409, "idempotency_in_flight"
     )
     assert problem["retry_after"] == 1
-    await completed_soon(database, validation_id)
-    first = await held
+    await complete_validation_soon(database, validation_id)
+    first = await waiting
     assert first.status_code == 200
     assert first.json()["status"] == "completed"
     assert first.headers["preference-applied"] == "wait=10"
@@ -224,19 +223,19 @@ async def test_while_an_answer_is_held(
     assert_replayed(await api.put(url, **parts, headers=WITH_KEY), first)
 
 
-async def test_a_process_that_dies_while_it_holds_an_answer(
+async def test_answer_of_commit_is_replayed_after_process_dies(
     api: httpx.AsyncClient, database: Database, world: World
 ) -> None:
-    """A few seconds after the wait would have been over, what was known at the commit is told."""
+    """Cancel a waiting request: soon after its wait, the state at the commit is replayed."""
     url = f"/v1/partners/{world.ids['ptn']}/sync-jobs"
-    held = asyncio.create_task(api.post(url, headers=WITH_KEY | {"Prefer": "wait=30"}))
+    waiting = asyncio.create_task(api.post(url, headers=WITH_KEY | {"Prefer": "wait=30"}))
     row = None
     while row is None:
         await asyncio.sleep(0.02)
         async with database.reading() as session:
             row = await session.scalar(select(IdempotencyKey))
-    held.cancel()
-    await asyncio.gather(held, return_exceptions=True)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
     assert_problem(await api.post(url, headers=WITH_KEY), 409, "idempotency_in_flight")
     assert row.in_flight_until is not None
     assert timedelta(seconds=30) < row.in_flight_until - row.created_at < timedelta(seconds=40)
@@ -249,15 +248,15 @@ async def test_a_process_that_dies_while_it_holds_an_answer(
     assert (await api.get(answer.headers["location"])).json() == answer.json()
 
 
-async def test_after_a_day_a_key_is_new(
+async def test_key_can_be_used_again_after_24_hours(
     api: httpx.AsyncClient, database: Database, world: World
 ) -> None:
-    """It may stand for another request then, whether or not the old row has been swept."""
+    """Expire the row of the key: it accepts another request, although the row still exists."""
     url = f"/v1/partners/{world.ids['ptn']}/token-requests"
-    made = [
+    answers = [
         await api.post(url, json={"expires_in_seconds": 600}, headers=WITH_KEY) for _ in range(2)
     ]
-    assert_replayed(made[1], made[0])
+    assert_replayed(answers[1], answers[0])
     async with database.writing() as session:
         row = (await session.scalars(select(IdempotencyKey))).one()
         lifetime = row.expires_at - row.created_at
@@ -269,28 +268,28 @@ async def test_after_a_day_a_key_is_new(
     assert_replayed(await api.post(url, json=other, headers=WITH_KEY), first)
 
 
-async def test_what_is_kept_tells_nothing(
+async def test_stored_answers_hold_no_readable_secret(
     api: httpx.AsyncClient, database: Database, world: World
 ) -> None:
-    """Neither a token nor a key nor what was shown once stands in the table; and an answer that is
-    moved to another row does not open there.
+    """Check that the table holds no token, key or secret in clear, and that an answer that is moved
+    to another row cannot be decrypted.
     """
     body = {"name": "spare", "scopes": ["users:read"]}
     for key in (TOKEN, KEY):
-        made = await api.post("/v1/api-keys", json=body, headers={"Idempotency-Key": key})
-        handed = await api.put(
+        created = await api.post("/v1/api-keys", json=body, headers={"Idempotency-Key": key})
+        handed_over = await api.put(
             f"/v1/partners/{world.ids['ptn']}/token",
             json={"access_token": TOKEN},
             headers={"Idempotency-Key": key},
         )
-        assert handed.status_code == 202
+        assert handed_over.status_code == 202
     async with database.reading() as session:
-        kept = list(await session.scalars(select(IdempotencyKey)))
-        plain = repr([[getattr(row, c.key) for c in row.__table__.columns] for row in kept])
-    assert len(kept) == 4
-    for secret in (TOKEN, KEY, made.json()["api_key"], "pck_", "spare"):
+        stored = list(await session.scalars(select(IdempotencyKey)))
+        plain = repr([[getattr(row, c.key) for c in row.__table__.columns] for row in stored])
+    assert len(stored) == 4
+    for secret in (TOKEN, KEY, created.json()["api_key"], "pck_", "spare"):
         assert secret not in plain
-    answers = {row.answer for row in kept if row.operation == "createApiKey"}
+    answers = {row.answer for row in stored if row.operation == "createApiKey"}
     async with database.writing() as session:
         for row in await session.scalars(select(IdempotencyKey)):
             if row.operation == "createApiKey":
@@ -299,27 +298,27 @@ async def test_what_is_kept_tells_nothing(
 
 
 @ONLY_SQLITE
-async def test_a_lesser_key_is_not_shown_what_a_greater_one_made(
+async def test_api_key_with_fewer_scopes_gets_no_replay(
     app: FastAPI, api: httpx.AsyncClient, tenant: Tenant
 ) -> None:
-    """Of two keys of one workspace the one that could not have made it gets no replay of it."""
+    """Repeat a request with an API key that lacks a scope which the effect needs."""
     scopes = ["keys:admin", "users:read"]
-    made = await api.post("/v1/api-keys", json={"name": "x", "scopes": scopes}, headers=WITH_KEY)
-    lesser = await api.post("/v1/api-keys", json={"name": "y", "scopes": ["keys:admin"]})
-    async with client_of(app, lesser.json()["api_key"]) as client:
+    created = await api.post("/v1/api-keys", json={"name": "x", "scopes": scopes}, headers=WITH_KEY)
+    narrower = await api.post("/v1/api-keys", json={"name": "y", "scopes": ["keys:admin"]})
+    async with client_of(app, narrower.json()["api_key"]) as client:
         again = await client.post(
             "/v1/api-keys", json={"name": "x", "scopes": scopes}, headers=WITH_KEY
         )
-    assert made.status_code == 201
+    assert created.status_code == 201
     assert_problem(again, 403, "scope_not_held")
     assert tenant.api_key not in again.text
 
 
-async def test_the_link_has_ended_meanwhile(
+async def test_hand_over_is_replayed_after_token_request_ends(
     api: httpx.AsyncClient, database: Database, world: World
 ) -> None:
-    """Whoever lost the answer to a hand-over still gets it; whoever asks anew is told of the end.
-    Each link has keys of its own.
+    """Revoke a token request: the same key still replays the answer, a new hand-over gets 410. Each
+    token request has its own idempotency keys.
     """
     links = [await make_link(api, database, world) for _ in range(2)]
     firsts = []
@@ -335,12 +334,10 @@ async def test_the_link_has_ended_meanwhile(
 
 
 @ONLY_SQLITE
-async def test_a_replay_asks_no_condition(
+async def test_replay_ignores_preconditions(
     api: httpx.AsyncClient, database: Database, world: World
 ) -> None:
-    """The tag was right when the effect happened, and is not asked for again; nor has the thing to
-    be there still.
-    """
+    """Change and then delete the integration: the replay compares no tag and needs no row."""
     integration = f"/v1/integrations/{world.ids['int']}"
     tag = (await api.get(integration)).headers["etag"]
     headers = WITH_KEY | {"If-Match": tag}
@@ -361,16 +358,16 @@ async def test_a_replay_asks_no_condition(
 @pytest.mark.parametrize(
     "path", ["/v1/integrations/{int}/token", "/v1/integrations/{int}/sync-jobs"]
 )
-async def test_what_is_deleted_while_an_answer_is_held(
+async def test_resource_deleted_during_wait_keeps_its_answer(
     api: httpx.AsyncClient, world: World, path: str
 ) -> None:
-    """What was asked for was done, and that is the answer, as it is to whoever asks again."""
+    """Delete the integration while a request waits: the request is answered, and replayed."""
     url = path.format(**world.ids)
     method, body = ("PUT", {"access_token": TOKEN}) if "token" in path else ("POST", {})
     headers = WITH_KEY | {"Prefer": "wait=10"}
-    held = asyncio.create_task(api.request(method, url, json=body, headers=headers))
+    waiting = asyncio.create_task(api.request(method, url, json=body, headers=headers))
     await asyncio.sleep(0.3)
     assert (await api.delete(f"/v1/integrations/{world.ids['int']}")).status_code == 204
-    first = await held
+    first = await waiting
     assert first.status_code == 202, first.text
     assert_replayed(await api.request(method, url, json=body, headers=headers), first)

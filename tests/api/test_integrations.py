@@ -1,4 +1,4 @@
-"""`/v1/integrations`: our own business, from its first token to its end."""
+"""Integrations (`/v1/integrations`), from the first token to the deletion."""
 
 import base64
 from datetime import datetime, timedelta
@@ -21,41 +21,41 @@ from partner_connector.sealing.private import PrivateKeyring
 from partner_connector.sealing.public import PublicKeyring, SealedToken
 from partner_connector.settings import Settings
 from tests.api import rows
-from tests.api.conftest import Standing
+from tests.api.conftest import SharedApi
 from tests.api.engine_rows import enqueued
 from tests.api.surface import TOKEN
-from tests.api.world import World, everything_of
+from tests.api.world import World, rows_of_workspace
 from tests.support.clients import Tenant, client_of, running
 
-ON_STANDING = pytest.mark.asyncio(loop_scope="session")
+ON_SHARED_LOOP = pytest.mark.asyncio(loop_scope="session")
 ONLY_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 BODY = {"name": "Acme", "meta_business_id": "1029384756102938"}
 
 
-async def sealed_by_client(api: httpx.AsyncClient, plaintext: str = TOKEN) -> dict[str, str]:
-    """A token sealed as a client does it, with nothing of ours but the published key."""
+async def seal_as_client(api: httpx.AsyncClient, plaintext: str = TOKEN) -> dict[str, str]:
+    """Seal a token as a client does, with the published key only."""
     key = (await api.get("/v1/sealing-keys/current")).json()
     assert key["algorithm"] == "libsodium_sealed_box_x25519"
     box = SealedBox(PublicKey(base64.b64decode(key["public_key"]))).encrypt(plaintext.encode())
     return {"sealed_token": base64.b64encode(box).decode(), "key_id": key["key_id"]}
 
 
-async def the_token(database: Database) -> Token:
-    """The only token row."""
+async def only_token(database: Database) -> Token:
+    """Return the only token row."""
     async with database.reading() as session:
         return (await session.scalars(select(Token))).one()
 
 
 async def count(database: Database, table: type[Base]) -> int:
-    """How many rows a table has."""
+    """Return the number of rows of a table."""
     async with database.reading() as session:
         return await session.scalar(select(func.count()).select_from(table)) or 0
 
 
-async def test_create_with_a_token_in_clear(
+async def test_create_seals_token_sent_in_clear(
     api: httpx.AsyncClient, database: Database, ring: KeyringFile
 ) -> None:
-    """A token in clear is sealed on arrival: only the private keyring reads what is stored."""
+    """Check that no column holds the token, and that the private keyring can open it."""
     answer = await api.post("/v1/integrations", json={**BODY, "access_token": f' "{TOKEN}"\n'})
     assert answer.status_code == 201
     created = answer.json()
@@ -70,7 +70,7 @@ async def test_create_with_a_token_in_clear(
         "next_run_at": None,
     }
     assert (await api.get(answer.headers["location"])).json() == created
-    row = await the_token(database)
+    row = await only_token(database)
     assert row.sealed is not None
     assert (row.state, row.sealed_as, row.version) == ("candidate", "sealed_box", 1)
     assert row.key_id == ring.current.key_id
@@ -80,32 +80,33 @@ async def test_create_with_a_token_in_clear(
     assert PrivateKeyring(ring).open_box(SealedToken(row.key_id, row.sealed)) == TOKEN
 
 
-async def test_create_with_a_sealed_token(
+async def test_create_stores_sealed_token_unchanged(
     api: httpx.AsyncClient, database: Database, ring: KeyringFile
 ) -> None:
-    """A token that any libsodium sealed for the published key is stored as it came."""
-    form = await sealed_by_client(api)
+    """Send a token that libsodium sealed for the published key."""
+    form = await seal_as_client(api)
     answer = await api.post("/v1/integrations", json={**BODY, **form})
     assert answer.status_code == 201
-    row = await the_token(database)
+    row = await only_token(database)
     assert row.sealed == base64.b64decode(form["sealed_token"])
     assert row.key_id == form["key_id"]
     assert PrivateKeyring(ring).open_box(SealedToken(row.key_id, row.sealed)) == TOKEN
 
 
-async def test_the_proof_is_enqueued_with_the_row(
-    api: httpx.AsyncClient, database: Database
-) -> None:
-    """One transaction makes the integration, its candidate, its proof and the engine's entry."""
+async def test_create_enqueues_token_validation(api: httpx.AsyncClient, database: Database) -> None:
+    """Check that the integration, its validation and the engine's entry are created together."""
     assert (await api.post("/v1/integrations", json={**BODY, "access_token": TOKEN})).is_success
     async with database.reading() as session:
-        proof = (await session.scalars(select(TokenValidation))).one()
-    assert (proof.purpose, proof.status, proof.partner_id) == ("integration", "queued", None)
-    assert await enqueued(database) == [f"validate_token:{proof.id}:1"]
+        validation = (await session.scalars(select(TokenValidation))).one()
+    assert (validation.purpose, validation.status, validation.partner_id) == (
+        "integration",
+        "queued",
+        None,
+    )
+    assert await enqueued(database) == [f"validate_token:{validation.id}:1"]
 
 
-async def test_no_work_without_its_row(api: httpx.AsyncClient, database: Database) -> None:
-    """A request that fails leaves neither rows nor work behind."""
+async def test_failed_create_enqueues_nothing(api: httpx.AsyncClient, database: Database) -> None:
     body = {**BODY, "access_token": TOKEN}
     assert (await api.post("/v1/integrations", json=body)).status_code == 201
     before = await enqueued(database)
@@ -118,17 +119,17 @@ async def test_no_work_without_its_row(api: httpx.AsyncClient, database: Databas
     assert await count(database, TokenValidation) == 1
 
 
-async def test_two_workspaces_may_integrate_one_business(
-    app: FastAPI, api: httpx.AsyncClient, stranger: Tenant
+async def test_two_workspaces_can_integrate_one_business(
+    app: FastAPI, api: httpx.AsyncClient, other_tenant: Tenant
 ) -> None:
-    """A business is unique in a workspace, not in the world: nobody learns of another's."""
+    """Create the same business in two workspaces: neither learns about the other."""
     body = {**BODY, "access_token": TOKEN}
     assert (await api.post("/v1/integrations", json=body)).status_code == 201
-    async with client_of(app, stranger.api_key) as client:
+    async with client_of(app, other_tenant.api_key) as client:
         assert (await client.post("/v1/integrations", json=body)).status_code == 201
 
 
-@ON_STANDING
+@ON_SHARED_LOOP
 @pytest.mark.parametrize(
     ("form", "code"),
     [
@@ -156,33 +157,33 @@ async def test_two_workspaces_may_integrate_one_business(
         ({"sealed_token": "AAAA", "key_id": "mine"}, "validation_failed"),
     ],
 )
-async def test_a_token_in_no_form_is_refused(
-    standing: Standing, form: dict[str, Any], code: str
+async def test_invalid_token_form_is_refused(
+    shared_api: SharedApi, form: dict[str, Any], code: str
 ) -> None:
-    """Neither form, both, a form that is none, or no token at all: told apart and refused."""
-    before = (await standing.api.get("/v1/integrations")).json()
-    answer = await standing.api.post("/v1/integrations", json={**BODY, **form})
+    """Check the code for no form, both forms, an incomplete form and a malformed token."""
+    before = (await shared_api.client.get("/v1/integrations")).json()
+    answer = await shared_api.client.post("/v1/integrations", json={**BODY, **form})
     assert answer.status_code == 422, answer.text
     assert answer.json()["code"] == code
-    assert (await standing.api.get("/v1/integrations")).json() == before
+    assert (await shared_api.client.get("/v1/integrations")).json() == before
 
 
-@ON_STANDING
+@ON_SHARED_LOOP
 @pytest.mark.parametrize("size", [0, 1, 47, 48, 4097])
-async def test_a_box_that_is_none_is_refused(standing: Standing, size: int) -> None:
-    """What cannot be a sealed box of a token is refused on arrival."""
-    form = await sealed_by_client(standing.api)
+async def test_malformed_sealed_box_is_refused(shared_api: SharedApi, size: int) -> None:
+    """Send sizes that a sealed token cannot have."""
+    form = await seal_as_client(shared_api.client)
     form["sealed_token"] = base64.b64encode(b"x" * size).decode() or "===="
-    answer = await standing.api.post("/v1/integrations", json={**BODY, **form})
+    answer = await shared_api.client.post("/v1/integrations", json={**BODY, **form})
     assert answer.status_code == 422
     assert answer.json()["code"] in {"sealed_token_malformed", "validation_failed"}
 
 
 @ONLY_SQLITE
 @pytest.mark.parametrize("cut", [1, 2, 3])
-async def test_base64_without_its_padding_is_refused(api: httpx.AsyncClient, cut: int) -> None:
-    """A box that was cut while copying is refused with a code of ours, never a 500."""
-    form = await sealed_by_client(api)
+async def test_truncated_base64_is_refused(api: httpx.AsyncClient, cut: int) -> None:
+    """Cut characters off a sealed box: the answer is never a 500."""
+    form = await seal_as_client(api)
     form["sealed_token"] = form["sealed_token"].rstrip("=")[: -4 * 8 - cut]
     answer = await api.post("/v1/integrations", json={**BODY, **form})
     assert answer.status_code in {201, 422}
@@ -191,10 +192,10 @@ async def test_base64_without_its_padding_is_refused(api: httpx.AsyncClient, cut
 
 
 @ONLY_SQLITE
-async def test_a_deployment_may_demand_sealed_tokens(
+async def test_deployment_can_require_sealed_tokens(
     settings: Settings, keyring: PublicKeyring, database: Database, tenant: Tenant
 ) -> None:
-    """With REQUIRE_SEALED_TOKENS a token in clear is refused and a sealed one is not."""
+    """Refuse a token in clear and accept a sealed one if `REQUIRE_SEALED_TOKENS` is set."""
     strict = settings.model_copy(update={"require_sealed_tokens": True})
     async with (
         running(create_app(strict, keyring)) as app,
@@ -204,23 +205,23 @@ async def test_a_deployment_may_demand_sealed_tokens(
         assert refused.status_code == 422
         assert refused.json()["code"] == "sealed_token_required"
         assert await count(database, Token) == 0
-        form = await sealed_by_client(client)
+        form = await seal_as_client(client)
         assert (await client.post("/v1/integrations", json={**BODY, **form})).status_code == 201
 
 
 @ONLY_SQLITE
-async def test_a_retiring_key_is_still_accepted(
+async def test_retiring_sealing_key_is_accepted(
     settings: Settings,
     ring: KeyringFile,
     api: httpx.AsyncClient,
     tenant: Tenant,
     database: Database,
 ) -> None:
-    """After a rotation a client that sealed for the key before it is not turned away."""
-    form = await sealed_by_client(api)
-    newer = rotated(ring)
+    """Rotate the keyring between sealing and sending."""
+    form = await seal_as_client(api)
+    rotated_ring = rotated(ring)
     async with (
-        running(create_app(settings, PublicKeyring(newer))) as app,
+        running(create_app(settings, PublicKeyring(rotated_ring))) as app,
         client_of(app, tenant.api_key) as client,
     ):
         answer = await client.post("/v1/integrations", json={**BODY, **form})
@@ -229,35 +230,34 @@ async def test_a_retiring_key_is_still_accepted(
     assert keys[0]["expires_at"] is None
     assert datetime.fromisoformat(keys[1]["expires_at"]) > now() + timedelta(days=6)
     assert [(key["key_id"], key["state"]) for key in keys] == [
-        (newer.current.key_id, "current"),
+        (rotated_ring.current.key_id, "current"),
         (ring.current.key_id, "retiring"),
     ]
-    row = await the_token(database)
+    row = await only_token(database)
     assert row.sealed is not None
-    assert PrivateKeyring(newer).open_box(SealedToken(row.key_id, row.sealed)) == TOKEN
+    assert PrivateKeyring(rotated_ring).open_box(SealedToken(row.key_id, row.sealed)) == TOKEN
 
 
 @ONLY_SQLITE
-async def test_a_key_whose_window_is_over_is_refused(
+async def test_expired_sealing_key_is_refused(
     settings: Settings, ring: KeyringFile, api: httpx.AsyncClient, tenant: Tenant
 ) -> None:
-    """The client is told to fetch the current one; nothing is stored."""
-    form = await sealed_by_client(api)
-    newer = rotated(ring, timedelta(0))
+    """Check that `unknown_key_id` is returned and nothing is stored."""
+    form = await seal_as_client(api)
+    rotated_ring = rotated(ring, timedelta(0))
     async with (
-        running(create_app(settings, PublicKeyring(newer))) as app,
+        running(create_app(settings, PublicKeyring(rotated_ring))) as app,
         client_of(app, tenant.api_key) as client,
     ):
         answer = await client.post("/v1/integrations", json={**BODY, **form})
         keys = (await client.get("/v1/sealing-keys")).json()["items"]
         integrations = (await client.get("/v1/integrations")).json()["items"]
     assert (answer.status_code, answer.json()["code"]) == (422, "unknown_key_id")
-    assert [key["key_id"] for key in keys] == [newer.current.key_id]
+    assert [key["key_id"] for key in keys] == [rotated_ring.current.key_id]
     assert integrations == []
 
 
-async def test_update(api: httpx.AsyncClient, world: World) -> None:
-    """What is sent is changed, and what is left out stays as it is."""
+async def test_update_changes_sent_members_only(api: httpx.AsyncClient, world: World) -> None:
     path = f"/v1/integrations/{world.ids['int']}"
     before = (await api.get(path)).json()
     answer = await api.patch(path, json={"name": "Renamed", "schedule": {"paused": True}})
@@ -275,7 +275,7 @@ async def test_update(api: httpx.AsyncClient, world: World) -> None:
     assert {**unchanged.json(), "updated_at": ""} == {**after, "updated_at": ""}
 
 
-@ON_STANDING
+@ON_SHARED_LOOP
 @pytest.mark.parametrize(
     "body",
     [
@@ -293,19 +293,19 @@ async def test_update(api: httpx.AsyncClient, world: World) -> None:
         {"schedule": {"next_run_at": "2026-11-24T09:30:00.000Z"}},
     ],
 )
-async def test_update_takes_nothing_else(standing: Standing, body: dict[str, Any]) -> None:
-    """A value out of bounds, of another type, or of a member that is not theirs is refused."""
-    path = f"/v1/integrations/{standing.ids['int']}"
-    before = (await standing.api.get(path)).json()
-    answer = await standing.api.patch(path, json=body)
+async def test_invalid_update_is_refused(shared_api: SharedApi, body: dict[str, Any]) -> None:
+    """Refuse a value out of bounds or of another type, and a read-only member."""
+    path = f"/v1/integrations/{shared_api.ids['int']}"
+    before = (await shared_api.client.get(path)).json()
+    answer = await shared_api.client.patch(path, json=body)
     assert answer.status_code == 422, answer.text
-    assert (await standing.api.get(path)).json() == before
+    assert (await shared_api.client.get(path)).json() == before
 
 
-async def test_a_pause_is_not_made_up_for(
+async def test_missed_runs_of_a_pause_are_not_caught_up(
     api: httpx.AsyncClient, database: Database, world: World
 ) -> None:
-    """Pausing shows no next run; resuming has it planned anew, though it was due long ago."""
+    """Pause: no next run is shown. Resume: the overdue time is cleared, to be planned again."""
     path = f"/v1/integrations/{world.ids['int']}"
 
     async def plan() -> None:
@@ -320,7 +320,7 @@ async def test_a_pause_is_not_made_up_for(
 
     await plan()
     assert await next_runs() == ["2026-11-01T12:00:00.000Z"] * 2
-    # What changes nothing of the schedule does not put it off either.
+    # An update that leaves the schedule unchanged does not move the next run.
     for body in ({"name": "Renamed"}, {"schedule": {"paused": False}}):
         assert (await api.patch(path, json=body)).is_success
     assert await next_runs() == ["2026-11-01T12:00:00.000Z"] * 2
@@ -328,36 +328,38 @@ async def test_a_pause_is_not_made_up_for(
         answer = await api.patch(path, json={"schedule": {"paused": paused}})
         assert answer.json()["schedule"]["next_run_at"] is None
         if paused:
-            # The worker goes on planning, and starts nothing.
+            # The scheduler plans a paused integration too, but starts no job.
             await plan()
         assert await next_runs() == [None, None]
 
 
-async def test_delete_takes_everything_along(
+async def test_delete_removes_data_and_keeps_audit_events(
     api: httpx.AsyncClient, database: Database, world: World, workspace_id: UUID
 ) -> None:
-    """Deleting an integration removes its partners, people and sealed tokens from here, and keeps
-    who decided what.
+    """Delete an integration: its partners, partner users and tokens are removed; audit events and
+    another integration stay.
     """
-    neighbour = rows.integration(workspace_id)
-    await rows.store(database, neighbour, rows.partner(neighbour))
+    other_integration = rows.integration(workspace_id)
+    await rows.store(database, other_integration, rows.partner(other_integration))
     path = f"/v1/integrations/{world.ids['int']}"
     answer = await api.delete(path)
     assert (answer.status_code, answer.content) == (204, b"")
     assert (await api.get(path)).status_code == 404
     assert (await api.delete(path)).status_code == 404
     async with database.reading() as session:
-        left = await everything_of(session, workspace_id)
+        remaining = await rows_of_workspace(session, workspace_id)
     kept = {"api_keys", "audit_events", "audit_heads", "integrations", "partners"}
-    # What was to be told still is.
+    # Webhook events that wait for delivery are still delivered.
     kept |= {"webhook_endpoints", "webhook_events", "webhook_deliveries"}
-    assert {table for table, found in left.items() if found} == kept
+    assert {table for table, found in remaining.items() if found} == kept
     assert await count(database, Integration) == 1
     assert await count(database, Partner) == 1
 
 
-async def test_replace_the_token(api: httpx.AsyncClient, database: Database, world: World) -> None:
-    """Each new token becomes the next version and is proven; the active one stays active."""
+async def test_replacing_token_creates_next_version(
+    api: httpx.AsyncClient, database: Database, world: World
+) -> None:
+    """Replace the token twice: each new version is validated, and the active token stays active."""
     active = rows.token(world.partner, partner_id=None, version=1)
     await rows.store(database, active)
     path = f"/v1/integrations/{world.ids['int']}/token"

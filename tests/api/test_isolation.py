@@ -1,4 +1,4 @@
-"""No workspace sees or changes another's rows, and no key does more than its scopes say."""
+"""Isolation: a workspace cannot reach another's rows, and a key is limited to its scopes."""
 
 from typing import cast
 from uuid import UUID
@@ -12,7 +12,7 @@ from partner_connector.db.engine import Database
 from partner_connector.ids import encode, new_id
 from partner_connector.sealing.public import PublicKeyring
 from tests.api.surface import ID_PREFIXES, OPERATIONS, call, id_prefix, resolve
-from tests.api.world import everything_of, make_world
+from tests.api.world import make_world, rows_of_workspace
 from tests.support.clients import ALL_SCOPES, Tenant, client_of, make_tenant
 
 pytestmark = pytest.mark.by_day("sqlite")
@@ -21,62 +21,61 @@ WITH_IDS = [operation for operation in OPERATIONS if operation.ids]
 SCOPED = [operation for operation in OPERATIONS if operation.scopes]
 
 
-def test_every_kind_of_id_has_a_row() -> None:
-    """The world of these tests has a row for each kind of id that a path can hold."""
-    made = {"int", "ptn", "tok", "val", "job", "usr", "ast", "key", "trq", "whk", "dlv"}
-    assert made >= ID_PREFIXES
+def test_world_has_row_for_every_kind_of_id() -> None:
+    prefixes = {"int", "ptn", "tok", "val", "job", "usr", "ast", "key", "trq", "whk", "dlv"}
+    assert prefixes >= ID_PREFIXES
 
 
-async def test_another_workspaces_ids_are_missing_ids(
-    api: httpx.AsyncClient, database: Database, keyring: PublicKeyring, stranger: Tenant
+async def test_ids_of_another_workspace_are_not_found(
+    api: httpx.AsyncClient, database: Database, keyring: PublicKeyring, other_tenant: Tenant
 ) -> None:
-    """With another workspace's id every operation answers as with one that never was."""
-    theirs = await make_world(database, cast("UUID", stranger.workspace_id), keyring)
-    never = {prefix: encode(prefix, new_id()) for prefix in theirs.ids}
+    """Compare the answers to ids of another workspace and to ids that do not exist."""
+    other_world = await make_world(database, cast("UUID", other_tenant.workspace_id), keyring)
+    unknown = {prefix: encode(prefix, new_id()) for prefix in other_world.ids}
     async with database.reading() as session:
-        before = await everything_of(session, cast("UUID", stranger.workspace_id))
+        before = await rows_of_workspace(session, cast("UUID", other_tenant.workspace_id))
     for operation in WITH_IDS:
-        foreign = await call(api, operation, theirs.ids)
-        missing = await call(api, operation, never)
+        foreign = await call(api, operation, other_world.ids)
+        missing = await call(api, operation, unknown)
         assert missing.status_code == 404, operation.name
         assert foreign.status_code == 404, operation.name
-        apart = {"request_id": "", "instance": ""}
-        assert {**foreign.json(), **apart} == {**missing.json(), **apart}, operation.name
+        masked = {"request_id": "", "instance": ""}
+        assert {**foreign.json(), **masked} == {**missing.json(), **masked}, operation.name
         differing = {"x-request-id", "content-length"}
         assert {k: v for k, v in foreign.headers.items() if k not in differing} == {
             k: v for k, v in missing.headers.items() if k not in differing
         }, operation.name
     async with database.reading() as session:
-        assert await everything_of(session, cast("UUID", stranger.workspace_id)) == before
+        assert await rows_of_workspace(session, cast("UUID", other_tenant.workspace_id)) == before
 
 
-async def test_lists_hold_the_own_rows_only(
-    api: httpx.AsyncClient, database: Database, keyring: PublicKeyring, stranger: Tenant
+async def test_lists_return_rows_of_own_workspace_only(
+    api: httpx.AsyncClient, database: Database, keyring: PublicKeyring, other_tenant: Tenant
 ) -> None:
-    """No list, filtered by another workspace's ids or not at all, shows a row of it."""
-    theirs = await make_world(database, cast("UUID", stranger.workspace_id), keyring)
+    """Read every list, without a filter and filtered by another workspace's ids."""
+    other_world = await make_world(database, cast("UUID", other_tenant.workspace_id), keyring)
     for operation in OPERATIONS:
         if operation.method != "GET" or operation.ids or not operation.is_secured:
             continue
         if operation.needs_code:
-            # Not a list, and not of the caller's workspace but of the code's.
+            # Not a list: it returns the token request of the code, in the code's workspace.
             continue
         filters = {
-            parameter["name"]: theirs.ids[prefix]
+            parameter["name"]: other_world.ids[prefix]
             for parameter in operation.parameters
             if (prefix := id_prefix(resolve(parameter["schema"])))
         }
         for params in ({}, *({name: value} for name, value in filters.items())):
             answer = await api.get(operation.path, params=params)
             assert answer.status_code == 200, (operation.name, params)
-            assert not [v for v in theirs.ids.values() if v in answer.text], operation.name
+            assert not [v for v in other_world.ids.values() if v in answer.text], operation.name
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-async def test_the_documented_scope_is_enough(
+async def test_documented_scope_is_sufficient(
     app: FastAPI, database: Database, keyring: PublicKeyring
 ) -> None:
-    """With the documented scope alone each operation does its work."""
+    """Call each operation with only its documented scope."""
     for operation in OPERATIONS:
         tenant = await make_tenant(database, keyring, scopes=operation.scopes)
         world = await make_world(database, cast("UUID", tenant.workspace_id), keyring)
@@ -87,37 +86,39 @@ async def test_the_documented_scope_is_enough(
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-async def test_the_documented_scope_is_needed(
+async def test_documented_scope_is_required(
     app: FastAPI, database: Database, keyring: PublicKeyring
 ) -> None:
-    """With every scope but the documented one each operation is refused, and changes nothing."""
+    """Call each operation with every scope except its own: it is refused and changes nothing."""
     for operation in SCOPED:
         others = tuple(scope for scope in ALL_SCOPES if scope not in operation.scopes)
         tenant = await make_tenant(database, keyring, scopes=others)
         workspace_id = cast("UUID", tenant.workspace_id)
         world = await make_world(database, workspace_id, keyring)
         async with database.reading() as session:
-            before = await everything_of(session, workspace_id)
+            before = await rows_of_workspace(session, workspace_id)
         async with client_of(app, tenant.api_key) as client:
             answer = await call(client, operation, world.ids)
         assert answer.status_code == 403, operation.name
         assert answer.json()["code"] == "scope_missing"
         async with database.reading() as session:
-            assert await everything_of(session, workspace_id) == before, operation.name
+            assert await rows_of_workspace(session, workspace_id) == before, operation.name
 
 
-async def test_no_key_no_answer(anonymous: httpx.AsyncClient, database: Database) -> None:
-    """Every secured operation is closed without a key, before it looks at anything else."""
+async def test_secured_operations_require_credential(
+    anonymous: httpx.AsyncClient, database: Database
+) -> None:
+    """Send no credential and unknown ids: 401 comes before 404."""
     assert database is not None
-    never = {prefix: encode(prefix, new_id()) for prefix in ID_PREFIXES} | {"trc": ""}
+    unknown = {prefix: encode(prefix, new_id()) for prefix in ID_PREFIXES} | {"trc": ""}
     for operation in OPERATIONS:
         if operation.is_secured:
-            answer = await call(anonymous, operation, never, headers={"Authorization": ""})
+            answer = await call(anonymous, operation, unknown, headers={"Authorization": ""})
             assert answer.status_code == 401, operation.name
 
 
-def test_every_operation_declares_who_may_call_it() -> None:
-    """Under `/v1` everything but the catalogue of problems needs a key, with at most one scope."""
+def test_every_operation_declares_credential_and_scope() -> None:
+    """Check that all of `/v1` except `/v1/problems` is secured, with at most one scope."""
     known = {str(scope) for scope in Scope}
     for operation in OPERATIONS:
         if operation.path.startswith("/v1/") and operation.path != "/v1/problems":
@@ -158,7 +159,6 @@ def test_every_operation_declares_who_may_call_it() -> None:
         ("POST", "/v1/api-keys", "keys:admin"),
     ],
 )
-def test_scopes_are_those_of_the_contract(method: str, path: str, scope: str) -> None:
-    """The scopes in the document are those that the contract promises."""
+def test_scopes_match_contract(method: str, path: str, scope: str) -> None:
     found = [each.scopes for each in OPERATIONS if (each.method, each.path) == (method, path)]
     assert found == [(scope,)]

@@ -1,4 +1,4 @@
-"""What holds for every list of the document: its cost, and that it answers what it declares."""
+"""Rules for every list of the document: its SQL statements and its response model."""
 
 import inspect
 import json
@@ -34,35 +34,34 @@ DOCUMENTED: set[str] = {
 
 
 def template_of(path: str) -> str:
-    """The path of the document that this is one of."""
+    """Return the document's path template that matches `path`."""
     [found] = [
         template
         for template in DOCUMENTED
         if len(template.split("/")) == len(path.split("/"))
         and all(
-            there.startswith("{") or there == here
-            for there, here in zip(template.split("/"), path.split("/"), strict=True)
+            declared.startswith("{") or declared == given
+            for declared, given in zip(template.split("/"), path.split("/"), strict=True)
         )
     ]
     return found
 
 
 @ONLY_SQLITE
-async def test_every_list_is_tested(database: Database, workspace_id: UUID) -> None:
-    """What has a cursor in the document has rows in these tests."""
+async def test_every_list_of_the_document_is_seeded(database: Database, workspace_id: UUID) -> None:
     seeded = {template_of(await seed(database, workspace_id, 2)) for seed, _ in LISTS}
     assert seeded == DOCUMENTED
 
 
 @pytest.mark.parametrize(("seed", "orders"), LISTS)
-async def test_a_list_is_what_it_declares(
+async def test_page_matches_declared_response_model(
     api: httpx.AsyncClient,
     database: Database,
     workspace_id: UUID,
     seed: Seed,
     orders: Sequence[dict[str, str]],
 ) -> None:
-    """Read by the model that the operation declares and written again, each page is the same."""
+    """Parse each page with the operation's response model and compare it with its own dump."""
     path = await seed(database, workspace_id, 5)
     model = ROUTES[template_of(path)].response_model
     for params in orders:
@@ -74,7 +73,7 @@ async def test_a_list_is_what_it_declares(
 
 @ONLY_SQLITE
 @pytest.mark.parametrize(("seed", "orders"), LISTS)
-async def test_a_list_costs_the_same_whatever_its_size(
+async def test_statement_count_does_not_grow_with_page_size(
     api: httpx.AsyncClient,
     database: Database,
     workspace_id: UUID,
@@ -82,23 +81,21 @@ async def test_a_list_costs_the_same_whatever_its_size(
     orders: Sequence[dict[str, str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The number of SQL statements does not grow with the page, and reading begins no transaction:
-    the key, the list, and at most two more.
-    """
+    """Expect the API key, the list and at most two more SELECTs, and no transaction."""
     path = await seed(database, workspace_id, 12)
     statements: list[str] = []
 
-    def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+    def record_statement(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
         statements.append(statement)
 
-    small_read = SqliteReads.rows
+    original_rows = SqliteReads.rows
 
-    async def noted(reads: SqliteReads, query: Query, values: Mapping[str, Any]) -> Rows:
+    async def recorded_rows(reads: SqliteReads, query: Query, values: Mapping[str, Any]) -> Rows:
         statements.append(str(query))
-        return await small_read(reads, query, values)
+        return await original_rows(reads, query, values)
 
-    monkeypatch.setattr(SqliteReads, "rows", noted)
-    event.listen(Engine, "before_cursor_execute", note)
+    monkeypatch.setattr(SqliteReads, "rows", recorded_rows)
+    event.listen(Engine, "before_cursor_execute", record_statement)
     try:
         for params in orders:
             counts = []
@@ -110,19 +107,19 @@ async def test_a_list_costs_the_same_whatever_its_size(
                 counts.append(len(statements))
             assert 2 <= counts[0] == counts[1] <= 4, (path, params)
     finally:
-        event.remove(Engine, "before_cursor_execute", note)
+        event.remove(Engine, "before_cursor_execute", record_statement)
 
 
-def test_nothing_takes_a_thread() -> None:
-    """FastAPI runs what is not `async` in a thread, which costs more than all that it does."""
+def test_no_route_or_dependency_runs_in_a_thread() -> None:
+    """Refuse synchronous functions: FastAPI runs each in a thread, which costs time."""
 
     def calls(dependant: Dependant) -> Iterator[Any]:
         yield dependant.call
-        for needed in dependant.dependencies:
-            yield from calls(needed)
+        for dependency in dependant.dependencies:
+            yield from calls(dependency)
 
     routes = [each for router in ROUTERS for each in router.routes if isinstance(each, APIRoute)]
     assert len(routes) > 40
     for call in {call for route in routes for call in calls(route.dependant)}:
-        plain = call if inspect.isfunction(call) else call.__call__
-        assert inspect.iscoroutinefunction(plain) or inspect.isasyncgenfunction(plain), call
+        function = call if inspect.isfunction(call) else call.__call__
+        assert inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function), call

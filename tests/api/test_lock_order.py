@@ -1,4 +1,4 @@
-"""Transactions that find out late what they lock: PostgreSQL would end one of two that deadlock."""
+"""Lock order of transactions that learn late what they must lock; a wrong order deadlocks."""
 
 import asyncio
 
@@ -16,8 +16,8 @@ from tests.api.world import World
 ONLY_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
 
-async def _apply_list(database: Database, job: SyncJob) -> None:
-    """As a check of all partners does: the jobs of the partners, and then the partners."""
+async def _apply_partner_list(database: Database, job: SyncJob) -> None:
+    """Lock the partners' jobs and then update a partner, like a check of all partners."""
     async with database.writing() as session:
         await lock_partner_jobs.all(session, SyncJob.id == job.id)
         await asyncio.sleep(0.5)
@@ -26,22 +26,22 @@ async def _apply_list(database: Database, job: SyncJob) -> None:
 
 
 @ONLY_POSTGRESQL
-async def test_a_disconnect_beside_a_check_that_halts(
+async def test_disconnect_locks_halted_job_before_partner(
     api: httpx.AsyncClient, database: Database, world: World
 ) -> None:
-    """The halted job is locked before the partner, though the partner was waited for first."""
+    """Disconnect while a check holds the partner and halts."""
     job = rows.sync_job(world.partner, status="running")
     await rows.store(database, job)
     async with database.writing() as check:
-        mine = await lock_job(check, job.id)
-        assert mine is not None
+        locked = await lock_job(check, job.id)
+        assert locked is not None
         await lock_partner(check, world.partner.id)
         url = f"/v1/partners/{encode('ptn', world.partner.id)}/token"
         disconnecting = asyncio.create_task(api.delete(url))
-        listing = asyncio.create_task(_apply_list(database, job))
+        applying_list = asyncio.create_task(_apply_partner_list(database, job))
         await asyncio.sleep(0.5)
-        mine.status, mine.plan = "halted", rows.plan(world.token)
-    await listing
+        locked.status, locked.plan = "halted", rows.plan(world.token)
+    await applying_list
     assert (await disconnecting).status_code == 200
     async with database.reading() as session:
         assert (await session.get_one(SyncJob, job.id)).status == "cancelled"
@@ -49,10 +49,10 @@ async def test_a_disconnect_beside_a_check_that_halts(
 
 
 @ONLY_POSTGRESQL
-async def test_deleting_an_integration_beside_a_verdict(
+async def test_deletion_of_integration_waits_for_verdict(
     api: httpx.AsyncClient, database: Database, world: World
 ) -> None:
-    """The verdict holds the partner and starts a job, which refers to the integration."""
+    """Delete the integration while a verdict holds the partner and starts a job for it."""
     async with database.writing() as verdict:
         await lock_partner(verdict, world.partner.id)
         url = f"/v1/integrations/{encode('int', world.integration.id)}"

@@ -1,4 +1,4 @@
-"""Nothing that a caller sends comes back in a failure, and none of it reaches the logs."""
+"""Failures and logs repeat nothing that a caller sent."""
 
 import io
 import logging
@@ -16,7 +16,7 @@ from tests.api.surface import OPERATIONS, TOKEN, Operation, body_for, credential
 from tests.api.world import make_world
 from tests.support.clients import Tenant
 
-# What is told and logged does not depend on the database; its own errors are in test_database.
+# Answers and logs do not depend on the database; test_database covers the database's errors.
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 CANARY = "Canary.d41d8c/secret value"
@@ -30,8 +30,8 @@ async def app(logs: io.StringIO, app: FastAPI) -> FastAPI:
     return app
 
 
-def plantings(operation: Operation) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every place of an operation where a canary can sit: its name, and the request's parts."""
+def canary_places(operation: Operation) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each place of an operation for a canary: its name, and the request's parts."""
     body = body_for(operation)
     for parameter in operation.parameters:
         if parameter["in"] == "query":
@@ -52,20 +52,19 @@ def plantings(operation: Operation) -> Iterator[tuple[str, dict[str, Any]]]:
     yield "body as text", {"content": CANARY.encode(), "headers": {"Content-Type": "text/plain"}}
 
 
-async def test_no_operation_echoes(
+async def test_no_failure_and_no_log_repeats_a_canary(
     api: httpx.AsyncClient,
     database: Database,
     tenant: Tenant,
     keyring: PublicKeyring,
     logs: io.StringIO,
 ) -> None:
-    """Wherever a canary is planted, no failure and no log line repeats it."""
     echoes = []
-    plants = 0
+    requests_sent = 0
     for operation in OPERATIONS:
         world = await make_world(database, tenant.workspace_id, keyring)  # type: ignore[arg-type]
-        for place, parts in plantings(operation):
-            plants += 1
+        for place, parts in canary_places(operation):
+            requests_sent += 1
             headers = {"Content-Type": "application/json"} | credential(operation, world.ids)
             headers |= parts.pop("headers", {})
             answer = await api.request(
@@ -74,23 +73,24 @@ async def test_no_operation_echoes(
             if "content" not in parts and "json" not in parts:
                 assert answer.status_code != 500, (operation.name, place)
             if answer.is_success:
-                # Where the next page is: the address of this request, with a cursor.
+                # `Link` repeats the address of this request, with a cursor.
                 answer.headers.pop("link", None)
-            seen = answer.text + repr(answer.headers)
-            # The one thing that may come back: a name, in the resource that now bears it.
+            answered = answer.text + repr(answer.headers)
+            # A name, note or description may come back in the resource that it was stored in.
             is_resource = answer.is_success and place in {"name", "note", "description"}
-            if not is_resource and ("Canary" in seen or "d41d8c" in seen):
+            if not is_resource and ("Canary" in answered or "d41d8c" in answered):
                 echoes.append(f"{operation.name}: {place}: answered {answer.status_code}")
             if "Canary" in logs.getvalue() or "d41d8c" in logs.getvalue():
                 echoes.append(f"{operation.name}: {place}: logged")
                 logs.truncate(0)
     assert echoes == []
-    assert plants > 300
+    assert requests_sent > 300
     assert '"event": "request"' in logs.getvalue()
 
 
-async def test_no_path_is_echoed(api: httpx.AsyncClient, logs: io.StringIO) -> None:
-    """Nor is a path that we do not know, nor an id that is none."""
+async def test_unknown_path_and_invalid_id_are_not_echoed(
+    api: httpx.AsyncClient, logs: io.StringIO
+) -> None:
     for path in ("Canary", "v1/Canary", "v1/partners/Canary", "v1/partners/Canary/token?q=Canary"):
         answer = await api.get(f"/{path}")
         assert answer.status_code in {404, 422}
@@ -111,7 +111,7 @@ async def test_no_path_is_echoed(api: httpx.AsyncClient, logs: io.StringIO) -> N
         {TOKEN_CANARY: "x"},
     ],
 )
-async def test_a_token_is_never_echoed(
+async def test_token_is_never_echoed(
     api: httpx.AsyncClient,
     database: Database,
     tenant: Tenant,
@@ -119,7 +119,7 @@ async def test_a_token_is_never_echoed(
     logs: io.StringIO,
     body: Any,
 ) -> None:
-    """A token is repeated neither where it is accepted nor where it is in the wrong place."""
+    """Send a token where it is accepted and in the wrong places."""
     world = await make_world(database, tenant.workspace_id, keyring)  # type: ignore[arg-type]
     for method, path in (("PUT", "token"), ("POST", "token-validations")):
         answer = await api.request(method, f"/v1/partners/{world.ids['ptn']}/{path}", json=body)
@@ -130,10 +130,10 @@ async def test_a_token_is_never_echoed(
     assert "canary" not in logs.getvalue()
 
 
-async def test_debug_logs_hold_no_rows(
+async def test_debug_logs_hold_no_database_rows(
     api: httpx.AsyncClient, logs: io.StringIO, tenant: Tenant
 ) -> None:
-    """Even at `LOG_LEVEL=DEBUG` the database's rows (names, addresses, hashes) stay out of logs."""
+    """Keep names, addresses and hashes out of the logs, even at `LOG_LEVEL=DEBUG`."""
     body = {"name": "Rowcanary", "meta_business_id": "1", "access_token": TOKEN}
     assert (await api.post("/v1/integrations", json=body)).status_code == 201
     assert (await api.get("/v1/integrations")).status_code == 200
@@ -143,10 +143,10 @@ async def test_debug_logs_hold_no_rows(
     assert tenant.api_key not in logs.getvalue()
 
 
-async def test_the_log_line_names_the_template(
+async def test_request_log_names_route_template_status_and_id(
     api: httpx.AsyncClient, logs: io.StringIO, settings: Settings, keyring: PublicKeyring
 ) -> None:
-    """A request is logged by its whole route, its status and its id, without the query."""
+    """Expect the whole route and no query string."""
     assert settings.log_format == "json"
     path = "/v1/partners/ptn_01k9z3v0e8fjt9m2c4r6w8xabc"
     answer = await api.get(path, params={"q": "Canary"})

@@ -1,4 +1,4 @@
-"""`/v1/partner-users`: who can touch what."""
+"""`/v1/partner-users`: the partners' users and their access."""
 
 from typing import Any
 from uuid import UUID
@@ -9,14 +9,14 @@ import pytest
 from partner_connector.db.engine import Database
 from partner_connector.ids import encode, new_id
 from tests.api import rows
-from tests.api.conftest import Standing
+from tests.api.conftest import SharedApi
 from tests.api.rows import SEEN_AT
 from tests.api.world import World
 
 
 @pytest.fixture
 async def people(database: Database, workspace_id: UUID) -> dict[str, str]:
-    """Three people of two partners of two integrations. Answers ids to filter by."""
+    """Three people of two partners of two integrations, as the ids to filter by."""
     first, second = rows.integration(workspace_id), rows.integration(workspace_id)
     north, south = rows.partner(first), rows.partner(second)
     ada = rows.partner_user(
@@ -31,7 +31,7 @@ async def people(database: Database, workspace_id: UUID) -> dict[str, str]:
         removed_at=SEEN_AT,
     )
     robot = rows.partner_user(south, name="Robot", email=None, kind="system_user")
-    things = [rows.asset(first), rows.asset(second)]
+    assets = [rows.asset(first), rows.asset(second)]
     await rows.store(
         database,
         first,
@@ -41,20 +41,20 @@ async def people(database: Database, workspace_id: UUID) -> dict[str, str]:
         ada,
         bob,
         robot,
-        *things,
-        rows.grant(things[0], ada),
-        rows.grant(things[0], ada, via="asset_group"),
-        rows.grant(things[1], robot),
+        *assets,
+        rows.grant(assets[0], ada),
+        rows.grant(assets[0], ada, via="asset_group"),
+        rows.grant(assets[1], robot),
     )
     return {
         "partner_id": encode("ptn", south.id),
         "integration_id": encode("int", first.id),
-        "asset_id": encode("ast", things[0].id),
+        "asset_id": encode("ast", assets[0].id),
     }
 
 
 async def names(api: httpx.AsyncClient, **params: Any) -> list[str]:
-    """The names that a filtered list answers."""
+    """Return the names in a filtered list."""
     answer = await api.get("/v1/partner-users", params=params)
     assert answer.status_code == 200, answer.text
     return [item["name"] for item in answer.json()["items"]]
@@ -79,15 +79,19 @@ FILTERS: list[tuple[dict[str, Any], list[str]]] = [
 ]
 
 
-async def test_filters(api: httpx.AsyncClient, people: dict[str, str]) -> None:
-    """Each filter keeps what it names; several values mean “or”; `q` takes no wildcards."""
+async def test_filters_select_matching_users(
+    api: httpx.AsyncClient, people: dict[str, str]
+) -> None:
+    """Expect several values to mean “or”, and `q` to have no wildcards."""
     assert people
     found = [(params, await names(api, **params)) for params, _ in FILTERS]
     assert found == FILTERS
 
 
-async def test_filters_by_id(api: httpx.AsyncClient, people: dict[str, str]) -> None:
-    """People of a partner, of an integration, or on an asset: each of them once."""
+async def test_filters_by_id_return_each_user_once(
+    api: httpx.AsyncClient, people: dict[str, str]
+) -> None:
+    """Filter by a partner, an integration and an asset."""
     found = {name: await names(api, **{name: value}) for name, value in people.items()}
     assert found == {
         "partner_id": ["Robot"],
@@ -98,19 +102,21 @@ async def test_filters_by_id(api: httpx.AsyncClient, people: dict[str, str]) -> 
 
 @pytest.mark.asyncio(loop_scope="session")
 @pytest.mark.parametrize("value", ["1", "robots", "", "Person"])
-async def test_a_filter_takes_no_other_value(standing: Standing, value: str) -> None:
-    """A value that a filter does not know is refused, not answered with an empty list."""
-    answer = await standing.api.get("/v1/partner-users", params={"kind": value})
+async def test_unknown_filter_value_is_refused(shared_api: SharedApi, value: str) -> None:
+    """Expect 422 instead of an empty list."""
+    answer = await shared_api.client.get("/v1/partner-users", params={"kind": value})
     assert answer.status_code == 422
 
 
-async def test_expand_grants(api: httpx.AsyncClient, database: Database, world: World) -> None:
-    """`expand=grants` adds each user's assets and tasks, and nothing else changes."""
-    lonely = rows.partner_user(world.partner, name="Zoe", email=None)
+async def test_expand_grants_adds_assets_and_tasks(
+    api: httpx.AsyncClient, database: Database, world: World
+) -> None:
+    """Expect all other members to be unchanged."""
+    without_grants = rows.partner_user(world.partner, name="Zoe", email=None)
     page = rows.asset(world.integration, type="page", name="Front page")
     await rows.store(
         database,
-        lonely,
+        without_grants,
         page,
         rows.grant(page, world.user, tasks=["MANAGE"], full_control=True, via="asset_group"),
     )
@@ -149,8 +155,10 @@ async def test_expand_grants(api: httpx.AsyncClient, database: Database, world: 
     assert one == {**expanded[0], "history": one["history"]}
 
 
-async def test_history(api: httpx.AsyncClient, database: Database, world: World) -> None:
-    """One partner user comes with what changed about it, newest first and of nobody else."""
+async def test_partner_user_has_its_changes_newest_first(
+    api: httpx.AsyncClient, database: Database, world: World
+) -> None:
+    """Expect only changes of this user, and no history in the list."""
     about_ada: dict[str, Any] = {"partner_user_id": world.user.id}
     await rows.publish(
         database,
@@ -164,37 +172,41 @@ async def test_history(api: httpx.AsyncClient, database: Database, world: World)
         ),
         rows.change(world.partner, kind="user_left", before={"name": "Ada"}, **about_ada),
     )
-    shown = (await api.get(f"/v1/partner-users/{world.ids['usr']}")).json()["history"]
-    assert [item["kind"] for item in shown] == ["user_left", "user_email_changed", "partner_listed"]
-    assert shown[1]["before"] == {"email": None}
-    assert shown[1]["after"] == {"email": "ada@example.com"}
+    history = (await api.get(f"/v1/partner-users/{world.ids['usr']}")).json()["history"]
+    assert [item["kind"] for item in history] == [
+        "user_left",
+        "user_email_changed",
+        "partner_listed",
+    ]
+    assert history[1]["before"] == {"email": None}
+    assert history[1]["after"] == {"email": "ada@example.com"}
     feed = (await api.get("/v1/changes")).json()["items"]
-    assert shown == [feed[3], feed[2], feed[0]]
+    assert history == [feed[3], feed[2], feed[0]]
     [listed] = (await api.get("/v1/partner-users")).json()["items"]
     assert listed["history"] is None
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-async def test_history_ends_after_100(
+async def test_history_holds_the_latest_100_changes(
     api: httpx.AsyncClient, database: Database, world: World
 ) -> None:
-    """Of somebody who comes and goes all the time the latest hundred changes are shown."""
     changes = [rows.change(world.partner, partner_user_id=world.user.id) for _ in range(101)]
     await rows.publish(database, *changes)
-    shown = (await api.get(f"/v1/partner-users/{world.ids['usr']}")).json()["history"]
-    assert [item["sequence"] for item in shown] == list(range(102, 2, -1))
+    history = (await api.get(f"/v1/partner-users/{world.ids['usr']}")).json()["history"]
+    assert [item["sequence"] for item in history] == list(range(102, 2, -1))
 
 
-async def test_who_holds_our_token(
+async def test_token_holder_is_the_system_user_of_the_active_token(
     api: httpx.AsyncClient, database: Database, workspace_id: UUID
 ) -> None:
-    """The system user of the partner's active token is named, in the list and alone; those of
-    other partners, of our own business and of earlier tokens are not.
+    """Expect the flag in the list and in the single user.
+
+    System users of other partners, of our own business and of earlier tokens have no flag.
     """
-    ours = rows.integration(workspace_id)
-    north, south = rows.partner(ours), rows.partner(ours)
+    integration = rows.integration(workspace_id)
+    north, south = rows.partner(integration), rows.partner(integration)
     of_north = {"meta_user_id": "1001", "kind": "system_user"}
-    robots = [
+    system_users = [
         rows.partner_user(north, name="A, of the active token", **of_north),
         rows.partner_user(north, name="B, of an earlier token", meta_user_id="1002"),
         rows.partner_user(north, name="C, of our own", meta_user_id="1003"),
@@ -202,14 +214,14 @@ async def test_who_holds_our_token(
     ]
     await rows.store(
         database,
-        ours,
+        integration,
         north,
         south,
         rows.token(north, system_user_id="1001", version=2),
         rows.token(north, system_user_id="1002", state="superseded"),
         rows.token(north, system_user_id="1003", partner_id=None),
         rows.token(south, system_user_id="1009"),
-        *robots,
+        *system_users,
     )
     items = (await api.get("/v1/partner-users")).json()["items"]
     assert [item["is_token_holder"] for item in items] == [True, False, False, False]

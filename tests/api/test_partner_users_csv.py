@@ -1,4 +1,4 @@
-"""All partner users as CSV: whole, harmless in a spreadsheet, and never quietly cut off."""
+"""All partner users as CSV: complete, safe in a spreadsheet, and never silently truncated."""
 
 import asyncio
 import csv
@@ -29,7 +29,7 @@ from tests.support.serving import Served, served
 
 ONLY_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 PATH = "/v1/partner-users"
-AS_CSV = {"Accept": "text/csv"}
+ACCEPT_CSV = {"Accept": "text/csv"}
 
 HOSTILE = [
     '=HYPERLINK("http://evil.example","Click")',
@@ -60,31 +60,31 @@ PLAIN = [
 ]
 
 
-def read(answer: httpx.Response) -> list[dict[str, str]]:
-    """The rows, as Python's reader understands them."""
+def read_rows(answer: httpx.Response) -> list[dict[str, str]]:
+    """Read the rows with Python's CSV reader."""
     assert answer.status_code == 200, answer.text
-    text_of_it = io.StringIO(answer.content.decode("utf-8"), newline="")
-    return list(csv.DictReader(text_of_it, strict=True))
+    content = io.StringIO(answer.content.decode("utf-8"), newline="")
+    return list(csv.DictReader(content, strict=True))
 
 
 async def users_named(
     database: Database, workspace_id: UUID, names: Sequence[str], **values: Any
 ) -> Partner:
-    """A partner with these people."""
-    ours = rows.integration(workspace_id)
-    theirs = rows.partner(ours, name=values.pop("partner_name", "Northwind"))
-    people = [rows.partner_user(theirs, name=name, **values) for name in names]
-    await rows.store(database, ours, theirs, *people)
-    return theirs
+    """Store a partner with users of these names."""
+    integration = rows.integration(workspace_id)
+    partner = rows.partner(integration, name=values.pop("partner_name", "Northwind"))
+    people = [rows.partner_user(partner, name=name, **values) for name in names]
+    await rows.store(database, integration, partner, *people)
+    return partner
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_what_looks_like_a_formula_is_text(name: str) -> None:
+def test_formula_gets_a_leading_apostrophe(name: str) -> None:
     assert harmless(name) == f"'{name}"
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "expected"),
     [
         ("Ada;=1+1", "Ada;'=1+1"),
         ("Ada; @SUM(1);b", "Ada;' @SUM(1);b"),
@@ -93,30 +93,27 @@ def test_what_looks_like_a_formula_is_text(name: str) -> None:
         ("two\r\n+1", "two\r\n'+1"),
     ],
 )
-def test_where_semicolons_divide_cells(name: str, told: str) -> None:
-    """As in half of Europe: there a spreadsheet takes a line of ours apart at other signs, and pays
-    no heed to quotes within.
-    """
-    assert harmless(name) == told
+def test_formula_after_another_separator_gets_an_apostrophe(name: str, expected: str) -> None:
+    """Protect spreadsheets that split at semicolons, as in half of Europe, despite quotes."""
+    assert harmless(name) == expected
     for cell in re.split(r"[;\t\r\n]", f'usr_1,"{harmless(name)}"'):
         assert not cell.strip().startswith(("=", "+", "-", "@")), cell
 
 
 @pytest.mark.parametrize("name", PLAIN)
-def test_what_does_not_is_as_it_was(name: str) -> None:
+def test_plain_text_is_unchanged(name: str) -> None:
     assert harmless(name) == name
 
 
-async def test_every_cell_arrives_as_it_is_or_as_text(
+async def test_csv_reader_gets_every_name_and_no_formula(
     api: httpx.AsyncClient, database: Database, workspace_id: UUID
 ) -> None:
-    """Whatever people call themselves, a reader gets it back; nothing begins like a formula."""
     names = HOSTILE + PLAIN
     await users_named(
         database, workspace_id, names, title="=1", email=None, partner_name="@Northwind"
     )
-    answer = await api.get(PATH, headers=AS_CSV)
-    found = read(answer)
+    answer = await api.get(PATH, headers=ACCEPT_CSV)
+    found = read_rows(answer)
 
     assert [row["name"] for row in found] == [*(f"'{name}" for name in HOSTILE), *PLAIN]
     assert {(row["title"], row["email"], row["partner_name"]) for row in found} == {
@@ -131,40 +128,42 @@ async def test_every_cell_arrives_as_it_is_or_as_text(
     assert answer.content.startswith(",".join(COLUMNS).encode() + b"\r\n")
 
 
-async def test_the_columns_say_what_the_list_says(
+async def test_csv_cells_equal_the_list_members(
     api: httpx.AsyncClient, database: Database, workspace_id: UUID
 ) -> None:
-    """Each cell is the member of the same name, and ids and times are written alike."""
+    """Compare each cell with the JSON member of the same name, ids and times included."""
     await users_named(database, workspace_id, ["Ada"], removed_at=SEEN_AT, asset_count=3)
     [listed] = (await api.get(PATH)).json()["items"]
-    [row] = read(await api.get(PATH, headers=AS_CSV))
+    [row] = read_rows(await api.get(PATH, headers=ACCEPT_CSV))
 
     partner = (await api.get(f"/v1/partners/{listed['partner_id']}")).json()
     expected = {**listed, "partner_name": partner["name"]}
     assert row == {name: "" if (v := expected[name]) is None else str(v) for name in COLUMNS}
 
 
-async def test_all_that_match_and_no_other(
-    api: httpx.AsyncClient, database: Database, workspace_id: UUID, stranger: Tenant
+async def test_csv_holds_all_matching_users_of_the_workspace(
+    api: httpx.AsyncClient, database: Database, workspace_id: UUID, other_tenant: Tenant
 ) -> None:
-    """Filters hold, what shapes a page does not; no other workspace's people are in it."""
+    """Expect filters to apply and paging parameters to be ignored."""
     many = [f"Person {number}" for number in range(1_203)]
-    theirs = await users_named(database, workspace_id, many)
+    partner = await users_named(database, workspace_id, many)
     removed = await users_named(database, workspace_id, ["Gone"], state="removed", role="EMPLOYEE")
-    await users_named(database, stranger.workspace_id, ["Stranger"])  # type: ignore[arg-type]
+    await users_named(database, other_tenant.workspace_id, ["Stranger"])  # type: ignore[arg-type]
 
     async def ids(**params: Any) -> list[str]:
-        return [row["id"] for row in read(await api.get(PATH, params=params, headers=AS_CSV))]
+        return [
+            row["id"] for row in read_rows(await api.get(PATH, params=params, headers=ACCEPT_CSV))
+        ]
 
-    everybody = await ids()
-    assert len(everybody) == len(set(everybody)) == len(many) + 1
-    assert everybody == sorted(everybody)
-    assert await ids(page_size=1, sort="-name", expand="grants", cursor="x") == everybody
+    all_ids = await ids()
+    assert len(all_ids) == len(set(all_ids)) == len(many) + 1
+    assert all_ids == sorted(all_ids)
+    assert await ids(page_size=1, sort="-name", expand="grants", cursor="x") == all_ids
     assert await ids(state="removed") == await ids(partner_id=encode("ptn", removed.id))
-    assert len(await ids(partner_id=encode("ptn", theirs.id))) == len(many)
+    assert len(await ids(partner_id=encode("ptn", partner.id))) == len(many)
     assert len(await ids(q="person 12")) == 1 + 10 + 3
-    assert await ids(q="nobody") == []
-    assert_problem(await api.get(PATH, params={"state": "x"}, headers=AS_CSV), 422)
+    assert await ids(q="no such name") == []
+    assert_problem(await api.get(PATH, params={"state": "x"}, headers=ACCEPT_CSV), 422)
 
 
 @ONLY_SQLITE
@@ -185,10 +184,10 @@ async def test_all_that_match_and_no_other(
         ("*/*;q=0", None),
     ],
 )
-async def test_what_the_client_prefers(
+async def test_accept_header_decides_between_json_and_csv(
     api: httpx.AsyncClient, accept: str, kind: str | None
 ) -> None:
-    """JSON unless the client says that it would rather have the other."""
+    """Expect JSON unless the client prefers CSV."""
     answer = await api.get(PATH, headers={"Accept": accept})
     if kind is None:
         assert_problem(answer, 406, "not_acceptable")
@@ -197,8 +196,8 @@ async def test_what_the_client_prefers(
 
 
 @ONLY_SQLITE
-async def test_a_preference_in_several_lines(api: httpx.AsyncClient) -> None:
-    """A list may come as several headers of one name (RFC 9110, 5.3), as some proxies send it."""
+async def test_accept_may_come_in_several_header_lines(api: httpx.AsyncClient) -> None:
+    """Send `Accept` twice, as some proxies do (RFC 9110, 5.3)."""
     lines = [("Accept", "application/xml"), ("Accept", "text/csv")]
     answer = await api.get(PATH, headers=lines)
     assert answer.status_code == 200
@@ -206,14 +205,14 @@ async def test_a_preference_in_several_lines(api: httpx.AsyncClient) -> None:
 
 
 async def many_users(database: Database, workspace_id: UUID, count: int) -> None:
-    """So many users with long names."""
-    theirs = await users_named(database, workspace_id, [])
-    made = [
+    """Store `count` users with long names."""
+    partner = await users_named(database, workspace_id, [])
+    values = [
         {
             "id": new_id(),
             "workspace_id": workspace_id,
-            "integration_id": theirs.integration_id,
-            "partner_id": theirs.id,
+            "integration_id": partner.integration_id,
+            "partner_id": partner.id,
             "meta_user_id": str(number),
             "kind": "person",
             "name": "n" * 500,
@@ -226,16 +225,16 @@ async def many_users(database: Database, workspace_id: UUID, count: int) -> None
         for number in range(count)
     ]
     async with database.writing() as session:
-        await session.execute(insert(PartnerUser), made)
+        await session.execute(insert(PartnerUser), values)
 
 
 class SlowReader:
-    """A client that asks for everything and then reads no more than it is told to."""
+    """Client that requests the CSV and then reads only on demand."""
 
     def __init__(self, serving: Served, api_key: str) -> None:
         host, port = serving.url.removeprefix("http://").split(":")
         self.socket = socket.socket()
-        # Set before it connects: what the kernel holds for us is then small.
+        # Set before connecting, so that the kernel buffers only a little of the answer.
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         self.socket.connect((host, int(port)))
         self.socket.setblocking(False)
@@ -249,63 +248,63 @@ class SlowReader:
         ]
         self.socket.send("\r\n".join(lines).encode())
 
-    async def first(self) -> bytes:
-        """The head, and the beginning of the first rows."""
+    async def read_first(self) -> bytes:
+        """Read the response head and the beginning of the first rows."""
         received = b""
         while len(received) < 1000:
             received += await asyncio.get_running_loop().sock_recv(self.socket, 1000)
         return received
 
-    async def rest(self) -> bytes:
-        """Everything until the server closes the connection."""
+    async def read_rest(self) -> bytes:
+        """Read until the server closes the connection."""
         received = b""
         while piece := await asyncio.get_running_loop().sock_recv(self.socket, 1 << 20):
             received += piece
         return received
 
 
-async def test_a_file_that_breaks_off_does_not_look_whole(
+async def test_csv_that_breaks_off_has_no_end_of_transfer(
     settings: Settings,
     keyring: PublicKeyring,
     tenant: Tenant,
     database: Database,
     workspace_id: UUID,
 ) -> None:
-    """The database fails when half is read: the transfer has no end, and every client notices."""
+    """Let the database fail in the middle, so that every client notices the truncation."""
     await many_users(database, workspace_id, 8_000)
     async with served(create_app(settings, keyring)) as serving:
         reader = SlowReader(serving, tenant.api_key)
-        assert (await reader.first()).startswith(b"HTTP/1.1 200 ")
+        assert (await reader.read_first()).startswith(b"HTTP/1.1 200 ")
         async with database.writing() as session:
             await session.execute(text("ALTER TABLE partner_users RENAME TO partner_users_gone"))
-        received = await asyncio.wait_for(reader.rest(), 20)
+        received = await asyncio.wait_for(reader.read_rest(), 20)
         reader.socket.close()
 
     assert b"n" * 500 in received
     assert received.count(b"t" * 500) < 8_000
-    # What ends a chunked transfer is not there.
+    # The last chunk of a chunked transfer is missing.
     assert not received.endswith(b"0\r\n\r\n")
 
 
-async def test_slow_readers_hold_up_nobody(
+async def test_slow_readers_hold_no_connection_and_no_lock(
     settings: Settings,
     keyring: PublicKeyring,
     tenant: Tenant,
     database: Database,
     workspace_id: UUID,
 ) -> None:
-    """More of them than there are connections to the database, and each in the middle."""
+    """Use more readers than database connections, each stopped in the middle."""
     await many_users(database, workspace_id, 2_000)
     async with served(create_app(settings, keyring)) as serving:
         slow = [SlowReader(serving, tenant.api_key) for _ in range(25)]
         for reader in slow:
-            assert (await reader.first()).startswith(b"HTTP/1.1 200 ")
+            assert (await reader.read_first()).startswith(b"HTTP/1.1 200 ")
         async with serving.client(tenant.api_key) as client:
-            # Held up means for ever: the readers are never done.
+            # A blocked request would wait forever: the readers never finish.
             answer = await asyncio.wait_for(client.get("/v1/partners"), 20)
         assert answer.status_code == 200
         async with database.writing() as session:
-            # Nor is a row locked, or a table.
+            # The readers lock no row and no table.
             await session.execute(text("ALTER TABLE partner_users RENAME TO partner_users_gone"))
         for reader in slow:
             reader.socket.close()

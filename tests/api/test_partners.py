@@ -13,7 +13,7 @@ from tests.api.world import World
 
 
 async def names(api: httpx.AsyncClient, **params: Any) -> list[str]:
-    """The names that a filtered list answers."""
+    """Return the names in a filtered list."""
     answer = await api.get("/v1/partners", params=params)
     assert answer.status_code == 200, answer.text
     return [item["name"] for item in answer.json()["items"]]
@@ -21,7 +21,7 @@ async def names(api: httpx.AsyncClient, **params: Any) -> list[str]:
 
 @pytest.fixture
 async def partners(database: Database, workspace_id: UUID) -> dict[str, str]:
-    """Four partners of two integrations. Answers the ids of the integrations."""
+    """Four partners of two integrations, as the integrations' ids."""
     first, second = rows.integration(workspace_id), rows.integration(workspace_id)
     pending = rows.partner(first, name="100% Pending", relationship="agency")
     onboarded = rows.partner(first, name="Onboarded_Ltd", relationship="client")
@@ -64,15 +64,18 @@ FILTERS: list[tuple[dict[str, Any], set[str]]] = [
 ]
 
 
-async def test_filters(api: httpx.AsyncClient, partners: dict[str, str]) -> None:
-    """Each filter keeps what it names; several values mean “or”; `q` takes no wildcards."""
+async def test_filters_select_matching_partners(
+    api: httpx.AsyncClient, partners: dict[str, str]
+) -> None:
+    """Expect several values to mean “or”, and `q` to have no wildcards."""
     assert partners
     found = [(params, set(await names(api, **params))) for params, _ in FILTERS]
     assert found == FILTERS
 
 
-async def test_filter_by_integration(api: httpx.AsyncClient, partners: dict[str, str]) -> None:
-    """Partners of one integration only."""
+async def test_filter_by_integration_selects_its_partners(
+    api: httpx.AsyncClient, partners: dict[str, str]
+) -> None:
     assert await names(api, integration_id=partners["second"]) == ["Gone \\ Inc"]
 
 
@@ -87,16 +90,16 @@ STATUS_BY_HEALTH = {
 }
 
 
-async def test_the_status_follows_the_active_token(
+async def test_onboarding_status_follows_health_of_active_token(
     api: httpx.AsyncClient, database: Database, workspace_id: UUID
 ) -> None:
-    """The onboarding status is read off the active token, in every place that shows it."""
-    ours = rows.integration(workspace_id)
-    await rows.store(database, ours)
+    """Compare the partner, the list, the checklist and the token."""
+    integration = rows.integration(workspace_id)
+    await rows.store(database, integration)
     for health, status in STATUS_BY_HEALTH.items():
-        theirs = rows.partner(ours, name=health)
-        await rows.store(database, theirs, rows.token(theirs, health=health))
-        path = f"/v1/partners/{encode('ptn', theirs.id)}"
+        partner = rows.partner(integration, name=health)
+        await rows.store(database, partner, rows.token(partner, health=health))
+        path = f"/v1/partners/{encode('ptn', partner.id)}"
         one = (await api.get(path)).json()
         [listed] = (await api.get("/v1/partners", params={"q": health})).json()["items"]
         checklist = (await api.get(f"{path}/onboarding")).json()
@@ -106,14 +109,15 @@ async def test_the_status_follows_the_active_token(
         assert (await api.get(f"{path}/token")).json()["health"] == health
 
 
-async def test_labels_carry_the_products_name(api: httpx.AsyncClient, world: World) -> None:
-    """Words for people come beside the machine's value."""
+async def test_onboarding_status_has_a_label(api: httpx.AsyncClient, world: World) -> None:
+    """Expect a label for people beside the machine's value."""
     partner = (await api.get(f"/v1/partners/{world.ids['ptn']}")).json()
     assert partner["onboarding_status_label"] == "Onboarded"
 
 
-async def test_assets(api: httpx.AsyncClient, world: World) -> None:
-    """A shared asset comes with its direction, its tasks and the partner's people on it."""
+async def test_shared_asset_has_direction_tasks_and_user_count(
+    api: httpx.AsyncClient, world: World
+) -> None:
     answer = await api.get(f"/v1/partners/{world.ids['ptn']}/assets")
     assert answer.json()["items"] == [
         {
@@ -128,10 +132,10 @@ async def test_assets(api: httpx.AsyncClient, world: World) -> None:
     ]
 
 
-async def test_an_assets_people_are_those_of_the_partner(
+async def test_asset_user_count_is_of_the_partner(
     api: httpx.AsyncClient, database: Database, world: World
 ) -> None:
-    """Of an asset that two partners share, each sees the number of its own people."""
+    """Share one asset with two partners; each count is of the partner's own users."""
     other = rows.partner(world.integration)
     people = [rows.partner_user(other) for _ in range(2)]
     await rows.store(
@@ -147,14 +151,14 @@ async def test_an_assets_people_are_those_of_the_partner(
         assert item["user_count"] == count
 
 
-async def test_the_checklist_of_a_partner_that_nothing_is_known_of(
+async def test_checklist_of_a_new_partner_is_unknown_or_to_do(
     api: httpx.AsyncClient, database: Database, workspace_id: UUID
 ) -> None:
-    """What nobody looked at is unknown, and every open step says what to do."""
-    ours = rows.integration(workspace_id)
-    theirs = rows.partner(ours)
-    await rows.store(database, ours, theirs)
-    checklist = (await api.get(f"/v1/partners/{encode('ptn', theirs.id)}/onboarding")).json()
+    """Expect a next action for every open step."""
+    integration = rows.integration(workspace_id)
+    partner = rows.partner(integration)
+    await rows.store(database, integration, partner)
+    checklist = (await api.get(f"/v1/partners/{encode('ptn', partner.id)}/onboarding")).json()
     assert [(step["id"], step["status"]) for step in checklist["steps"]] == [
         ("app_access", "unknown"),
         ("system_user_admin", "unknown"),
@@ -168,31 +172,31 @@ async def test_the_checklist_of_a_partner_that_nothing_is_known_of(
     assert "2965389650414399" in checklist["steps"][0]["next_action"]
 
 
-def check(check_id: str, status: str) -> dict[str, Any]:
-    """One result of a proof."""
-    remedy = None if status == "pass" else f"mend {check_id}"
+def check_result(check_id: str, status: str) -> dict[str, Any]:
+    """Return the result of one check of a token validation."""
+    remedy = None if status == "pass" else f"fix {check_id}"
     return {"id": check_id, "status": status, "code": "x", "detail": check_id, "remedy": remedy}
 
 
-async def test_the_checklist_shows_the_evidence(
+async def test_checklist_shows_checks_of_newest_completed_validation(
     api: httpx.AsyncClient, database: Database, workspace_id: UUID
 ) -> None:
-    """A step is done, to do or unknown as the newest completed proof says, with its remedy."""
-    ours = rows.integration(workspace_id)
-    theirs = rows.partner(ours)
-    candidate = rows.token(theirs, state="candidate")
+    """Expect each step to be done, to do or unknown, with the check's remedy."""
+    integration = rows.integration(workspace_id)
+    partner = rows.partner(integration)
+    candidate = rows.token(partner, state="candidate")
     checks = [
-        check("app", "pass"),
-        check("system_user_role", "fail"),
-        check("assets_full_control", "unknown"),
-        check("live", "pass"),
-        check("expiry", "warn"),
+        check_result("app", "pass"),
+        check_result("system_user_role", "fail"),
+        check_result("assets_full_control", "unknown"),
+        check_result("live", "pass"),
+        check_result("expiry", "warn"),
     ]
-    older = rows.validation(candidate, checks=[check("app", "fail")])
+    older = rows.validation(candidate, checks=[check_result("app", "fail")])
     newest = rows.validation(candidate, checks=checks)
     running = rows.validation(candidate, status="running", verdict=None)
-    await rows.store(database, ours, theirs, candidate, older, newest, running)
-    steps = (await api.get(f"/v1/partners/{encode('ptn', theirs.id)}/onboarding")).json()["steps"]
+    await rows.store(database, integration, partner, candidate, older, newest, running)
+    steps = (await api.get(f"/v1/partners/{encode('ptn', partner.id)}/onboarding")).json()["steps"]
     assert [step["status"] for step in steps] == [
         "done",
         "to_do",
@@ -203,5 +207,5 @@ async def test_the_checklist_shows_the_evidence(
         "to_do",
     ]
     assert steps[0]["next_action"] is None
-    assert steps[1]["next_action"] == "mend system_user_role"
+    assert steps[1]["next_action"] == "fix system_user_role"
     assert steps[1]["evidence"] == "system_user_role"

@@ -1,4 +1,4 @@
-"""A check that the safeguard halted: its plan is read, approved or rejected."""
+"""The plan of a job that the safeguard halted: read, approved or rejected."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -30,7 +30,7 @@ Halt = Callable[..., Awaitable[tuple[SyncJob, str]]]
 
 @pytest.fixture
 def halt(database: Database, world: World) -> Halt:
-    """Halts a check of the connected partner, and answers it with the address of its plan."""
+    """Function that stores a halted job of the partner and returns it with its plan's path."""
 
     async def halt(**values: Any) -> tuple[SyncJob, str]:
         job = rows.halted_job(world.partner, world.token, **values)
@@ -40,8 +40,8 @@ def halt(database: Database, world: World) -> Halt:
     return halt
 
 
-async def stored(database: Database, job: SyncJob) -> SyncJob:
-    """The job as it is in the database now."""
+async def reload(database: Database, job: SyncJob) -> SyncJob:
+    """Load the job again from the database."""
     async with database.reading() as session:
         return await session.get_one(SyncJob, job.id)
 
@@ -49,16 +49,15 @@ async def stored(database: Database, job: SyncJob) -> SyncJob:
 DECISIONS = select(AuditEvent).where(AuditEvent.action.like("sync_plan.%")).order_by(AuditEvent.id)
 
 
-async def audited(database: Database) -> list[AuditEvent]:
-    """The decisions on plans that are on record, oldest first."""
+async def decisions(database: Database) -> list[AuditEvent]:
+    """Return the audit events of decisions on plans, oldest first."""
     async with database.reading() as session:
         return list(await session.scalars(DECISIONS))
 
 
-async def test_the_plan(
+async def test_plan_shows_counts_and_every_change_without_the_token(
     api: httpx.AsyncClient, database: Database, world: World, halt: Halt
 ) -> None:
-    """Numbers and every change, in order, and nothing of the token that it was made with."""
     job, url = await halt()
     user_id, asset_id = new_id(), new_id()
     grant = {"via": "direct", "tasks": ["ANALYZE"], "full_control": False}
@@ -107,10 +106,10 @@ async def test_the_plan(
     assert (of_job["status"], of_job["plan_expires_at"]) == ("halted", expires_at)
 
 
-async def test_approve(
+async def test_approved_job_runs_its_next_attempt(
     api: httpx.AsyncClient, database: Database, world: World, halt: Halt
 ) -> None:
-    """The job goes on as its next attempt; approving once more changes nothing."""
+    """Expect a second approval to change nothing."""
     parent = rows.sync_job(
         world.partner,
         partner_id=None,
@@ -127,23 +126,25 @@ async def test_approve(
     shown = answer.json()
     assert (shown["status"], shown["attempt"]) == ("running", 4)
     assert shown["progress"] == {"phase": "applying", "done": 0, "total": None}
-    assert (await stored(database, job)).approved_plan == DIGEST
+    assert (await reload(database, job)).approved_plan == DIGEST
     assert await enqueued(database) == [f"sync_partner:{job.id}:4"]
-    above = await stored(database, parent)
-    assert (above.status, above.finished_at) == ("running", parent.finished_at)
+    parent_now = await reload(database, parent)
+    assert (parent_now.status, parent_now.finished_at) == ("running", parent.finished_at)
     assert (await api.get(url)).json()["status"] == "approved"
     for body in ({"digest": DIGEST}, None):
         again = await api.post(f"{url}/approve", json=body)
         assert (again.status_code, again.json()) == (202, shown)
     assert len(await enqueued(database)) == 1
-    [event] = await audited(database)
+    [event] = await decisions(database)
     assert (event.action, event.subject) == ("sync_plan.approved", encode("job", job.id))
     assert event.request_id == answer.headers["x-request-id"]
     assert event.details == {"digest": DIGEST, "users": 5, "removals": 2}
 
 
-async def test_reject(api: httpx.AsyncClient, database: Database, world: World, halt: Halt) -> None:
-    """The job is cancelled and nothing of it is done; the partner can be checked again."""
+async def test_rejected_job_is_cancelled_and_applies_nothing(
+    api: httpx.AsyncClient, database: Database, world: World, halt: Halt
+) -> None:
+    """Expect a new check of the partner to be possible."""
     parent = rows.sync_job(
         world.partner,
         partner_id=None,
@@ -157,12 +158,12 @@ async def test_reject(api: httpx.AsyncClient, database: Database, world: World, 
     assert answer.status_code == 200
     assert (answer.json()["status"], answer.json()["status_label"]) == ("cancelled", "Cancelled")
     assert answer.json()["finished_at"] is not None
-    assert (await stored(database, parent)).status == "cancelled"
+    assert (await reload(database, parent)).status == "cancelled"
     assert (await api.get(url)).json()["status"] == "closed"
     assert await enqueued(database) == []
     for decision in ("approve", "reject"):
         assert_problem(await api.post(f"{url}/{decision}"), 409, "plan_not_open")
-    [event] = await audited(database)
+    [event] = await decisions(database)
     assert (event.action, event.subject) == ("sync_plan.rejected", encode("job", job.id))
     restart = await api.post(f"/v1/partners/{world.ids['ptn']}/sync-jobs")
     assert restart.json()["id"] != encode("job", job.id)
@@ -170,35 +171,34 @@ async def test_reject(api: httpx.AsyncClient, database: Database, world: World, 
 
 @ONLY_SQLITE
 @pytest.mark.parametrize("decision", ["approve", "reject"])
-async def test_another_plan_is_not_decided(
+async def test_decision_on_another_digest_is_refused(
     api: httpx.AsyncClient, database: Database, halt: Halt, decision: str
 ) -> None:
-    """Whoever names a digest decides on that plan or on none."""
     job, url = await halt()
     answer = await api.post(f"{url}/{decision}", json={"digest": OTHER_DIGEST})
     assert_problem(answer, 409, "plan_stale")
-    assert (await stored(database, job)).status == "halted"
+    assert (await reload(database, job)).status == "halted"
     assert await enqueued(database) == []
-    assert await audited(database) == []
+    assert await decisions(database) == []
 
 
 @ONLY_SQLITE
-async def test_an_expired_plan(api: httpx.AsyncClient, database: Database, halt: Halt) -> None:
-    """What was read too long ago is not carried out; it can still be rejected."""
+async def test_expired_plan_can_only_be_rejected(
+    api: httpx.AsyncClient, database: Database, halt: Halt
+) -> None:
     job, url = await halt(plan_expires_at=now() - timedelta(seconds=1))
     assert (await api.get(url)).json()["status"] == "expired"
     assert_problem(await api.post(f"{url}/approve"), 409, "plan_stale")
-    assert (await stored(database, job)).status == "halted"
+    assert (await reload(database, job)).status == "halted"
     assert await enqueued(database) == []
     assert (await api.post(f"{url}/reject")).json()["status"] == "cancelled"
 
 
 @ONLY_SQLITE
 @pytest.mark.parametrize("replaced", [True, False])
-async def test_another_token_makes_a_plan_stale(
+async def test_plan_is_stale_once_its_token_is_replaced_or_gone(
     api: httpx.AsyncClient, database: Database, world: World, halt: Halt, *, replaced: bool
 ) -> None:
-    """With another token, or none, what was seen with the first one is not carried out."""
     job, url = await halt()
     async with database.writing() as session:
         await session.execute(update(Token).values(state="superseded"))
@@ -206,28 +206,27 @@ async def test_another_token_makes_a_plan_stale(
         await rows.store(database, rows.token(world.partner, version=2))
     assert (await api.get(url)).json()["status"] == "stale"
     assert_problem(await api.post(f"{url}/approve", json={"digest": DIGEST}), 409, "plan_stale")
-    assert (await stored(database, job)).status == "halted"
+    assert (await reload(database, job)).status == "halted"
     assert await enqueued(database) == []
 
 
 @ONLY_SQLITE
 @pytest.mark.parametrize("status", ["queued", "running", "waiting", "completed", "cancelled"])
-async def test_a_job_that_is_no_longer_halted(
+async def test_plan_is_closed_once_the_job_is_not_halted(
     api: httpx.AsyncClient, database: Database, halt: Halt, status: str
 ) -> None:
-    """Once a job has gone on or ended there is nothing left to decide."""
+    """Refuse decisions on a job that continued or ended."""
     job, url = await halt(status=status)
     assert (await api.get(url)).json()["status"] == "closed"
     for decision in ("approve", "reject"):
         assert_problem(await api.post(f"{url}/{decision}"), 409, "plan_not_open")
-    assert (await stored(database, job)).status == status
+    assert (await reload(database, job)).status == status
 
 
 @ONLY_SQLITE
-async def test_a_job_without_a_plan(
+async def test_job_that_never_halted_has_no_plan(
     api: httpx.AsyncClient, database: Database, world: World
 ) -> None:
-    """Of a job that never halted there is no plan, whatever is asked of it."""
     job = rows.sync_job(world.partner, status="running")
     await rows.store(database, job)
     url = f"/v1/sync-jobs/{encode('job', job.id)}/plan"
@@ -237,17 +236,18 @@ async def test_a_job_without_a_plan(
 
 @ONLY_SQLITE
 @pytest.mark.parametrize("digest", ["", "f" * 63, "F" * 64, 1])
-async def test_a_digest_that_is_none(api: httpx.AsyncClient, halt: Halt, digest: object) -> None:
-    """What cannot be a digest is refused before anything is looked at."""
+async def test_malformed_digest_is_refused(
+    api: httpx.AsyncClient, halt: Halt, digest: object
+) -> None:
     _, url = await halt()
     answer = await api.post(f"{url}/approve", json={"digest": digest})
     assert_problem(answer, 422, "validation_failed")
 
 
-async def test_a_decision_and_its_record_are_one(
+async def test_failed_transaction_keeps_no_part_of_a_decision(
     app: FastAPI, database: Database, halt: Halt
 ) -> None:
-    """Where the transaction does not end well there is neither approval, nor work, nor record."""
+    """Expect neither an approval, nor a queue entry, nor an audit event."""
     job, _ = await halt()
     context = cast("ApiContext", app.state.context)
     audit = Recorder(job.workspace_id, "api_key", "req_test", b"key", new_id())
@@ -260,6 +260,6 @@ async def test_a_decision_and_its_record_are_one(
 
     with pytest.raises(ZeroDivisionError):
         await approve_and_fail()
-    assert (await stored(database, job)).status == "halted"
+    assert (await reload(database, job)).status == "halted"
     assert await enqueued(database) == []
-    assert await audited(database) == []
+    assert await decisions(database) == []

@@ -1,4 +1,4 @@
-"""What a key may spend, and what it is told about it."""
+"""Rate limits of API keys and of token-request codes, and their headers."""
 
 import re
 from collections.abc import AsyncIterator
@@ -20,14 +20,13 @@ pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 @pytest.fixture
 async def app(settings: Settings, keyring: PublicKeyring) -> AsyncIterator[FastAPI]:
-    """The API with three requests an hour."""
+    """API with a limit of three requests an hour."""
     limited = settings.model_copy(update={"rate_limit": "3/hour"})
     async with running(create_app(limited, keyring)) as started:
         yield started
 
 
-async def test_the_fourth_request_is_refused(api: httpx.AsyncClient) -> None:
-    """Beyond the allowance a key gets 429 and is told when to come back."""
+async def test_request_beyond_the_limit_is_refused_with_retry_after(api: httpx.AsyncClient) -> None:
     remaining = []
     for _ in range(3):
         answer = await api.get("/v1/integrations")
@@ -48,10 +47,10 @@ async def test_the_fourth_request_is_refused(api: httpx.AsyncClient) -> None:
     assert refused.headers["ratelimit-policy"] == '"default";q=3;w=3600'
 
 
-async def test_each_key_has_its_own_allowance(
+async def test_each_key_has_its_own_limit(
     api: httpx.AsyncClient, app: FastAPI, database: Database, keyring: PublicKeyring
 ) -> None:
-    """One key's zeal is not another's loss."""
+    """Use up the limit of one key and call with another."""
     for _ in range(4):
         last = await api.get("/v1/integrations")
     assert last.status_code == 429
@@ -60,15 +59,13 @@ async def test_each_key_has_its_own_allowance(
         assert (await client.get("/v1/integrations")).status_code == 200
 
 
-async def test_failures_tell_what_remains_too(api: httpx.AsyncClient) -> None:
-    """An authenticated answer carries the allowance also where it is a failure."""
+async def test_failure_carries_the_rate_limit_headers(api: httpx.AsyncClient) -> None:
     answer = await api.get("/v1/partners/ptn_01k9z3v0e8fjt9m2c4r6w8xabc")
     assert answer.status_code == 404
     assert answer.headers["ratelimit"].startswith('"default";r=2;')
 
 
-async def test_health_is_not_limited(api: httpx.AsyncClient) -> None:
-    """A load balancer may ask as often as it likes."""
+async def test_health_check_is_not_limited(api: httpx.AsyncClient) -> None:
     for _ in range(6):
         assert (await api.get("/livez")).status_code == 200
 
@@ -76,14 +73,14 @@ async def test_health_is_not_limited(api: httpx.AsyncClient) -> None:
 async def test_wrong_codes_are_counted_by_address(
     api: httpx.AsyncClient, database: Database, world: World
 ) -> None:
-    """Who tries codes of token requests is told to wait; whoever has a right one is not."""
+    """Expect 429 after three wrong codes; a valid code still works from the same address."""
     link = await make_link(api, database, world)
     for status in (401, 401, 401, 429):
         answer = await api.get("/v1/token-requests/current")
         assert answer.status_code == status
     assert int(answer.headers["retry-after"]) > 0
     for remaining in ("2", "1", "0"):
-        seen = await link.get()
-        assert seen.status_code == 200
-        assert seen.headers["ratelimit"].startswith(f'"default";r={remaining};')
+        answer = await link.get()
+        assert answer.status_code == 200
+        assert answer.headers["ratelimit"].startswith(f'"default";r={remaining};')
     assert (await link.get()).status_code == 429

@@ -1,4 +1,4 @@
-"""What a check of all partners shows of the checks of each one."""
+"""Roll-up: a check of all partners shows the states of the checks of single partners."""
 
 from collections import Counter
 from datetime import datetime
@@ -11,7 +11,11 @@ from partner_connector.clock import now
 from partner_connector.db.engine import Database
 from partner_connector.db.models import SyncJob
 from partner_connector.features.sync_jobs.recording import recorded
-from partner_connector.features.sync_jobs.roll_up import roll_up, rolled_up, tell_parent
+from partner_connector.features.sync_jobs.roll_up import (
+    roll_up,
+    status_from_children,
+    update_parent,
+)
 from partner_connector.ids import encode, new_id
 from tests.api import rows
 
@@ -33,13 +37,13 @@ ONLY_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
         (("halted", "failed"), "failed"),
     ],
 )
-def test_the_state_that_decides(children: tuple[str, ...], parent: str) -> None:
-    """Trouble comes before progress, progress before rest, and complete only where all of it is."""
-    assert rolled_up(Counter(children)) == parent
+def test_status_of_parent_follows_from_its_children(children: tuple[str, ...], parent: str) -> None:
+    """Expect trouble before progress, progress before rest, and completed only if all are."""
+    assert status_from_children(Counter(children)) == parent
 
 
 class Family:
-    """A parent with a check in each of these states."""
+    """Parent job with a child job in each of the given states."""
 
     def __init__(self, workspace_id: UUID, *statuses: str) -> None:
         self.integration = rows.integration(workspace_id)
@@ -58,33 +62,37 @@ class Family:
         ]
 
     async def store(self, database: Database) -> None:
-        """Write them, and roll the parent up."""
+        """Store all jobs and roll up the parent."""
         await rows.store(database, self.integration, *self.partners, self.parent, *self.children)
         async with database.writing() as session:
             await roll_up(session, self.parent.id)
 
-    async def move(self, database: Database, child: int, status: str) -> None:
-        """A child goes on, as its worker would have it."""
+    async def set_status(self, database: Database, child: int, status: str) -> None:
+        """Set the status of a child, like its worker."""
         async with database.writing() as session:
             job = await session.get_one(SyncJob, self.children[child].id, with_for_update=True)
             async with recorded(session, job):
                 job.status = status
-            await tell_parent(session, job)
+            await update_parent(session, job)
 
-    async def shown(self, database: Database) -> tuple[str, int, int | None, datetime | None]:
-        """The parent's status, how many of how many are done, and its end."""
+    async def parent_state(
+        self, database: Database
+    ) -> tuple[str, int, int | None, datetime | None]:
+        """Return the parent's status, its done and total counts, and when it finished."""
         async with database.reading() as session:
             job = await session.get_one(SyncJob, self.parent.id)
             return job.status, job.done, job.total, job.finished_at
 
 
-async def test_a_parent_ends_where_only_plans_wait(database: Database, workspace_id: UUID) -> None:
-    """It ends once all others have, and its end stays whatever becomes of the plan."""
+async def test_parent_ends_once_only_halted_children_are_left(
+    database: Database, workspace_id: UUID
+) -> None:
+    """Expect the end to stay, whatever happens to the halted child's plan."""
     family = Family(workspace_id, "halted", "running", "completed")
     await family.store(database)
-    assert await family.shown(database) == ("halted", 1, 3, None)
-    await family.move(database, 1, "completed")
-    status, done, total, ended_at = await family.shown(database)
+    assert await family.parent_state(database) == ("halted", 1, 3, None)
+    await family.set_status(database, 1, "completed")
+    status, done, total, ended_at = await family.parent_state(database)
     assert (status, done, total) == ("halted", 2, 3)
     assert ended_at is not None
     for step, expected in (
@@ -93,38 +101,38 @@ async def test_a_parent_ends_where_only_plans_wait(database: Database, workspace
         ("running", ("running", 2, 3, ended_at)),
         ("completed", ("completed", 3, 3, ended_at)),
     ):
-        await family.move(database, 0, step)
-        assert await family.shown(database) == expected
+        await family.set_status(database, 0, step)
+        assert await family.parent_state(database) == expected
 
 
-async def test_a_plan_does_not_keep_the_next_check(
+async def test_halted_child_does_not_block_the_next_check_of_all_partners(
     api: httpx.AsyncClient, database: Database, workspace_id: UUID
 ) -> None:
-    """While only a plan waits a new check of all partners can start, but none of that partner."""
+    """Expect a new check of the halted partner itself to join the halted job."""
     family = Family(workspace_id, "halted", "running")
     await family.store(database)
     url = f"/v1/integrations/{encode('int', family.integration.id)}/sync-jobs"
-    joined = (await api.post(url)).json()
-    assert joined["id"] == encode("job", family.parent.id)
-    await family.move(database, 1, "completed")
-    fresh = (await api.post(url)).json()
-    assert (fresh["id"] != joined["id"], fresh["status"]) == (True, "queued")
-    assert (await api.post(url)).json()["id"] == fresh["id"]
-    # The plan is carried out after all: two unfinished parents, of which one has ended.
-    await family.move(database, 0, "running")
-    assert (await family.shown(database))[0] == "running"
-    assert (await api.post(url)).json()["id"] == fresh["id"]
+    running_job = (await api.post(url)).json()
+    assert running_job["id"] == encode("job", family.parent.id)
+    await family.set_status(database, 1, "completed")
+    new_job = (await api.post(url)).json()
+    assert (new_job["id"] != running_job["id"], new_job["status"]) == (True, "queued")
+    assert (await api.post(url)).json()["id"] == new_job["id"]
+    # The halted plan is now applied: two parents are unfinished, and one of them has an end.
+    await family.set_status(database, 0, "running")
+    assert (await family.parent_state(database))[0] == "running"
+    assert (await api.post(url)).json()["id"] == new_job["id"]
     halted_partner = family.partners[0]
     await rows.store(database, rows.token(halted_partner))
-    again = await api.post(f"/v1/partners/{encode('ptn', halted_partner.id)}/sync-jobs")
-    assert again.json()["id"] == encode("job", family.children[0].id)
+    halted_job = await api.post(f"/v1/partners/{encode('ptn', halted_partner.id)}/sync-jobs")
+    assert halted_job.json()["id"] == encode("job", family.children[0].id)
 
 
 @ONLY_SQLITE
-async def test_a_cancelled_parent_stays_cancelled(database: Database, workspace_id: UUID) -> None:
-    """Before its own work is done a parent is not made up of its children."""
+async def test_cancelled_parent_stays_cancelled(database: Database, workspace_id: UUID) -> None:
+    """Expect no roll-up before the parent's own work is done."""
     family = Family(workspace_id, "completed")
     family.parent.own_work_done = False
     family.parent.status, family.parent.finished_at = "cancelled", now()
     await family.store(database)
-    assert (await family.shown(database))[0] == "cancelled"
+    assert (await family.parent_state(database))[0] == "cancelled"

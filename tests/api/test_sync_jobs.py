@@ -1,4 +1,4 @@
-"""Checks for updates: asked for, joined, waited for and listed."""
+"""Checks for updates: requested, joined, waited for and listed."""
 
 import asyncio
 import time
@@ -23,10 +23,10 @@ TARGETS = [("partners", "ptn", "sync_partner"), ("integrations", "int", "sync_in
 
 
 @pytest.mark.parametrize(("kind", "prefix", "task"), TARGETS)
-async def test_a_second_request_joins_the_first(
+async def test_second_request_joins_the_unfinished_job(
     api: httpx.AsyncClient, database: Database, world: World, kind: str, prefix: str, task: str
 ) -> None:
-    """While a check is unfinished, asking again answers that one and enqueues nothing."""
+    """Expect the same job and no second queue entry."""
     url = f"/v1/{kind}/{world.ids[prefix]}/sync-jobs"
     first, second = await api.post(url, json={}), await api.post(url)
     assert first.status_code == 202
@@ -44,10 +44,9 @@ async def test_a_second_request_joins_the_first(
 
 
 @pytest.mark.parametrize(("kind", "prefix", "task"), TARGETS)
-async def test_twenty_requests_at_once_are_one_job(
+async def test_twenty_concurrent_requests_create_one_job(
     api: httpx.AsyncClient, database: Database, world: World, kind: str, prefix: str, task: str
 ) -> None:
-    """However many ask at the same moment, one job is made and one entry enqueued."""
     url = f"/v1/{kind}/{world.ids[prefix]}/sync-jobs"
     answers = await asyncio.gather(*(api.post(url) for _ in range(20)))
     assert {answer.status_code for answer in answers} <= {200, 202}
@@ -60,10 +59,9 @@ async def test_twenty_requests_at_once_are_one_job(
 
 @ONLY_SQLITE
 @pytest.mark.parametrize("status", ["completed", "failed", "cancelled"])
-async def test_a_finished_job_is_not_joined(
+async def test_finished_job_is_not_joined(
     api: httpx.AsyncClient, database: Database, world: World, status: str
 ) -> None:
-    """Once a check is over, asking again starts another."""
     url = f"/v1/partners/{world.ids['ptn']}/sync-jobs"
     first = (await api.post(url)).json()["id"]
     async with database.writing() as session:
@@ -74,10 +72,9 @@ async def test_a_finished_job_is_not_joined(
 
 @ONLY_SQLITE
 @pytest.mark.parametrize("status", ["queued", "running", "waiting", "halted"])
-async def test_an_unfinished_job_is_joined(
+async def test_unfinished_job_is_joined(
     api: httpx.AsyncClient, database: Database, world: World, status: str
 ) -> None:
-    """A check that runs, waits or halts is not over."""
     job = rows.sync_job(world.partner, status=status, waiting_reason="retrying")
     await rows.store(database, job)
     answer = await api.post(f"/v1/partners/{world.ids['ptn']}/sync-jobs")
@@ -85,20 +82,20 @@ async def test_an_unfinished_job_is_joined(
     assert await enqueued(database) == []
 
 
-async def test_a_partner_that_is_not_connected(
+async def test_check_of_a_partner_without_a_token_is_refused(
     api: httpx.AsyncClient, database: Database, workspace_id: UUID
 ) -> None:
-    """Without a token of the partner there is nothing to check, and nothing is enqueued."""
-    ours = rows.integration(workspace_id)
-    theirs = rows.partner(ours)
-    await rows.store(database, ours, theirs)
-    answer = await api.post(f"/v1/partners/{encode('ptn', theirs.id)}/sync-jobs")
+    """Expect 409 and no queue entry."""
+    integration = rows.integration(workspace_id)
+    partner = rows.partner(integration)
+    await rows.store(database, integration, partner)
+    answer = await api.post(f"/v1/partners/{encode('ptn', partner.id)}/sync-jobs")
     assert answer.status_code == 409
     assert answer.json()["code"] == "partner_not_connected"
     assert await enqueued(database) == []
 
 
-WAITING: list[tuple[str, str, dict[str, Any]]] = [
+WAITING_REQUESTS: list[tuple[str, str, dict[str, Any]]] = [
     ("POST", "/v1/partners/{ptn}/sync-jobs", {}),
     ("POST", "/v1/integrations/{int}/sync-jobs", {}),
     ("PUT", "/v1/partners/{ptn}/token", {"access_token": TOKEN}),
@@ -107,27 +104,29 @@ WAITING: list[tuple[str, str, dict[str, Any]]] = [
 
 
 @ONLY_SQLITE
-async def test_prefer_wait_ends_after_n_seconds(api: httpx.AsyncClient, world: World) -> None:
-    """When nobody does the work, a waiting client gets its 202 after the seconds it named."""
+async def test_prefer_wait_ends_with_202_after_the_given_seconds(
+    api: httpx.AsyncClient, world: World
+) -> None:
+    """Send the requests while no worker runs."""
     began = time.monotonic()
     headers = {"Prefer": "respond-async, wait=1"}
     answers = await asyncio.gather(
         *(
             api.request(method, path.format(**world.ids), json=body, headers=headers)
-            for method, path, body in WAITING
+            for method, path, body in WAITING_REQUESTS
         )
     )
-    took = time.monotonic() - began
+    seconds = time.monotonic() - began
     for answer in answers:
         assert answer.status_code == 202
         assert answer.headers["preference-applied"] == "wait=1"
         assert answer.headers["vary"] == "Prefer"
         assert answer.headers["retry-after"]
-    assert 1.0 <= took < 2.5
+    assert 1.0 <= seconds < 2.5
 
 
-async def once_there_is_a_job(database: Database) -> None:
-    """Return when one waits for its turn."""
+async def wait_for_queued_job(database: Database) -> None:
+    """Wait until a job is queued."""
     queued = select(func.count()).where(SyncJob.status == "queued")
     while True:
         async with database.reading() as session:
@@ -137,15 +136,14 @@ async def once_there_is_a_job(database: Database) -> None:
 
 
 @ONLY_SQLITE
-async def test_prefer_wait_answers_as_soon_as_it_is_over(
+async def test_prefer_wait_returns_200_as_soon_as_the_job_ends(
     api: httpx.AsyncClient, database: Database, world: World
 ) -> None:
-    """Work that ends meanwhile is answered at once, with 200 and its outcome."""
     url = f"/v1/partners/{world.ids['ptn']}/sync-jobs"
 
     async def work() -> None:
         await asyncio.sleep(0.3)
-        await once_there_is_a_job(database)
+        await wait_for_queued_job(database)
         async with database.writing() as session:
             await session.execute(update(SyncJob).values(status="completed", finished_at=now()))
 
@@ -160,15 +158,15 @@ async def test_prefer_wait_answers_as_soon_as_it_is_over(
 
 
 @ONLY_SQLITE
-async def test_prefer_wait_does_not_wait_for_people(
+async def test_prefer_wait_returns_202_as_soon_as_the_job_halts(
     api: httpx.AsyncClient, database: Database, world: World
 ) -> None:
-    """A job that halts waits for somebody's answer: the client is told at once, with 202."""
+    """Expect no wait for the decision of a person."""
     url = f"/v1/partners/{world.ids['ptn']}/sync-jobs"
 
     async def work() -> None:
         await asyncio.sleep(0.3)
-        await once_there_is_a_job(database)
+        await wait_for_queued_job(database)
         async with database.writing() as session:
             queued = update(SyncJob).where(SyncJob.status == "queued")
             await session.execute(queued.values(status="halted"))
@@ -180,10 +178,10 @@ async def test_prefer_wait_does_not_wait_for_people(
 
 
 @ONLY_SQLITE
-async def test_prefer_wait_waits_for_the_others(
+async def test_prefer_wait_on_halted_parent_waits_for_the_other_children(
     api: httpx.AsyncClient, database: Database, world: World
 ) -> None:
-    """A check of all partners that shows one halted goes on with the others until it has ended."""
+    """Wait until the parent job has an end, though it shows halted before."""
     parent = rows.sync_job(world.partner, partner_id=None, task="sync_integration", status="halted")
     await rows.store(database, parent)
     url = f"/v1/integrations/{world.ids['int']}/sync-jobs"
@@ -203,10 +201,9 @@ async def test_prefer_wait_waits_for_the_others(
 
 
 @ONLY_SQLITE
-async def test_waiting_holds_no_lock(
+async def test_waiting_request_holds_no_lock(
     api: httpx.AsyncClient, database: Database, world: World
 ) -> None:
-    """While a client waits, everybody else can write."""
     url = f"/v1/partners/{world.ids['ptn']}/sync-jobs"
     waiter = asyncio.create_task(api.post(url, headers={"Prefer": "wait=1"}))
     await asyncio.sleep(0.3)
@@ -230,31 +227,35 @@ FILTERS: list[tuple[dict[str, Any], set[str]]] = [
 ]
 
 
-async def test_filters(api: httpx.AsyncClient, database: Database, workspace_id: UUID) -> None:
-    """Each filter keeps what it names; several values mean “or”."""
-    ours = rows.integration(workspace_id)
-    theirs = rows.partner(ours)
+async def test_filters_select_matching_jobs(
+    api: httpx.AsyncClient, database: Database, workspace_id: UUID
+) -> None:
+    """Expect several values to mean “or”."""
+    integration = rows.integration(workspace_id)
+    partner = rows.partner(integration)
     parent = rows.sync_job(
-        theirs, partner_id=None, task="sync_integration", trigger="schedule", phase="parent"
+        partner, partner_id=None, task="sync_integration", trigger="schedule", phase="parent"
     )
-    done = rows.sync_job(theirs, phase="done", created_at=rows.SEEN_AT)
+    done = rows.sync_job(partner, phase="done", created_at=rows.SEEN_AT)
     halted = rows.sync_job(
-        theirs, status="halted", trigger="connect", phase="halted", parent_id=parent.id
+        partner, status="halted", trigger="connect", phase="halted", parent_id=parent.id
     )
-    await rows.store(database, ours, theirs, parent, done, halted)
+    await rows.store(database, integration, partner, parent, done, halted)
     found = []
     for params, _ in FILTERS:
         items = (await api.get("/v1/sync-jobs", params=params)).json()["items"]
         found.append((params, {item["progress"]["phase"] for item in items}))
     assert found == FILTERS
-    of_partner = {"partner_id": encode("ptn", theirs.id)}
+    of_partner = {"partner_id": encode("ptn", partner.id)}
     items = (await api.get("/v1/sync-jobs", params=of_partner)).json()["items"]
     assert [item["progress"]["phase"] for item in items] == ["halted", "done"]
 
 
 @ONLY_SQLITE
-async def test_a_job_that_failed(api: httpx.AsyncClient, database: Database, world: World) -> None:
-    """A failed job says why, what to do, and what Meta said for a support case there."""
+async def test_failed_job_shows_cause_action_and_metas_error(
+    api: httpx.AsyncClient, database: Database, world: World
+) -> None:
+    """Expect Meta's code, subcode and trace id, for a support case at Meta."""
     error = {
         "code": "token_dead",
         "class": "configuration",

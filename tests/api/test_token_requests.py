@@ -1,4 +1,4 @@
-"""One-time links: who makes them, what is kept of them, and what their holder is shown."""
+"""One-time links: their creation, what is stored, and what the partner's admin sees."""
 
 from typing import Any
 from uuid import UUID
@@ -16,7 +16,7 @@ from tests.api import rows
 from tests.api.hand_over import Link, make_link
 from tests.api.problems import assert_problem
 from tests.api.surface import TOKEN
-from tests.api.world import World, everything_of
+from tests.api.world import World, rows_of_workspace
 from tests.support.clients import Tenant, client_of, running
 
 ONLY_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -25,99 +25,101 @@ CURRENT = "/v1/token-requests/current"
 
 @pytest.fixture
 async def link(api: httpx.AsyncClient, database: Database, world: World) -> Link:
-    """A link for the world's partner, just made."""
+    """New link for the world's partner."""
     return await make_link(api, database, world)
 
 
-async def test_the_code_is_shown_once_and_kept_nowhere(
+async def test_code_is_returned_once_and_not_stored(
     api: httpx.AsyncClient, database: Database, world: World, workspace_id: UUID
 ) -> None:
-    """The answer has code and link; no later answer, and no row, has either."""
+    """Expect neither code nor link in any later answer or row."""
     path = f"/v1/partners/{world.ids['ptn']}/token-requests"
     answer = await api.post(path, json={"expires_in_seconds": 3600, "note": "by mail"})
     assert answer.status_code == 201
-    made: dict[str, Any] = answer.json()
-    code = made.pop("code")
-    assert made.pop("url") == f"http://testserver/connect#{code}"
+    created: dict[str, Any] = answer.json()
+    code = created.pop("code")
+    assert created.pop("url") == f"http://testserver/connect#{code}"
     assert credentials.key_id_of(code, credentials.CODE_PREFIX)
-    assert (made["state"], made["note"], made["tries_left"]) == ("open", "by mail", 5)
-    assert (await api.get(answer.headers["location"])).json() == made
-    assert (await api.get(path)).json()["items"] == [made]
+    assert (created["state"], created["note"], created["tries_left"]) == ("open", "by mail", 5)
+    assert (await api.get(answer.headers["location"])).json() == created
+    assert (await api.get(path)).json()["items"] == [created]
     async with database.reading() as session:
-        kept = repr(await everything_of(session, workspace_id))
-    assert code not in kept
-    assert code.split("_")[2] not in kept
+        stored = repr(await rows_of_workspace(session, workspace_id))
+    assert code not in stored
+    assert code.split("_")[2] not in stored
 
 
 @ONLY_SQLITE
-async def test_a_link_carries_the_public_url(
+async def test_link_starts_with_public_url(
     database: Database, settings: Settings, keyring: PublicKeyring, tenant: Tenant, world: World
 ) -> None:
-    """Behind a proxy the setting says where partners find us."""
-    behind = settings.model_copy(update={"public_url": "https://meta.example.com/pc"})
+    """Set `public_url`, as behind a proxy."""
+    behind_proxy = settings.model_copy(update={"public_url": "https://meta.example.com/pc"})
     async with (
-        running(create_app(behind, keyring)) as app,
+        running(create_app(behind_proxy, keyring)) as app,
         client_of(app, tenant.api_key) as client,
     ):
         link = await make_link(client, database, world)
-    assert link.made["url"] == f"https://meta.example.com/pc/connect#{link.code}"
+    assert link.created["url"] == f"https://meta.example.com/pc/connect#{link.code}"
 
 
 @ONLY_SQLITE
 @pytest.mark.parametrize("seconds", [299, 2_592_001, 0, -1, "3600s", None])
-async def test_a_lifetime_is_5_minutes_to_30_days(
+async def test_lifetime_is_required_and_5_minutes_to_30_days(
     api: httpx.AsyncClient, world: World, seconds: object
 ) -> None:
-    """Neither shorter nor longer, and never left to chance."""
     path = f"/v1/partners/{world.ids['ptn']}/token-requests"
     body = {} if seconds is None else {"expires_in_seconds": seconds}
     assert_problem(await api.post(path, json=body), 422, "validation_failed")
-    for fitting in (300, 2_592_000):
-        answer = await api.post(path, json={"expires_in_seconds": fitting})
+    for allowed in (300, 2_592_000):
+        answer = await api.post(path, json={"expires_in_seconds": allowed})
         assert answer.status_code == 201
 
 
 @ONLY_SQLITE
-async def test_the_partner_sees_what_to_do_and_of_us_the_name_alone(
+async def test_partner_sees_guide_checklist_and_key_and_only_our_name(
     link: Link, world: World, workspace_id: UUID, keyring: PublicKeyring
 ) -> None:
-    """Guide, checklist and sealing key; no id of ours, no note, no number of our business."""
+    """Expect no id, no note and no number of our own business."""
     answer = await link.get()
     assert answer.status_code == 200
-    seen = answer.json()
-    assert seen["requested_by"] == world.integration.name
-    assert seen["partner"] == {
+    body = answer.json()
+    assert body["requested_by"] == world.integration.name
+    assert body["partner"] == {
         "name": world.partner.name,
         "meta_business_id": world.partner.meta_business_id,
     }
-    assert (seen["state"], seen["tries_left"], seen["last_validation"]) == ("open", 5, None)
-    assert set(seen["guide"]["permissions"]) == REQUIRED_SCOPES
-    assert seen["guide"]["app_id"] == "2965389650414399"
-    words = repr(seen["guide"]["steps"])
-    for needed in (*REQUIRED_SCOPES, "2965389650414399", "Full control", "Admin", "Never"):
-        assert needed in words
-    assert {step["id"] for step in seen["checklist"]} >= {"app_access", "connected"}
-    assert seen["sealing_key"]["public_key"] == keyring.current.public_key
-    ids = (world.ids["int"], world.ids["ptn"], link.made["id"], link.made["created_by"])
+    assert (body["state"], body["tries_left"], body["last_validation"]) == ("open", 5, None)
+    assert set(body["guide"]["permissions"]) == REQUIRED_SCOPES
+    assert body["guide"]["app_id"] == "2965389650414399"
+    instructions = repr(body["guide"]["steps"])
+    for required in (*REQUIRED_SCOPES, "2965389650414399", "Full control", "Admin", "Never"):
+        assert required in instructions
+    assert {step["id"] for step in body["checklist"]} >= {"app_access", "connected"}
+    assert body["sealing_key"]["public_key"] == keyring.current.public_key
+    ids = (world.ids["int"], world.ids["ptn"], link.created["id"], link.created["created_by"])
     number = world.integration.meta_business_id
-    for ours in (*ids, number, str(workspace_id), workspace_id.hex, "third link"):
-        assert ours not in answer.text
+    for private in (*ids, number, str(workspace_id), workspace_id.hex, "third link"):
+        assert private not in answer.text
 
 
-async def test_previews_change_nothing(link: Link, database: Database, workspace_id: UUID) -> None:
-    """Whoever looks at links before people do (mail scanners, chats) uses nothing up."""
+async def test_preview_of_a_link_changes_nothing(
+    link: Link, database: Database, workspace_id: UUID
+) -> None:
+    """Read the request often, like mail scanners and chat previews do before a person."""
     async with database.reading() as session:
-        before = await everything_of(session, workspace_id)
+        before = await rows_of_workspace(session, workspace_id)
     first = (await link.get()).json()
     for _ in range(99):
         assert (await link.get()).json() == first
     async with database.reading() as session:
-        assert await everything_of(session, workspace_id) == before
+        assert await rows_of_workspace(session, workspace_id) == before
 
 
 @ONLY_SQLITE
-async def test_making_and_revoking_is_on_record(link: Link, api: httpx.AsyncClient) -> None:
-    """Who made a link and who ended it, without its code."""
+async def test_creation_and_revocation_are_audited_without_the_code(
+    link: Link, api: httpx.AsyncClient
+) -> None:
     await link.revoke()
     answer = await api.get("/v1/audit-events")
     revoked, created, *_ = answer.json()["items"]
@@ -125,23 +127,23 @@ async def test_making_and_revoking_is_on_record(link: Link, api: httpx.AsyncClie
         "token_request.created",
         "token_request.revoked",
     )
-    assert created["subject"] == revoked["subject"] == link.made["id"]
-    assert created["api_key_id"] == link.made["created_by"]
+    assert created["subject"] == revoked["subject"] == link.created["id"]
+    assert created["api_key_id"] == link.created["created_by"]
     assert link.code not in answer.text
 
 
-async def test_a_code_and_a_key_are_not_each_other(
+async def test_code_and_api_key_are_refused_in_place_of_each_other(
     link: Link, api: httpx.AsyncClient, anonymous: httpx.AsyncClient, keyring: PublicKeyring
 ) -> None:
-    """Each is refused where the other belongs, and every wrong code looks like the next."""
-    bearing = {"Authorization": f"Bearer {link.code}"}
-    assert_problem(await anonymous.get("/v1/partners", headers=bearing), 401, "not_authenticated")
-    own = f"/v1/token-requests/{link.made['id']}"
-    assert_problem(await anonymous.get(own, headers=bearing), 401, "not_authenticated")
+    """Expect the same answer for every wrong code."""
+    headers = {"Authorization": f"Bearer {link.code}"}
+    assert_problem(await anonymous.get("/v1/partners", headers=headers), 401, "not_authenticated")
+    request_path = f"/v1/token-requests/{link.created['id']}"
+    assert_problem(await anonymous.get(request_path, headers=headers), 401, "not_authenticated")
     unknown = credentials.mint(keyring.derive(b"pc-request-codes"), credentials.CODE_PREFIX).secret
-    half = link.code.split("_")[1]
-    forged = f"trc_{half}_{unknown.split('_')[2][:-6]}"
-    wrong = [
+    key_id = link.code.split("_")[1]
+    forged = f"trc_{key_id}_{unknown.split('_')[2][:-6]}"
+    wrong_credentials = [
         api.headers["Authorization"],
         "",
         "Bearer",
@@ -153,7 +155,7 @@ async def test_a_code_and_a_key_are_not_each_other(
         f"Basic {link.code}",
     ]
     bodies = []
-    for credential in wrong:
+    for credential in wrong_credentials:
         for method, path in (("GET", ""), ("POST", "/open"), ("PUT", "/token")):
             answer = await anonymous.request(
                 method,
@@ -169,11 +171,10 @@ async def test_a_code_and_a_key_are_not_each_other(
 
 
 @ONLY_SQLITE
-async def test_links_of_another_partner_are_not_listed(
+async def test_list_holds_only_the_partners_own_links(
     link: Link, api: httpx.AsyncClient, database: Database, world: World
 ) -> None:
-    """A partner's list holds its own links."""
     other = rows.partner(world.integration)
     await rows.store(database, other, rows.token_request(other))
     answer = await api.get(f"/v1/partners/{world.ids['ptn']}/token-requests")
-    assert [item["id"] for item in answer.json()["items"]] == [link.made["id"]]
+    assert [item["id"] for item in answer.json()["items"]] == [link.created["id"]]

@@ -1,4 +1,4 @@
-"""A partner's token: handed over, dry-run, looked at and taken back."""
+"""A partner's token: handed over, validated, read and disconnected."""
 
 import asyncio
 from typing import Any
@@ -23,7 +23,7 @@ HANDOVERS = [("PUT", "token", "connect"), ("POST", "token-validations", "dry_run
 
 
 @pytest.mark.parametrize(("method", "path", "purpose"), HANDOVERS)
-async def test_a_token_is_sealed_and_sent_to_be_proven(
+async def test_token_is_sealed_and_its_validation_enqueued(
     api: httpx.AsyncClient,
     database: Database,
     ring: KeyringFile,
@@ -32,37 +32,40 @@ async def test_a_token_is_sealed_and_sent_to_be_proven(
     path: str,
     purpose: str,
 ) -> None:
-    """Connecting and a dry run keep a sealed candidate and enqueue its proof, in one go."""
+    """Expect a sealed candidate and a queue entry, both for connecting and for a dry run."""
     url = f"/v1/partners/{world.ids['ptn']}/{path}"
     answer = await api.request(method, url, json={"access_token": f"Bearer {TOKEN}"})
     assert answer.status_code == 202
-    proof = answer.json()
-    assert answer.headers["location"] == f"/v1/token-validations/{proof['id']}"
+    validation = answer.json()
+    assert answer.headers["location"] == f"/v1/token-validations/{validation['id']}"
     assert int(answer.headers["retry-after"]) >= 1
     assert "preference-applied" not in answer.headers
-    assert (proof["purpose"], proof["status"], proof["verdict"]) == (purpose, "queued", None)
-    assert proof["partner_id"] == world.ids["ptn"]
-    assert (await api.get(answer.headers["location"])).json() == proof
-    proof_id = decode("val", proof["id"])
+    assert (validation["purpose"], validation["status"], validation["verdict"]) == (
+        purpose,
+        "queued",
+        None,
+    )
+    assert validation["partner_id"] == world.ids["ptn"]
+    assert (await api.get(answer.headers["location"])).json() == validation
+    validation_id = decode("val", validation["id"])
     async with database.reading() as session:
         row = (
             await session.scalars(
-                select(Token).join(TokenValidation).where(TokenValidation.id == proof_id)
+                select(Token).join(TokenValidation).where(TokenValidation.id == validation_id)
             )
         ).one()
     assert (row.state, row.version, row.sealed_as) == ("candidate", 2, "sealed_box")
     assert row.sealed is not None
     assert TOKEN.encode() not in row.sealed
     assert PrivateKeyring(ring).open_box(SealedToken(row.key_id, row.sealed)) == TOKEN
-    assert await enqueued(database) == [f"validate_token:{proof_id}:1"]
+    assert await enqueued(database) == [f"validate_token:{validation_id}:1"]
 
 
 @pytest.mark.parametrize(("method", "path", "purpose"), HANDOVERS)
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-async def test_a_refused_token_leaves_nothing(
+async def test_refused_token_is_neither_stored_nor_validated(
     api: httpx.AsyncClient, database: Database, world: World, method: str, path: str, purpose: str
 ) -> None:
-    """What is refused on arrival is neither kept nor proven."""
     url = f"/v1/partners/{world.ids['ptn']}/{path}"
     for body in (
         {},
@@ -76,10 +79,10 @@ async def test_a_refused_token_leaves_nothing(
         assert len((await session.scalars(select(Token))).all()) == 1
 
 
-async def test_parallel_handovers_get_versions_of_their_own(
+async def test_parallel_handovers_get_distinct_versions(
     api: httpx.AsyncClient, database: Database, world: World
 ) -> None:
-    """Tokens that arrive at one moment do not share a version, to which they will be bound."""
+    """Expect distinct versions, because each token is bound to its version."""
     url = f"/v1/partners/{world.ids['ptn']}/token"
     answers = await asyncio.gather(
         *(api.put(url, json={"access_token": f"{TOKEN}{number}"}) for number in range(8))
@@ -91,14 +94,14 @@ async def test_parallel_handovers_get_versions_of_their_own(
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-async def test_facts_about_a_token(
+async def test_token_metadata_is_complete_without_the_secret(
     api: httpx.AsyncClient, database: Database, workspace_id: UUID
 ) -> None:
-    """The metadata is complete, and holds neither the ciphertext nor a part of the token."""
-    ours = rows.integration(workspace_id)
-    theirs = rows.partner(ours)
+    """Expect neither the ciphertext nor a part of the token."""
+    integration = rows.integration(workspace_id)
+    partner = rows.partner(integration)
     active = rows.token(
-        theirs,
+        partner,
         version=3,
         sealed=b"ciphertext-canary",
         fingerprint="f" * 32,
@@ -112,12 +115,12 @@ async def test_facts_about_a_token(
         last_checked_at=rows.SEEN_AT,
         activated_at=rows.SEEN_AT,
     )
-    await rows.store(database, ours, theirs, active)
-    answer = await api.get(f"/v1/partners/{encode('ptn', theirs.id)}/token")
-    facts = answer.json()
-    created_at = facts.pop("created_at")
+    await rows.store(database, integration, partner, active)
+    answer = await api.get(f"/v1/partners/{encode('ptn', partner.id)}/token")
+    metadata = answer.json()
+    created_at = metadata.pop("created_at")
     assert created_at.endswith("Z")
-    assert facts == {
+    assert metadata == {
         "id": encode("tok", active.id),
         "version": 3,
         "state": "active",
@@ -143,43 +146,45 @@ async def test_facts_about_a_token(
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 @pytest.mark.parametrize("states", [(), ("revoked", "superseded", "wiped")])
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-async def test_without_an_active_token(
+async def test_token_is_not_found_without_an_active_token(
     api: httpx.AsyncClient,
     database: Database,
     workspace_id: UUID,
     method: str,
     states: tuple[str, ...],
 ) -> None:
-    """A partner that is not connected has no token to look at or to take back."""
-    ours = rows.integration(workspace_id)
-    theirs = rows.partner(ours)
-    tokens = [rows.token(theirs, version=n, state=state) for n, state in enumerate(states)]
-    await rows.store(database, ours, theirs, *tokens)
-    answer = await api.request(method, f"/v1/partners/{encode('ptn', theirs.id)}/token")
+    """Expect 404 for reading and for disconnecting."""
+    integration = rows.integration(workspace_id)
+    partner = rows.partner(integration)
+    tokens = [rows.token(partner, version=n, state=state) for n, state in enumerate(states)]
+    await rows.store(database, integration, partner, *tokens)
+    answer = await api.request(method, f"/v1/partners/{encode('ptn', partner.id)}/token")
     assert answer.status_code == 404
     assert answer.json()["code"] == "token_not_connected"
 
 
-async def test_disconnect(api: httpx.AsyncClient, database: Database, world: World) -> None:
-    """The ciphertext is gone at once, the history stays, and what is left in Meta is named."""
+async def test_disconnect_wipes_ciphertext_and_keeps_history(
+    api: httpx.AsyncClient, database: Database, world: World
+) -> None:
+    """Expect the answer to name the access that remains in Meta."""
     url = f"/v1/partners/{world.ids['ptn']}"
     answer = await api.delete(f"{url}/token")
     assert answer.status_code == 200
-    said: dict[str, Any] = answer.json()
-    assert said["onboarding_status"] == "pending_onboarding"
-    assert said["onboarding_status_label"] == "Pending onboarding"
-    assert len(said["residual_access"]) >= 3
-    for item in said["residual_access"]:
+    body: dict[str, Any] = answer.json()
+    assert body["onboarding_status"] == "pending_onboarding"
+    assert body["onboarding_status_label"] == "Pending onboarding"
+    assert len(body["residual_access"]) >= 3
+    for item in body["residual_access"]:
         assert set(item) == {"what", "where", "how_to_revoke"}
         assert all(item.values())
     async with database.reading() as session:
         row = (await session.scalars(select(Token))).one()
-        proofs = (await session.scalars(select(TokenValidation))).all()
+        validations = (await session.scalars(select(TokenValidation))).all()
     assert row.sealed is None
     assert row.state in {"revoked", "wiped"}
     assert row.retired_at is not None
     assert row.scopes == ["business_management"]
-    assert len(proofs) == 1
+    assert len(validations) == 1
     partner = (await api.get(url)).json()
     assert partner["id"] == world.ids["ptn"]
     assert partner["onboarding_status"] == "pending_onboarding"
@@ -189,22 +194,22 @@ async def test_disconnect(api: httpx.AsyncClient, database: Database, world: Wor
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-async def test_disconnect_names_the_longest_partner(
+async def test_disconnect_works_with_the_longest_partner_name(
     api: httpx.AsyncClient, database: Database, workspace_id: UUID
 ) -> None:
-    """A name of 500 characters does not stand in the way of disconnecting."""
-    ours = rows.integration(workspace_id)
-    theirs = rows.partner(ours, name="n" * 500)
-    await rows.store(database, ours, theirs, rows.token(theirs))
-    answer = await api.delete(f"/v1/partners/{encode('ptn', theirs.id)}/token")
+    """Use a name of 500 characters."""
+    integration = rows.integration(workspace_id)
+    partner = rows.partner(integration, name="n" * 500)
+    await rows.store(database, integration, partner, rows.token(partner))
+    answer = await api.delete(f"/v1/partners/{encode('ptn', partner.id)}/token")
     assert answer.status_code == 200
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-async def test_disconnecting_calls_off_a_token_on_its_way(
+async def test_disconnect_cancels_a_candidate_being_validated(
     api: httpx.AsyncClient, database: Database, world: World
 ) -> None:
-    """A candidate that is still being proven must not connect the partner after its disconnect."""
+    """Expect that a running validation cannot connect the partner again."""
     url = f"/v1/partners/{world.ids['ptn']}/token"
     assert (await api.put(url, json={"access_token": TOKEN})).status_code == 202
     assert (await api.delete(url)).status_code == 200
@@ -215,14 +220,14 @@ async def test_disconnecting_calls_off_a_token_on_its_way(
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-async def test_a_first_token_on_its_way_is_not_connected_yet(
+async def test_first_candidate_is_not_shown_but_can_be_cancelled(
     api: httpx.AsyncClient, database: Database, workspace_id: UUID
 ) -> None:
-    """A candidate alone is no token to look at, but disconnecting calls it off."""
-    ours = rows.integration(workspace_id)
-    theirs = rows.partner(ours)
-    await rows.store(database, ours, theirs, rows.token(theirs, state="candidate"))
-    url = f"/v1/partners/{encode('ptn', theirs.id)}/token"
+    """Expect 404 for reading; disconnecting cancels the candidate."""
+    integration = rows.integration(workspace_id)
+    partner = rows.partner(integration)
+    await rows.store(database, integration, partner, rows.token(partner, state="candidate"))
+    url = f"/v1/partners/{encode('ptn', partner.id)}/token"
     assert (await api.get(url)).json()["code"] == "token_not_connected"
     assert (await api.delete(url)).status_code == 200
     async with database.reading() as session:
@@ -232,8 +237,9 @@ async def test_a_first_token_on_its_way_is_not_connected_yet(
     assert (await api.delete(url)).status_code == 404
 
 
-async def test_a_completed_proof(api: httpx.AsyncClient, database: Database, world: World) -> None:
-    """The verdict comes with each check, what was seen and what to do."""
+async def test_completed_validation_shows_verdict_and_checks(
+    api: httpx.AsyncClient, database: Database, world: World
+) -> None:
     checks = [
         {
             "id": "scopes_required",
@@ -243,8 +249,8 @@ async def test_a_completed_proof(api: httpx.AsyncClient, database: Database, wor
             "remedy": "Generate a new token with ads_read.",
         }
     ]
-    proof = rows.validation(world.token, verdict="not_connectable", checks=checks)
-    await rows.store(database, proof)
-    answer = await api.get(f"/v1/token-validations/{encode('val', proof.id)}")
+    validation = rows.validation(world.token, verdict="not_connectable", checks=checks)
+    await rows.store(database, validation)
+    answer = await api.get(f"/v1/token-validations/{encode('val', validation.id)}")
     assert answer.json()["verdict"] == "not_connectable"
     assert answer.json()["checks"] == checks

@@ -1,4 +1,4 @@
-"""Webhook endpoints as their owners make and change them."""
+"""Webhook endpoints: created, changed, redelivered and audited."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -10,7 +10,7 @@ import pytest
 from fastapi import FastAPI
 
 from partner_connector.db.engine import Database
-from partner_connector.features.webhooks.repository import MOST_ENDPOINTS
+from partner_connector.features.webhooks.repository import MAX_ENDPOINTS
 from partner_connector.ids import encode
 from partner_connector.sealing.public import PublicKeyring
 from tests.api import rows
@@ -21,7 +21,7 @@ from tests.support.clients import Tenant, client_of, make_tenant
 ONLY_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 URL = "https://hooks.example.com/pc?customer=7"
-GOOD: dict[str, Any] = {"url": URL, "event_types": ["partner.connected", "token.invalid"]}
+VALID_BODY: dict[str, Any] = {"url": URL, "event_types": ["partner.connected", "token.invalid"]}
 
 
 @ONLY_SQLITE
@@ -29,10 +29,11 @@ GOOD: dict[str, Any] = {"url": URL, "event_types": ["partner.connected", "token.
     "url",
     ["http://hooks.example.com/", "https://127.0.0.1/", "https://intranet/", "http://127.0.0.1/"],
 )
-async def test_a_url_that_is_refused(api: httpx.AsyncClient, world: World, url: str) -> None:
-    """Neither when an endpoint is made nor when it is changed."""
-    made = await api.post("/v1/webhook-endpoints", json=GOOD | {"url": url})
-    assert_problem(made, 422, "webhook_url_refused")
+async def test_refused_url_fails_creation_and_update(
+    api: httpx.AsyncClient, world: World, url: str
+) -> None:
+    created = await api.post("/v1/webhook-endpoints", json=VALID_BODY | {"url": url})
+    assert_problem(created, 422, "webhook_url_refused")
     path = f"/v1/webhook-endpoints/{world.ids['whk']}"
     before = (await api.get(path)).json()
     assert_problem(await api.patch(path, json={"url": url}), 422, "webhook_url_refused")
@@ -41,7 +42,7 @@ async def test_a_url_that_is_refused(api: httpx.AsyncClient, world: World, url: 
 
 @ONLY_SQLITE
 @pytest.mark.parametrize(
-    "wrong",
+    "invalid",
     [
         {"event_types": []},
         {"event_types": ["partner.renamed"]},
@@ -51,19 +52,21 @@ async def test_a_url_that_is_refused(api: httpx.AsyncClient, world: World, url: 
         {"signing_secret": "whsec_of-my-own"},
     ],
 )
-async def test_a_body_that_is_refused(api: httpx.AsyncClient, wrong: dict[str, Any]) -> None:
-    """Types that nobody sends, none at all, and a secret of one's own."""
-    made = await api.post("/v1/webhook-endpoints", json=GOOD | wrong)
-    assert_problem(made, 422, "validation_failed")
+async def test_invalid_body_is_refused(api: httpx.AsyncClient, invalid: dict[str, Any]) -> None:
+    """Send unknown event types, no event type, and a signing secret of the caller's own."""
+    created = await api.post("/v1/webhook-endpoints", json=VALID_BODY | invalid)
+    assert_problem(created, 422, "validation_failed")
 
 
 @ONLY_SQLITE
-async def test_what_is_done_is_on_record(api: httpx.AsyncClient, world: World) -> None:
-    """Each decision, by the host alone: the rest of a URL may be a secret of the customer's."""
-    twice = [*GOOD["event_types"], GOOD["event_types"][0]]
-    made = await api.post("/v1/webhook-endpoints", json=GOOD | {"event_types": twice})
-    assert made.json()["event_types"] == GOOD["event_types"]
-    path = made.headers["Location"]
+async def test_each_change_is_audited_with_host_only(api: httpx.AsyncClient, world: World) -> None:
+    """Expect no path or query in the audit event: they may be a secret of the customer."""
+    repeated_types = [*VALID_BODY["event_types"], VALID_BODY["event_types"][0]]
+    created = await api.post(
+        "/v1/webhook-endpoints", json=VALID_BODY | {"event_types": repeated_types}
+    )
+    assert created.json()["event_types"] == VALID_BODY["event_types"]
+    path = created.headers["Location"]
     assert (await api.patch(path, json={"description": "reviews"})).status_code == 200
     assert (await api.post(f"{path}/rotate-secret")).status_code == 200
     body = {"since_at": "2026-01-01T00:00:00Z"}
@@ -86,45 +89,46 @@ async def test_what_is_done_is_on_record(api: httpx.AsyncClient, world: World) -
     assert "whsec_" not in recorded.text
 
 
-async def test_a_workspace_has_so_many_endpoints(
+async def test_endpoint_limit_holds_for_concurrent_creation(
     api: httpx.AsyncClient, database: Database, tenant: Tenant, app: FastAPI, keyring: PublicKeyring
 ) -> None:
-    """Also when the last ones are made at once; those of others do not count, and a deleted one
-    makes room.
-    """
+    """Expect other workspaces not to count and a deleted endpoint to make room."""
     workspace_id = cast("UUID", tenant.workspace_id)
-    several = [rows.webhook_endpoint(workspace_id) for _ in range(MOST_ENDPOINTS - 2)]
-    await rows.store(database, *several)
-    made = await asyncio.gather(*(api.post("/v1/webhook-endpoints", json=GOOD) for _ in range(5)))
-    assert sorted(each.status_code for each in made) == [201, 201, 409, 409, 409]
-    for each in made:
+    endpoints = [rows.webhook_endpoint(workspace_id) for _ in range(MAX_ENDPOINTS - 2)]
+    await rows.store(database, *endpoints)
+    created = await asyncio.gather(
+        *(api.post("/v1/webhook-endpoints", json=VALID_BODY) for _ in range(5))
+    )
+    assert sorted(each.status_code for each in created) == [201, 201, 409, 409, 409]
+    for each in created:
         if each.status_code == 409:
             assert_problem(each, 409, "webhook_endpoint_limit")
     other = await make_tenant(database, keyring)
-    async with client_of(app, other.api_key) as they:
-        assert (await they.post("/v1/webhook-endpoints", json=GOOD)).status_code == 201
-    gone = f"/v1/webhook-endpoints/{encode('whk', several[0].id)}"
-    assert (await api.delete(gone)).status_code == 204
-    assert (await api.post("/v1/webhook-endpoints", json=GOOD)).status_code == 201
+    async with client_of(app, other.api_key) as client:
+        assert (await client.post("/v1/webhook-endpoints", json=VALID_BODY)).status_code == 201
+    deleted_path = f"/v1/webhook-endpoints/{encode('whk', endpoints[0].id)}"
+    assert (await api.delete(deleted_path)).status_code == 204
+    assert (await api.post("/v1/webhook-endpoints", json=VALID_BODY)).status_code == 201
 
 
-async def test_a_long_time_is_sent_again_in_parts(
+async def test_redelivery_of_a_long_range_comes_in_parts(
     api: httpx.AsyncClient, database: Database, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The oldest first, each once, with the place to go on; and asked for again nothing is queued
-    twice.
+    """Expect the oldest first, each once, and the start of the next part.
+
+    A repeated request queues nothing twice.
     """
-    monkeypatch.setattr("partner_connector.features.webhooks.repository.REDELIVERED_AT_ONCE", 3)
+    monkeypatch.setattr("partner_connector.features.webhooks.repository.MAX_REDELIVERIES", 3)
     hook = rows.webhook_endpoint(world.partner.workspace_id)
     events = [rows.webhook_event(world.partner) for _ in range(8)]
-    began = datetime(2026, 11, 20, tzinfo=UTC)
-    # Two within one millisecond, at the end of the first part.
-    after = [0, 10_000, 20_000, 30_100, 30_900, 40_000, 50_000, 60_000]
+    range_start = datetime(2026, 11, 20, tzinfo=UTC)
+    # Two deliveries share one millisecond at the end of the first part.
+    offsets = [0, 10_000, 20_000, 30_100, 30_900, 40_000, 50_000, 60_000]
     sent = [
         rows.webhook_delivery(
-            each, hook, status="delivered", created_at=began + timedelta(microseconds=later)
+            each, hook, status="delivered", created_at=range_start + timedelta(microseconds=offset)
         )
-        for each, later in zip(events, after, strict=True)
+        for each, offset in zip(events, offsets, strict=True)
     ]
     await rows.store(database, hook, *events, *sent)
     path = f"/v1/webhook-endpoints/{encode('whk', hook.id)}"

@@ -1,4 +1,4 @@
-"""One workspace with a row of every kind."""
+"""A workspace with a row of every kind."""
 
 import uuid
 from collections.abc import Mapping
@@ -25,8 +25,8 @@ from tests.api import rows
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A connected partner and everything that hangs on it. `ids` maps id prefixes to its ids,
-    and `trc` to the code of its token request.
+    """A connected partner and its rows. `ids` maps each id prefix to an id, and `trc` to the code
+    of the token request.
     """
 
     integration: Integration
@@ -38,18 +38,19 @@ class World:
 
 
 async def make_world(database: Database, workspace_id: uuid.UUID, keyring: PublicKeyring) -> World:
-    """One row of every kind that a path of the API can name. New kinds of id belong in here.
+    """Store one row of every kind that a path of the API can name. Add new kinds of id here.
 
-    The job that has an id is one of another partner, halted: of this one a check can be started.
+    The job in `ids` is a halted job of another partner, so a check for updates of the world's
+    partner can still start.
     """
-    ours = rows.integration(workspace_id)
-    theirs = rows.partner(ours)
-    active = rows.token(theirs)
-    proof = rows.validation(active)
-    others = rows.partner(ours, name="Southwind")
-    halted = rows.halted_job(others)
-    someone = rows.partner_user(theirs, asset_count=1)
-    thing = rows.asset(ours)
+    integration = rows.integration(workspace_id)
+    partner = rows.partner(integration)
+    token = rows.token(partner)
+    validation = rows.validation(token)
+    other_partner = rows.partner(integration, name="Southwind")
+    halted_job = rows.halted_job(other_partner)
+    user = rows.partner_user(partner, asset_count=1)
+    asset = rows.asset(integration)
     key = ApiKey(
         workspace_id=workspace_id,
         name="spare",
@@ -59,53 +60,55 @@ async def make_world(database: Database, workspace_id: uuid.UUID, keyring: Publi
         id=new_id(),
     )
     code = credentials.mint(keyring.derive(b"pc-request-codes"), credentials.CODE_PREFIX)
-    hook = rows.webhook_endpoint(workspace_id)
-    told = rows.webhook_event(theirs)
-    sent = rows.webhook_delivery(told, hook, status="dead_lettered")
-    link = rows.token_request(others, code_id=code.key_id, digest=code.digest)
+    endpoint = rows.webhook_endpoint(workspace_id)
+    event = rows.webhook_event(partner)
+    delivery = rows.webhook_delivery(event, endpoint, status="dead_lettered")
+    token_request = rows.token_request(other_partner, code_id=code.key_id, digest=code.digest)
     await rows.store(
         database,
-        ours,
-        theirs,
-        active,
-        proof,
-        rows.capability(theirs),
-        rows.sync_job(theirs),
-        others,
-        halted,
-        link,
-        rows.planned(halted),
-        someone,
-        thing,
-        rows.share(thing, theirs),
-        rows.grant(thing, someone),
+        integration,
+        partner,
+        token,
+        validation,
+        rows.capability(partner),
+        rows.sync_job(partner),
+        other_partner,
+        halted_job,
+        token_request,
+        rows.planned(halted_job),
+        user,
+        asset,
+        rows.share(asset, partner),
+        rows.grant(asset, user),
         key,
-        hook,
-        told,
-        sent,
-        rows.audit_event(workspace_id, subject=encode("job", halted.id)),
+        endpoint,
+        event,
+        delivery,
+        rows.audit_event(workspace_id, subject=encode("job", halted_job.id)),
     )
-    await rows.publish(database, rows.change(theirs, partner_user_id=someone.id, job_id=halted.id))
+    await rows.publish(
+        database, rows.change(partner, partner_user_id=user.id, job_id=halted_job.id)
+    )
     ids = {
-        "int": ours.id,
-        "ptn": theirs.id,
-        "tok": active.id,
-        "val": proof.id,
-        "job": halted.id,
-        "usr": someone.id,
-        "ast": thing.id,
+        "int": integration.id,
+        "ptn": partner.id,
+        "tok": token.id,
+        "val": validation.id,
+        "job": halted_job.id,
+        "usr": user.id,
+        "ast": asset.id,
         "key": key.id,
-        "trq": link.id,
-        "whk": hook.id,
-        "dlv": sent.id,
+        "trq": token_request.id,
+        "whk": endpoint.id,
+        "dlv": delivery.id,
     }
     encoded = {prefix: encode(prefix, value) for prefix, value in ids.items()}
     ids_and_code = encoded | {"trc": code.secret}
-    return World(ours, theirs, active, thing, someone, ids_and_code)
+    return World(integration, partner, token, asset, user, ids_and_code)
 
 
-async def everything_of(session: AsyncSession, workspace_id: uuid.UUID) -> dict[str, list[str]]:
-    """Every row of a workspace, by table, for telling whether anything in it changed."""
+async def rows_of_workspace(session: AsyncSession, workspace_id: uuid.UUID) -> dict[str, list[str]]:
+    """Return every row of a workspace by table, to compare before and after a request."""
     dump = {}
     for table in Base.metadata.sorted_tables:
         if "workspace_id" in table.c:

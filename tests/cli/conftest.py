@@ -1,4 +1,4 @@
-"""The command line in this process: the same `main`, without the cost of a new interpreter."""
+"""The command line in the process of the tests: the same `main`, without a new interpreter."""
 
 import json
 import logging
@@ -18,7 +18,7 @@ from partner_connector.settings import ENV_PREFIX, Settings
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a command ended and what it said."""
+    """Exit code and output of a command."""
 
     code: int
     out: str
@@ -26,7 +26,7 @@ class Ended:
 
     @property
     def document(self) -> dict[str, Any]:
-        """Standard output, which holds one JSON object and nothing else."""
+        """The JSON object that standard output consists of."""
         assert self.code == 0, self.err
         found: dict[str, Any] = json.loads(self.out)
         return found
@@ -39,7 +39,7 @@ Run = Callable[..., Ended]
 def run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> Iterator[Run]:
-    """Run a command with these settings, in an empty directory."""
+    """Runner of commands with the given settings, in an empty directory."""
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
     monkeypatch.chdir(tmp_path)
@@ -48,7 +48,7 @@ def run(
 
     def run_command(*arguments: str, **settings: str) -> Ended:
         with monkeypatch.context() as patch, warnings.catch_warnings():
-            # A socket that the end of a process would close is closed here by its last reference.
+            # The end of a process would close the sockets; here the garbage collector closes them.
             warnings.simplefilter("ignore", ResourceWarning)
             for name, value in settings.items():
                 patch.setenv(f"{ENV_PREFIX}{name}", value)

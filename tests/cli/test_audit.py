@@ -1,4 +1,4 @@
-"""`partner-connector audit verify`: on a host of ours, without an API key."""
+"""`partner-connector audit verify`: on a host of the service, without an API key."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.cli.conftest import Run
 
 
 def a_workspace(run: Run) -> str:
-    """With two keys, which are its two audit events."""
+    """Create a workspace with two API keys, which are its two audit events."""
     workspace: str = run("workspace", "create", "Acme", "--json").document["id"]
     for name in ("first", "second"):
         made = run("api-key", "create", "--workspace", workspace, "--scope", "all", "--name", name)
@@ -21,15 +21,15 @@ def a_workspace(run: Run) -> str:
 
 
 def change(directory: Path, statement: str) -> None:
-    """Somebody who can reach the database."""
+    """Change the database behind the service's back."""
     engine = sync_engine(without_environment(data_dir=directory / "var"))
     with engine.begin() as connection:
         connection.execute(text(statement))
     engine.dispose()
 
 
-def test_a_chain_that_holds_and_one_that_was_broken(run: Run, tmp_path: Path) -> None:
-    """Keys that were made here are on record; 1 and the place where somebody changed it."""
+def test_verify_reports_an_altered_event(run: Run, tmp_path: Path) -> None:
+    """Record the creation of API keys; exit with 1 and name the altered event."""
     workspace = a_workspace(run)
     verify = ("audit", "verify", "--workspace", workspace)
     found = run(*verify, "--json").document
@@ -46,8 +46,8 @@ def test_a_chain_that_holds_and_one_that_was_broken(run: Run, tmp_path: Path) ->
     assert "broken at sequence 2: altered" in run(*verify).out
 
 
-def test_an_anchor_finds_an_end_that_was_cut_off(run: Run, tmp_path: Path) -> None:
-    """Also where somebody took the head along."""
+def test_verify_with_an_anchor_finds_deleted_events(run: Run, tmp_path: Path) -> None:
+    """Find deleted events by an anchor even if the chain head was deleted too."""
     workspace = a_workspace(run)
     verify = ("audit", "verify", "--workspace", workspace, "--json")
     anchor = run(*verify).document["anchor"]
@@ -62,12 +62,12 @@ def test_an_anchor_finds_an_end_that_was_cut_off(run: Run, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("--workspace", "nobody"),
+        ("--workspace", "acme"),
         ("--workspace", "wsp_01k9z3v0e8fjt9m2c4r6w8xabc", "--anchor", "seven"),
     ],
 )
-def test_what_cannot_be_verified(run: Run, arguments: tuple[str, ...]) -> None:
-    """Wrong arguments are named."""
+def test_verify_refuses_malformed_arguments(run: Run, arguments: tuple[str, ...]) -> None:
+    """Name the wrong argument."""
     ended = run("audit", "verify", *arguments)
     assert ended.code == 2
     assert arguments[-2] in ended.err

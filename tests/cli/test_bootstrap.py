@@ -1,4 +1,4 @@
-"""Bootstrap without HTTP: workspaces and API keys."""
+"""Workspaces and API keys without HTTP."""
 
 import re
 from datetime import timedelta
@@ -21,7 +21,7 @@ NEVER = "wsp_01k9z3v0e8fjt9m2c4r6w8xabc"
 
 
 def stored_key(directory: Path, key_id: str) -> ApiKey:
-    """The row of a key in the database of the data directory."""
+    """Return the row of an API key in the database of the data directory."""
     engine = sync_engine(without_environment(data_dir=directory / "var"))
     with Session(engine) as session:
         row = session.scalars(select(ApiKey).where(ApiKey.id == decode("key", key_id))).one()
@@ -30,7 +30,7 @@ def stored_key(directory: Path, key_id: str) -> ApiKey:
 
 
 def test_workspace_create(run: Run) -> None:
-    """A workspace is answered with its id and name, and only that is on standard output."""
+    """Print id and name of the new workspace, and nothing else, to standard output."""
     document = run("workspace", "create", "  Acme & Söhne ", "--json").document
     assert set(document) == {"id", "name"}
     assert document["name"] == "Acme & Söhne"
@@ -42,8 +42,8 @@ def test_workspace_create(run: Run) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "   ", "x" * 201])
-def test_a_workspace_needs_a_name(run: Run, name: str) -> None:
-    """An empty name, or one longer than its column, is refused before anything is made."""
+def test_workspace_needs_a_name(run: Run, name: str) -> None:
+    """Refuse an empty or too long name before anything is created."""
     ended = run("workspace", "create", name, "--json")
     assert ended.code != 0
     assert ended.out == ""
@@ -64,7 +64,7 @@ def test_a_workspace_needs_a_name(run: Run, name: str) -> None:
 def test_api_key_create(
     run: Run, tmp_path: Path, options: tuple[str, ...], scopes: list[str]
 ) -> None:
-    """A key is answered with its id and itself, has the scopes asked for, and never expires."""
+    """Print id and key; the key has the requested scopes and never expires."""
     workspace = run("workspace", "create", "A", "--json").document["id"]
     ended = run("api-key", "create", "--workspace", workspace, *options, "--json")
     document = ended.document
@@ -87,8 +87,8 @@ def test_api_key_create(
         ("45s", timedelta(seconds=45)),
     ],
 )
-def test_an_expiry(run: Run, tmp_path: Path, text: str, lasts: timedelta) -> None:
-    """`--expires-in` counts days, hours, minutes or seconds from now."""
+def test_api_key_expires(run: Run, tmp_path: Path, text: str, lasts: timedelta) -> None:
+    """Count `--expires-in` in days, hours, minutes or seconds from now."""
     workspace = run("workspace", "create", "A", "--json").document["id"]
     arguments = ("--workspace", workspace, "--scope", "all", "--expires-in", text, "--json")
     made = run("api-key", "create", *arguments).document
@@ -115,8 +115,8 @@ def test_an_expiry(run: Run, tmp_path: Path, text: str, lasts: timedelta) -> Non
         (("--scope", "all"), "--workspace"),
     ],
 )
-def test_a_key_that_makes_no_sense(run: Run, arguments: tuple[str, ...], said: str) -> None:
-    """Each mistake is named on standard error, with nothing on standard output."""
+def test_invalid_api_key_is_refused(run: Run, arguments: tuple[str, ...], said: str) -> None:
+    """Name the mistake on standard error, with nothing on standard output."""
     ended = run("api-key", "create", *arguments, "--json")
     assert ended.code != 0
     assert ended.out == ""

@@ -1,4 +1,4 @@
-"""`check` as an operator runs it: beside processes that work, that died or that lag behind."""
+"""`check` as an operator runs it: beside running, dead and outdated processes."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -16,13 +16,13 @@ Findings = dict[str, tuple[str, str]]
 
 @pytest.fixture
 def meta(tmp_path: Path) -> Iterator[Running]:
-    """A Graph API that answers."""
+    """A reachable Graph API."""
     with graph_simulator(tmp_path) as running:
         yield running
 
 
 def checked(settings: Mapping[str, str], cwd: Path) -> tuple[int, Findings]:
-    """The exit code, and status and detail of each finding."""
+    """Return the exit code, and status and detail of each finding."""
     done = run_cli("check", "--json", settings=settings, cwd=cwd)
     document: dict[str, Any] = json.loads(done.stdout)
     assert document["ok"] == (done.returncode == 0)
@@ -32,23 +32,26 @@ def checked(settings: Mapping[str, str], cwd: Path) -> tuple[int, Findings]:
 
 
 def statuses(findings: Findings) -> dict[str, str]:
-    """Without the words."""
+    """Return the status of each finding."""
     return {name: status for name, (status, _) in findings.items()}
 
 
-def test_in_one_process(tmp_path: Path, meta: Running) -> None:
-    """Before anything is there, when it is migrated, and when its engine lags behind."""
+def test_check_of_an_embedded_deployment(tmp_path: Path, meta: Running) -> None:
+    """Fail before the database exists, without creating it, and pass after `migrate`."""
     settings = {"DATA_DIR": str(tmp_path / "data"), "GRAPH_BASE_URL": meta.url}
     (tmp_path / "data").mkdir()
     code, found = checked(settings, tmp_path)
     assert code == 1
     assert statuses(found) == {
-        "database": "ok",
-        "migrations": "fail",
+        "database": "fail",
         "keys": "fail",
         "meta": "ok",
         "clock": "ok",
     }
+    assert "does not exist yet" in found["database"][1]
+    assert "partner-connector migrate" in found["database"][1]
+    assert "partner-connector keys generate" in found["keys"][1]
+    assert list((tmp_path / "data").iterdir()) == []
     for command in (("migrate",), ("keys", "generate")):
         assert run_cli(*command, settings=settings, cwd=tmp_path).returncode == 0
     code, found = checked(settings, tmp_path)
@@ -73,8 +76,10 @@ def test_in_one_process(tmp_path: Path, meta: Running) -> None:
 
 
 @pytest.mark.nightly
-def test_with_workers(tmp_path: Path, meta: Running, postgres: PostgresTemplate) -> None:
-    """One that works; one that is silent while work waits; tables that this version cannot use."""
+def test_check_of_a_deployment_with_workers(
+    tmp_path: Path, meta: Running, postgres: PostgresTemplate
+) -> None:
+    """Pass with a running worker; fail with a dead worker, and with outdated engine tables."""
     with postgres.clone() as url, psycopg.connect(url, autocommit=True) as database:
         settings = {
             "DATA_DIR": str(tmp_path / "data"),
@@ -89,7 +94,7 @@ def test_with_workers(tmp_path: Path, meta: Running, postgres: PostgresTemplate)
             code, found = checked(settings, tmp_path)
             assert code == 0
             assert found["workers"][0] == "ok"
-            assert found["workers"][1].startswith("1 alive, the last beat ")
+            assert found["workers"][1].startswith("1 alive, last heartbeat ")
             worker.kill()
 
         database.execute("UPDATE executors SET beat_at = beat_at - interval '1 minute'")
@@ -102,7 +107,7 @@ def test_with_workers(tmp_path: Path, meta: Running, postgres: PostgresTemplate)
         assert code == 1
         assert found["workers"] == (
             "fail",
-            "none is alive, and 2 runs wait for one: start `partner-connector worker`",
+            "no worker is alive, 2 runs are waiting: start `partner-connector worker`",
         )
         assert found["queue"][0] == "warn"
         assert found["queue"][1].startswith("queued: 2, the first for 140")
@@ -113,8 +118,8 @@ def test_with_workers(tmp_path: Path, meta: Running, postgres: PostgresTemplate)
         assert "its tables are at 3 of " in found["engine"][1]
 
 
-def test_a_database_that_is_away(tmp_path: Path) -> None:
-    """Nothing hangs, and nothing of the address is told."""
+def test_check_of_an_unreachable_database(tmp_path: Path) -> None:
+    """Fail without hanging, name the settings to check, and show nothing of the URL."""
     settings = {
         "DATA_DIR": str(tmp_path),
         "DATABASE_URL": "postgresql://someone:canary@127.0.0.1:9/x",
@@ -123,4 +128,6 @@ def test_a_database_that_is_away(tmp_path: Path) -> None:
     code, found = checked(settings, tmp_path)
     assert code == 1
     assert statuses(found) == {"database": "fail", "keys": "fail", "meta": "fail"}
+    assert "PARTNER_CONNECTOR_DATABASE_URL" in found["database"][1]
+    assert "PARTNER_CONNECTOR_GRAPH_BASE_URL" in found["meta"][1]
     assert "canary" not in str(found)

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import pytest
 
 from partner_connector.db.engine import Database, open_database
-from partner_connector.features.webhooks.signing_secrets import renew
+from partner_connector.features.webhooks.signing_secrets import create_signing_secret
 from partner_connector.features.workspaces import repository as workspaces
 from partner_connector.sealing import keyring as keyring_file
 from partner_connector.sealing.keyring import KeyringFile
@@ -21,16 +21,16 @@ from tests.api import rows
 from tests.cli.conftest import Run
 from tests.support.sealed_tokens import store_tokens
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 def mode(path: Path) -> int:
-    """The permission bits of a file."""
+    """Return the permission bits of a file."""
     return stat.S_IMODE(path.stat().st_mode)
 
 
 def test_generate(run: Run) -> None:
-    """The keyring and its public half are made, readable by their owner only."""
+    """Create the keyring and its public half, readable by their owner only."""
     ended = run("keys", "generate", "--json")
     document = ended.document
     assert set(document) == {"keyring_file", "key_id"}
@@ -45,7 +45,7 @@ def test_generate(run: Run) -> None:
 
 
 def test_generate_never_replaces(run: Run) -> None:
-    """A second time it ends with one line and leaves the keys alone."""
+    """Refuse a second time with one line, and leave the keys unchanged."""
     path = Path(run("keys", "generate", "--json").document["keyring_file"])
     before = path.read_bytes()
     ended = run("keys", "generate", "--json")
@@ -55,8 +55,8 @@ def test_generate_never_replaces(run: Run) -> None:
     assert path.read_bytes() == before
 
 
-def test_a_file_of_ones_own(run: Run, tmp_path: Path) -> None:
-    """`KEYRING_FILE` says where the keyring is."""
+def test_generate_at_keyring_file(run: Run, tmp_path: Path) -> None:
+    """Create the keyring at `KEYRING_FILE`."""
     path = tmp_path / "secrets" / "ring.json"
     document = run("keys", "generate", "--json", KEYRING_FILE=str(path)).document
     assert document["keyring_file"] == str(path)
@@ -64,7 +64,7 @@ def test_a_file_of_ones_own(run: Run, tmp_path: Path) -> None:
 
 
 def test_rotate_and_list(run: Run) -> None:
-    """A rotation adds a current key, keeps the old one, and the list shows both but no key."""
+    """Add a current key and keep the old key; list both without showing a key."""
     first = run("keys", "generate", "--json").document
     second = run("keys", "rotate", "--json").document
     assert first["key_id"] != second["key_id"]
@@ -90,7 +90,7 @@ def test_rotate_and_list(run: Run) -> None:
 
 
 def test_public(run: Run, tmp_path: Path) -> None:
-    """The public half goes where it is asked for, also after a rotation, and opens nothing."""
+    """Write the public half to any file, also after a rotation; it opens no token."""
     run("keys", "generate")
     out = tmp_path / "new" / "public.json"
     document = run("keys", "public", "--out", str(out), "--json").document
@@ -106,15 +106,15 @@ def test_public(run: Run, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", [("list",), ("rotate",), ("public", "--out", "x.json")])
 def test_without_a_keyring(run: Run, command: tuple[str, ...]) -> None:
-    """Where there is no keyring each command says so in one line."""
+    """Say in one line that there is no keyring."""
     ended = run("keys", *command)
     assert (ended.code, ended.out) == (1, "")
     assert "there is no keyring at" in ended.err
     assert len(ended.err.splitlines()) == 1
 
 
-def test_a_public_keyring_does_not_rotate(run: Run, tmp_path: Path) -> None:
-    """The half that an API has cannot grow a private key."""
+def test_public_keyring_does_not_rotate(run: Run, tmp_path: Path) -> None:
+    """Refuse to add a private key to the public half."""
     run("keys", "generate")
     public = tmp_path / "var" / "keyring.public.json"
     before = public.read_bytes()
@@ -124,7 +124,7 @@ def test_a_public_keyring_does_not_rotate(run: Run, tmp_path: Path) -> None:
 
 
 def store(ring: KeyringFile, partners: int) -> int:
-    """Tokens in the database of this directory; answers how many."""
+    """Store tokens in the database of this directory and return their number."""
 
     async def write(database: Database) -> int:
         return len(await store_tokens(database, ring, partners))
@@ -133,7 +133,7 @@ def store(ring: KeyringFile, partners: int) -> int:
 
 
 def store_signing_secrets(ring: KeyringFile, number: int) -> None:
-    """So many webhook endpoints with a secret each."""
+    """Store this number of webhook endpoints, each with a secret."""
 
     async def write(database: Database) -> None:
         async with database.writing() as session:
@@ -142,40 +142,41 @@ def store_signing_secrets(ring: KeyringFile, number: int) -> None:
                 endpoint = rows.webhook_endpoint(workspace.id)
                 session.add(endpoint)
                 await session.flush()
-                await renew(session, PublicKeyring(ring), endpoint)
+                await create_signing_secret(session, PublicKeyring(ring), endpoint)
 
     in_the_database(write)
 
 
-def in_the_database(work: Callable[[Database], Awaitable[Answer]]) -> Answer:
-    """Done with the database of this directory."""
+def in_the_database(work: Callable[[Database], Awaitable[Result]]) -> Result:
+    """Run the work with the database of this directory."""
 
-    async def done() -> Answer:
+    async def run_work() -> Result:
         database = open_database(load_settings())
         try:
             return await work(database)
         finally:
             await database.close()
 
-    return asyncio.run(done())
+    return asyncio.run(run_work())
 
 
-def said_of(name: str, run: Run) -> list[tuple[str, str]]:
-    """What `check` finds about it. Meta is away, so that it always ends with 1."""
+def findings_of(name: str, run: Run) -> list[tuple[str, str]]:
+    """Return what `check` finds under this name. It exits with 1, since Meta is unreachable."""
     checked = run("check", "--json", GRAPH_BASE_URL="http://127.0.0.1:9")
     findings: list[dict[str, str]] = json.loads(checked.out)["checks"]
     return [(each["status"], each["detail"]) for each in findings if each["name"] == name]
 
 
-def test_a_key_in_use_is_not_removed(run: Run) -> None:
-    """A retired key is destroyed once nothing is sealed under it and its window is over; until then
-    it is refused, by name. `status` and `check` tell what is left.
+def test_key_that_seals_tokens_is_not_removed(run: Run) -> None:
+    """Refuse to remove a key in use, the current key and an unknown key, each by its id.
+
+    `status` and `check` show how many tokens the key still seals.
     """
     old = run("keys", "generate", "--json").document["key_id"]
     run("migrate")
     ring = keyring_file.read(Path("var/keyring.json"))
     number = store(ring, 5)
-    assert said_of("tokens", run) == [("ok", f"{number}, all under the current key")]
+    assert findings_of("tokens", run) == [("ok", f"{number}, all sealed under the current key")]
     new = run("keys", "rotate", "--accept-old-for", "1s", "--json").document["key_id"]
 
     status: list[dict[str, Any]] = run("keys", "status", "--json").document["keys"]
@@ -184,12 +185,12 @@ def test_a_key_in_use_is_not_removed(run: Run) -> None:
         (old, "retiring", number),
     ]
     assert f"{number} tokens" in run("keys", "status").out
-    assert [status for status, _ in said_of("tokens", run)] == ["warn"]
-    assert f"{number} are not under the current key yet" in said_of("tokens", run)[0][1]
+    assert [status for status, _ in findings_of("tokens", run)] == ["warn"]
+    assert f"{number} are sealed under an older key" in findings_of("tokens", run)[0][1]
     time.sleep(1.1)
     before = Path("var/keyring.json").read_bytes()
     for key_id, reason in {
-        old: f"{number} tokens and 0 signing secrets",
+        old: f"{number} tokens and 0 webhook signing secrets",
         new: "is the current key",
         "sk_0000000000000000": "there is no key sk_0000000000000000",
     }.items():
@@ -200,14 +201,12 @@ def test_a_key_in_use_is_not_removed(run: Run) -> None:
     assert Path("var/keyring.json").read_bytes() == before
 
 
-def test_a_key_that_seals_a_signing_secret_is_not_removed(run: Run) -> None:
-    """Nor is one under which nothing else is: without it no message of theirs could be signed. A
-    key that is lost is told of, with what to do.
-    """
+def test_key_that_seals_a_webhook_secret_is_not_removed(run: Run) -> None:
+    """Refuse to remove a key that seals webhook secrets; report a lost key and what to do."""
     old = run("keys", "generate", "--json").document["key_id"]
     run("migrate")
     store_signing_secrets(keyring_file.read(Path("var/keyring.json")), 3)
-    assert said_of("webhook_secrets", run) == [("ok", "3, all under the current key")]
+    assert findings_of("webhook_secrets", run) == [("ok", "3, all sealed under the current key")]
     new = run("keys", "rotate", "--accept-old-for", "1s", "--json").document["key_id"]
     time.sleep(1.1)
     status: list[dict[str, Any]] = run("keys", "status", "--json").document["keys"]
@@ -215,11 +214,11 @@ def test_a_key_that_seals_a_signing_secret_is_not_removed(run: Run) -> None:
         (new, 0, 0),
         (old, 0, 3),
     ]
-    ((kind, detail),) = said_of("webhook_secrets", run)
-    assert (kind, detail.split(":")[0]) == ("warn", "3 are not under the current key yet")
+    ((kind, detail),) = findings_of("webhook_secrets", run)
+    assert (kind, detail.split(":")[0]) == ("warn", "3 are sealed under an older key")
     refused = run("keys", "remove", old)
     assert refused.code == 1
-    assert "0 tokens and 3 signing secrets of webhooks are sealed under it" in refused.err
+    assert "0 tokens and 3 webhook signing secrets are sealed under it" in refused.err
 
     Path("var/keyring.json").unlink()
     run("keys", "generate")
@@ -228,14 +227,14 @@ def test_a_key_that_seals_a_signing_secret_is_not_removed(run: Run) -> None:
         ("current", 0),
         ("missing", 3),
     ]
-    ((kind, detail),) = said_of("webhook_secrets", run)
+    ((kind, detail),) = findings_of("webhook_secrets", run)
     assert kind == "warn"
-    assert detail.startswith(f"3 are unreadable, since the keyring lacks {old}")
+    assert detail.startswith(f"3 are unreadable, because the keyring lacks {old}")
     assert "rotate the secret" in detail
 
 
-def test_a_key_that_is_not_in_use_is_removed(run: Run) -> None:
-    """From both halves of the keyring, once clients may no longer seal for it."""
+def test_unused_key_is_removed(run: Run) -> None:
+    """Remove the key from both halves once clients may no longer seal for it."""
     old = run("keys", "generate", "--json").document["key_id"]
     run("keys", "rotate", "--accept-old-for", "1h")
     refused = run("keys", "remove", old)
@@ -250,15 +249,15 @@ def test_a_key_that_is_not_in_use_is_removed(run: Run) -> None:
         assert [key.key_id for key in kept.keys] == [third, old]
 
 
-def test_a_lost_key_is_told(run: Run) -> None:
-    """Tokens under a key that the keyring does not have are counted and named as unreadable."""
+def test_lost_key_is_reported(run: Run) -> None:
+    """Count and report tokens as unreadable if the keyring lacks their key."""
     old = run("keys", "generate", "--json").document["key_id"]
     run("migrate")
     number = store(keyring_file.read(Path("var/keyring.json")), 3)
     Path("var/keyring.json").unlink()
     refused = run("serve", "--port", "0", "--with-worker")
     assert refused.code == 1
-    assert "restore it from a backup" in refused.err
+    assert "Restore the file from a backup" in refused.err
     assert not Path("var/keyring.json").exists()
 
     new = run("keys", "generate", "--json").document["key_id"]
@@ -267,14 +266,14 @@ def test_a_lost_key_is_told(run: Run) -> None:
         (new, "current", 0),
         (old, "missing", number),
     ]
-    ((kind, detail),) = said_of("tokens", run)
+    ((kind, detail),) = findings_of("tokens", run)
     assert kind == "warn"
-    assert detail.startswith(f"{number} are unreadable, since the keyring lacks {old}")
+    assert detail.startswith(f"{number} are unreadable, because the keyring lacks {old}")
 
 
 @pytest.mark.parametrize("given", ["0d", "7", "-1d", "week"])
-def test_a_window_that_is_none(run: Run, given: str) -> None:
-    """What is no duration is refused by the option's name, and nothing is rotated."""
+def test_invalid_duration_is_refused(run: Run, given: str) -> None:
+    """Name the option of an invalid duration, and rotate nothing."""
     run("keys", "generate")
     before = Path("var/keyring.json").read_bytes()
     ended = run("keys", "rotate", "--accept-old-for", given)

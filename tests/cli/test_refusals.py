@@ -1,4 +1,4 @@
-"""What stops the program does so with exit code 1 and a sentence, never a traceback."""
+"""Expected failures end with exit code 1 and one sentence, never with a traceback."""
 
 import socket
 from pathlib import Path
@@ -19,8 +19,8 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
-def test_a_wrong_setting(run: Run, command: tuple[str, ...]) -> None:
-    """Every command that reads the configuration names the wrong setting, not its value."""
+def test_wrong_setting(run: Run, command: tuple[str, ...]) -> None:
+    """Name the wrong setting, not its value, in every command that reads settings."""
     ended = run(*command, RATE_LIMIT="canary8a1f")
     assert (ended.code, ended.out) == (1, "")
     assert "PARTNER_CONNECTOR_RATE_LIMIT" in ended.err
@@ -28,9 +28,35 @@ def test_a_wrong_setting(run: Run, command: tuple[str, ...]) -> None:
     assert "Traceback" not in ended.err
 
 
+def test_unknown_setting(run: Run) -> None:
+    """Name the unknown setting and the nearest known setting, never a value; also in `.env`."""
+    Path(".env").write_text("PARTNER_CONNECTOR_RATELIMIT=canary8a1f\nOTHER=1\n")
+    ended = run("migrate", LOG_LEVLE="canary8a1f", ZZZ="canary8a1f")
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.splitlines()[1:] == [
+        "PARTNER_CONNECTOR_LOG_LEVLE: is not a setting; did you mean PARTNER_CONNECTOR_LOG_LEVEL?",
+        "PARTNER_CONNECTOR_RATELIMIT: is not a setting; did you mean PARTNER_CONNECTOR_RATE_LIMIT?",
+        "PARTNER_CONNECTOR_ZZZ: is not a setting",
+    ]
+    assert not Path("var").exists()
+
+
+def test_variables_of_kubernetes_are_no_settings(run: Run) -> None:
+    """Accept what Kubernetes sets for a Service named `partner-connector` or similar."""
+    variables = {
+        "SERVICE_HOST": "10.0.0.1",
+        "SERVICE_PORT": "80",
+        "API_SERVICE_PORT_HTTP": "80",
+        "PORT": "tcp://10.0.0.1:80",
+        "PORT_80_TCP": "tcp://10.0.0.1:80",
+        "API_PORT_80_TCP_ADDR": "10.0.0.1",
+    }
+    assert run("keys", "generate", **variables).code == 0
+
+
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
-def test_a_data_directory_that_cannot_be_one(run: Run, command: tuple[str, ...]) -> None:
-    """A file where the data directory should be is told in a sentence that names the setting."""
+def test_impossible_data_directory(run: Run, command: tuple[str, ...]) -> None:
+    """Name the setting when a file is where the data directory should be."""
     Path("taken").write_text("")
     ended = run(*command, DATA_DIR="taken/inside", GRAPH_BASE_URL="http://127.0.0.1:9")
     assert ended.code == 1
@@ -42,8 +68,8 @@ def test_a_data_directory_that_cannot_be_one(run: Run, command: tuple[str, ...])
 @pytest.mark.parametrize(
     "command", [("serve", "--port", "0"), ("migrate",), ("worker",), ("workspace", "create", "A")]
 )
-def test_a_database_that_is_away(run: Run, command: tuple[str, ...]) -> None:
-    """A PostgreSQL that cannot be reached is one line that names the setting, without its URL."""
+def test_unreachable_database(run: Run, command: tuple[str, ...]) -> None:
+    """Name the setting in one line, without the URL."""
     url = "postgresql://user:canary8a1f@127.0.0.1:9/db"
     ended = run(*command, DATABASE_URL=url)
     assert (ended.code, ended.out) == (1, "")
@@ -52,8 +78,8 @@ def test_a_database_that_is_away(run: Run, command: tuple[str, ...]) -> None:
     assert len(ended.err.strip().splitlines()) == 1
 
 
-def test_a_busy_port(run: Run) -> None:
-    """A port that is taken ends with one line that says what to do, before anything is made."""
+def test_busy_port(run: Run) -> None:
+    """Say in one line what to do, before anything is created."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         ended = run("serve", "--port", str(taken.getsockname()[1]))
     assert (ended.code, ended.out) == (1, "")
@@ -63,16 +89,16 @@ def test_a_busy_port(run: Run) -> None:
 
 
 @pytest.mark.parametrize("options", [("--port", "70000"), ("--host", "no.such.host.invalid")])
-def test_an_address_that_is_none(run: Run, options: tuple[str, ...]) -> None:
-    """So does an address that nothing can listen on."""
+def test_impossible_address(run: Run, options: tuple[str, ...]) -> None:
+    """Refuse an address on which no process can listen."""
     ended = run("serve", *options)
     assert ended.code == 1
     assert "cannot listen on" in ended.err
     assert len(ended.err.splitlines()) == 1
 
 
-def test_a_damaged_keyring(run: Run) -> None:
-    """A keyring that cannot be read stops the start, names the setting and says nothing of it."""
+def test_damaged_keyring(run: Run) -> None:
+    """Refuse to start and name the setting, without showing the content."""
     run("keys", "generate")
     path = Path("var/keyring.json")
     path.write_text(path.read_text().replace('"format": 1', '"format": 9'))
@@ -81,8 +107,8 @@ def test_a_damaged_keyring(run: Run) -> None:
     assert "PARTNER_CONNECTOR_KEYRING_FILE" in ended.err.splitlines()[-1]
 
 
-def test_a_wrong_command(run: Run) -> None:
-    """A command or option that is not there is refused with a hint, not run halfway."""
+def test_wrong_command(run: Run) -> None:
+    """Refuse an unknown command or option with a hint."""
     for arguments in (("serv",), ("serve", "--prot", "0"), ("keys", "delete")):
         ended = run(*arguments)
         assert ended.code == 2
@@ -90,10 +116,10 @@ def test_a_wrong_command(run: Run) -> None:
 
 
 class TestPostgresql:
-    """Nothing is made by itself on PostgreSQL."""
+    """PostgreSQL: nothing is created automatically."""
 
     def test_migrations_behind(self, run: Run, postgres: PostgresTemplate) -> None:
-        """`serve` and `worker` refuse a database that was not migrated, and migrate nothing."""
+        """Refuse a database that was not migrated, and migrate nothing."""
         run("keys", "generate", KEYRING_FILE="ring.json")
         with postgres.empty() as url:
             for command in (("serve", "--port", "0", "--with-worker"), ("worker",)):
@@ -107,7 +133,7 @@ class TestPostgresql:
         [("serve", "--port", "0"), ("serve", "--port", "0", "--with-worker"), ("worker",)],
     )
     def test_no_keys(self, run: Run, postgres: PostgresTemplate, command: tuple[str, ...]) -> None:
-        """Without keys it refuses to start, and makes none: nobody would back them up."""
+        """Refuse to start without keys, and create none: no operator would back them up."""
         with postgres.clone() as url:
             ended = run(*command, DATABASE_URL=url)
         assert (ended.code, ended.out) == (1, "")
@@ -116,7 +142,7 @@ class TestPostgresql:
         assert not Path("var").exists()
 
     def test_a_private_keyring_without_a_worker(self, run: Run, postgres: PostgresTemplate) -> None:
-        """The process that faces the internet refuses to hold what opens tokens."""
+        """Refuse to start an API process with a keyring that opens tokens."""
         run("keys", "generate", KEYRING_FILE="ring.json")
         with postgres.clone() as url:
             ended = run("serve", "--port", "0", DATABASE_URL=url, KEYRING_FILE="ring.json")
@@ -128,7 +154,7 @@ class TestPostgresql:
     def test_a_public_keyring_for_a_worker(
         self, run: Run, postgres: PostgresTemplate, command: tuple[str, ...]
     ) -> None:
-        """A worker refuses a keyring that opens nothing."""
+        """Refuse to start a worker with a keyring that opens no token."""
         run("keys", "generate", KEYRING_FILE="ring.json")
         with postgres.clone() as url:
             ended = run(*command, DATABASE_URL=url, KEYRING_FILE="ring.public.json")
@@ -136,7 +162,7 @@ class TestPostgresql:
         assert "PARTNER_CONNECTOR_KEYRING_FILE" in ended.err
 
     def test_bootstrap(self, run: Run, postgres: PostgresTemplate) -> None:
-        """Workspace and key are made on a migrated PostgreSQL, with either half of the keyring."""
+        """Create workspace and API key on PostgreSQL, with either half of the keyring."""
         run("keys", "generate", KEYRING_FILE="ring.json")
         with postgres.empty() as url:
             refused = run("workspace", "create", "A", DATABASE_URL=url)

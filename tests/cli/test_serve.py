@@ -13,14 +13,14 @@ from tests.support.processes import api_process, run_cli, run_json
 
 
 def mode(path: Path) -> int:
-    """The permission bits of a file."""
+    """Return the permission bits of a file."""
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_the_first_start_makes_what_it_needs(tmp_path: Path) -> None:
-    """On an empty directory it makes database and keys, says so, serves, and ends on SIGTERM.
+def test_first_start_creates_database_and_keys(tmp_path: Path) -> None:
+    """Report what was created and what to do next, serve, and end at SIGTERM.
 
-    A key made on the command line works over HTTP, where no answer names the server.
+    An API key from the command line works over HTTP, where no response names the server software.
     """
     settings = {"DATA_DIR": str(tmp_path / "data"), "LOG_FORMAT": "json"}
     with api_process(settings, tmp_path) as api:
@@ -30,6 +30,8 @@ def test_the_first_start_makes_what_it_needs(tmp_path: Path) -> None:
         assert mode(tmp_path / "data") == 0o700
         assert "created the database" in api.log
         assert "created the keyring" in api.log
+        assert "partner-connector workspace create" in api.log
+        assert f"{api.url}/docs" in api.log
         workspace = run_json("workspace", "create", "A", settings=settings, cwd=tmp_path)
         arguments = ("--workspace", workspace["id"], "--scope", "all")
         key = run_json("api-key", "create", *arguments, settings=settings, cwd=tmp_path)["api_key"]
@@ -52,21 +54,24 @@ def test_the_first_start_makes_what_it_needs(tmp_path: Path) -> None:
         assert {line["status"] for line in served} >= {200, 413}
 
 
-def test_a_second_start_keeps_everything(tmp_path: Path) -> None:
-    """Started again, it makes nothing anew and what was stored is there."""
+def test_second_start_keeps_everything(tmp_path: Path) -> None:
+    """Create nothing again, give no first steps, and serve what was stored."""
     settings = {"DATA_DIR": str(tmp_path / "data")}
     workspace = run_json("workspace", "create", "A", settings=settings, cwd=tmp_path)
     arguments = ("--workspace", workspace["id"], "--scope", "all")
     key = run_json("api-key", "create", *arguments, settings=settings, cwd=tmp_path)["api_key"]
     with api_process(settings, tmp_path, "--with-worker") as api:
         assert "created" not in api.log
+        assert "workspace create" not in api.log
         headers = {"Authorization": f"Bearer {key}"}
         assert httpx.get(f"{api.url}/v1/partners", headers=headers, trust_env=False).is_success
         assert api.stop() == 0
 
 
-def test_postgresql_with_the_public_half(tmp_path: Path, postgres: PostgresTemplate) -> None:
-    """On PostgreSQL an API process serves with nothing but the public half of the keyring."""
+def test_api_serves_with_the_public_half_on_postgresql(
+    tmp_path: Path, postgres: PostgresTemplate
+) -> None:
+    """Serve on PostgreSQL with the public half of the keyring alone."""
     with postgres.clone() as url:
         settings = {"DATABASE_URL": url, "KEYRING_FILE": str(tmp_path / "ring.json")}
         assert run_cli("keys", "generate", settings=settings, cwd=tmp_path).returncode == 0
@@ -77,8 +82,8 @@ def test_postgresql_with_the_public_half(tmp_path: Path, postgres: PostgresTempl
             assert api.stop() == 0
 
 
-def test_a_wrong_setting_ends_the_process(tmp_path: Path) -> None:
-    """The program, as it is really started, exits 1 and names the setting."""
+def test_wrong_setting_ends_the_process(tmp_path: Path) -> None:
+    """Exit with 1 and name the setting, in a real process."""
     done = run_cli("serve", "--port", "0", settings={"LOG_LEVEL": "canary"}, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     assert "PARTNER_CONNECTOR_LOG_LEVEL" in done.stderr
@@ -88,8 +93,8 @@ def test_a_wrong_setting_ends_the_process(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["serve", "worker", "demo", "migrate", "openapi", "check", "version"]
 )
-def test_the_commands_of_the_contract(name: str) -> None:
-    """Every command that the operating contract names is there."""
+def test_commands_of_the_contract_exist(name: str) -> None:
+    """Provide every command that the operating contract names."""
     names = {
         command.name or command.callback.__name__
         for command in cli.registered_commands

@@ -1,10 +1,11 @@
-"""What of a new OpenAPI document would break a client that was built against an older one.
+"""Breaking changes between two OpenAPI documents.
 
-`python -m tests.contracts.breaking_changes OLD NEW` names each break; exit 1 where there is one.
+`python -m tests.contracts.breaking_changes OLD NEW` prints each breaking change. It exits with 1
+if there is one and the new version number does not allow it.
 
-A client must be able to send what it sent, and to read what it reads: a request may be taken in a
-wider sense than before, and an answer may say no less. New operations, optional parameters, members
-of answers and values of an `x-extensible-enum` break nobody.
+A request that was valid must stay valid, and an answer must keep every member and value that a
+client may read. New operations, optional parameters, members of answers and values of an
+`x-extensible-enum` are not breaking changes.
 """
 
 import json
@@ -14,14 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.contracts.schema_breaks import Documents, followed
+from tests.contracts.schema_breaks import Documents, resolved
 
 Json = Mapping[str, Any]
 METHODS = ("get", "put", "post", "delete", "patch")
 
 
 def breaks(old: Json, new: Json) -> list[str]:
-    """A sentence each; empty where every client goes on working."""
+    """Return a sentence for each breaking change. The list is empty if there is none."""
     return list(_Comparison(Documents(old, new)).all())
 
 
@@ -44,21 +45,21 @@ class _Comparison:
             if after is None:
                 yield f"{name}: the event is gone"
             else:
-                # What we send is read by others, as an answer is.
+                # The receiver reads the body of a webhook, as a client reads an answer.
                 for kind, media in _content(before.get("requestBody", {})).items():
                     sent = _content(after.get("requestBody", {})).get(kind)
                     yield from self._answer_body(name, kind, media, sent)
 
     def _operation(self, name: str, before: Json, after: Json) -> Iterator[str]:
         if before["operationId"] != after["operationId"]:
-            yield f"{name}: its operationId is another, and so is the method of every SDK"
+            yield f"{name}: its operationId has changed, and with it the method of every SDK"
         if _needs(before) != _needs(after):
             yield f"{name}: it needs another credential or scope"
         yield from self._parameters(name, before, after)
         yield from self._request_body(name, before, after)
-        for status, told in before["responses"].items():
+        for status, answer in before["responses"].items():
             if status.startswith("2"):
-                yield from self._answer(f"{name}: {status}", told, after["responses"].get(status))
+                yield from self._answer(f"{name}: {status}", answer, after["responses"].get(status))
 
     def _parameters(self, name: str, before: Json, after: Json) -> Iterator[str]:
         known = {(each["in"], each["name"]): each for each in before.get("parameters", [])}
@@ -83,7 +84,7 @@ class _Comparison:
         for kind, media in _content(had).items():
             taken = _content(has).get(kind)
             if taken is None:
-                yield f"{name}: a body of {kind} is not taken any more"
+                yield f"{name}: a body of {kind} is no longer accepted"
             else:
                 where = f"{name}: body"
                 yield from self.documents.narrowed(media["schema"], taken["schema"], where)
@@ -92,20 +93,20 @@ class _Comparison:
         if after is None:
             yield f"{where}: the answer is gone"
             return
-        told, now = (
-            followed(self.documents.old, before),
-            followed(self.documents.new, after),
+        had, has = (
+            resolved(self.documents.old, before),
+            resolved(self.documents.new, after),
         )
-        for header in sorted(set(told.get("headers", {})) - set(now.get("headers", {}))):
+        for header in sorted(set(had.get("headers", {})) - set(has.get("headers", {}))):
             yield f"{where}: the header {header} is gone"
-        for kind, media in _content(told).items():
-            yield from self._answer_body(where, kind, media, _content(now).get(kind))
+        for kind, media in _content(had).items():
+            yield from self._answer_body(where, kind, media, _content(has).get(kind))
 
     def _answer_body(
         self, where: str, kind: str, before: Json, after: Json | None
     ) -> Iterator[str]:
         if after is None:
-            yield f"{where}: it is not told as {kind} any more"
+            yield f"{where}: it is no longer returned as {kind}"
         else:
             yield from self.documents.weakened(before["schema"], after["schema"], where)
 
@@ -127,12 +128,12 @@ def _needs(operation: Json) -> list[str]:
 
 
 def newest(folder: Path) -> Path:
-    """The document of the last release: `0.10.0.json` is newer than `0.9.0.json`."""
+    """Return the path of the last release: `0.10.0.json` is newer than `0.9.0.json`."""
     return max(folder.glob("*.json"), key=lambda path: _version(path.stem))
 
 
 def main() -> None:
-    """Compare with a document, or with the newest one of a folder."""
+    """Compare a document with an older one, or with the newest one of a folder."""
     given, path = Path(sys.argv[1]), Path(sys.argv[2])
     released = newest(given) if given.is_dir() else given
     old, new = (json.loads(each.read_text(encoding="utf-8")) for each in (released, path))
@@ -145,7 +146,7 @@ def main() -> None:
 
 
 def _may_break(old: str, new: str) -> bool:
-    """Semantic versioning: another major version may, and before 1.0.0 another minor one."""
+    """Return whether semantic versioning allows a break: a new major, before 1.0.0 a new minor."""
     before, after = _version(old), _version(new)
     return after[0] > before[0] or (before[0] == after[0] == 0 and after[1] > before[1])
 

@@ -1,4 +1,4 @@
-"""As much of JSON Schema 2020-12 as our own document uses."""
+"""Validator for the part of JSON Schema 2020-12 that the product's document uses."""
 
 import re
 from collections.abc import Iterator
@@ -19,16 +19,16 @@ _TYPES: dict[str, tuple[type, ...]] = {
 def violations(
     document: dict[str, Any], schema: dict[str, Any], value: Any, place: str = ""
 ) -> Iterator[str]:
-    """What is wrong with a value, a sentence each."""
+    """Yield a sentence for each violation of the schema by a value."""
     yield from _combined(document, schema, value, place)
     kind = schema.get("type")
     if kind is not None:
         fits_type = isinstance(value, _TYPES[kind])
         if not fits_type or (isinstance(value, bool) and kind != "boolean"):
-            yield f"{place}: is no {kind}"
+            yield f"{place}: is not of type {kind}"
             return
     if value not in schema.get("enum", [value]) or value != schema.get("const", value):
-        yield f"{place}: is none of the values"
+        yield f"{place}: is not an allowed value"
     if isinstance(value, str):
         yield from _text(schema, value, place)
     elif isinstance(value, (int, float)):
@@ -54,7 +54,7 @@ def _combined(
                 not list(violations(document, kind, value, place)) for kind in schema[keyword]
             )
             if fits < 1 or fits > (most or fits):
-                yield f"{place}: fits {fits} of {keyword}"
+                yield f"{place}: matches {fits} alternatives of {keyword}"
     if "if" in schema:
         holds = not list(violations(document, schema["if"], value, place))
         yield from violations(document, schema.get("then" if holds else "else", {}), value, place)
@@ -73,14 +73,14 @@ def _text(schema: dict[str, Any], value: str, place: str) -> Iterator[str]:
     if not schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", len(value)):
         yield f"{place}: is too long or too short"
     if "pattern" in schema and not re.search(schema["pattern"], value):
-        yield f"{place}: does not fit its pattern"
+        yield f"{place}: does not match its pattern"
     if schema.get("format") == "date-time":
         try:
             aware = datetime.fromisoformat(value).tzinfo is not None and "T" in value
         except ValueError:
             aware = False
         if not aware:
-            yield f"{place}: is no RFC 3339 time"
+            yield f"{place}: is not an RFC 3339 time"
 
 
 def _object(

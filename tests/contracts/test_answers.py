@@ -1,4 +1,4 @@
-"""What the API answers is what its document says it answers."""
+"""Agreement of the API's responses with the OpenAPI document."""
 
 from typing import Any, cast
 from uuid import UUID
@@ -15,9 +15,9 @@ from tests.api.world import make_world
 from tests.contracts.json_schema import violations
 from tests.support.clients import Tenant, client_of, make_tenant
 
-# The allowance is told only where there is one, an origin only to its pages, a next page and a
-# replay only where they are.
-NOT_ALWAYS = {
+# Headers that depend on the settings or the request: a rate limit, an allowed origin, a next page
+# or a replay.
+CONDITIONAL_HEADERS = {
     "RateLimit",
     "RateLimit-Policy",
     "Access-Control-Allow-Origin",
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 def contradictions(operation: Operation, answer: httpx.Response) -> list[str]:
-    """Where an answer differs from its declaration."""
+    """Return the differences between a response and its declaration."""
     declared = DOCUMENT["paths"][operation.path][operation.method.lower()]["responses"]
     status = str(answer.status_code)
     if status not in declared:
@@ -40,7 +40,7 @@ def contradictions(operation: Operation, answer: httpx.Response) -> list[str]:
     found = [
         f"{operation.name}: {status} lacks the header {name}"
         for name in response.get("headers", {})
-        if name.lower() not in answer.headers and name not in NOT_ALWAYS
+        if name.lower() not in answer.headers and name not in CONDITIONAL_HEADERS
     ]
     content = response.get("content")
     if content is None:
@@ -52,8 +52,10 @@ def contradictions(operation: Operation, answer: httpx.Response) -> list[str]:
     return found + [f"{operation.name}: {status}: {each}" for each in wrong]
 
 
-async def test_successes(app: FastAPI, database: Database, keyring: PublicKeyring) -> None:
-    """Each operation's success has the declared status, headers and shape."""
+async def test_success_matches_its_declaration(
+    app: FastAPI, database: Database, keyring: PublicKeyring
+) -> None:
+    """Check that each operation's success has the declared status, headers and schema."""
     found = []
     for operation in OPERATIONS:
         tenant = await make_tenant(database, keyring)
@@ -65,23 +67,25 @@ async def test_successes(app: FastAPI, database: Database, keyring: PublicKeyrin
     assert found == []
 
 
-async def test_missing_things(api: httpx.AsyncClient, database: Database) -> None:
-    """Each operation's 404 is declared and has the shape of a problem."""
+async def test_not_found_matches_its_declaration(
+    api: httpx.AsyncClient, database: Database
+) -> None:
+    """Check that each operation's 404 is declared and has the schema of a problem."""
     assert database is not None
-    never = {prefix: encode(prefix, new_id()) for prefix in ID_PREFIXES}
+    unknown = {prefix: encode(prefix, new_id()) for prefix in ID_PREFIXES}
     found = []
     for operation in OPERATIONS:
         if operation.ids:
-            answer = await call(api, operation, never)
+            answer = await call(api, operation, unknown)
             assert answer.status_code == 404, operation.name
             found += contradictions(operation, answer)
     assert found == []
 
 
-async def test_wrong_bodies(
+async def test_refused_body_matches_its_declaration(
     api: httpx.AsyncClient, database: Database, keyring: PublicKeyring, tenant: Tenant
 ) -> None:
-    """Each operation's refusal of a body is declared and has the shape of a problem."""
+    """Check that each operation's refusal of a body is declared and has the schema of a problem."""
     world = await make_world(database, cast("UUID", tenant.workspace_id), keyring)
     found = []
     as_json, as_text = {"Content-Type": "application/json"}, {"Content-Type": "text/plain"}

@@ -1,6 +1,6 @@
-"""The benchmarks start, judge what they measured, and their fast Graph server speaks Meta's way.
+"""Benchmarks: they start, compare results with goals, and their Graph server answers as Meta does.
 
-How fast the product is does not belong here: `make bench` measures that.
+These tests measure no speed: `make bench` does.
 """
 
 import re
@@ -26,17 +26,17 @@ PARTNER = Name("business", 0, 1)
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.nightly
-def test_each_benchmark_explains_itself(name: str) -> None:
-    """Everything that it needs can be imported, and its options are there."""
+def test_each_benchmark_prints_help(name: str) -> None:
+    """Check that every import of the program works, and its options exist."""
     command = [sys.executable, "-m", f"benchmarks.{name}", "--help"]
-    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
-    assert "--quick" in told
-    assert "--strict" in told
+    assert "--quick" in output
+    assert "--strict" in output
 
 
-def test_every_program_among_the_benchmarks_is_run() -> None:
-    """None is forgotten by `make bench`."""
+def test_every_benchmark_is_in_list_of_names() -> None:
+    """Check that `make bench` runs every program."""
     files = [path for path in (ROOT / "benchmarks").glob("*.py") if path.stem != "__main__"]
     programs = {path.stem for path in files if "__main__" in path.read_text(encoding="utf-8")}
 
@@ -53,13 +53,13 @@ def test_every_program_among_the_benchmarks_is_run() -> None:
     ],
     ids=lambda value: getattr(value, "name", ""),
 )
-def test_a_goal_is_judged_at_its_limit(goal: Goal, is_met: bool) -> None:
+def test_goal_is_met_at_its_limit(goal: Goal, is_met: bool) -> None:
     assert goal.is_met is is_met
     assert goal.cells()[-1] == ("pass" if is_met else "MISS")
 
 
-def test_contenders_take_turns() -> None:
-    """What slows the machine down for a while slows all of them down."""
+def test_contenders_run_in_turn() -> None:
+    """Check that a slow phase of the machine affects all contenders alike."""
     order: list[str] = []
 
     def contender(name: str, seconds: float) -> float:
@@ -73,13 +73,13 @@ def test_contenders_take_turns() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "value", "ends_with"),
+    ("arguments", "value", "exit_code"),
     [([], 3.0, None), (["--strict"], 3.0, 1), (["--strict"], 1.0, None)],
 )
-def test_a_missed_goal_is_told_and_fails_only_where_asked(
+def test_missed_goal_is_printed_and_fails_only_with_strict(
     arguments: list[str],
     value: float,
-    ends_with: int | None,
+    exit_code: int | None,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -89,24 +89,24 @@ def test_a_missed_goal_is_told_and_fails_only_where_asked(
         return Report("A title", "A world.", [row], [Goal("it / that", value, 2.0)])
 
     monkeypatch.setattr(sys, "argv", ["benchmark", *arguments])
-    ended = None
+    actual_exit_code = None
     try:
         run("What it is.", measure)
     except SystemExit as end:
-        ended = end.code
+        actual_exit_code = end.code
 
-    told = capsys.readouterr().out
-    assert ended == ends_with
-    assert ("MISS" in told) is (value > 2.0)
-    assert re.search(r"^it +3 s +1 s +9 s$", told, re.MULTILINE)
+    output = capsys.readouterr().out
+    assert actual_exit_code == exit_code
+    assert ("MISS" in output) is (value > 2.0)
+    assert re.search(r"^it +3 s +1 s +9 s$", output, re.MULTILINE)
 
 
 def reader(http: httpx.AsyncClient) -> GraphReader:
     return GraphClient(http, app_id=APP_ID).reader(token_of(PARTNER))
 
 
-async def test_the_fast_graph_tells_every_grant_page_by_page() -> None:
-    """Read by the product's own client: all people of every asset, each of them once."""
+async def test_fast_graph_returns_every_grant_page_by_page() -> None:
+    """Check that the product's own client reads every user of every asset exactly once."""
     transport = httpx.ASGITransport(FastGraph([SIZE]))
     seen: set[tuple[str, str]] = set()
     async with open_http_client(URL, transport=transport) as http:
@@ -120,8 +120,8 @@ async def test_the_fast_graph_tells_every_grant_page_by_page() -> None:
     assert len(seen) == SIZE.grants
 
 
-async def test_the_fast_graph_lists_assets_with_a_first_page_of_people() -> None:
-    """In a batch, and with Meta's count of those that are on later pages."""
+async def test_fast_graph_lists_assets_with_first_page_of_users() -> None:
+    """Check that a batch returns the assets with a first page and the total count of users."""
     transport = httpx.ASGITransport(FastGraph([SIZE]))
     reads = reads_with_people(PARTNER.id)
     async with open_http_client(URL, transport=transport) as http:

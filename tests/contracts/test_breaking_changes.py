@@ -1,4 +1,4 @@
-"""A change that would break a client is found, of any kind; one that breaks nobody passes."""
+"""Detection of breaking changes in an OpenAPI document."""
 
 import copy
 import json
@@ -22,7 +22,7 @@ Change = Callable[[Document], object]
 
 
 def operation(document: Document, name: str) -> Document:
-    """An operation by its operationId."""
+    """Return an operation by its operationId."""
     (found,) = (
         each
         for item in document["paths"].values()
@@ -34,7 +34,7 @@ def operation(document: Document, name: str) -> Document:
 
 
 def parameter(document: Document, operation_id: str, name: str) -> Document:
-    """A parameter of an operation."""
+    """Return a parameter of an operation."""
     found: Document = next(
         each for each in operation(document, operation_id)["parameters"] if each["name"] == name
     )
@@ -42,13 +42,13 @@ def parameter(document: Document, operation_id: str, name: str) -> Document:
 
 
 def schema(document: Document, name: str) -> Document:
-    """A shared schema."""
+    """Return a shared schema."""
     found: Document = document["components"]["schemas"][name]
     return found
 
 
 def member(document: Document, name: str, of: str) -> Document:
-    """A property of a shared schema."""
+    """Return a property of a shared schema."""
     found: Document = schema(document, of)["properties"][name]
     return found
 
@@ -61,11 +61,11 @@ BREAKING: dict[str, tuple[Change, str]] = {
         lambda d: d["paths"]["/v1/partners"].pop("get"),
         "GET /v1/partners: the operation is gone",
     ),
-    "a path has another name": (
+    "a path is renamed": (
         lambda d: d["paths"].update({"/v1/allies": d["paths"].pop("/v1/partners")}),
         "GET /v1/partners: the operation is gone",
     ),
-    "a method of the SDKs has another name": (
+    "an operationId is renamed": (
         lambda d: operation(d, "listPartners").update(operationId="findPartners"),
         "GET /v1/partners: its operationId",
     ),
@@ -97,7 +97,7 @@ BREAKING: dict[str, tuple[Change, str]] = {
     ),
     "a value of a filter is gone": (
         lambda d: parameter(d, "listPartners", "presence")["schema"]["items"]["enum"].pop(),
-        "query parameter presence/[]: no_longer_shared is not taken any more",
+        "query parameter presence/[]: no_longer_shared is no longer accepted",
     ),
     "fewer values at once": (
         lambda d: parameter(d, "listPartners", "presence")["schema"].update(maxItems=1),
@@ -111,7 +111,7 @@ BREAKING: dict[str, tuple[Change, str]] = {
         lambda d: schema(d, "IntegrationCreate")["required"].append("schedule"),
         "POST /v1/integrations: body/schedule is required now",
     ),
-    "a text may be less long": (
+    "a text must be shorter": (
         lambda d: member(d, "name", "IntegrationCreate").update(maxLength=20),
         "POST /v1/integrations: body/name: maxLength is tighter",
     ),
@@ -119,23 +119,23 @@ BREAKING: dict[str, tuple[Change, str]] = {
         lambda d: member(d, "name", "IntegrationCreate").update(minLength=2),
         "POST /v1/integrations: body/name: minLength is tighter",
     ),
-    "a pattern is another": (
+    "a pattern has changed": (
         lambda d: member(d, "name", "IntegrationCreate").update(pattern="^[a-z]+$"),
-        "POST /v1/integrations: body/name: pattern is another",
+        "POST /v1/integrations: body/name: pattern has changed",
     ),
-    "a type is another": (
+    "a type has changed": (
         lambda d: member(d, "meta_business_id", "IntegrationCreate").update(type="integer"),
-        "POST /v1/integrations: body/meta_business_id: string is not taken any more",
+        "POST /v1/integrations: body/meta_business_id: string is no longer accepted",
     ),
     "null is refused": (
         lambda d: schema(d, "TokenRequestCreate")["properties"].update(
             note=member(d, "note", "TokenRequestCreate")["anyOf"][0]
         ),
-        "token-requests: body/note: null is not taken any more",
+        "token-requests: body/note: null is no longer accepted",
     ),
-    "a form of a body is gone": (
+    "a condition of a body has changed": (
         lambda d: schema(d, "TokenConnect")["else"]["required"].append("note"),
-        "body: what has to come together is another",
+        "body: its condition has changed",
     ),
     "a body is required": (
         lambda d: operation(d, "startPartnerSyncJob")["requestBody"].update(required=True),
@@ -145,7 +145,7 @@ BREAKING: dict[str, tuple[Change, str]] = {
         lambda d: operation(d, "createApiKey")["requestBody"].update(
             content={"text/json": {"schema": {}}}
         ),
-        "POST /v1/api-keys: a body of application/json is not taken any more",
+        "POST /v1/api-keys: a body of application/json is no longer accepted",
     ),
     "a member of an answer is gone": (
         lambda d: schema(d, "PartnerView")["properties"].pop("user_count"),
@@ -163,15 +163,15 @@ BREAKING: dict[str, tuple[Change, str]] = {
         lambda d: member(d, "user_count", "PartnerView").update(type="string"),
         "GET /v1/partners: 200/items/[]/user_count: it may be string now",
     ),
-    "a time is no time any more": (
+    "a time has no format": (
         lambda d: member(d, "created_at", "PartnerView").pop("format"),
-        "GET /v1/partners: 200/items/[]/created_at: format is another",
+        "GET /v1/partners: 200/items/[]/created_at: format has changed",
     ),
-    "a state is not told any more": (
+    "a state is no longer returned": (
         lambda d: member(d, "presence", "PartnerView")["x-extensible-enum"].pop(),
-        "GET /v1/partners: 200/items/[]/presence: no_longer_shared is not told any more",
+        "GET /v1/partners: 200/items/[]/presence: no_longer_shared is no longer returned",
     ),
-    "a success is another": (
+    "a success has another status": (
         lambda d: operation(d, "createApiKey")["responses"].update(
             {"200": operation(d, "createApiKey")["responses"].pop("201")}
         ),
@@ -185,7 +185,7 @@ BREAKING: dict[str, tuple[Change, str]] = {
         lambda d: operation(d, "getLiveness")["responses"]["200"].update(
             content={"text/plain": {"schema": {"type": "string"}}}
         ),
-        "GET /livez: 200: it is not told as application/json any more",
+        "GET /livez: 200: it is no longer returned as application/json",
     ),
 }
 
@@ -205,10 +205,10 @@ HARMLESS: dict[str, Change] = {
     "a member of a request is optional now": lambda d: schema(d, "IntegrationCreate")[
         "required"
     ].remove("name"),
-    "null is taken too": lambda d: schema(d, "IntegrationCreate")["properties"].update(
+    "null is accepted too": lambda d: schema(d, "IntegrationCreate")["properties"].update(
         name={"anyOf": [member(d, "name", "IntegrationCreate"), {"type": "null"}]}
     ),
-    "one form of a body is no more asked for": lambda d: [
+    "a condition of a body is gone": lambda d: [
         schema(d, "TokenConnect").pop(keyword) for keyword in ("if", "then", "else")
     ],
     "a new member of an answer": lambda d: schema(d, "PartnerView")["properties"].update(
@@ -221,35 +221,37 @@ HARMLESS: dict[str, Change] = {
     "a new failure": lambda d: operation(d, "getLiveness")["responses"].update(
         {"418": {"description": "A teapot."}}
     ),
-    "other words": lambda d: operation(d, "listPartners").update(description="All of them."),
+    "another description": lambda d: operation(d, "listPartners").update(
+        description="All of them."
+    ),
 }
 
 
 @pytest.mark.parametrize("name", BREAKING)
-def test_a_break_is_found(name: str) -> None:
-    """Each kind, made in our own document, is named with its place."""
-    change, told = BREAKING[name]
+def test_breaking_change_is_found(name: str) -> None:
+    """Check that each kind of break, made in our own document, is reported with its place."""
+    change, expected = BREAKING[name]
     changed = copy.deepcopy(DOCUMENT)
     change(changed)
     found = breaks(DOCUMENT, changed)
-    assert [each for each in found if told in each], found
+    assert [each for each in found if expected in each], found
 
 
 @pytest.mark.parametrize("name", HARMLESS)
-def test_what_breaks_nobody_passes(name: str) -> None:
-    """Additive changes are no breaks."""
+def test_harmless_change_passes(name: str) -> None:
+    """Check that additive changes are not reported."""
     changed = copy.deepcopy(DOCUMENT)
     HARMLESS[name](changed)
     assert breaks(DOCUMENT, changed) == []
 
 
-def test_alternatives() -> None:
-    """A request takes every form that it took, and an answer has no form that it had not."""
+def test_alternatives_are_compared() -> None:
+    """Check that a request keeps every alternative, and an answer gets no new one."""
     two: Document = {"anyOf": [{"type": "string"}, {"type": "integer"}]}
     three: Document = {"anyOf": [*two["anyOf"], {"type": "boolean"}]}
     documents = Documents({}, {})
     assert list(documents.narrowed(two, three, "it")) == []
-    assert list(documents.narrowed(three, two, "it")) == ["it: boolean is not taken any more"]
+    assert list(documents.narrowed(three, two, "it")) == ["it: boolean is no longer accepted"]
     assert list(documents.weakened(three, two, "it")) == []
     assert list(documents.weakened(two, three, "it")) == ["it: it may be boolean now"]
     assert list(documents.narrowed(two["anyOf"][0], two, "it")) == []
@@ -257,10 +259,10 @@ def test_alternatives() -> None:
 
 
 @pytest.mark.parametrize("kind", ["enum of an answer", "event"])
-def test_what_our_document_has_none_of(kind: str) -> None:
-    """Closed lists in answers, and events that are sent."""
-    told = {"type": "object", "properties": {"state": {"type": "string", "enum": ["a"]}}}
-    media = {"content": {"application/json": {"schema": told}}}
+def test_break_in_closed_list_is_found(kind: str) -> None:
+    """Check that breaks of closed lists in answers and of webhook events are found."""
+    body = {"type": "object", "properties": {"state": {"type": "string", "enum": ["a"]}}}
+    media = {"content": {"application/json": {"schema": body}}}
     old: Document = {"paths": {}, "info": {"version": "0.1.0"}}
     if kind == "event":
         old["webhooks"] = {"partner.listed": {"post": {"requestBody": media}}}
@@ -279,13 +281,15 @@ def test_what_our_document_has_none_of(kind: str) -> None:
 @pytest.mark.parametrize(
     ("version", "exit_code"), [("0.1.0", 1), ("0.1.9", 1), ("0.2.0", 0), ("1.0.0", 0)]
 )
-def test_a_break_needs_a_version_that_says_so(tmp_path: Path, version: str, exit_code: int) -> None:
-    """The program fails on a break, unless the new document has the version of one."""
-    for name, told, paths in (
+def test_program_fails_on_break_unless_version_allows_it(
+    tmp_path: Path, version: str, exit_code: int
+) -> None:
+    """Check that the program fails on a break, unless the new version number allows breaks."""
+    for name, number, paths in (
         ("old", "0.1.0", DOCUMENT["paths"]),
         ("new", version, {}),
     ):
-        document = {**DOCUMENT, "paths": paths, "info": {"version": told}}
+        document = {**DOCUMENT, "paths": paths, "info": {"version": number}}
         (tmp_path / f"{name}.json").write_text(json.dumps(document), encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-m", "tests.contracts.breaking_changes"]
@@ -299,8 +303,8 @@ def test_a_break_needs_a_version_that_says_so(tmp_path: Path, version: str, exit
     assert "GET /v1/partners: the operation is gone" in done.stdout
 
 
-def test_the_document_breaks_no_released_one() -> None:
-    """Who was built against the last release still works; `make check` says the same."""
+def test_document_is_compatible_with_released_one() -> None:
+    """Check that clients of the last release still work; `make check` runs the same program."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.contracts.breaking_changes", RELEASED, CURRENT],
         cwd=ROOT,
@@ -311,8 +315,8 @@ def test_the_document_breaks_no_released_one() -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_the_newest_release_is_found(tmp_path: Path) -> None:
-    """By its number, not by its letters."""
+def test_newest_release_is_found(tmp_path: Path) -> None:
+    """Check that versions are compared as numbers, not as text."""
     for name in ("0.9.0", "0.10.0", "0.2.11"):
         (tmp_path / f"{name}.json").touch()
     assert newest(tmp_path).stem == "0.10.0"

@@ -1,4 +1,4 @@
-"""The samples for other people's CI: they parse, and name only what there is."""
+"""Samples for the CI of consumers: they parse, and use only names that exist."""
 
 import re
 import shlex
@@ -17,20 +17,20 @@ SETTINGS = {f"{ENV_PREFIX}{name.upper()}" for name in Settings.model_fields}
 
 
 def document(name: str) -> dict[str, Any]:
-    """A sample, parsed. (YAML takes the `on` of a workflow for a yes.)"""
+    """Return a parsed sample. YAML reads the key `on` of a workflow as True."""
     found: dict[str, Any] = yaml.safe_load((SAMPLES / name).read_text(encoding="utf-8"))
     return found
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in SAMPLES.iterdir()))
-def test_a_sample_names_real_settings(name: str) -> None:
-    """A setting that is not there would be ignored in silence."""
+def test_sample_uses_existing_settings(name: str) -> None:
+    """Catch unknown settings, which the program ignores silently."""
     text = (SAMPLES / name).read_text(encoding="utf-8")
     assert set(re.findall(rf"{ENV_PREFIX}[A-Z_]+", text)) <= SETTINGS
 
 
-def test_the_workflow() -> None:
-    """Jobs with steps that shells can read, and paths that exist in this project."""
+def test_workflow_is_valid() -> None:
+    """Check that the workflow's scripts are valid shell, and its paths exist in this project."""
     workflow = document("github-actions.yaml")
     assert {"name", True, "permissions", "jobs"} == set(workflow)
     vendored = "vendor/partner-connector/"
@@ -45,8 +45,8 @@ def test_the_workflow() -> None:
                     assert (CHECKOUT / word.removeprefix(vendored)).exists(), word
 
 
-def test_the_composition() -> None:
-    """Services whose files exist, and where plain http stays on one machine."""
+def test_compose_file_is_valid() -> None:
+    """Check that the files of the services exist, and plain HTTP stays on one machine."""
     services = document("compose.yaml")["services"]
     assert set(services) == {"connector", "simulator", "mock"}
     assert services["simulator"]["network_mode"] == "service:connector"

@@ -1,4 +1,4 @@
-"""What is deployed: it names only what there is, and gives the API no key that opens a token."""
+"""Deployment files: they use only names that exist, and give the API no private key."""
 
 import re
 from collections.abc import Iterator
@@ -10,14 +10,14 @@ import yaml  # type: ignore[import-untyped] # its types are a package of their o
 from typer.main import get_command
 
 from partner_connector.cli.commands import cli
-from partner_connector.cli.serving import LAST_ANSWERS_SECONDS
+from partner_connector.cli.serving import SHUTDOWN_GRACE_SECONDS
 from partner_connector.settings import ENV_PREFIX, Settings
 
 Json = dict[str, Any]
 CHECKOUT = Path(__file__).parents[2]
 MANIFESTS = CHECKOUT / "deploy" / "kubernetes"
 SETTINGS = {f"{ENV_PREFIX}{name.upper()}" for name in Settings.model_fields}
-COMMANDS = set(get_command(cli).commands)  # type: ignore[attr-defined] # it is a group of commands
+COMMANDS = set(get_command(cli).commands)  # type: ignore[attr-defined] # a group of commands
 DOCKERFILE = (CHECKOUT / "Dockerfile").read_text(encoding="utf-8")
 COMPOSE: Json = yaml.safe_load((CHECKOUT / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES: dict[str, Json] = COMPOSE["services"]
@@ -25,7 +25,7 @@ OURS = {name for name, service in SERVICES.items() if service["image"] == "partn
 
 
 def documents() -> Iterator[Json]:
-    """Every document of every manifest."""
+    """Yield every document of every manifest."""
     for path in sorted(MANIFESTS.rglob("*.yaml")):
         yield from yaml.safe_load_all(path.read_text(encoding="utf-8"))
 
@@ -38,14 +38,14 @@ POD_SPECS: dict[str, Json] = {
 
 
 def container(name: str) -> Json:
-    """The only container of a pod."""
+    """Return the only container of a pod."""
     (only,) = POD_SPECS[name]["containers"]
     found: Json = only
     return found
 
 
 def variables(name: str) -> dict[str, str]:
-    """The plain variables of a pod, those of the settings included."""
+    """Return the plain variables of a pod, including those of the ConfigMap."""
     (common,) = [document["data"] for document in documents() if document["kind"] == "ConfigMap"]
     own = {entry["name"]: entry["value"] for entry in container(name).get("env", [])}
     return {**common, **own}
@@ -56,24 +56,24 @@ def variables(name: str) -> dict[str, str]:
     [CHECKOUT / "Dockerfile", CHECKOUT / "compose.yaml", *sorted(MANIFESTS.rglob("*.yaml"))],
     ids=lambda path: str(path.relative_to(CHECKOUT)),
 )
-def test_only_real_settings_are_named(path: Path) -> None:
-    """Another one would be ignored in silence."""
+def test_files_use_existing_settings(path: Path) -> None:
+    """Catch unknown settings, which the program ignores silently."""
     named = re.findall(rf"{ENV_PREFIX}[A-Z_]+", path.read_text(encoding="utf-8"))
     assert set(named) <= SETTINGS
 
 
-def test_only_real_commands_are_run() -> None:
-    """Whatever starts our program asks it for something that it does."""
+def test_files_run_existing_commands() -> None:
+    """Check that every file that starts the program runs an existing command."""
     default: list[str] = yaml.safe_load(re.findall(r"^CMD (.+)$", DOCKERFILE, re.MULTILINE)[-1])
-    asked = [default, *(container(name)["args"] for name in POD_SPECS)]
-    asked += [SERVICES[name]["command"] for name in OURS if "entrypoint" not in SERVICES[name]]
-    assert {words[0] for words in asked} == {"serve", "worker", "migrate"} <= COMMANDS
-    by_shell = re.findall(r"partner-connector ([a-z-]+) ", SERVICES["keys"]["command"][0])
-    assert set(by_shell) == {"keys"} <= COMMANDS
+    commands = [default, *(container(name)["args"] for name in POD_SPECS)]
+    commands += [SERVICES[name]["command"] for name in OURS if "entrypoint" not in SERVICES[name]]
+    assert {words[0] for words in commands} == {"serve", "worker", "migrate"} <= COMMANDS
+    shell_commands = re.findall(r"partner-connector ([a-z-]+) ", SERVICES["keys"]["command"][0])
+    assert set(shell_commands) == {"keys"} <= COMMANDS
 
 
-def test_the_image_runs_as_nobody_in_particular() -> None:
-    """The last stage: a numeric user, a health check, and only what is copied from the first."""
+def test_image_runs_as_unprivileged_user() -> None:
+    """Check that the last stage has a numeric user, a health check and only files of the first."""
     first, last = DOCKERFILE.split("\nFROM ")[1:]
     assert "\nUSER 10001:10001\n" in last
     assert "\nHEALTHCHECK " in last
@@ -88,8 +88,8 @@ def test_the_image_runs_as_nobody_in_particular() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(OURS))
-def test_containers_of_the_composition_can_change_nothing(name: str) -> None:
-    """Read-only, without capabilities, and no port on other addresses than this host's own."""
+def test_compose_containers_are_read_only(name: str) -> None:
+    """Check that each is read-only, has no capabilities, and has ports on 127.0.0.1 only."""
     service = SERVICES[name]
     assert service["user"] == "10001:10001"
     assert service["read_only"] is True
@@ -98,8 +98,8 @@ def test_containers_of_the_composition_can_change_nothing(name: str) -> None:
     assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
 
 
-def test_the_composition_keeps_private_keys_from_the_api() -> None:
-    """Two APIs with the public half and two workers with all of it, none of which can write it."""
+def test_compose_gives_api_no_private_key() -> None:
+    """Check that APIs mount the public half and workers the whole keyring, both read-only."""
     apis = [SERVICES["api-1"], SERVICES["api-2"]]
     workers = [SERVICES["worker-1"], SERVICES["worker-2"]]
     assert [api["volumes"] for api in apis] == [["public-keyring:/data:ro"]] * 2
@@ -117,12 +117,12 @@ def test_the_composition_keeps_private_keys_from_the_api() -> None:
     for api in apis:
         grace = int(api["stop_grace_period"].removesuffix("s"))
         drain = float(api["environment"][f"{ENV_PREFIX}DRAIN_SECONDS"])
-        assert grace > drain + LAST_ANSWERS_SECONDS
+        assert grace > drain + SHUTDOWN_GRACE_SECONDS
 
 
 @pytest.mark.parametrize("name", sorted(POD_SPECS))
-def test_pods_can_change_nothing(name: str) -> None:
-    """As the `restricted` standard asks for, a read-only root, no credential of the cluster."""
+def test_pods_are_restricted_and_read_only(name: str) -> None:
+    """Check the `restricted` standard, a read-only root and no credential of the cluster."""
     pod, only = POD_SPECS[name], container(name)
     assert pod["automountServiceAccountToken"] is False
     assert pod["securityContext"]["runAsNonRoot"] is True
@@ -136,8 +136,8 @@ def test_pods_can_change_nothing(name: str) -> None:
     assert "memory" in only["resources"]["limits"]
 
 
-def test_the_api_s_pods_have_no_private_key() -> None:
-    """Secrets of their own: neither the full keyring nor the app's secret is the API's."""
+def test_api_pods_have_no_private_key() -> None:
+    """Check that the API's pods mount neither the full keyring nor the app secret."""
 
     def secrets(name: str) -> set[str]:
         of_files = {
@@ -156,30 +156,30 @@ def test_the_api_s_pods_have_no_private_key() -> None:
     assert secrets("worker") == {"database", "worker-keyring", "meta-app"}
     assert secrets("migrate") == {"database"}
     assert variables("api")[f"{ENV_PREFIX}KEYRING_FILE"] == "/keys/keyring.public.json"
-    # As the recipe in docs/operations.md makes them.
-    recipe = (CHECKOUT / "docs" / "operations.md").read_text(encoding="utf-8")
+    # The recipe in docs/how-to/run-in-production.md creates them.
+    recipe = (CHECKOUT / "docs" / "how-to" / "run-in-production.md").read_text(encoding="utf-8")
     assert "generic api-keyring --from-file=keyring.public.json\n" in recipe
     assert "generic worker-keyring --from-file=keyring.json=var/keyring.json\n" in recipe
 
 
 @pytest.mark.parametrize("name", ["api", "worker"])
-def test_probes_ask_what_is_served(name: str) -> None:
-    """Ports and paths exist, and whoever is asked to end has the time for it."""
-    only, given = container(name), variables(name)
+def test_probes_use_existing_ports_and_paths(name: str) -> None:
+    """Check that probed ports and paths exist, and that the grace period is long enough."""
+    only, environment = container(name), variables(name)
     ports = {port["name"]: port["containerPort"] for port in only["ports"]}
-    assert ports.pop("metrics") == int(given[f"{ENV_PREFIX}METRICS_PORT"])
+    assert ports.pop("metrics") == int(environment[f"{ENV_PREFIX}METRICS_PORT"])
     assert ports == ({"http": int(only["args"][-1])} if name == "api" else {})
     served = {"http": {"/livez", "/readyz"}, "metrics": {"/metrics"}}
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
         if probe in only:
-            asked = only[probe]["httpGet"]
-            assert asked["path"] in served[asked["port"]]
-    drain = float(given.get(f"{ENV_PREFIX}DRAIN_SECONDS", 0))
-    assert POD_SPECS[name]["terminationGracePeriodSeconds"] > drain + LAST_ANSWERS_SECONDS
+            http_get = only[probe]["httpGet"]
+            assert http_get["path"] in served[http_get["port"]]
+    drain = float(environment.get(f"{ENV_PREFIX}DRAIN_SECONDS", 0))
+    assert POD_SPECS[name]["terminationGracePeriodSeconds"] > drain + SHUTDOWN_GRACE_SECONDS
 
 
-def test_the_manifests_fit_together() -> None:
-    """Every file that a kustomization names is there; selectors find pods, budgets leave one."""
+def test_manifests_are_consistent() -> None:
+    """Check that files of kustomizations exist, selectors match pods, and budgets keep one pod."""
     for path in sorted(MANIFESTS.rglob("kustomization.yaml")):
         kustomization = yaml.safe_load(path.read_text(encoding="utf-8"))
         assert all((path.parent / name).is_file() for name in kustomization["resources"])

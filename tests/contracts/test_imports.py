@@ -1,4 +1,4 @@
-"""Who may know whom, and what the process that faces the internet has in its memory."""
+"""Imports: the allowed ones between packages, and the modules that each process loads."""
 
 import json
 import os
@@ -24,7 +24,7 @@ HEAVY = (*WEB_FRAMEWORK, "sqlalchemy", "alembic", "dbos", "nacl", "graph_simulat
 
 
 def modules_after(statement: str, cwd: Path) -> set[str]:
-    """The modules of a fresh interpreter after one statement."""
+    """Return the modules of a new interpreter after one statement."""
     done = subprocess.run(
         [
             sys.executable,
@@ -41,8 +41,8 @@ def modules_after(statement: str, cwd: Path) -> set[str]:
     return set(json.loads(done.stdout))
 
 
-def among(loaded: set[str], packages: tuple[str, ...]) -> set[str]:
-    """Those of the modules that belong to one of the packages."""
+def modules_of(loaded: set[str], packages: tuple[str, ...]) -> set[str]:
+    """Return the modules that belong to one of the packages."""
     return {
         name
         for name in loaded
@@ -51,7 +51,7 @@ def among(loaded: set[str], packages: tuple[str, ...]) -> set[str]:
 
 
 def imported(log: str) -> set[str]:
-    """The modules that a process reported which ran with `PYTHONPROFILEIMPORTTIME`."""
+    """Return the modules in the log of a process that ran with `PYTHONPROFILEIMPORTTIME`."""
     return {
         line.rpartition("|")[2].strip()
         for line in log.splitlines()
@@ -60,44 +60,45 @@ def imported(log: str) -> set[str]:
 
 
 @pytest.fixture
-def reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have each process that the test starts report what it imports."""
+def imports_logged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each process that the test starts log its imports."""
     monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")
 
 
 @pytest.fixture(scope="module")
 def api_modules(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
-    """What importing the API brings along."""
+    """Modules that an import of the API loads."""
     return modules_after("import partner_connector.api.app", tmp_path_factory.mktemp("fresh"))
 
 
 @pytest.mark.parametrize("forbidden", FORBIDDEN_IN_THE_API)
-def test_the_api_does_not_have(api_modules: set[str], forbidden: str) -> None:
-    """The API's process loads neither Meta's client nor a private key's module, at any depth."""
+def test_api_does_not_import_forbidden_module(api_modules: set[str], forbidden: str) -> None:
+    """Check that the API imports neither the Graph client nor private keys, even indirectly."""
     assert "partner_connector.api.app" in api_modules
-    assert among(api_modules, (forbidden,)) == set()
+    assert modules_of(api_modules, (forbidden,)) == set()
 
 
-def test_serve_without_a_worker_loads_nothing_of_the_worker(tmp_path: Path, reported: None) -> None:
-    """The process of `serve`, answering, holds neither Meta's client nor what opens a token."""
+def test_serve_without_worker_loads_no_worker_module(tmp_path: Path, imports_logged: None) -> None:
+    """Check that a ready `serve` has loaded neither the Graph client nor the token decryption."""
     with api_process({"DATA_DIR": str(tmp_path / "data"), "LOG_FORMAT": "json"}, tmp_path) as api:
         loaded = imported(api.log)
     assert "partner_connector.cli.serving" in loaded
-    assert among(loaded, FORBIDDEN_IN_THE_API) <= among(loaded, ("partner_connector.cli",))
+    assert modules_of(loaded, FORBIDDEN_IN_THE_API) <= modules_of(
+        loaded, ("partner_connector.cli",)
+    )
 
 
-def test_worker_loads_no_web_framework(tmp_path: Path, reported: None) -> None:
-    """The process of `worker`, working, has neither FastAPI nor Starlette."""
+def test_worker_loads_no_web_framework(tmp_path: Path, imports_logged: None) -> None:
+    """Check that a started `worker` has loaded neither FastAPI nor Starlette."""
     with worker_process({"DATA_DIR": str(tmp_path / "data")}, tmp_path) as worker:
         loaded = imported(worker.log)
     assert {"partner_connector.worker.process", "partner_connector.cli.working"} <= loaded
-    assert among(loaded, WEB_FRAMEWORK) == set()
+    assert modules_of(loaded, WEB_FRAMEWORK) == set()
 
 
 def test_worker_package_loads_no_web_framework(tmp_path: Path) -> None:
-    """Neither does the package by itself."""
     loaded = modules_after("import partner_connector.worker.process", tmp_path)
-    assert among(loaded, WEB_FRAMEWORK) == set()
+    assert modules_of(loaded, WEB_FRAMEWORK) == set()
 
 
 @pytest.mark.parametrize(
@@ -106,19 +107,19 @@ def test_worker_package_loads_no_web_framework(tmp_path: Path) -> None:
     ids=" ".join,
 )
 def test_help_and_version_load_only_the_command_line(
-    tmp_path: Path, reported: None, arguments: tuple[str, ...]
+    tmp_path: Path, imports_logged: None, arguments: tuple[str, ...]
 ) -> None:
-    """A command imports what it needs when it runs, and these need nothing."""
+    """Check that commands import their dependencies only when they run."""
     done = run_cli(*arguments, settings={}, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
     loaded = imported(done.stderr)
     assert "partner_connector.cli.commands" in loaded
-    assert among(loaded, HEAVY) == set()
+    assert modules_of(loaded, HEAVY) == set()
 
 
-def test_no_module_of_ours_in_the_api_makes_http_calls(api_modules: set[str]) -> None:
-    """Nothing of ours that the API loads imports an HTTP client."""
+def test_api_modules_import_no_http_client(api_modules: set[str]) -> None:
+    """Check that no module of the product that the API loads imports an HTTP client."""
     callers = []
     for name in sorted(api_modules):
         if name.startswith("partner_connector"):
@@ -134,21 +135,21 @@ def test_no_module_of_ours_in_the_api_makes_http_calls(api_modules: set[str]) ->
     assert callers == []
 
 
-def test_the_graph_library_stands_alone(tmp_path: Path) -> None:
-    """The Graph client brings along neither the web framework nor the database nor settings."""
+def test_graph_library_is_independent(tmp_path: Path) -> None:
+    """Check that the Graph client imports no web framework, database or settings."""
     loaded = modules_after("import partner_connector.graph", tmp_path)
     assert not loaded & {"fastapi", "sqlalchemy", "dbos", "starlette", "partner_connector.settings"}
 
 
-def test_the_simulator_stands_alone(tmp_path: Path) -> None:
-    """The simulator brings along nothing of the product."""
+def test_simulator_is_independent(tmp_path: Path) -> None:
+    """Check that the simulator imports no module of the product."""
     loaded = modules_after("import graph_simulator.app", tmp_path)
     assert "graph_simulator.app" in loaded
     assert not [name for name in loaded if name.startswith("partner_connector")]
 
 
-def test_the_import_contracts_hold(tmp_path: Path) -> None:
-    """Every contract in pyproject.toml holds."""
+def test_import_contracts_are_kept(tmp_path: Path) -> None:
+    """Run `lint-imports` with the contracts in pyproject.toml."""
     done = subprocess.run(
         [
             str(Path(sys.executable).with_name("lint-imports")),

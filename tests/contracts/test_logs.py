@@ -1,4 +1,4 @@
-"""What is logged, by the code itself: one name, one meaning, and all of them on one page."""
+"""Log events in the source: each has one name and one meaning, and is documented."""
 
 import ast
 import re
@@ -15,7 +15,7 @@ LOGGERS = {"log", "logger"}
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """One call of a logger."""
+    """Call of a logger."""
 
     place: str
     level: str
@@ -24,13 +24,13 @@ class Logged:
 
 
 def trees() -> Iterator[tuple[str, ast.Module]]:
-    """Every module of the product."""
+    """Yield the path and the syntax tree of every module of the product."""
     for path in sorted(SOURCE.rglob("*.py")):
         yield str(path.relative_to(SOURCE)), ast.parse(path.read_text(encoding="utf-8"))
 
 
 def logged() -> list[Logged]:
-    """Every call of a logger, in the whole source."""
+    """Return every call of a logger in the source."""
     return [
         Logged(f"{name}:{node.lineno}", node.func.attr, _event(node), _fields(node))
         for name, tree in trees()
@@ -43,7 +43,7 @@ def logged() -> list[Logged]:
 
 
 def _event(call: ast.Call) -> str | None:
-    """The name, if it is a literal and nothing is put into it."""
+    """Return the event name if it is a literal without arguments."""
     first = call.args[0] if len(call.args) == 1 else None
     return first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else None
 
@@ -56,22 +56,21 @@ def _fields(call: ast.Call) -> tuple[str, ...]:
     return tuple(named)
 
 
-def test_every_event_is_a_literal_name() -> None:
-    """In snake_case and without values: those are fields."""
+def test_every_event_name_is_literal() -> None:
+    """Check that names are in snake_case and have no values, which belong in fields."""
     calls = logged()
     assert len(calls) > 40
     name = re.compile(r"[a-z]+(_[a-z]+)*")
     assert [call for call in calls if call.event is None or not name.fullmatch(call.event)] == []
 
 
-def test_a_name_has_one_meaning() -> None:
-    """It is logged at one place only."""
+def test_event_name_is_used_once() -> None:
     counted = Counter(call.event for call in logged())
     assert [event for event, number in counted.items() if number > 1] == []
 
 
-def test_nothing_is_logged_past_these_checks() -> None:
-    """Loggers have the two names that are looked for, and nobody logs through the root."""
+def test_all_log_calls_are_found_by_these_tests() -> None:
+    """Check that loggers are named `log` or `logger`, and the root logger is not used."""
     for name, tree in trees():
         for node in ast.walk(tree):
             if isinstance(node, ast.Assign) and re.search(
@@ -86,11 +85,9 @@ def test_nothing_is_logged_past_these_checks() -> None:
                 raise AssertionError(f"{name}:{node.lineno}")
 
 
-def test_the_page_lists_them_all() -> None:
-    """With level and fields, and nothing else: what is renamed must not stay in somebody's alerts
-    unnoticed.
-    """
-    page = (CHECKOUT / "docs" / "logs.md").read_text(encoding="utf-8")
+def test_page_lists_every_event() -> None:
+    """Compare events, levels and fields with the page, because operators' alerts use them."""
+    page = (CHECKOUT / "docs" / "reference" / "metrics-and-logs.md").read_text(encoding="utf-8")
     events = page.split("## Events")[1].split("## Traces")[0]
     rows = re.findall(
         r"^\| `([a-z_]+)` \| ([a-z]+) \| (.*?) ?\| .+ \|$", events, flags=re.MULTILINE

@@ -1,4 +1,4 @@
-"""The OpenAPI document: committed, complete, and true about what it says."""
+"""OpenAPI document: it is committed, complete and consistent."""
 
 import json
 import re
@@ -18,7 +18,7 @@ PROBLEM_MEDIA_TYPE = "application/problem+json"
 
 
 def operations() -> list[tuple[str, dict[str, Any]]]:
-    """Each operation with its name."""
+    """Return each operation with its method and path."""
     return [
         (f"{method.upper()} {path}", operation)
         for path, item in DOCUMENT["paths"].items()
@@ -27,29 +27,29 @@ def operations() -> list[tuple[str, dict[str, Any]]]:
 
 
 def response(answer: dict[str, Any]) -> dict[str, Any]:
-    """A response, its reference resolved."""
+    """Return a response with its reference resolved."""
     if "$ref" not in answer:
         return answer
     found: dict[str, Any] = DOCUMENT["components"]["responses"][answer["$ref"].split("/")[-1]]
     return found
 
 
-def test_the_committed_document_is_the_generated_one() -> None:
-    """What clients build against is what the code does: run `make openapi` when this fails."""
+def test_committed_document_equals_generated_one() -> None:
+    """Compare the committed document with the code. Run `make openapi` if this fails."""
     committed = COMMITTED.read_text(encoding="utf-8")
     assert json.loads(committed) == DOCUMENT
     assert committed == json.dumps(DOCUMENT, indent=2, ensure_ascii=False) + "\n"
 
 
-def test_operation_ids() -> None:
-    """Every operation has an id of its own in camelCase: the name of a method in every SDK."""
+def test_operation_ids_are_unique_and_camel_case() -> None:
+    """Check that ids are unique and in camelCase: they name the methods of every SDK."""
     ids = [operation["operationId"] for _, operation in operations()]
     assert len(ids) == len(set(ids))
     assert [each for each in ids if not re.fullmatch(r"[a-z]+([A-Z][a-z]+)+", each)] == []
 
 
 def test_every_operation_is_described() -> None:
-    """Every operation has a summary, a description and one tag that is described."""
+    """Check that every operation has a summary, a description and described tags."""
     known = {tag["name"] for tag in DOCUMENT["tags"] if tag["description"]}
     for name, operation in operations():
         assert operation["summary"], name
@@ -59,7 +59,7 @@ def test_every_operation_is_described() -> None:
 
 
 def test_every_failure_is_declared_as_a_problem() -> None:
-    """Each response of 400 and more is a problem document with the shared schema."""
+    """Check that each response with a status from 400 on has the shared problem schema."""
     for name, operation in operations():
         failures = {
             status: each for status, each in operation["responses"].items() if status >= "4"
@@ -72,8 +72,8 @@ def test_every_failure_is_declared_as_a_problem() -> None:
             assert schema == {"$ref": "#/components/schemas/Problem"}, (name, status)
 
 
-def test_the_failures_of_each_operation() -> None:
-    """Each operation declares the failures that its key, its ids and its body can meet."""
+def test_each_operation_declares_its_failures() -> None:
+    """Check that each operation declares the failures of its key, its ids and its body."""
     for operation in OPERATIONS:
         item = DOCUMENT["paths"][operation.path][operation.method.lower()]
         expected = {"500"}
@@ -89,7 +89,7 @@ def test_the_failures_of_each_operation() -> None:
 
 
 def test_every_success_has_a_schema() -> None:
-    """Each success but 204 has a JSON object of a named schema."""
+    """Check that each success except 204 has a JSON object of a named schema."""
     for name, operation in operations():
         successes = [status for status in operation["responses"] if status.startswith("2")]
         assert successes, name
@@ -103,8 +103,8 @@ def test_every_success_has_a_schema() -> None:
                 assert schema["$ref"].startswith("#/components/schemas/"), name
 
 
-def test_references_lead_somewhere() -> None:
-    """No reference of the document dangles, and no shared schema is unused."""
+def test_references_have_targets() -> None:
+    """Check that every reference has a target, and every shared schema is used."""
     references = set(re.findall(r'"\$ref": "#/components/([^"]+)"', json.dumps(DOCUMENT)))
     for reference in references:
         kind, name = reference.split("/")
@@ -113,15 +113,14 @@ def test_references_lead_somewhere() -> None:
     assert set(DOCUMENT["components"]["schemas"]) == used
 
 
-def test_requests_take_no_unknown_member() -> None:
-    """Every schema of a request body forbids members that it does not name."""
+def test_request_schemas_forbid_unknown_members() -> None:
     for operation in OPERATIONS:
         if operation.body is not None:
             assert operation.body.get("additionalProperties") is False, operation.name
 
 
 def nodes(node: Any, place: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every object of the document with its place, examples left out."""
+    """Yield every object of the document with its place, except examples."""
     children: Iterable[tuple[Any, Any]] = ()
     if isinstance(node, dict):
         yield place, node
@@ -140,8 +139,8 @@ _BOUNDS: dict[str, list[set[str]]] = {
 
 
 def test_every_value_is_bounded() -> None:
-    """Every string has a length and a form, every number and list its bounds, and no parameter can
-    be null.
+    """Check that strings have a length and a form, numbers and lists have bounds, and no parameter
+    is nullable.
     """
     unbounded = [
         f"{place}: {sorted(one_of)}"
@@ -155,8 +154,8 @@ def test_every_value_is_bounded() -> None:
             assert '"null"' not in json.dumps(parameter), name
 
 
-def test_examples_validate() -> None:
-    """Every example in the document is valid where it stands, and none looks like a secret."""
+def test_examples_are_valid() -> None:
+    """Check that every example is valid for its schema, and none looks like a secret."""
     examples = [
         (place, node, example)
         for place, node in nodes(DOCUMENT)
@@ -174,7 +173,7 @@ def test_examples_validate() -> None:
 
 
 def is_leaf(schema: dict[str, Any]) -> bool:
-    """Whether a value says something by itself: no object of ours, no list of such, no yes."""
+    """Return whether a value needs an example: not an object, a list of objects or a boolean."""
     kinds = [kind for kind in schema.get("anyOf", [schema]) if kind.get("type") != "null"]
     if len(kinds) > 1 or "anyOf" in schema:
         return all(is_leaf(kind) for kind in kinds)
@@ -184,7 +183,7 @@ def is_leaf(schema: dict[str, Any]) -> bool:
 
 
 def has_example(schema: dict[str, Any]) -> bool:
-    """An example, or the values that it is one of."""
+    """Return whether the schema has an example or lists its values."""
     if schema.get("examples") or schema.get("enum") or "const" in schema:
         return True
     inner = [*schema.get("anyOf", []), *([schema["items"]] if "items" in schema else [])]
@@ -192,24 +191,27 @@ def has_example(schema: dict[str, Any]) -> bool:
 
 
 def test_every_member_has_an_example() -> None:
-    """Members, parameters and headers: a mock server has something to answer with."""
+    """Check members, parameters and headers: a mock server answers with the examples."""
     components = DOCUMENT["components"]
     found = {
-        f"{name}/{member}": told
+        f"{name}/{member}": definition
         for name, schema in components["schemas"].items()
-        for member, told in schema.get("properties", {}).items()
+        for member, definition in schema.get("properties", {}).items()
     }
     found |= {f"header {name}": header["schema"] for name, header in components["headers"].items()}
     for name, operation in operations():
         for parameter in operation.get("parameters", []):
             assert parameter.get("description"), (name, parameter["name"])
             found[f"{name}/{parameter['name']}"] = parameter["schema"]
-    lacking = [place for place, told in found.items() if is_leaf(told) and not has_example(told)]
-    assert lacking == []
+    without_example = [
+        place
+        for place, definition in found.items()
+        if is_leaf(definition) and not has_example(definition)
+    ]
+    assert without_example == []
 
 
-def test_an_open_list_says_so() -> None:
-    """Whoever reads the document is told to expect further values."""
+def test_open_list_announces_further_values() -> None:
     for place, node in nodes(DOCUMENT):
         if "x-extensible-enum" in node and "description" in node:
             assert re.search(r"unknown value|[Ee]xpect (further|others)", node["description"]), (
@@ -217,8 +219,8 @@ def test_an_open_list_says_so() -> None:
             )
 
 
-def test_who_it_is_from_and_where_it_is() -> None:
-    """Contact, licence, servers and a version that can be compared."""
+def test_document_has_contact_licence_and_servers() -> None:
+    """Check the contact, the licence, the servers and the version number."""
     info = DOCUMENT["info"]
     assert info["contact"]["name"]
     assert info["license"]["identifier"] == "Apache-2.0"
@@ -229,7 +231,7 @@ def test_who_it_is_from_and_where_it_is() -> None:
 
 
 def test_codes_are_unique_and_documented() -> None:
-    """Each kind of problem has a code of its own, a status, a title and a description."""
+    """Check that each kind of problem has a unique code, a status, a title and a description."""
     kinds = catalogue()
     codes = [kind.code for kind in kinds]
     assert len(codes) == len(set(codes))
@@ -245,8 +247,8 @@ def test_codes_are_unique_and_documented() -> None:
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-async def test_the_catalogue_is_served(api: httpx.AsyncClient) -> None:
-    """`GET /v1/problems` lists every kind, without a key."""
+async def test_catalogue_of_problems_is_served(api: httpx.AsyncClient) -> None:
+    """Read every kind of problem from `GET /v1/problems` without a key."""
     answer = await api.get("/v1/problems", headers={"Authorization": ""})
     items = answer.json()["items"]
     assert [(item["code"], item["status"]) for item in items] == [
@@ -255,15 +257,15 @@ async def test_the_catalogue_is_served(api: httpx.AsyncClient) -> None:
     assert {item["type"] for item in items} == {f"/v1/problems#{k.code}" for k in catalogue()}
 
 
-def test_the_version_of_the_document() -> None:
-    """The document is OpenAPI 3.1.0 and uses nothing of a later version."""
+def test_document_is_openapi_3_1_0() -> None:
+    """Check that the document is OpenAPI 3.1.0 and uses no feature of a later version."""
     assert DOCUMENT["openapi"] == "3.1.0"
     assert "itemSchema" not in json.dumps(DOCUMENT)
     assert DOCUMENT["components"]["securitySchemes"]["apiKey"]["type"] == "http"
     assert DOCUMENT["components"]["securitySchemes"]["apiKey"]["scheme"] == "bearer"
 
 
-def test_nothing_is_deprecated_without_a_date() -> None:
-    """Whatever the document calls deprecated has the day of its end."""
+def test_deprecated_operation_has_sunset_date() -> None:
+    """Check that each deprecated operation, and no other, has a sunset date."""
     for name, operation in operations():
         assert ("x-sunset" in operation) is operation.get("deprecated", False), name

@@ -1,4 +1,4 @@
-"""DBOS as `dbos_internals` assumes it: another release that changes any of this fails here."""
+"""Assumptions of `dbos_internals` about DBOS. A release that changes one of them fails here."""
 
 import ast
 import asyncio
@@ -32,14 +32,14 @@ WORK = Work(
 
 @DBOS.dbos_class(WORK.workflow_class)
 class Contract(DBOSConfiguredInstance):
-    """A workflow that writes once it is told to, and hangs after its last write."""
+    """A workflow that writes when a test allows it, and then never ends."""
 
     def __init__(self) -> None:
         super().__init__(INSTANCE)
         self.begin(None)
 
     def begin(self, database: Database | None) -> None:
-        """Start over, for the next database."""
+        """Reset the workflow for the next database."""
         self.database = database
         self.has_begun, self.may_write = asyncio.Event(), asyncio.Event()
         self.refused: list[BaseException | None] = []
@@ -47,7 +47,7 @@ class Contract(DBOSConfiguredInstance):
 
     @DBOS.workflow(name=WORK.workflow)
     async def run(self, _subject_id: str, _attempt: int) -> None:
-        """Write as the owner of the run, and again when another may have it."""
+        """Write as the owner of the run, and write again when another worker may own it."""
         await self._write()
         self.has_begun.set()
         try:
@@ -75,16 +75,16 @@ CONTRACT = Contract()
 
 @pytest.fixture
 async def queue(settings: Settings) -> AsyncIterator[WorkQueue]:
-    """One that enqueues."""
+    """A queue that tests can enqueue to."""
     opened = WorkQueue(settings)
     yield opened
     opened.close()
 
 
-async def test_run_from_queue_to_queue(
+async def test_run_moves_from_queue_to_worker_and_back(
     settings: Settings, database: Database, queue: WorkQueue
 ) -> None:
-    """Everything that the file does with a run, with a real executor on each database."""
+    """Use every function of `dbos_internals` with a real executor on each database."""
     CONTRACT.begin(database)
     async with database.writing() as session:
         await queue.enqueue(session, WORK)
@@ -101,7 +101,7 @@ async def test_run_from_queue_to_queue(
             running = (await dbos_internals.queues(session)).running
         assert running.number == 1
         assert running.seconds < 60
-        await another_takes_the_run(database)
+        await store_another_owner(database)
         CONTRACT.has_begun.clear()
         CONTRACT.may_write.set()
         await CONTRACT.has_begun.wait()
@@ -111,7 +111,7 @@ async def test_run_from_queue_to_queue(
     assert CONTRACT.was_cancelled
     assert dbos_internals.runs_of(executor) == set()
     async with database.writing() as session:
-        assert await dbos_internals.hand_back(session, [WORK.run_id, "unknown"]) == 1
+        assert await dbos_internals.requeue_runs(session, [WORK.run_id, "unknown"]) == 1
         assert await dbos_internals.unfinished_runs(session) == {}
         assert (await dbos_internals.queues(session)).queued.number == 1
     CONTRACT.begin(database)
@@ -120,16 +120,15 @@ async def test_run_from_queue_to_queue(
     assert CONTRACT.refused == [None]
 
 
-async def another_takes_the_run(database: Database) -> None:
-    """Write down another owner, as a takeover does."""
+async def store_another_owner(database: Database) -> None:
+    """Store another owner of the run, as a takeover does."""
     on_sqlite = database.engine.dialect.name == "sqlite"
     table = "workflow_status" if on_sqlite else f"{dbos_internals.SCHEMA}.workflow_status"
     async with database.writing() as session:
-        await session.execute(text(f"UPDATE {table} SET owner_xid = 'another'"))  # noqa: S608 - a name of the test's own
+        await session.execute(text(f"UPDATE {table} SET owner_xid = 'another'"))  # noqa: S608 - the test made the name
 
 
-def test_tables_and_columns(settings: Settings) -> None:
-    """Migrations are counted, and the columns of the runs are there."""
+def test_migrations_are_counted_and_run_columns_exist(settings: Settings) -> None:
     engine = sync_engine(settings)
     has, needs = dbos_internals.table_versions(engine)
     assert has == needs > 0
@@ -140,7 +139,7 @@ def test_tables_and_columns(settings: Settings) -> None:
 
 
 def imports_of_dbos() -> Iterator[tuple[str, str]]:
-    """Every import of DBOS in the product: the file, and what it imports."""
+    """Yield the file and the imported name of each import of DBOS in the product."""
     for path in sorted(SOURCE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = []
@@ -153,8 +152,8 @@ def imports_of_dbos() -> Iterator[tuple[str, str]]:
                     yield str(path.relative_to(SOURCE)), name
 
 
-def test_dbos_is_known_to_durable_alone() -> None:
-    """And its private modules and its table to one file."""
+def test_only_durable_package_imports_dbos() -> None:
+    """Check also that one file alone uses DBOS's private modules and its table."""
     found = list(imports_of_dbos())
     outside = {file for file, _ in found if not file.startswith("durable/")}
     assert outside == WITH_WORKFLOWS

@@ -1,4 +1,4 @@
-"""Tasks that a process repeats: pauses, failures, more to do, and the end."""
+"""Periodic tasks: pauses, failures, repetition without a pause, and cancellation."""
 
 import asyncio
 
@@ -9,14 +9,14 @@ from partner_connector.durable.periodic import Periodic, running
 from partner_connector.telemetry.metrics import REGISTRY
 
 
-def counted(task: str, outcome: str) -> float:
-    """How many runs of the task `/metrics` shows."""
+def count_runs(task: str, outcome: str) -> float:
+    """Return the number of runs of the task that `/metrics` shows."""
     labels = {"task": task, "outcome": outcome}
     return REGISTRY.get_sample_value("partner_connector_periodic_runs_total", labels) or 0
 
 
 class Task:
-    """Counts its runs, and does in each what the next item of `script` says."""
+    """A task that counts its runs and follows a script, one item for each run."""
 
     def __init__(self, *script: object) -> None:
         self.script = list(script)
@@ -24,7 +24,7 @@ class Task:
         self.is_cancelled = False
 
     async def run(self) -> object:
-        """Answer or raise the next item; after the last one, run until cancelled."""
+        """Return or raise the next item. After the last item, run until cancelled."""
         self.runs += 1
         if not self.script:
             try:
@@ -38,7 +38,7 @@ class Task:
         return item
 
 
-async def until_it_hangs(task: Task) -> None:
+async def wait_for_last_run(task: Task) -> None:
     """Wait until the script is at its end and one more run has begun."""
     runs = len(task.script) + 1
     async with asyncio.timeout(5):
@@ -46,12 +46,12 @@ async def until_it_hangs(task: Task) -> None:
             await asyncio.sleep(0.001)
 
 
-async def test_failure_is_logged_and_counted_and_the_task_goes_on() -> None:
-    """One log event and one metric, whatever fails."""
+async def test_failed_run_is_logged_and_counted_and_task_continues() -> None:
+    """Expect one log event and one count for each failure."""
     task = Task(None, OSError("Secret."), None)
     with capture_logs() as logs:
         async with running(Periodic("flaky", 0.001, task.run)):
-            await until_it_hangs(task)
+            await wait_for_last_run(task)
     assert logs == [
         {
             "event": "periodic_task_failed",
@@ -60,20 +60,19 @@ async def test_failure_is_logged_and_counted_and_the_task_goes_on() -> None:
             "error": "OSError",
         }
     ]
-    assert (counted("flaky", "ok"), counted("flaky", "failed")) == (2, 1)
+    assert (count_runs("flaky", "ok"), count_runs("flaky", "failed")) == (2, 1)
 
 
 async def test_running_task_is_cancelled_at_the_end_of_the_block() -> None:
-    """And is over when the block is left."""
     task, other = Task(), Task(None)
     async with running(Periodic("long", 60, task.run), Periodic("short", 60, other.run)):
-        await until_it_hangs(task)
+        await wait_for_last_run(task)
     assert task.is_cancelled
     assert other.runs == 1
 
 
-async def test_true_means_that_there_is_more_to_do() -> None:
-    """Then the pause is left out; any other answer is none."""
+async def test_true_result_starts_next_run_without_pause() -> None:
+    """Keep the pause for every other result."""
     task = Task(True, True, ["started"])
     async with running(Periodic("greedy", 60, task.run)):
         while task.runs < 3:
@@ -83,7 +82,6 @@ async def test_true_means_that_there_is_more_to_do() -> None:
 
 
 async def test_first_run_can_come_after_a_pause() -> None:
-    """Not at once."""
     task = Task(None)
     async with running(Periodic("later", 60, task.run, at_once=False)):
         await asyncio.sleep(0.05)
@@ -91,10 +89,10 @@ async def test_first_run_can_come_after_a_pause() -> None:
 
 
 @pytest.mark.parametrize(("jitter", "least", "most"), [(0.1, 9.0, 11.0), (0, 10.0, 10.0)])
-async def test_jitter_bounds_the_pause(
+async def test_pause_stays_within_jitter(
     monkeypatch: pytest.MonkeyPatch, jitter: float, least: float, most: float
 ) -> None:
-    """Processes do not run in step; what others count on is exact."""
+    """Keep processes out of step with jitter; without jitter the pause is exact."""
     pauses: list[float] = []
 
     async def sleep(seconds: float) -> None:

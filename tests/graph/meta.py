@@ -1,4 +1,4 @@
-"""Meta's side of an exchange, played from a list of answers."""
+"""A fake of Meta's side of an exchange, which replies from a list."""
 
 import json
 from collections.abc import Callable
@@ -18,19 +18,19 @@ Reply = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
 
 
 def reply(content: Any, status: int = 200, **headers: str) -> httpx.Response:
-    """An answer with this JSON; a header's name is written with underscores."""
+    """Return a JSON response. Names of headers are written with underscores."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return httpx.Response(status, json=content, headers=named)
 
 
 def error(code: int, message: str = "Trouble", status: int = 400, **more: Any) -> httpx.Response:
-    """An error answer as Meta writes it."""
+    """Return an error response as Meta writes it."""
     fields = {"message": message, "code": code, "fbtrace_id": "Atrace", **more}
     return reply({"error": fields}, status)
 
 
 class Meta:
-    """Answers each request with the next of `replies`, the last one for ever."""
+    """A fake Meta that sends the next of `replies` to each request, and the last one forever."""
 
     def __init__(self, *replies: Reply) -> None:
         self.replies = list(replies)
@@ -42,7 +42,7 @@ class Meta:
         )
 
     def client(self, **options: Any) -> GraphClient:
-        """A client that talks to this Meta and whose waits are written down, not slept."""
+        """Return a client of this fake. Its waits are recorded, not slept."""
         return GraphClient(
             self.http,
             **{
@@ -61,11 +61,11 @@ class Meta:
         return [str(request.url) for request in self.requests]
 
     def form(self, index: int = -1) -> dict[str, str]:
-        """The form fields of one request."""
+        """Return the form fields of one request."""
         return dict(httpx.QueryParams(self.requests[index].content.decode()))
 
     def operations(self, index: int = -1) -> list[dict[str, Any]]:
-        """The operations of one batch."""
+        """Return the operations of one batch."""
         operations: list[dict[str, Any]] = json.loads(self.form(index)["batch"])
         return operations
 
@@ -74,14 +74,16 @@ class Meta:
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
-        assert not outside_published(request), "our client asks for what Meta does not publish"
+        assert not unpublished_parts(request), (
+            "the client asks for something that Meta does not publish"
+        )
         answer = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
         if isinstance(answer, Exception):
             raise answer
         return answer if isinstance(answer, httpx.Response) else answer(request)
 
 
-def outside_published(request: httpx.Request) -> list[str]:
-    """What of this request is in none of Meta's documents (`graph_simulator.published`)."""
+def unpublished_parts(request: httpx.Request) -> list[str]:
+    """Return the parts of this request that Meta's documents do not have."""
     sent = request.content.decode() if request.method == "POST" else request.url.query.decode()
     return published.complaints(request.method, request.url.path, dict(parse_qsl(sent)))

@@ -1,4 +1,4 @@
-"""Answers nobody wrote down: whatever comes over the wire has a meaning."""
+"""Random responses: the client classifies each of them without an exception."""
 
 import json
 
@@ -29,8 +29,7 @@ ERROR_KEYS = ["code", "error_subcode", "message", "is_transient", "fbtrace_id", 
         lambda value: json.dumps({"error": value}).encode()
     ),
 )
-def test_any_answer_has_a_meaning(status: int, headers: dict[str, str], content: bytes) -> None:
-    """Nothing that can come over the wire breaks the classification itself."""
+def test_any_response_is_classified(status: int, headers: dict[str, str], content: bytes) -> None:
     found = classify(status, headers, parse_answer(content))
 
     assert found is None or isinstance(found, GraphError)
@@ -40,6 +39,6 @@ def test_any_answer_has_a_meaning(status: int, headers: dict[str, str], content:
 
 
 @pytest.mark.parametrize("content", [b"[" * 100_000, b'{"error":' * 100_000, b"9" * 10_000])
-def test_answers_made_to_hurt_a_parser_are_no_answers(content: bytes) -> None:
-    """Brackets without end are as good as HTML."""
+def test_hostile_json_counts_as_unreachable(content: bytes) -> None:
+    """Treat endless brackets like an HTML page."""
     assert type(classify(200, {}, parse_answer(content))) is Unreachable

@@ -1,4 +1,4 @@
-"""Batches: their form, their splitting, and what becomes of each item."""
+"""Batches: their form, how they are split, and the result of each item."""
 
 import json
 from typing import Any
@@ -28,7 +28,7 @@ ME, APP = edges.me(), edges.token_app()
 
 
 def item(content: Any, code: int = 200, **headers: str) -> dict[str, Any]:
-    """One item as Meta writes it: JSON text in JSON."""
+    """Return one batch item as Meta writes it: JSON text in JSON."""
     named = [{"name": name.replace("_", "-"), "value": text} for name, text in headers.items()]
     return {"code": code, "headers": named, "body": json.dumps(content)}
 
@@ -38,13 +38,13 @@ def failed(code: int, message: str = "Trouble", **more: Any) -> dict[str, Any]:
 
 
 def echo(request: httpx.Request) -> httpx.Response:
-    """Answer each operation with its own relative_url."""
+    """Answer each operation with its own `relative_url`."""
     operations = json.loads(httpx.QueryParams(request.content.decode())["batch"])
     return reply([item({"path": each["relative_url"]}) for each in operations])
 
 
-async def test_a_batch_is_one_form_with_the_token_as_its_field() -> None:
-    """The token is a field of the form: not in the URL, not in an operation, not in a header."""
+async def test_batch_sends_token_as_form_field_only() -> None:
+    """Keep the token out of the URL, the operations and the headers."""
     meta = Meta(echo)
 
     await meta.reader().batch(
@@ -69,8 +69,7 @@ async def test_a_batch_is_one_form_with_the_token_as_its_field() -> None:
     ]
 
 
-async def test_items_come_back_in_order_with_errors_as_values() -> None:
-    """One refused read leaves the others as they are."""
+async def test_batch_returns_items_in_order_with_errors_as_values() -> None:
     meta = Meta(reply([item({"data": [{"id": "1"}]}), failed(200), item({"id": "3"})]))
 
     edge, refused, node = await meta.reader().batch([answer_to(ME), answer_to(ME), answer_to(ME)])
@@ -82,8 +81,8 @@ async def test_items_come_back_in_order_with_errors_as_values() -> None:
     assert node == {"id": "3"}
 
 
-async def test_more_than_fifty_reads_are_split() -> None:
-    """120 reads are three batches, in order, and 120 calls as Meta counts."""
+async def test_batch_of_more_than_50_reads_is_split() -> None:
+    """Send 120 reads in three batches, in order. Meta counts 120 calls."""
     meta = Meta(echo)
     reader = meta.reader()
     reads = [Read(str(number)) for number in range(120)]
@@ -95,16 +94,15 @@ async def test_more_than_fifty_reads_are_split() -> None:
     assert (reader.meter.calls, reader.meter.counted_calls) == (3, 120)
 
 
-async def test_no_reads_are_no_request() -> None:
-    """An empty batch costs nothing."""
+async def test_empty_batch_sends_no_request() -> None:
     meta = Meta(echo)
 
     assert await meta.reader().batch([]) == []
     assert meta.requests == []
 
 
-async def test_values_come_in_the_order_of_their_reads() -> None:
-    """Each is made by its own read's function, of the answer or of the error in its place."""
+async def test_batch_values_have_order_of_their_reads() -> None:
+    """Let each read's own function convert its answer or its error."""
     items = [
         {"code": 200, "body": '{"id":"1"}'},
         {"code": 400, "body": json.dumps({"error": {"code": 200, "message": "No"}})},
@@ -122,22 +120,22 @@ async def test_values_come_in_the_order_of_their_reads() -> None:
     assert values == ["1", 200, page]
 
 
-async def test_a_function_that_raises_has_seen_all_answers_come() -> None:
-    """The batch is over before any answer is made into a value: its calls are counted."""
+async def test_batch_calls_are_counted_before_a_convert_function_raises() -> None:
+    """Finish the batch before any answer is converted."""
 
-    def refuse(answer: object) -> None:
+    def raise_error(answer: object) -> None:
         raise ValueError
 
     meta = Meta(reply([{"code": 200, "body": "{}"}] * 2))
     reader = meta.reader()
 
-    with pytest.raises(ValueError):  # noqa: PT011 - the function's own
-        await reader.batch([BatchRead(ME, refuse), answer_to(APP)])
+    with pytest.raises(ValueError):  # noqa: PT011 - raised by the function
+        await reader.batch([BatchRead(ME, raise_error), answer_to(APP)])
     assert reader.meter.counted_calls == 2
 
 
-async def test_only_what_was_not_run_or_may_pass_is_repeated() -> None:
-    """`null` and temporary items are asked again alone; good and refused ones are left."""
+async def test_only_null_and_temporary_items_are_repeated() -> None:
+    """Do not repeat successful and refused items."""
     meta = Meta(
         reply([item({"n": 0}), None, failed(2, is_transient=True), failed(200)]),
         reply([None, item({"n": 2})]),
@@ -159,8 +157,8 @@ async def test_only_what_was_not_run_or_may_pass_is_repeated() -> None:
 
 
 @pytest.mark.parametrize("odd", [None, {}, {"code": "200"}, "text", 7])
-async def test_an_item_that_is_never_run_becomes_an_error(odd: object) -> None:
-    """After three attempts a missing item is a temporary error in its place."""
+async def test_item_that_is_never_run_becomes_temporary_error(odd: object) -> None:
+    """Give up after three attempts."""
     meta = Meta(reply([odd]))
 
     (outcome,) = await meta.reader().batch([answer_to(ME)])
@@ -169,8 +167,7 @@ async def test_an_item_that_is_never_run_becomes_an_error(odd: object) -> None:
     assert len(meta.requests) == 3
 
 
-async def test_an_error_inside_a_200_item_is_an_error() -> None:
-    """An item's own code is no more reliable than an HTTP status."""
+async def test_error_inside_item_with_code_200_is_an_error() -> None:
     meta = Meta(reply([item({"error": {"code": 190, "error_subcode": 463, "message": "m"}})]))
 
     (outcome,) = await meta.reader().batch([answer_to(ME)])
@@ -179,8 +176,7 @@ async def test_an_error_inside_a_200_item_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("content", [None, "", "not json", "[]"])
-async def test_an_item_with_an_odd_body_is_an_error(content: str | None) -> None:
-    """A body that is no JSON object is never taken for data."""
+async def test_item_without_json_object_is_an_error(content: str | None) -> None:
     meta = Meta(reply([{"code": 200, "headers": None, "body": content}]))
 
     (outcome,) = await meta.reader().batch([answer_to(ME)])
@@ -188,8 +184,8 @@ async def test_an_item_with_an_odd_body_is_an_error(content: str | None) -> None
     assert isinstance(outcome, GraphError)
 
 
-async def test_a_throttled_item_is_not_repeated_and_has_its_own_time() -> None:
-    """The wait is read from the item's headers, before the outer ones."""
+async def test_throttled_item_is_not_repeated_and_uses_its_own_wait() -> None:
+    """Read the wait from the item's headers before the headers of the response."""
     usage = json.dumps({"1": [{"type": "ads_management", "estimated_time_to_regain_access": 7}]})
     throttled = failed(80004)
     throttled["headers"] = [{"name": "X-Business-Use-Case-Usage", "value": usage}]
@@ -205,8 +201,7 @@ async def test_a_throttled_item_is_not_repeated_and_has_its_own_time() -> None:
     assert budget.blocks == 1
 
 
-async def test_a_throttled_item_without_headers_uses_the_outer_ones() -> None:
-    """With include_headers answered or not, a known time is not lost."""
+async def test_throttled_item_without_headers_uses_response_headers() -> None:
     meta = Meta(reply([failed(4)], x_ad_account_usage=json.dumps({"reset_time_duration": 5})))
 
     (outcome,) = await meta.reader().batch([answer_to(ME)])
@@ -218,21 +213,20 @@ async def test_a_throttled_item_without_headers_uses_the_outer_ones() -> None:
 @pytest.mark.parametrize(
     "headers", [None, {}, [None], [{"name": 1, "value": 2}], [{"name": "é", "value": "a\nb"}]]
 )
-async def test_odd_item_headers_do_no_harm(headers: object) -> None:
-    """Headers are for limits only; the data counts."""
+async def test_malformed_item_headers_are_ignored(headers: object) -> None:
     meta = Meta(reply([{"code": 200, "headers": headers, "body": '{"id":"1"}'}]))
 
     assert await meta.reader().batch([answer_to(ME)]) == [{"id": "1"}]
 
 
-async def test_a_failure_of_the_whole_batch_is_raised() -> None:
-    """A dead token is one error object instead of a list."""
+async def test_failure_of_whole_batch_is_raised() -> None:
+    """Expect one error object instead of a list for a dead token."""
     with pytest.raises(TokenDead):
         await Meta(error(190)).reader().batch([answer_to(ME), answer_to(APP)])
 
 
-async def test_too_many_operations_would_be_our_mistake() -> None:
-    """Meta's refusal of an oversized batch has no code and is still known."""
+async def test_refusal_of_oversized_batch_is_invalid_request() -> None:
+    """Recognize Meta's refusal, which has no code."""
     message = "Too many requests in batch message. Maximum batch size is 50"
     meta = Meta(reply({"error": {"message": message, "type": "GraphBatchException"}}, 400))
 
@@ -241,14 +235,14 @@ async def test_too_many_operations_would_be_our_mistake() -> None:
 
 
 @pytest.mark.parametrize("content", [{}, {"data": []}, [], [item({}), item({}), item({})]])
-async def test_an_answer_that_does_not_match_the_reads_is_raised(content: object) -> None:
-    """Items are known by their place only, so a wrong number of them is worth nothing."""
+async def test_wrong_number_of_items_is_raised(content: object) -> None:
+    """Refuse the whole response: an item is known only by its position."""
     with pytest.raises(UnknownGraphError):
         await Meta(reply(content)).reader().batch([answer_to(ME), answer_to(APP)])
 
 
-async def test_a_batch_that_timed_out_is_halved() -> None:
-    """960 is repeated once and then the reads go in smaller batches, in order."""
+async def test_batch_that_timed_out_is_halved() -> None:
+    """Repeat once after error 960, then send smaller batches in order."""
     meta = Meta(error(960), error(960), echo)
 
     outcomes = await meta.reader().batch([answer_to(Read(str(n))) for n in range(5)])
@@ -257,14 +251,13 @@ async def test_a_batch_that_timed_out_is_halved() -> None:
     assert [len(meta.operations(n)) for n in range(4)] == [5, 5, 2, 3]
 
 
-async def test_one_read_that_times_out_in_a_batch_is_raised() -> None:
-    """Halving ends at one read."""
+async def test_batch_of_one_read_that_times_out_is_raised() -> None:
     with pytest.raises(Temporary, match="960"):
         await Meta(error(960)).reader().batch([answer_to(ME)])
 
 
-async def test_links_in_items_are_blanked() -> None:
-    """A batch item never holds a URL with the token."""
+async def test_links_in_batch_items_are_removed() -> None:
+    """Keep URLs, which hold the token, out of batch items."""
     link = f"https://graph.facebook.com/?access_token={TOKEN}"
     edge = {"data": [], "paging": {"cursors": {"after": "A"}, "next": link}}
     meta = Meta(reply([item(edge)]))
@@ -276,8 +269,8 @@ async def test_links_in_items_are_blanked() -> None:
     assert page_from(outcome).next_cursor == "A"
 
 
-async def test_a_repeat_that_fails_does_not_spoil_what_was_read() -> None:
-    """A whole failure of a repeat is the error of the repeated reads only."""
+async def test_failed_repeat_keeps_items_already_read() -> None:
+    """Give the failure of a repeat to the repeated reads only."""
     meta = Meta(reply([item({"id": "1"}), None]), error(190))
 
     read, failure = await meta.reader().batch([answer_to(ME), answer_to(APP)])

@@ -1,20 +1,20 @@
-"""Budgets: what a report and a refusal change, and whom they concern."""
+"""Budgets: the effect of reports and refusals, and the objects that they apply to."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from partner_connector.graph import Budget, LimitScope, Usage
-from partner_connector.graph.budgets import Concern, blocked, merged, object_of, reported
+from partner_connector.graph.budgets import CallContext, blocked, merged, object_of, reported
 
-from .shelf import NOW
+from .budget_store import NOW
 
-# What one report or one refusal changes.
+# The effect of one report or one refusal.
 
 
 @pytest.mark.parametrize("percent", [0.0, 74.9, 75.0, 99.9])
-def test_a_report_below_the_wall_is_a_share_and_nothing_more(percent: float) -> None:
-    """No wait, whatever the regain time beside it says."""
+def test_report_below_100_percent_does_not_block(percent: float) -> None:
+    """Ignore the regain time of such a report."""
     usage = Usage("app", percent, regain_seconds=600.0)
     assert reported(None, usage, [usage], NOW) == Budget(percent, seen_at=NOW)
 
@@ -30,16 +30,16 @@ def test_a_report_below_the_wall_is_a_share_and_nothing_more(percent: float) -> 
         ([Usage("k", 100.0, regain_seconds=1e9)], 24 * 3600.0),
     ],
 )
-def test_a_full_budget_is_blocked_for_as_long_as_meta_says(
+def test_full_budget_is_blocked_for_time_that_meta_reports(
     beside: list[Usage], seconds: float
 ) -> None:
-    """Regain time, else reset time, else a minute; and a day at most."""
+    """Use the regain time, else the reset time, else a minute; at most a day."""
     budget = reported(None, Usage("k", 100.0), beside, NOW)
     assert budget == Budget(100.0, seen_at=NOW, blocked_until=NOW + seconds, blocks=1)
 
 
-def test_without_a_word_each_block_is_twice_the_last_and_an_hour_at_most() -> None:
-    """For as long as they follow each other within an hour."""
+def test_block_without_reported_time_doubles_up_to_an_hour() -> None:
+    """Double only blocks that follow each other within an hour."""
     waits, budget, now = [], None, NOW
     for _ in range(9):
         budget = blocked(budget, None, now)
@@ -52,8 +52,8 @@ def test_without_a_word_each_block_is_twice_the_last_and_an_hour_at_most() -> No
     assert blocked(budget, None, now + 3600).wait_at(now + 3600) == 60
 
 
-def test_calls_that_were_under_way_make_no_second_block() -> None:
-    """Fifty refusals at once are one block; the longest wait that Meta told counts."""
+def test_concurrent_refusals_make_one_block() -> None:
+    """Use the longest wait that Meta reports."""
     budget = blocked(None, None, NOW)
     assert blocked(budget, None, NOW + 1) == budget
     longer = blocked(budget, 600.0, NOW + 1)
@@ -61,16 +61,16 @@ def test_calls_that_were_under_way_make_no_second_block() -> None:
     assert blocked(longer, 5.0, NOW + 2) == longer
 
 
-def test_a_block_ends_by_itself_and_a_report_goes_stale() -> None:
-    """Meta counts over an hour."""
+def test_block_and_report_expire() -> None:
+    """Forget a report after an hour, the period over which Meta counts."""
     budget = Budget(90.0, seen_at=NOW, blocked_until=NOW + 60)
     assert budget.wait_at(NOW + 59.5) == 0.5
     assert budget.wait_at(NOW + 60) is None
     assert budget.percent_at(NOW + 3599) == 90.0
     assert budget.percent_at(NOW + 3600) == 0.0
-    assert budget.matters_at(NOW + 3659)
-    assert not budget.matters_at(NOW + 3660)
-    assert not Budget(74.9, seen_at=NOW).matters_at(NOW)
+    assert budget.is_relevant_at(NOW + 3659)
+    assert not budget.is_relevant_at(NOW + 3660)
+    assert not Budget(74.9, seen_at=NOW).is_relevant_at(NOW)
 
 
 BUDGETS = st.builds(
@@ -83,8 +83,8 @@ BUDGETS = st.builds(
 
 
 @given(one=BUDGETS, other=BUDGETS)
-def test_merging_takes_the_newest_report_and_the_longest_block(one: Budget, other: Budget) -> None:
-    """Whoever is asked first, and once more changes nothing."""
+def test_merge_keeps_newest_report_and_longest_block(one: Budget, other: Budget) -> None:
+    """Expect the same result in any order, and no change from a second merge."""
     both = merged(one, other)
     assert both.seen_at == max(one.seen_at, other.seen_at)
     assert both.percent in {b.percent for b in (one, other) if b.seen_at == both.seen_at}
@@ -94,7 +94,7 @@ def test_merging_takes_the_newest_report_and_the_longest_block(one: Budget, othe
         assert merged(other, one) == both
 
 
-# Whom a report or a refusal concerns.
+# The object that a report or a refusal applies to.
 
 
 @pytest.mark.parametrize(
@@ -113,11 +113,11 @@ def test_merging_takes_the_newest_report_and_the_longest_block(one: Budget, othe
         (None, LimitScope.APP, "app:1"),
     ],
 )
-def test_a_refusal_is_about_the_object_of_the_call_or_else_its_token(
+def test_refusal_applies_to_object_of_call_or_else_to_token(
     subject: str | None, scope: LimitScope, key: str
 ) -> None:
-    """`me` is another object for each token, so it is none."""
-    assert Concern("app:1", "token:a", subject).key_of_scope(scope) == key
+    """Treat `me` as no object, since it differs from token to token."""
+    assert CallContext("app:1", "token:a", subject).key_of_scope(scope) == key
 
 
 @pytest.mark.parametrize(
@@ -132,11 +132,11 @@ def test_a_refusal_is_about_the_object_of_the_call_or_else_its_token(
         ("act_7", "9/ads_management", "9/ads_management"),
     ],
 )
-def test_a_report_without_an_object_is_about_that_of_the_call(
+def test_report_without_object_applies_to_object_of_call(
     subject: str | None, name: str, key: str
 ) -> None:
-    """Only the business use case header names its objects."""
-    assert Concern("app:1", "token:a", subject).key_of_report(Usage(name, 1.0)) == key
+    """Rely on the call, because only the business use case header names its objects."""
+    assert CallContext("app:1", "token:a", subject).key_of_report(Usage(name, 1.0)) == key
 
 
 @pytest.mark.parametrize(
@@ -152,6 +152,6 @@ def test_a_report_without_an_object_is_about_that_of_the_call(
         ("10/pages", "10"),
     ],
 )
-def test_a_key_tells_its_object(key: str, object_id: str | None) -> None:
-    """An app and a token are none."""
+def test_object_is_read_from_budget_key(key: str, object_id: str | None) -> None:
+    """Return `None` for keys of apps and tokens."""
     assert object_of(key) == object_id

@@ -1,4 +1,4 @@
-"""The declared reads and how they are put together; tasks, roles and scopes."""
+"""Declared reads and their construction; tasks, roles and scopes."""
 
 import inspect
 import pickle
@@ -47,8 +47,7 @@ ALL = [
 ]
 
 
-def test_the_list_above_is_complete() -> None:
-    """Every function that declares a read is checked in this module."""
+def test_every_declared_read_is_checked_here() -> None:
     declared = [
         name
         for name, function in inspect.getmembers(edges, inspect.isfunction)
@@ -59,8 +58,8 @@ def test_the_list_above_is_complete() -> None:
 
 
 @pytest.mark.parametrize("read", ALL, ids=lambda read: read.path)
-def test_a_read_is_well_formed(read: Read) -> None:
-    """Lists have a page size, braces close, nothing is asked twice, no credential is asked for."""
+def test_read_is_well_formed(read: Read) -> None:
+    """Check page sizes, braces and duplicate fields, and that no credential is requested."""
     fields = ",".join(read.fields)
     is_list = "/" in read.path and read.path != "me/permissions"
 
@@ -79,13 +78,14 @@ def test_a_read_is_well_formed(read: Read) -> None:
         if member[1].__module__ == edges.__name__ and not member[0].startswith("_")
     ],
 )
-def test_each_declaration_says_where_it_comes_from(name: str, function: object) -> None:
-    """A docstring cites a mark of the reference notes, or a section."""
-    assert re.search(r"\[[SDO3?]\]|plan|\d+\.\d+", inspect.getdoc(function) or "")
+def test_each_declared_read_cites_its_source(name: str, function: object) -> None:
+    assert re.search(r"#[a-z]+(-[a-z]+)*", inspect.getdoc(function) or "")
 
 
-def test_partners_are_read_without_sub_fields_and_with_a_total() -> None:
-    """The permission fields have no documented shape, and the total proves completeness."""
+def test_partners_are_read_without_sub_fields_and_with_total() -> None:
+    """Avoid sub-fields, whose shape is undocumented, and ask for the total, which shows
+    completeness.
+    """
     for read in (edges.agencies("1"), edges.clients("1")):
         assert "adaccount_permissions" in read.fields
         assert read.params == {"summary": "total_count"}
@@ -95,7 +95,9 @@ def test_partners_are_read_without_sub_fields_and_with_a_total() -> None:
 
 
 def test_assigned_users_name_their_business() -> None:
-    """`business` is required on every kind of asset (3.2 [S])."""
+    """Send `business`, which Meta requires for every kind of asset
+    (`docs/reference/graph-facts.md#assigned-users`).
+    """
     read = edges.assigned_users("act_1", "2", limit=50)
 
     assert read == Read(
@@ -109,14 +111,13 @@ def test_assigned_users_name_their_business() -> None:
 
 
 @pytest.mark.parametrize("number", ["123", "act_123"])
-def test_an_ad_account_has_one_path(number: str) -> None:
-    """Meta gives the number with and without its prefix."""
+def test_ad_account_path_has_prefix(number: str) -> None:
+    """Accept the number with and without its prefix, as Meta sends both."""
     assert ad_account_path(number) == "act_123"
 
 
 @pytest.mark.parametrize("number", ["", "act_", "12/3", "x", "act_act_1", "1\n", "\u0661"])
-def test_what_is_no_account_number_is_refused(number: str) -> None:
-    """A path is built from digits only."""
+def test_invalid_ad_account_number_is_refused(number: str) -> None:
     with pytest.raises(ValueError, match="digits"):
         ad_account_path(number)
 
@@ -138,8 +139,8 @@ def test_what_is_no_account_number_is_refused(number: str) -> None:
         "é",
     ],
 )
-def test_a_path_cannot_leave_its_place(path: str) -> None:
-    """An id from elsewhere cannot add a parameter, a host or a version."""
+def test_unsafe_path_is_refused(path: str) -> None:
+    """Prevent an id from adding a parameter, a host or a version."""
     with pytest.raises(ValueError, match="path"):
         Read(path)
 
@@ -147,29 +148,29 @@ def test_a_path_cannot_leave_its_place(path: str) -> None:
 @pytest.mark.parametrize(
     "name", ["access_token", "input_token", "method", "ids", "fields", "limit"]
 )
-def test_some_parameters_are_never_declared(name: str) -> None:
-    """Tokens, verbs and dead parameters are refused when a read is made."""
+def test_forbidden_parameter_is_refused(name: str) -> None:
+    """Refuse tokens, verbs and removed parameters when a read is created."""
     with pytest.raises(ValueError, match=name):
         Read("me", params={name: "x"})
 
 
-def test_other_impossible_reads_are_refused() -> None:
-    """An invitation link is a credential, and a page has at least one row."""
+def test_invite_link_and_page_size_zero_are_refused() -> None:
+    """Refuse an invitation link, because it is a credential."""
     with pytest.raises(ValueError, match="invite_link"):
         Read("1/pending_users", ("id", "owner{invite_link}"))
     with pytest.raises(ValueError, match="row"):
         Read("1/pending_users", limit=0)
 
 
-def test_a_read_is_a_value() -> None:
-    """Its variations leave it as it was, and it can be stored as a step's argument."""
+def test_read_is_immutable_and_can_be_pickled() -> None:
+    """Check that a step can store a read as its argument."""
     read = edges.agencies("1")
     moved = read.after("A").with_limit(10)
 
     assert moved.query() == {**read.query(), "after": "A", "limit": "10"}
     assert moved.from_start().with_limit(100) == read
     assert "after" not in read.params
-    assert pickle.loads(pickle.dumps(moved)) == moved  # noqa: S301 - our own bytes
+    assert pickle.loads(pickle.dumps(moved)) == moved  # noqa: S301 - bytes of this test
 
 
 @pytest.mark.parametrize(
@@ -193,8 +194,12 @@ def test_a_read_is_a_value() -> None:
         ("something_new", ["MANAGE"], ["ADMIN"], False),
     ],
 )
-def test_full_control(asset_type: str, tasks: list[str], roles: list[str], full: bool) -> None:
-    """The rule of each kind of asset (3.3), in any spelling; nothing unknown is full control."""
+def test_full_control_follows_rule_of_asset_type(
+    asset_type: str, tasks: list[str], roles: list[str], full: bool
+) -> None:
+    """Accept any spelling, and never treat unknown tasks as full control
+    (`docs/reference/graph-facts.md#full-control`).
+    """
     assert full_control(asset_type, tasks, roles) is full
 
 
@@ -211,11 +216,10 @@ def test_full_control(asset_type: str, tasks: list[str], roles: list[str], full:
         (None, "unknown"),
     ],
 )
-def test_roles(role: str | None, found: str) -> None:
-    """Two roles matter, every other one is kept apart from a missing one."""
+def test_role_class(role: str | None, found: str) -> None:
+    """Keep other roles apart from a missing role."""
     assert role_class(role) == found
 
 
-def test_the_six_scopes() -> None:
-    """The permissions that the partner's guide asks for."""
+def test_there_are_six_required_scopes() -> None:
     assert len(REQUIRED_SCOPES) == 6

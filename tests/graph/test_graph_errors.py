@@ -1,4 +1,4 @@
-"""The error table, walked row by row, and everything that is not in it."""
+"""The error table, row by row, and answers that are not in it."""
 
 import json
 import pickle
@@ -25,8 +25,8 @@ from partner_connector.graph import (
     UnknownGraphError,
     Unreachable,
     classify,
-    decide,
     parse_answer,
+    retry_delay,
 )
 
 CONFIGURATION, PERMISSION, RATE_LIMIT, TRANSIENT, INTERNAL = (
@@ -46,8 +46,8 @@ NEVER, ONCE, QUICK, SHRINK, RESTART, PARK = (
 )
 REDUCE = "Please reduce the amount of data you're asking for, then retry your request"
 
-# Written out by hand from the reference notes (5.2), so that the table is checked against them
-# and not against itself: code, subcode, message, HTTP status, what it must mean.
+# Written by hand from `docs/reference/graph-facts.md#error-codes`, so that the table is checked
+# against the facts and not against itself: code, subcode, message, HTTP status, expected result.
 EXPECTED: list[tuple[int, int | None, str, int, type[GraphError], ErrorClass, str, RetryRule]] = [
     (1, None, "An unknown error occurred", 500, Temporary, TRANSIENT, "retry", QUICK),
     (1, 99, "An unknown error occurred", 500, Temporary, TRANSIENT, "retry", QUICK),
@@ -161,7 +161,7 @@ def body(code: Any, subcode: Any = None, message: str = "m", **more: Any) -> byt
     return json.dumps({"error": fields}).encode()
 
 
-def meaning(status: int, content: bytes, headers: dict[str, str] | None = None) -> GraphError:
+def classified(status: int, content: bytes, headers: dict[str, str] | None = None) -> GraphError:
     found = classify(status, headers or {}, parse_answer(content))
     assert found is not None
     return found
@@ -172,7 +172,7 @@ def meaning(status: int, content: bytes, headers: dict[str, str] | None = None) 
     EXPECTED,
 )
 @pytest.mark.parametrize("as_200", [False, True], ids=["", "in a 200"])
-def test_each_known_code_has_its_meaning(
+def test_known_code_is_classified(
     code: int,
     subcode: int | None,
     message: str,
@@ -183,8 +183,8 @@ def test_each_known_code_has_its_meaning(
     retry: RetryRule,
     as_200: bool,
 ) -> None:
-    """Every row of the notes is classified as written there, also when it comes with HTTP 200."""
-    found = meaning(200 if as_200 else status, body(code, subcode, message))
+    """Classify every row in the same way when it comes with HTTP 200."""
+    found = classified(200 if as_200 else status, body(code, subcode, message))
 
     assert type(found) is kind
     assert (found.error_class, found.user_action, found.retry) == (error_class, user_action, retry)
@@ -192,16 +192,16 @@ def test_each_known_code_has_its_meaning(
     assert found.transient is (error_class in {TRANSIENT, RATE_LIMIT})
 
 
-def test_no_row_of_the_table_is_shadowed_or_untested() -> None:
-    """Each row is the first to fit at least one expected case, so none is dead or unproven."""
+def test_every_row_of_error_table_is_reachable_and_tested() -> None:
+    """Expect each row to be the first match of at least one case."""
     reached = {
         next(i for i, row in enumerate(ERROR_TABLE) if row.fits(code, subcode, message))
         for code, subcode, message, *_ in EXPECTED
     }
-    unproven = [ERROR_TABLE[i].source for i in range(len(ERROR_TABLE)) if i not in reached]
+    untested = [ERROR_TABLE[i].description for i in range(len(ERROR_TABLE)) if i not in reached]
 
-    # The one row without a code is met in the batch tests.
-    assert unproven == ["8.1 [3] over 50 operations"]
+    # The one row without a code is tested with the batches.
+    assert untested == ["over 50 operations (third party)"]
 
 
 @pytest.mark.parametrize(
@@ -226,30 +226,27 @@ def test_no_row_of_the_table_is_shadowed_or_untested() -> None:
         (1, None, None),
     ],
 )
-def test_a_throttle_says_on_what_the_limit_is(
+def test_throttled_error_has_scope_of_its_limit(
     code: int, subcode: int | None, scope: LimitScope | None
 ) -> None:
-    """So that only what is used up rests; no other error has a scope."""
-    assert meaning(400, body(code, subcode)).scope is scope
+    """Pause only the object whose limit is used up. Other errors have no scope."""
+    assert classified(400, body(code, subcode)).scope is scope
 
 
-def test_a_bare_429_is_the_tokens() -> None:
-    """Nothing tells whose limit it is: the others go on."""
-    assert meaning(429, b"").scope is LimitScope.TOKEN
+def test_429_without_body_has_token_scope() -> None:
+    """Let other tokens continue, since the response names no limit."""
+    assert classified(429, b"").scope is LimitScope.TOKEN
 
 
-def test_every_row_names_its_source_and_a_short_action() -> None:
-    """A row says where it comes from, and what to do in one snake_case word."""
+def test_every_row_has_source_and_snake_case_action() -> None:
     for row in ERROR_TABLE:
-        assert row.source[0].isdigit()
-        assert "[" in row.source
+        assert row.description.endswith(")")
         assert row.user_action.replace("_", "").isalpha()
         assert row.user_action.islower()
 
 
-def test_an_unknown_code_stays_unknown_and_keeps_its_numbers() -> None:
-    """Nothing is guessed about a code that the table does not have."""
-    found = meaning(400, body(424242, 7, "New"))
+def test_unknown_code_keeps_its_numbers() -> None:
+    found = classified(400, body(424242, 7, "New"))
 
     assert type(found) is UnknownGraphError
     assert (found.code, found.subcode, found.error_class, found.retry) == (
@@ -261,9 +258,8 @@ def test_an_unknown_code_stays_unknown_and_keeps_its_numbers() -> None:
 
 
 @pytest.mark.parametrize("status", [500, 503])
-def test_an_unknown_code_with_a_server_status_may_pass(status: int) -> None:
-    """A 5xx is worth a repeat unless its code says otherwise."""
-    found = meaning(status, body(424242))
+def test_unknown_code_with_5xx_status_is_retried(status: int) -> None:
+    found = classified(status, body(424242))
 
     assert (type(found), found.retry, found.transient) == (UnknownGraphError, QUICK, True)
 
@@ -279,20 +275,19 @@ def test_an_unknown_code_with_a_server_status_may_pass(status: int) -> None:
         (100, "The ids query parameter is deprecated", NEVER, False),
     ],
 )
-def test_is_transient_is_heard_except_where_the_answer_is_final(
+def test_is_transient_allows_retry_except_for_final_errors(
     code: int, message: str, retry: RetryRule, transient: bool
 ) -> None:
-    """Meta's own flag turns a refusal into a repeat, but never revives a token or `ids=`."""
-    found = meaning(400, body(code, None, message, is_transient=True))
+    """Retry a refusal with this flag, but never a dead token or `ids=`."""
+    found = classified(400, body(code, None, message, is_transient=True))
 
     assert (found.retry, found.transient) == (retry, transient)
-    assert not (transient and isinstance(found, REFUSALS)), "what passes refuses nothing"
+    assert not (transient and isinstance(found, REFUSALS)), "a transient error is no refusal"
 
 
 @pytest.mark.parametrize("value", [False, None, "true", 1])
-def test_is_transient_is_only_true_when_true(value: object) -> None:
-    """Anything but JSON true changes nothing."""
-    assert meaning(400, body(200, is_transient=value)).retry is NEVER
+def test_is_transient_must_be_json_true(value: object) -> None:
+    assert classified(400, body(200, is_transient=value)).retry is NEVER
 
 
 @pytest.mark.parametrize(
@@ -318,24 +313,22 @@ def test_is_transient_is_only_true_when_true(value: object) -> None:
         (400, b'{"error":{"code":"x","message":null}}', UnknownGraphError, NEVER),
     ],
 )
-def test_answers_without_a_readable_error_are_judged_by_their_status(
+def test_unreadable_response_is_classified_by_its_status(
     status: int, content: bytes, kind: type[GraphError], retry: RetryRule
 ) -> None:
-    """Empty, HTML and half-formed answers all have a meaning."""
-    found = meaning(status, content)
+    """Cover empty, HTML and incomplete responses."""
+    found = classified(status, content)
 
     assert (type(found), found.retry, found.http_status) == (kind, retry, status)
 
 
 @pytest.mark.parametrize("content", [b'{"id":"1"}', b'{"data":[]}', b"[]", b"{}", b'{"x":"error"}'])
-def test_a_good_answer_is_no_error(content: bytes) -> None:
-    """A JSON object or list without `error` is an answer."""
+def test_json_without_error_is_no_error(content: bytes) -> None:
     assert classify(200, {}, parse_answer(content)) is None
 
 
-def test_numbers_written_as_text_are_read() -> None:
-    """A code in quotes is still that code."""
-    found = meaning(400, body("190", "463"))
+def test_code_in_quotes_is_read_as_number() -> None:
+    found = classified(400, body("190", "463"))
 
     assert (type(found), found.code, found.subcode) == (TokenDead, 190, 463)
 
@@ -351,18 +344,16 @@ def test_numbers_written_as_text_are_read() -> None:
         (QUICK, [0.5, 1.5, None, None]),
     ],
 )
-def test_decide_says_how_long_to_wait_or_to_give_up(
-    retry: RetryRule, delays: list[float | None]
-) -> None:
-    """At most three attempts and two seconds, and none for what a quick repeat cannot cure."""
+def test_retry_delay_follows_rule_of_error(retry: RetryRule, delays: list[float | None]) -> None:
+    """Make at most three attempts within two seconds, and none that cannot help."""
     error = GraphError("m", retry=retry)
 
-    assert [decide(error, attempt + 1) for attempt in range(len(delays))] == delays
+    assert [retry_delay(error, attempt + 1) for attempt in range(len(delays))] == delays
 
 
 @pytest.mark.parametrize("kind", [GraphError, *GraphError.__subclasses__()])
-def test_an_error_survives_being_stored(kind: type[GraphError]) -> None:
-    """A workflow engine may pickle the outcome of a step and raise it in another process."""
+def test_error_can_be_pickled(kind: type[GraphError]) -> None:
+    """Let a workflow engine store the outcome of a step and raise it in another process."""
     error = kind(
         "m",
         code=1,
@@ -375,7 +366,7 @@ def test_an_error_survives_being_stored(kind: type[GraphError]) -> None:
         resume_after=3.0,
     )
 
-    again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301 - bytes of this test
 
     assert type(again) is kind
     assert vars(again) == vars(error)

@@ -1,4 +1,4 @@
-"""The library as a whole: its names, and what it may not know."""
+"""The Graph library as a package: its public names and its imports."""
 
 import ast
 import re
@@ -9,8 +9,8 @@ import partner_connector.graph as library
 FILES = sorted(Path(library.__file__).parent.glob("*.py"))
 
 
-def test_the_public_names_are_complete_and_sorted() -> None:
-    """Everything imported into the package is exported, and nothing else."""
+def test_public_names_are_complete_and_sorted() -> None:
+    """Expect every import of the package in `__all__`, and nothing else."""
     tree = ast.parse(Path(library.__file__).read_text(encoding="utf-8"))
     imported = {
         alias.asname or alias.name
@@ -27,8 +27,8 @@ def test_the_public_names_are_complete_and_sorted() -> None:
     assert library.__all__ == [*sorted(constants), *sorted(classes), *sorted(functions)]
 
 
-def test_the_library_knows_nothing_of_us() -> None:
-    """It imports the standard library, httpx and itself, so it could be published alone."""
+def test_library_imports_nothing_of_the_product() -> None:
+    """Allow the standard library, httpx and the package, so that it can be published alone."""
     outside = {
         module
         for file in FILES
@@ -50,6 +50,5 @@ def test_the_library_knows_nothing_of_us() -> None:
     assert third_party == set()
 
 
-def test_no_file_is_long() -> None:
-    """A file is about one subject, which fits in 350 lines."""
+def test_files_of_library_have_under_350_lines() -> None:
     assert [file.name for file in FILES if len(file.read_text().splitlines()) >= 350] == []

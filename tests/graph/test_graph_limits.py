@@ -1,4 +1,4 @@
-"""Who is slowed down, who stands still, and who goes on."""
+"""Rate limits: calls that are slowed down, blocked and let through."""
 
 import asyncio
 import json
@@ -8,14 +8,14 @@ import pytest
 
 from partner_connector.graph import GraphClient, LimitScope, Read, Throttled, answer_to, edges
 
+from .budget_store import Clock, app_usage_reply, expect_throttled, use_case_header
 from .meta import BASE_URL, Meta, error, reply
-from .shelf import Clock, refused, use_case, with_app_at
 
 
-async def test_before_the_wall_all_walk_and_at_it_nothing_is_sent() -> None:
-    """The app's budget is everybody's; after the wait that was told it goes on."""
+async def test_calls_slow_down_near_app_limit_and_stop_at_it() -> None:
+    """Share the app's budget among all readers, and continue after the reported wait."""
     clock = Clock()
-    meta = Meta(with_app_at(80), with_app_at(100), reply({}))
+    meta = Meta(app_usage_reply(80), app_usage_reply(100), reply({}))
     client = meta.client(clock=clock)
 
     await client.reader("ONE").get(edges.me())
@@ -23,9 +23,9 @@ async def test_before_the_wall_all_walk_and_at_it_nothing_is_sent() -> None:
     await client.reader("TWO").get(edges.me())
     assert meta.sleeps == [pytest.approx(0.2)]
 
-    kept_back = await refused(client, edges.me())
-    assert (kept_back.resume_after, kept_back.scope) == (60.0, LimitScope.APP)
-    assert kept_back.transient
+    throttled = await expect_throttled(client, edges.me())
+    assert (throttled.resume_after, throttled.scope) == (60.0, LimitScope.APP)
+    assert throttled.transient
     assert len(meta.requests) == 2
 
     clock.now += 60.0
@@ -33,11 +33,11 @@ async def test_before_the_wall_all_walk_and_at_it_nothing_is_sent() -> None:
     assert len(meta.requests) == 3
 
 
-async def test_there_are_fewer_calls_at_once_the_nearer_the_wall() -> None:
-    """And all of them again once the app has room, or once the report is old."""
+async def test_concurrency_falls_near_the_limit() -> None:
+    """Restore the concurrency when usage falls or the report is an hour old."""
     clock = Clock()
     shares = [74, 80, 90, 99, 10, 90]
-    meta = Meta(*(with_app_at(share) for share in shares), reply({}))
+    meta = Meta(*(app_usage_reply(share) for share in shares), reply({}))
     client = meta.client(concurrency=10, clock=clock)
     seen = []
     for _ in shares:
@@ -49,8 +49,8 @@ async def test_there_are_fewer_calls_at_once_the_nearer_the_wall() -> None:
     assert client.calls_at_once == 10
 
 
-async def test_trouble_at_meta_halves_the_calls_at_once() -> None:
-    """A refusal is no trouble."""
+async def test_server_error_halves_concurrency() -> None:
+    """Keep the concurrency after a refusal."""
     meta = Meta(error(2, status=500), reply({}))
     client = meta.client(concurrency=8)
     await client.reader("T").get(edges.me())
@@ -62,18 +62,18 @@ async def test_trouble_at_meta_halves_the_calls_at_once() -> None:
     assert client.calls_at_once == 8
 
 
-async def test_one_throttled_token_leaves_the_others_alone() -> None:
-    """The same account rests wherever it is read with; without a name, only its reader."""
+async def test_throttled_token_does_not_block_other_tokens() -> None:
+    """Block the account in every reader that names it; without a name, only its reader."""
     meta = Meta(error(17), error(17), reply({}))
     client = meta.client(clock=Clock())
     nameless = client.reader("SECRET")
 
-    await refused(client, edges.me(), account="a")
+    await expect_throttled(client, edges.me(), account="a")
     with pytest.raises(Throttled):
         await nameless.get(edges.me())
     assert len(meta.requests) == 2
 
-    again = await refused(client, Read("5"), account="a")
+    again = await expect_throttled(client, Read("5"), account="a")
     assert (again.resume_after, again.scope) == (60.0, LimitScope.TOKEN)
     with pytest.raises(Throttled):
         await nameless.get(edges.me())
@@ -83,17 +83,21 @@ async def test_one_throttled_token_leaves_the_others_alone() -> None:
     assert "SECRET" not in repr(client.budgets)
 
 
-async def test_a_used_up_ad_account_is_left_out_of_a_batch() -> None:
-    """The others of the same batch and of the same token are read. Each refusal is told once."""
+async def test_blocked_ad_account_is_left_out_of_batch() -> None:
+    """Read the other accounts of the batch and the token. Report each refusal once."""
     item = {"code": 200, "body": "{}"}
-    throttled = {
+    throttled_item = {
         "code": 400,
         "body": json.dumps({"error": {"code": 80004, "error_subcode": 2446079, "message": "m"}}),
-        "headers": [{"name": "x-business-use-case-usage", "value": use_case("7", 100, minutes=9)}],
+        "headers": [
+            {"name": "x-business-use-case-usage", "value": use_case_header("7", 100, minutes=9)}
+        ],
     }
-    meta = Meta(reply([throttled, item]), reply([item]))
-    told: list[str] = []
-    reader = meta.client(clock=Clock(), on_throttle=told.append).reader("T", account="a")
+    meta = Meta(reply([throttled_item, item]), reply([item]))
+    throttled_scopes: list[str] = []
+    reader = meta.client(clock=Clock(), on_throttle=throttled_scopes.append).reader(
+        "T", account="a"
+    )
     reads = [edges.assigned_users("act_7", "1"), edges.assigned_users("act_8", "1")]
 
     first, second = await reader.batch([answer_to(read) for read in reads])
@@ -110,28 +114,31 @@ async def test_a_used_up_ad_account_is_left_out_of_a_batch() -> None:
     with pytest.raises(Throttled):
         await reader.get(Read("act_7"))
     assert len(meta.requests) == 2
-    assert told == ["ad_account"]
+    assert throttled_scopes == ["ad_account"]
 
 
-async def test_a_batch_of_nothing_but_used_up_objects_is_not_sent() -> None:
-    """There is nothing to ask."""
+async def test_batch_of_blocked_objects_only_is_not_sent() -> None:
     meta = Meta(error(80004))
     client = meta.client(clock=Clock())
-    await refused(client, Read("act_7"))
+    await expect_throttled(client, Read("act_7"))
     (outcome,) = await client.reader("U").batch([answer_to(Read("act_7"))])
     assert isinstance(outcome, Throttled)
     assert len(meta.requests) == 1
 
 
-async def test_what_is_reported_of_another_object_concerns_the_token_that_heard_it() -> None:
-    """Meta's documentation keys use cases by the token's business (6.1 [D])."""
-    meta = Meta(reply({}, x_business_use_case_usage=use_case("999", 100, minutes=2)), reply({}))
+async def test_report_about_another_object_applies_to_the_reading_token() -> None:
+    """Follow Meta, which names use cases by the token's business
+    (`docs/reference/graph-facts.md#usage-headers`).
+    """
+    meta = Meta(
+        reply({}, x_business_use_case_usage=use_case_header("999", 100, minutes=2)), reply({})
+    )
     client = meta.client(clock=Clock())
-    heard, other = client.reader("T"), client.reader("U")
+    reported, other = client.reader("T"), client.reader("U")
 
-    await heard.get(Read("act_7"))
+    await reported.get(Read("act_7"))
     with pytest.raises(Throttled) as caught:
-        await heard.get(Read("5"))
+        await reported.get(Read("5"))
     assert caught.value.resume_after == 120.0
     await other.get(Read("5"))
     with pytest.raises(Throttled):
@@ -139,17 +146,16 @@ async def test_what_is_reported_of_another_object_concerns_the_token_that_heard_
     assert len(meta.requests) == 2
 
 
-async def test_another_apps_limit_is_not_ours() -> None:
-    """A token that was made for another app says nothing about our app's allowance."""
+async def test_limit_of_another_app_does_not_block_own_app() -> None:
     meta = Meta(error(4), reply({}))
     client = meta.client(clock=Clock())
-    await refused(client, edges.me(), app_id="12345")
+    await expect_throttled(client, edges.me(), app_id="12345")
     await client.reader("OURS").get(edges.me())
     assert list(client.budgets) == ["app:12345"]
 
 
-async def test_who_waits_for_a_slot_does_not_run_into_the_wall() -> None:
-    """It was open when they came, and closed when their turn came."""
+async def test_call_that_waits_for_slot_checks_limit_again() -> None:
+    """Refuse calls whose budget is used up while they wait."""
     sent = 0
 
     class Slow(httpx.AsyncBaseTransport):
@@ -168,11 +174,12 @@ async def test_who_waits_for_a_slot_does_not_run_into_the_wall() -> None:
     assert sent == 1
 
 
-async def test_a_process_that_meets_many_objects_does_not_grow_for_ever() -> None:
-    """The newest 1024 are kept."""
+async def test_number_of_budgets_in_memory_is_limited() -> None:
+    """Keep the newest 1024 budgets."""
     clock = Clock()
     answers = (
-        reply({}, x_business_use_case_usage=use_case(str(n), 80, minutes=0)) for n in range(1100)
+        reply({}, x_business_use_case_usage=use_case_header(str(n), 80, minutes=0))
+        for n in range(1100)
     )
     client = Meta(*answers).client(clock=clock)
     for n in range(1100):
@@ -183,11 +190,10 @@ async def test_a_process_that_meets_many_objects_does_not_grow_for_ever() -> Non
     assert "0/ads_management" not in client.budgets
 
 
-async def test_a_block_is_not_pushed_out_by_what_is_merely_slow() -> None:
-    """Forgotten, it would be run into again."""
+async def test_block_is_kept_in_memory_before_mere_usage() -> None:
     clock = Clock()
     answers = (
-        reply({}, x_business_use_case_usage=use_case(str(n), 80 if n else 100, minutes=600))
+        reply({}, x_business_use_case_usage=use_case_header(str(n), 80 if n else 100, minutes=600))
         for n in range(1100)
     )
     client = Meta(*answers).client(clock=clock)

@@ -1,13 +1,13 @@
-"""Reads of one batch that are made with tokens of their own, and pages that a batch has brought."""
+"""Batch reads with their own tokens, and first pages that a batch has read."""
 
 import json
 
 import pytest
 
 from partner_connector.graph import (
+    AppsecretProofMode,
     FirstPage,
     GraphError,
-    ProofMode,
     Temporary,
     UnknownGraphError,
     Unreachable,
@@ -26,13 +26,13 @@ PAGE = edges.assigned_users("70", "9")
 ACCOUNT = edges.assigned_users("act_8", "9")
 
 
-def item(code: int, **more: object) -> dict[str, object]:
-    """A failed read of a batch."""
+def failed_item(code: int, **more: object) -> dict[str, object]:
+    """Return a failed item of a batch."""
     return {"code": 400, "body": json.dumps({"error": {"code": code, "message": "No", **more}})}
 
 
-async def test_a_read_may_have_a_token_of_its_own() -> None:
-    """It stands in a header of that read alone; the batch's own token stays where it was."""
+async def test_read_of_batch_can_have_its_own_token() -> None:
+    """Send that token in a header of the read alone, and the batch's token in the form."""
     meta = Meta(reply([GOOD, GOOD]))
     client = meta.client()
 
@@ -49,10 +49,10 @@ async def test_a_read_may_have_a_token_of_its_own() -> None:
     assert PAGE_TOKEN not in own["relative_url"]
 
 
-async def test_each_token_is_proven_by_itself() -> None:
-    """A proof belongs to one token, so the read has one and the batch has another."""
+async def test_each_token_has_its_own_appsecret_proof() -> None:
+    """Send one value for the read and another for the batch."""
     meta = Meta(reply([GOOD, GOOD]))
-    client = meta.client(app_secret=APP_SECRET, appsecret_proof=ProofMode.PLAIN)
+    client = meta.client(app_secret=APP_SECRET, appsecret_proof=AppsecretProofMode.PLAIN)
 
     await client.reader(TOKEN).batch(
         [answer_to(ACCOUNT), answer_to(PAGE, client.reader(PAGE_TOKEN))]
@@ -60,13 +60,13 @@ async def test_each_token_is_proven_by_itself() -> None:
 
     plain, own = meta.operations()
     assert "appsecret_proof" not in plain["relative_url"]
-    _, proof = own["relative_url"].split("appsecret_proof=")
-    assert len(proof) == 64
-    assert proof != meta.form()["appsecret_proof"]
+    _, appsecret_proof = own["relative_url"].split("appsecret_proof=")
+    assert len(appsecret_proof) == 64
+    assert appsecret_proof != meta.form()["appsecret_proof"]
 
 
-async def test_only_the_repeated_read_keeps_its_token() -> None:
-    """A repeat is a smaller batch: the token follows its read to the new place."""
+async def test_repeated_read_keeps_its_own_token() -> None:
+    """Move the token with its read to the new position in the smaller batch."""
     meta = Meta(reply([GOOD, None]), reply([GOOD]))
     client = meta.client()
 
@@ -78,10 +78,10 @@ async def test_only_the_repeated_read_keeps_its_token() -> None:
     assert again["headers"] == [{"name": "Authorization", "value": f"Bearer {PAGE_TOKEN}"}]
 
 
-async def test_an_error_does_not_repeat_the_token_of_its_read() -> None:
-    """Meta repeats what it was given; what people see has neither of the two."""
+async def test_error_text_holds_no_token() -> None:
+    """Remove both tokens from Meta's message."""
     text = f"Malformed access token {PAGE_TOKEN} {TOKEN}"
-    meta = Meta(reply([GOOD, item(190, message=text)]))
+    meta = Meta(reply([GOOD, failed_item(190, message=text)]))
     client = meta.client()
 
     found = await client.reader(TOKEN).batch(
@@ -93,8 +93,7 @@ async def test_an_error_does_not_repeat_the_token_of_its_read() -> None:
     assert TOKEN not in str(found[1])
 
 
-async def test_batch_credentials_print_as_stars_and_are_not_stored() -> None:
-    """As those of a single token."""
+async def test_batch_credentials_are_hidden_and_not_pickled() -> None:
     client = Meta(reply({})).client()
     own, other = client.reader(TOKEN).credentials, client.reader(PAGE_TOKEN).credentials
     both = BatchCredentials(own, [other])
@@ -120,8 +119,8 @@ async def test_batch_credentials_print_as_stars_and_are_not_stored() -> None:
         [{"name": "Authorization", "value": "Bearer a"}, {"name": "Host", "value": "b"}],
     ],
 )
-async def test_no_other_header_leaves_in_a_batch(headers: object) -> None:
-    """The transport lets a read's own token through, and nothing else."""
+async def test_operation_with_other_header_is_refused(headers: object) -> None:
+    """Allow only a read's own token."""
     operation = {"method": "GET", "relative_url": "1", "headers": headers}
 
     with pytest.raises(WriteRefused):
@@ -130,8 +129,8 @@ async def test_no_other_header_leaves_in_a_batch(headers: object) -> None:
         )
 
 
-async def test_a_later_batch_that_fails_spoils_no_earlier_one() -> None:
-    """51 reads are two batches; what the first has brought is kept."""
+async def test_failed_second_batch_keeps_results_of_first() -> None:
+    """Send 51 reads in two batches."""
     meta = Meta(reply([GOOD] * 50), error(190, "Dead"))
 
     found = await meta.client().reader(TOKEN).batch([answer_to(ACCOUNT)] * 51)
@@ -141,8 +140,8 @@ async def test_a_later_batch_that_fails_spoils_no_earlier_one() -> None:
     assert found[50].code == 190
 
 
-async def test_a_page_that_a_batch_brought_is_not_asked_for_again() -> None:
-    """The edge goes on behind it."""
+async def test_page_read_by_batch_is_not_read_again() -> None:
+    """Continue the edge after that page."""
     first = {"data": [{"id": "1"}], "paging": {"cursors": {"after": "c1"}, "next": "https://x"}}
     meta = Meta(reply({"data": [{"id": "2"}]}))
 
@@ -154,10 +153,10 @@ async def test_a_page_that_a_batch_brought_is_not_asked_for_again() -> None:
 
 
 @pytest.mark.parametrize(
-    "failed", [item(1, message="Please reduce the amount of data"), item(2642)]
+    "failed", [failed_item(1, message="Please reduce the amount of data"), failed_item(2642)]
 )
-async def test_what_a_batch_could_not_carry_is_asked_for_alone(failed: object) -> None:
-    """Too much for a batch, or a cursor that died in it, is no reason to give up the edge."""
+async def test_page_that_failed_in_batch_is_read_alone(failed: object) -> None:
+    """Continue after too much data for a batch, or after an expired cursor."""
     meta = Meta(reply([failed]), reply([failed]), reply({"data": [{"id": "2"}]}))
     reader = meta.client().reader(TOKEN)
     (first,) = await reader.batch([first_page(ACCOUNT)])
@@ -167,39 +166,38 @@ async def test_what_a_batch_could_not_carry_is_asked_for_alone(failed: object) -
     assert [row["id"] for row in await reader.rows(first)] == ["2"]
 
 
-async def test_other_trouble_of_a_first_page_is_raised() -> None:
-    """Without another request."""
+async def test_other_error_of_first_page_is_raised() -> None:
+    """Send no other request."""
     meta = Meta(reply({}))
-    trouble = Temporary("Later")
+    failure = Temporary("Later")
 
     with pytest.raises(Temporary):
-        await meta.client().reader(TOKEN).rows(FirstPage(ACCOUNT, trouble))
+        await meta.client().reader(TOKEN).rows(FirstPage(ACCOUNT, failure))
     assert meta.requests == []
 
 
-async def test_a_ring_of_cursors_ends() -> None:
-    """Two cursors in turn would lead round for ever."""
+async def test_repeating_cursors_are_an_error() -> None:
+    """Prevent an endless loop of two cursors."""
 
     def page(cursor: str) -> dict[str, object]:
         return {"data": [], "paging": {"cursors": {"after": cursor}, "next": "https://x"}}
 
     meta = Meta(reply(page("a")), reply(page("b")), reply(page("a")))
 
-    with pytest.raises(UnknownGraphError, match="read before"):
+    with pytest.raises(UnknownGraphError, match="second time"):
         await meta.client().reader(TOKEN).rows(ACCOUNT)
 
 
-async def test_a_whole_batch_that_is_unreachable_is_raised() -> None:
-    """Nothing was read, so there is nothing to keep."""
+async def test_unreachable_batch_is_raised() -> None:
     meta = Meta(reply("<html>", 503))
 
     with pytest.raises(Unreachable):
         await meta.client().reader(TOKEN).batch([answer_to(ACCOUNT)])
 
 
-async def test_a_limit_is_that_of_the_token_of_its_read() -> None:
-    """A Page token that met its limit does not hold back the batch's own token."""
-    meta = Meta(reply([GOOD, item(17)]), reply({"id": "9"}))
+async def test_limit_applies_to_token_of_its_read() -> None:
+    """Do not block the batch's token when a Page token is throttled."""
+    meta = Meta(reply([GOOD, failed_item(17)]), reply({"id": "9"}))
     client = meta.client()
     own, page = client.reader(TOKEN, account="own"), client.reader(PAGE_TOKEN, account="page")
 

@@ -1,4 +1,4 @@
-"""One request: where the token goes, what is repeated, what is raised."""
+"""Single requests: the token's place, retries and raised errors."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,9 +7,9 @@ import httpx
 import pytest
 
 from partner_connector.graph import (
+    AppsecretProofMode,
     GraphClient,
     InvalidRequest,
-    ProofMode,
     Read,
     Temporary,
     Throttled,
@@ -23,8 +23,7 @@ from partner_connector.graph import (
 from .meta import BASE_URL, TOKEN, Meta, error, reply
 
 
-async def test_a_read_carries_the_token_in_the_header_only() -> None:
-    """The token is in the Authorization header and nothing of it is in the URL."""
+async def test_read_sends_token_in_header_only() -> None:
     meta = Meta(reply({"id": "1", "name": "Us"}))
 
     body = await meta.reader().get(edges.me())
@@ -34,8 +33,7 @@ async def test_a_read_carries_the_token_in_the_header_only() -> None:
     assert meta.requests[0].headers["authorization"] == f"Bearer {TOKEN}"
 
 
-async def test_two_readers_do_not_mix_their_tokens() -> None:
-    """Interleaved reads of two readers each carry their own token."""
+async def test_concurrent_readers_keep_their_own_tokens() -> None:
     meta = Meta(reply({}))
     client = meta.client()
     ours, theirs = client.reader("OURS"), client.reader("THEIRS")
@@ -64,8 +62,8 @@ async def test_two_readers_do_not_mix_their_tokens() -> None:
     ],
     ids=repr,
 )
-async def test_no_usable_answer_is_tried_three_times(failure: Exception | httpx.Response) -> None:
-    """What never reached the API is repeated twice with short waits and then raised."""
+async def test_unreachable_api_is_tried_three_times(failure: Exception | httpx.Response) -> None:
+    """Raise after two repeats with short waits."""
     meta = Meta(failure)
     reader = meta.reader()
 
@@ -77,8 +75,7 @@ async def test_no_usable_answer_is_tried_three_times(failure: Exception | httpx.
     assert caught.value.transient
 
 
-async def test_a_hiccup_is_not_noticed_by_the_caller() -> None:
-    """A good answer after a temporary error is simply the answer."""
+async def test_temporary_error_is_hidden_when_repeat_succeeds() -> None:
     meta = Meta(error(2, is_transient=True, status=503), reply({"id": "1"}))
     reader = meta.reader()
 
@@ -86,8 +83,7 @@ async def test_a_hiccup_is_not_noticed_by_the_caller() -> None:
     assert (reader.meter.calls, reader.meter.counted_calls) == (2, 2)
 
 
-async def test_a_temporary_error_that_stays_is_raised() -> None:
-    """Meta's own trouble is raised after three attempts."""
+async def test_lasting_temporary_error_is_raised_after_three_attempts() -> None:
     meta = Meta(error(2, status=500))
 
     with pytest.raises(Temporary):
@@ -109,10 +105,10 @@ async def test_a_temporary_error_that_stays_is_raised() -> None:
         ),
     ],
 )
-async def test_what_cannot_pass_soon_is_raised_at_once(
+async def test_error_that_cannot_pass_is_raised_at_once(
     answer: httpx.Response, kind: type[Exception]
 ) -> None:
-    """Dead tokens, throttling, our mistakes and redirects cost one request and no wait."""
+    """Send one request for dead tokens, throttling, invalid requests and redirects."""
     meta = Meta(answer)
 
     with pytest.raises(kind):
@@ -122,8 +118,8 @@ async def test_what_cannot_pass_soon_is_raised_at_once(
     assert meta.sleeps == []
 
 
-async def test_a_read_that_is_too_big_is_repeated_once_as_it_is() -> None:
-    """`reduce the amount of data` often works the second time (7 [O])."""
+async def test_read_with_too_much_data_is_repeated_once() -> None:
+    """Repeat the read unchanged, which often helps (`docs/reference/graph-facts.md#paging`)."""
     meta = Meta(error(1, "Please reduce the amount of data you're asking for", 500))
 
     with pytest.raises(TooMuchData):
@@ -132,8 +128,8 @@ async def test_a_read_that_is_too_big_is_repeated_once_as_it_is() -> None:
     assert len(meta.requests) == 2
 
 
-async def test_an_attempt_has_a_deadline_of_its_own() -> None:
-    """An answer that drips in for ever is given up, though no single read times out."""
+async def test_attempt_has_a_deadline() -> None:
+    """Give up a response that never ends, though no single read times out."""
 
     class Dripping(httpx.AsyncBaseTransport):
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -141,7 +137,7 @@ async def test_an_attempt_has_a_deadline_of_its_own() -> None:
             raise AssertionError
 
     async def no_sleep(seconds: float) -> None:
-        """Stand in for the waits between attempts."""
+        """Do not wait between attempts."""
 
     async with httpx.AsyncClient(base_url=BASE_URL, transport=Dripping()) as http:
         client = GraphClient(http, app_id="1", deadline=0.01, sleep=no_sleep)
@@ -149,8 +145,7 @@ async def test_an_attempt_has_a_deadline_of_its_own() -> None:
             await client.reader("T").get(edges.me())
 
 
-async def test_no_more_requests_at_once_than_allowed() -> None:
-    """`concurrency` bounds the requests under way over all readers."""
+async def test_concurrency_is_limited_over_all_readers() -> None:
     under_way, most = 0, 0
 
     class Counting(httpx.AsyncBaseTransport):
@@ -170,8 +165,8 @@ async def test_no_more_requests_at_once_than_allowed() -> None:
 
 
 @pytest.mark.parametrize("token", ["", "two words", "line\nbreak", "EAA\u00e9", "tab\t"])
-async def test_a_token_that_no_header_can_carry_never_leaves(token: str) -> None:
-    """A malformed token is a dead token, and its text is not repeated."""
+async def test_token_that_fits_no_header_is_refused(token: str) -> None:
+    """Raise `TokenDead` without the token's text."""
     with pytest.raises(TokenDead) as caught:
         Meta(reply({})).reader(token)
 
@@ -179,20 +174,18 @@ async def test_a_token_that_no_header_can_carry_never_leaves(token: str) -> None
 
 
 @pytest.mark.parametrize("content", [["a", "list"], [], [{}]])
-async def test_a_list_is_no_answer_to_a_read(content: object) -> None:
-    """Only a JSON object answers a read."""
+async def test_list_is_no_valid_answer_to_a_read(content: object) -> None:
     with pytest.raises(UnknownGraphError):
         await Meta(reply(content)).reader().get(edges.me())
 
 
-def test_a_proof_needs_the_secret() -> None:
-    """A client that could not make the wanted proof does not start."""
+def test_appsecret_proof_requires_the_secret() -> None:
     with pytest.raises(ValueError, match="secret"):
-        Meta(reply({})).client(appsecret_proof=ProofMode.TIMED)
+        Meta(reply({})).client(appsecret_proof=AppsecretProofMode.TIMED)
 
 
-async def test_nested_links_are_blanked_but_their_presence_is_kept() -> None:
-    """The body of a read never holds a server-given URL, however deep it stood."""
+async def test_nested_links_are_hidden_but_kept_as_present() -> None:
+    """Keep every URL of the server out of the body, at any depth."""
     link = f"https://graph.facebook.com/v26.0/1/agencies?access_token={TOKEN}"
     paging = {"cursors": {"after": "A"}, "next": link, "previous": link}
     body = {"data": [{"id": "1", "agencies": {"data": [{}], "paging": paging}}], "paging": paging}
@@ -203,8 +196,8 @@ async def test_nested_links_are_blanked_but_their_presence_is_kept() -> None:
     assert answer["data"][0]["agencies"]["paging"]["next"] == "hidden"
 
 
-async def test_an_answer_without_end_is_not_kept_in_memory() -> None:
-    """It is read up to a limit, and counts as one that should be asked for in smaller pieces."""
+async def test_endless_response_is_cut_off() -> None:
+    """Read the response up to a limit, and ask for less data."""
     sent = 0
 
     async def endless() -> AsyncIterator[bytes]:
@@ -215,6 +208,6 @@ async def test_an_answer_without_end_is_not_kept_in_memory() -> None:
 
     meta = Meta(lambda _request: httpx.Response(200, content=endless()))
 
-    with pytest.raises(TooMuchData, match="memory"):
+    with pytest.raises(TooMuchData, match="larger than 64 MiB"):
         await meta.reader().get(edges.me())
     assert sent <= 2 * 66, "asked twice, and each time only up to the limit"

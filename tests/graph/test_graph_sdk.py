@@ -1,4 +1,4 @@
-"""Our declared reads held against Meta's own Python SDK, generated from Meta's own spec."""
+"""Declared reads compared with Meta's own Python SDK, generated from Meta's specification."""
 
 import inspect
 from importlib import import_module
@@ -10,7 +10,7 @@ from partner_connector.graph import GraphClient, Read, edges
 
 
 def node(name: str) -> Any:
-    """A node's class; the SDK has no types, so it is imported by name."""
+    """Return a node's class. The SDK has no types, so the class is imported by name."""
     return getattr(import_module(f"facebook_business.adobjects.{name.lower()}"), name)
 
 
@@ -36,8 +36,8 @@ SHARES = {
 TASKS = {"tasks", "permitted_tasks"}
 GROUP_TASKS = {"adaccount_tasks", "page_tasks", "pixel_tasks"}
 
-# The read, the node it starts from, the node of its rows, and the fields that Meta's pages say
-# the edge adds to that node: those are in no spec.
+# The read, its start node, the node of its rows, and the fields that the edge adds to that node
+# according to Meta's pages. No specification has these fields.
 DECLARED: list[tuple[Read, Any, Any, set[str]]] = [
     (edges.agencies("1"), Business, Business, SHARES),
     (edges.clients("1"), Business, Business, SHARES),
@@ -69,7 +69,7 @@ DECLARED: list[tuple[Read, Any, Any, set[str]]] = [
     ),
     (edges.assigned_business_asset_groups("1"), BusinessUser, BusinessAssetGroup, GROUP_TASKS),
     (edges.business_asset_groups("1"), Business, BusinessAssetGroup, set()),
-    # `contained_adaccounts` has a method of another name there.
+    # The SDK's method for `contained_adaccounts` has another name.
     (edges.group_contents("1", "page"), BusinessAssetGroup, Page, set()),
     (edges.group_contents("1", "product_catalog"), BusinessAssetGroup, ProductCatalog, set()),
     (edges.group_contents("1", "pixel"), BusinessAssetGroup, AdsPixel, set()),
@@ -91,30 +91,26 @@ def plain_names(read: Read) -> set[str]:
 @pytest.mark.parametrize(
     ("read", "start", "row", "added"), DECLARED, ids=lambda value: getattr(value, "path", "")
 )
-def test_the_edge_exists_and_knows_its_fields(
-    read: Read, start: Any, row: Any, added: set[str]
-) -> None:
-    """One unknown field fails a whole read, so none is asked for by a wrong name."""
+def test_sdk_has_edge_and_its_fields(read: Read, start: Any, row: Any, added: set[str]) -> None:
+    """Avoid unknown fields, because a single one fails the whole read."""
     assert hasattr(start, f"get_{read.edge}")
     assert plain_names(read) - names(row) <= added
 
 
 @pytest.mark.parametrize("read", [edges.business("1"), edges.partner_apps("1")])
-def test_a_business_knows_its_fields_and_expanded_edges(read: Read) -> None:
-    """What is no field of a Business is an edge of it."""
+def test_sdk_has_fields_and_edges_of_business(read: Read) -> None:
+    """Expect an edge where a name is no field."""
     unknown = plain_names(read) - names(Business)
 
     assert all(hasattr(Business, f"get_{name}") for name in unknown)
 
 
 @pytest.mark.parametrize("node", [AdAccount, ProductCatalog, AdsPixel])
-def test_assets_can_be_expanded_by_their_agencies(node: Any) -> None:
-    """`with_agencies` names an edge that the asset has."""
+def test_sdk_has_agencies_edge_of_asset(node: Any) -> None:
     assert hasattr(node, "get_agencies")
 
 
-def test_the_default_version_is_known_to_the_sdk() -> None:
-    """We pin no version that Meta's own SDK does not know yet."""
+def test_sdk_knows_default_version() -> None:
     newest = import_module("facebook_business.apiconfig").ads_api_config["API_VERSION"]
     ours = inspect.signature(GraphClient).parameters["version"].default
 

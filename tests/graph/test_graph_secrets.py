@@ -1,4 +1,4 @@
-"""Where a token may never appear: URLs, texts, tracebacks, logs, reprs, pickles."""
+"""Secrets never appear in URLs, texts, tracebacks, logs, reprs or pickles."""
 
 import copy
 import json
@@ -21,8 +21,8 @@ SHORT = "tok-7"
 CANARIES = (TOKEN, INPUT, APP_SECRET, SHORT)
 
 
-def told(request: httpx.Request) -> str:
-    """All that was sent, and tokens that were not, as an indiscreet server would repeat it."""
+def echoed_secrets(request: httpx.Request) -> str:
+    """Return everything that was sent, and other secrets, as an indiscreet server repeats them."""
     sent = f"{request.headers.get('authorization')} {dict(request.url.params)}"
     form = dict(httpx.QueryParams(request.content.decode()))
     return (
@@ -31,38 +31,48 @@ def told(request: httpx.Request) -> str:
     )
 
 
-def gossip(request: httpx.Request) -> httpx.Response:
-    return error(190, told(request), fbtrace_id=TOKEN, type=TOKEN, error_user_msg=TOKEN)
+def error_with_secrets(request: httpx.Request) -> httpx.Response:
+    return error(190, echoed_secrets(request), fbtrace_id=TOKEN, type=TOKEN, error_user_msg=TOKEN)
 
 
-def html(request: httpx.Request) -> httpx.Response:
-    return httpx.Response(500, text=f"<html>{told(request)}</html>")
+def html_with_secrets(request: httpx.Request) -> httpx.Response:
+    return httpx.Response(500, text=f"<html>{echoed_secrets(request)}</html>")
 
 
-def unconnected(request: httpx.Request) -> httpx.Response:
-    raise httpx.ConnectError(told(request), request=request)
+def connect_error(request: httpx.Request) -> httpx.Response:
+    raise httpx.ConnectError(echoed_secrets(request), request=request)
 
 
 def timed_out(request: httpx.Request) -> httpx.Response:
-    raise httpx.ReadTimeout(told(request), request=request)
+    raise httpx.ReadTimeout(echoed_secrets(request), request=request)
 
 
-def odd_list(request: httpx.Request) -> httpx.Response:
-    return reply([told(request)])
+def list_with_secrets(request: httpx.Request) -> httpx.Response:
+    return reply([echoed_secrets(request)])
 
 
-def odd_batch(request: httpx.Request) -> httpx.Response:
-    body = {"error": {"code": 100, "message": told(request)}}
+def batch_with_secrets(request: httpx.Request) -> httpx.Response:
+    body = {"error": {"code": 100, "message": echoed_secrets(request)}}
     return reply([{"code": 400, "body": json.dumps(body)}])
 
 
-@pytest.mark.parametrize("answer", [gossip, html, unconnected, timed_out, odd_list, odd_batch])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        error_with_secrets,
+        html_with_secrets,
+        connect_error,
+        timed_out,
+        list_with_secrets,
+        batch_with_secrets,
+    ],
+)
 @pytest.mark.parametrize("call", ["get", "rows", "batch", "debug_token", "debug_self"])
 @pytest.mark.parametrize("token", [TOKEN, SHORT])
-async def test_no_failure_tells_a_token(
+async def test_failure_shows_no_secret(
     answer: Any, call: str, token: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whatever fails, no text, traceback, chained exception or log line holds a secret."""
+    """Check the text, traceback, chained exceptions and log lines of each failure."""
     caplog.set_level(logging.DEBUG)
     async with open_http_client(transport=httpx.MockTransport(answer)) as http:
         caplog.set_level(logging.DEBUG, logger="httpx")
@@ -80,10 +90,10 @@ async def test_no_failure_tells_a_token(
 
 
 async def failure_of(http: httpx.AsyncClient, call: str, token: str) -> Exception | None:
-    """What the call raises or returns as an error."""
+    """Return the error that the call raises or returns."""
 
     async def no_sleep(seconds: float) -> None:
-        """Stand in for the waits between attempts."""
+        """Do not wait between attempts."""
 
     secret = None if call == "debug_self" else APP_SECRET
     client = GraphClient(http, app_id="12345", app_secret=secret, sleep=no_sleep)
@@ -105,14 +115,14 @@ async def failure_of(http: httpx.AsyncClient, call: str, token: str) -> Exceptio
 
 
 def leaks(texts: list[str]) -> list[str]:
-    """The canaries that are found in any of these texts."""
+    """Return the secrets that are found in these texts."""
     return [canary for canary in CANARIES if any(canary in text for text in texts)]
 
 
-async def test_the_filter_on_the_http_library_stays_when_levels_are_lowered(
+async def test_http_library_logs_no_url_at_debug_level(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A good inspection logs no URL though the library's logger was set to DEBUG afterwards."""
+    """Keep the filter when the library's logger is set to DEBUG after the client is opened."""
     answer = httpx.MockTransport(lambda request: reply({"data": {"is_valid": True}}))
     async with open_http_client(transport=answer) as http:
         caplog.set_level(logging.DEBUG)
@@ -123,8 +133,7 @@ async def test_the_filter_on_the_http_library_stays_when_levels_are_lowered(
     assert "https://" not in caplog.text
 
 
-def test_objects_print_as_stars_and_are_not_stored() -> None:
-    """Neither repr, nor format, nor pickle, nor copy of a reader gives its token away."""
+def test_reader_and_client_hide_token_and_are_not_pickled() -> None:
     client = Meta(reply({})).client(app_secret=APP_SECRET)
     reader = client.reader(TOKEN)
 
@@ -135,8 +144,7 @@ def test_objects_print_as_stars_and_are_not_stored() -> None:
             store(reader)
 
 
-async def test_only_debug_token_has_a_token_in_its_url() -> None:
-    """Over every declared read and a batch of them all, no URL holds a token."""
+async def test_only_debug_token_sends_a_token_in_url() -> None:
     meta = Meta(*[reply({"data": []})] * 4, reply({"data": {}}))
     reader = meta.reader(app_secret=APP_SECRET)
 
@@ -166,23 +174,20 @@ async def test_only_debug_token_has_a_token_in_its_url() -> None:
         ("", ""),
     ],
 )
-def test_texts_lose_what_looks_like_a_secret(text: str, clean: str | None) -> None:
-    """Addresses, tokens and long opaque runs go; Meta's ordinary sentences stay."""
+def test_redact_removes_texts_like_secrets(text: str, clean: str | None) -> None:
+    """Remove addresses, tokens and long opaque strings, and keep Meta's ordinary sentences."""
     assert redact(text, ["hush"]) == (text if clean is None else clean)
 
 
-def test_a_secret_is_found_in_its_url_form() -> None:
-    """A token with a bar or a space is written otherwise in a URL."""
+def test_redact_finds_url_encoded_secret() -> None:
     assert redact("asked with 1%7Cx%20y and 1|x y", ["1|x y"]) == "asked with **** and ****"
 
 
-def test_texts_are_short() -> None:
-    """An answer cannot flood a log."""
+def test_redact_limits_length() -> None:
     assert len(redact("word " * 1000)) == 500
 
 
-async def test_an_error_still_says_what_happened() -> None:
-    """Hiding secrets does not hide the message."""
+async def test_error_keeps_its_message() -> None:
     meta = Meta(error(200, "(#200) Requires business_management permission", 403))
 
     with pytest.raises(GraphError) as caught:

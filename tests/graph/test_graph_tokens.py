@@ -1,4 +1,4 @@
-"""Token inspection: every body that debug_token is known to give, and odd ones."""
+"""Token inspection: every known body of `debug_token`, and malformed ones."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +14,8 @@ from partner_connector.graph import (
 
 from .meta import APP_SECRET, TOKEN, Meta, error, reply
 
-# 4.1 [D], the sample of a never-expiring system user token.
+# The documented sample of a system user token that never expires
+# (`docs/reference/graph-facts.md#debug-token`).
 SYSTEM_USER = {
     "app_id": "2965389650414399",
     "type": "SYSTEM_USER",
@@ -30,7 +31,7 @@ SYSTEM_USER = {
     ],
     "user_id": "104169029247128",
 }
-# 4.1 [O], an expired token: HTTP 200 with the verdict in the body.
+# An expired token: HTTP 200 with the verdict in the body (same page).
 EXPIRED = {
     "app_id": 664,
     "type": "USER",
@@ -52,8 +53,7 @@ def inspected(data: Any) -> TokenInspection:
     return TokenInspection.from_answer({"data": data})
 
 
-async def test_a_good_token_is_described_in_full() -> None:
-    """The documented sample is read field by field."""
+async def test_documented_sample_is_read_in_full() -> None:
     meta = Meta(reply({"data": SYSTEM_USER}))
 
     found = await meta.client(app_secret=APP_SECRET).debug_token(TOKEN)
@@ -76,8 +76,8 @@ async def test_a_good_token_is_described_in_full() -> None:
     assert meta.requests[0].url.params["input_token"] == TOKEN
 
 
-async def test_an_expired_token_is_a_verdict_and_not_an_exception() -> None:
-    """A bad token's error is in the result, with numbers as text and no token in its message."""
+async def test_expired_token_is_returned_not_raised() -> None:
+    """Return ids as text, and a message without the token."""
     found = await Meta(reply({"data": EXPIRED})).client().debug_token(TOKEN)
 
     assert (found.is_valid, found.never_expires) == (False, False)
@@ -88,8 +88,7 @@ async def test_an_expired_token_is_a_verdict_and_not_an_exception() -> None:
     assert found.data_access_expires_at == datetime(2022, 3, 11, 18, 11, 51, tzinfo=UTC)
 
 
-def test_a_bare_verdict_is_enough() -> None:
-    """An unparsable token is answered with little more than "no"."""
+def test_inspection_accepts_minimal_body() -> None:
     found = inspected({"is_valid": False, "error": {"code": 190}, "scopes": []})
 
     assert (found.is_valid, found.type, found.app_id) == (False, None, None)
@@ -110,14 +109,13 @@ def test_a_bare_verdict_is_enough() -> None:
         ({}, False),
     ],
 )
-def test_never_is_said_only_when_meta_says_it(times: dict[str, Any], never: bool) -> None:
-    """A time that is absent or odd is unknown, which is not never."""
+def test_token_never_expires_only_when_meta_says_so(times: dict[str, Any], never: bool) -> None:
+    """Treat a missing or malformed time as unknown."""
     assert inspected(times).never_expires is never
 
 
 @pytest.mark.parametrize("value", [10**30, -(10**30), "soon", True, [], None])
-def test_odd_times_are_unknown(value: object) -> None:
-    """A time that is none breaks nothing."""
+def test_malformed_expiry_is_unknown(value: object) -> None:
     assert inspected({"expires_at": value}).expires_at is None
 
 
@@ -136,13 +134,15 @@ def test_odd_times_are_unknown(value: object) -> None:
         ("odd", {}),
     ],
 )
-def test_narrowed_scopes(entries: object, scopes: dict[str, Any]) -> None:
-    """No target ids means all objects; an empty or odd list means none."""
+def test_granular_scopes_without_target_ids_cover_all_objects(
+    entries: object, scopes: dict[str, Any]
+) -> None:
+    """Read an empty or malformed list as no object."""
     assert inspected({"granular_scopes": entries}).granular_scopes == scopes
 
 
-async def test_the_verdict_does_not_repeat_the_token() -> None:
-    """Meta's message may name the token as it was given, which no pattern would find."""
+async def test_error_message_of_inspection_hides_token() -> None:
+    """Remove the token as it was sent, which no pattern would find."""
     verdict = {"error": {"code": 190, "message": "Malformed access token tok-7"}}
 
     found = await Meta(reply({"data": verdict})).client().debug_token("tok-7")
@@ -150,8 +150,8 @@ async def test_the_verdict_does_not_repeat_the_token() -> None:
     assert found.error_message == "Malformed access token ****"
 
 
-async def test_without_the_secret_the_token_inspects_itself() -> None:
-    """The fallback of 4.1 [O]."""
+async def test_token_inspects_itself_without_app_secret() -> None:
+    """Use the fallback of `docs/reference/graph-facts.md#debug-token`."""
     meta = Meta(reply({"data": {"is_valid": True}}))
 
     await meta.client().debug_token(TOKEN)
@@ -159,8 +159,8 @@ async def test_without_the_secret_the_token_inspects_itself() -> None:
     assert meta.requests[0].headers["authorization"] == f"Bearer {TOKEN}"
 
 
-async def test_a_refused_inspection_is_a_matter_of_configuration() -> None:
-    """Meta's refusal of the asker says nothing about the token asked about."""
+async def test_refused_inspection_asks_to_review_configuration() -> None:
+    """Conclude nothing about the inspected token."""
     message = "(#100) You must provide an app access token, or a user access token"
     meta = Meta(error(100, message))
 
@@ -171,14 +171,13 @@ async def test_a_refused_inspection_is_a_matter_of_configuration() -> None:
 
 
 @pytest.mark.parametrize("content", [{}, {"data": None}, {"data": []}, []])
-async def test_an_answer_without_a_verdict_is_an_error(content: object) -> None:
-    """Nothing is concluded from an empty answer."""
+async def test_inspection_without_data_is_an_error(content: object) -> None:
     with pytest.raises(UnknownGraphError):
         await Meta(reply(content)).client().debug_token(TOKEN)
 
 
-async def test_any_text_can_be_asked_about() -> None:
-    """With the app's token even a malformed token is answered by Meta, not by us."""
+async def test_malformed_token_can_be_inspected_with_app_token() -> None:
+    """Let Meta answer instead of the client."""
     meta = Meta(reply({"data": {"is_valid": False}}))
 
     found = await meta.client(app_secret=APP_SECRET).debug_token("two words & é\n")
@@ -187,8 +186,7 @@ async def test_any_text_can_be_asked_about() -> None:
     assert meta.requests[0].url.params["input_token"] == "two words & é\n"
 
 
-async def test_an_inspection_is_repeated_like_any_read() -> None:
-    """A hiccup is not a verdict."""
+async def test_inspection_is_retried_after_temporary_error() -> None:
     meta = Meta(error(2, status=500), error(2, status=500), reply({"data": SYSTEM_USER}))
 
     assert (await meta.client().debug_token(TOKEN)).is_valid

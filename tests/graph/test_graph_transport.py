@@ -1,4 +1,4 @@
-"""The way out: read-only by construction, to one host, silent and without memory."""
+"""The HTTP transport: read-only, limited to one host, without logs or cookies."""
 
 import asyncio
 import json
@@ -24,8 +24,8 @@ from .meta import BASE_URL
 READ = {"method": "GET", "relative_url": "me?fields=id"}
 
 
-def guarded(base_url: str = BASE_URL) -> httpx.AsyncClient:
-    """A bare HTTP client behind the transport, which records nothing and answers everything."""
+def read_only_client(base_url: str = BASE_URL) -> httpx.AsyncClient:
+    """Return a bare HTTP client behind the transport. Every request gets an empty success."""
     inner = httpx.MockTransport(lambda request: httpx.Response(200, json={}))
     return httpx.AsyncClient(
         base_url=base_url, transport=ReadOnlyTransport(inner, base_url=base_url)
@@ -38,13 +38,12 @@ def batch(*operations: object) -> dict[str, str]:
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "get"])
 @pytest.mark.parametrize("path", ["/v26.0/1/agencies", "/v26.0/act_1", "/v26.0/me"])
-async def test_only_get_reaches_an_edge(method: str, path: str) -> None:
-    """No other verb leaves, whatever the path."""
-    request = guarded().build_request("GET", path)
+async def test_only_get_requests_pass_to_an_edge(method: str, path: str) -> None:
+    request = read_only_client().build_request("GET", path)
     request.method = method
 
     with pytest.raises(WriteRefused):
-        await guarded().send(request)
+        await read_only_client().send(request)
 
 
 @pytest.mark.parametrize(
@@ -58,16 +57,15 @@ async def test_only_get_reaches_an_edge(method: str, path: str) -> None:
         "https://graph.facebook.com:8443/v26.0/me",
     ],
 )
-async def test_no_other_origin_is_reached(url: str) -> None:
-    """Host, scheme and port are pinned."""
+async def test_other_origin_is_refused(url: str) -> None:
+    """Fix host, scheme and port."""
     with pytest.raises(WriteRefused, match="host"):
-        await guarded().get(url)
+        await read_only_client().get(url)
 
 
-async def test_a_host_header_cannot_point_elsewhere() -> None:
-    """The name in the header is the name that was connected to."""
+async def test_other_host_header_is_refused() -> None:
     with pytest.raises(WriteRefused, match="host"):
-        await guarded().get("/v26.0/me", headers={"Host": "evil.example"})
+        await read_only_client().get("/v26.0/me", headers={"Host": "evil.example"})
 
 
 @pytest.mark.parametrize(
@@ -81,22 +79,20 @@ async def test_a_host_header_cannot_point_elsewhere() -> None:
         "/v26.0/me/debug_token_not?input_token=T",
     ],
 )
-async def test_no_parameter_makes_a_get_a_write_or_carries_a_token(path: str) -> None:
-    """Graph takes `method` as a verb; tokens stay out of URLs except in debug_token."""
+async def test_method_and_token_parameters_are_refused(path: str) -> None:
+    """Refuse `method`, which Graph takes as a verb, and tokens outside `debug_token`."""
     with pytest.raises(WriteRefused):
-        await guarded().get(path)
+        await read_only_client().get(path)
 
 
 @pytest.mark.parametrize("name", ["X-HTTP-Method-Override", "x-http-method", "X-Method-Override"])
-async def test_no_header_changes_the_method(name: str) -> None:
-    """Override headers are refused."""
+async def test_method_override_headers_are_refused(name: str) -> None:
     with pytest.raises(WriteRefused):
-        await guarded().get("/v26.0/me", headers={name: "DELETE"})
+        await read_only_client().get("/v26.0/me", headers={name: "DELETE"})
 
 
-async def test_reads_pass() -> None:
-    """A GET, a token inspection and a batch of reads go through."""
-    http = guarded()
+async def test_reads_inspections_and_batches_of_reads_pass() -> None:
+    http = read_only_client()
 
     assert (await http.get("/v26.0/me?fields=id")).is_success
     assert (await http.get("/v26.0/debug_token?input_token=T")).is_success
@@ -127,10 +123,10 @@ async def test_reads_pass() -> None:
         None,
     ],
 )
-async def test_one_bad_operation_stops_the_batch(operation: object) -> None:
-    """Every operation of a batch is a plain GET, or nothing is sent."""
+async def test_batch_with_one_bad_operation_is_refused(operation: object) -> None:
+    """Send nothing unless every operation is a plain GET."""
     with pytest.raises(WriteRefused):
-        await guarded().post("/v26.0/", data=batch(READ, operation))
+        await read_only_client().post("/v26.0/", data=batch(READ, operation))
 
 
 @pytest.mark.parametrize(
@@ -145,30 +141,29 @@ async def test_one_bad_operation_stops_the_batch(operation: object) -> None:
         {**batch(READ), "batch": [json.dumps([READ]), json.dumps([READ])]},
     ],
 )
-async def test_a_post_that_is_not_a_plain_batch_is_stopped(form: dict[str, str]) -> None:
-    """Only the fields of a batch, each once."""
+async def test_post_that_is_no_plain_batch_is_refused(form: dict[str, str]) -> None:
+    """Allow only the fields of a batch, each once."""
     with pytest.raises(WriteRefused):
-        await guarded().post("/v26.0/", data=form)
+        await read_only_client().post("/v26.0/", data=form)
 
 
 @pytest.mark.parametrize("root", ["/v26.0/me", "/v26.0/?method=delete", "/v26/", "/x/v26.0/"])
-async def test_a_batch_goes_to_the_root_only(root: str) -> None:
-    """The one POST has one address."""
+async def test_batch_to_other_path_is_refused(root: str) -> None:
     with pytest.raises(WriteRefused):
-        await guarded().post(root, data=batch(READ))
+        await read_only_client().post(root, data=batch(READ))
 
 
-async def test_a_batch_in_another_encoding_is_stopped() -> None:
-    """What is judged is what is sent: JSON and multipart bodies are not read, so not let out."""
+async def test_batch_in_other_encoding_is_refused() -> None:
+    """Refuse JSON and multipart bodies, which the transport does not read."""
     with pytest.raises(WriteRefused):
-        await guarded().post("/v26.0/", json=batch(READ))
+        await read_only_client().post("/v26.0/", json=batch(READ))
     with pytest.raises(WriteRefused):
-        await guarded().post("/v26.0/", data=batch(READ), files={"f": b"x"})
+        await read_only_client().post("/v26.0/", data=batch(READ), files={"f": b"x"})
 
 
-async def test_a_base_url_may_have_a_path() -> None:
-    """Behind a gateway the root moves and the rules stay."""
-    http = guarded("https://gateway.example/meta")
+async def test_base_url_can_have_a_path() -> None:
+    """Apply the same rules behind a gateway."""
+    http = read_only_client("https://gateway.example/meta")
 
     assert (await http.post("/v26.0/", data=batch(READ))).is_success
     with pytest.raises(WriteRefused):
@@ -185,14 +180,14 @@ async def test_a_base_url_may_have_a_path() -> None:
         "graph.facebook.com",
     ],
 )
-def test_an_unsafe_base_url_is_refused(base_url: str) -> None:
-    """Tokens travel over TLS, or to this machine."""
-    with pytest.raises(ValueError, match=r"https|origin"):
+def test_unsafe_base_url_is_refused(base_url: str) -> None:
+    """Allow TLS, or this machine."""
+    with pytest.raises(ValueError, match=r"https|base URL"):
         open_http_client(base_url)
 
 
-async def test_the_client_is_closed_to_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No proxy of the environment sees a token; time limits and redirects are set by name."""
+async def test_http_client_ignores_proxies_of_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set time limits and redirects explicitly."""
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
     monkeypatch.setenv("ALL_PROXY", "http://proxy.example:3128")
 
@@ -203,8 +198,8 @@ async def test_the_client_is_closed_to_the_environment(monkeypatch: pytest.Monke
         assert http.timeout == httpx.Timeout(connect=5.0, read=30.0, write=10.0, pool=30.0)
 
 
-def test_the_http_libraries_are_silenced() -> None:
-    """Opening a client keeps whole URLs out of every log, even if levels are lowered later."""
+def test_http_libraries_log_no_urls() -> None:
+    """Keep URLs out of logs even if levels are lowered later."""
     open_http_client()
 
     for name in ("httpx", "httpcore", "httpcore.http11", "httpcore.connection"):
@@ -216,7 +211,7 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 
 @asynccontextmanager
 async def served_by(handler: Handler, **options: float) -> AsyncIterator[GraphClient]:
-    """A client of a real socket on this machine."""
+    """Yield a client of a real socket server on this machine."""
     connections: set[asyncio.Task[None]] = set()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -231,15 +226,15 @@ async def served_by(handler: Handler, **options: float) -> AsyncIterator[GraphCl
     port = server.sockets[0].getsockname()[1]
 
     async def no_sleep(seconds: float) -> None:
-        """Stand in for the waits between attempts."""
+        """Do not wait between attempts."""
 
     async with server, open_http_client(f"http://127.0.0.1:{port}", **options) as http:  # type: ignore[arg-type]
         yield GraphClient(http, app_id="1", sleep=no_sleep)
     await asyncio.gather(*connections)
 
 
-async def test_a_silent_server_times_out() -> None:
-    """The read time limit works on a real socket and is raised as no answer."""
+async def test_silent_server_times_out() -> None:
+    """Check the read time limit on a real socket."""
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
@@ -249,9 +244,7 @@ async def test_a_silent_server_times_out() -> None:
             await client.reader("T").get(edges.me())
 
 
-async def test_a_reset_connection_is_no_answer() -> None:
-    """A connection closed in the middle is raised as no answer."""
-
+async def test_reset_connection_is_unreachable() -> None:
     async def resetting(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
 
@@ -261,12 +254,12 @@ async def test_a_reset_connection_is_no_answer() -> None:
 
 
 async def test_redirects_and_cookies_are_ignored() -> None:
-    """A redirect is an error, and a cookie set for one partner is never sent again."""
-    heard: list[bytes] = []
+    """Treat a redirect as an error, and never send one partner's cookie again."""
+    request_heads: list[bytes] = []
 
     async def redirecting(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while head := await _head(reader):
-            heard.append(head.lower())
+            request_heads.append(head.lower())
             writer.write(
                 b"HTTP/1.1 302 Found\r\nSet-Cookie: a=b; Path=/\r\nLocation: /v26.0/other\r\n"
                 b"Content-Length: 0\r\n\r\n"
@@ -277,8 +270,8 @@ async def test_redirects_and_cookies_are_ignored() -> None:
             with pytest.raises(UnknownGraphError):
                 await client.reader(token).get(edges.me())
 
-    assert [b"/v26.0/me" in head for head in heard] == [True, True]
-    assert not any(b"cookie" in head for head in heard)
+    assert [b"/v26.0/me" in head for head in request_heads] == [True, True]
+    assert not any(b"cookie" in head for head in request_heads)
 
 
 async def _head(reader: asyncio.StreamReader) -> bytes:

@@ -1,4 +1,4 @@
-"""Usage headers: what is read out of them, how long to wait, how gently to go on."""
+"""Usage headers: parsing, waits after throttling, and pauses near a limit."""
 
 import json
 
@@ -19,8 +19,8 @@ AD_ACCOUNT = json.dumps(
 )
 
 
-def business(*minutes: int, percent: int = 10) -> str:
-    """A business use case header with one object per regain time."""
+def use_case_header(*minutes: int, percent: int = 10) -> str:
+    """Return a business use case header with one object for each regain time in minutes."""
     return json.dumps(
         {
             f"{number}": [
@@ -36,13 +36,13 @@ def business(*minutes: int, percent: int = 10) -> str:
     )
 
 
-def test_all_headers_and_all_entries_are_read() -> None:
-    """Names in any case, minutes as seconds, the largest percentage of each entry."""
+def test_every_usage_header_and_entry_is_read() -> None:
+    """Accept names in any case, convert minutes to seconds, and use the largest percentage."""
     usages = parse_usage(
         {
             "X-App-Usage": APP,
             "x-ad-account-usage": AD_ACCOUNT,
-            "X-Business-Use-Case-Usage": business(0, 12),
+            "X-Business-Use-Case-Usage": use_case_header(0, 12),
         }
     )
 
@@ -59,14 +59,12 @@ def test_all_headers_and_all_entries_are_read() -> None:
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", "null", "7", '{"1":{}}', '{"1":[7]}', '{"1":[[]]}', '{"1":null}']
 )
-def test_unreadable_headers_are_as_good_as_absent(text: str) -> None:
-    """Odd header texts never break a call."""
+def test_unreadable_usage_headers_are_ignored(text: str) -> None:
     assert parse_usage({"x-business-use-case-usage": text}) == []
 
 
 @pytest.mark.parametrize("value", [None, "90", True, [], {}])
-def test_odd_numbers_count_as_nothing(value: object) -> None:
-    """A percentage that is no number is zero."""
+def test_malformed_percentage_counts_as_zero(value: object) -> None:
     assert parse_usage({"x-app-usage": json.dumps({"call_count": value})}) == [Usage("app", 0.0)]
 
 
@@ -75,14 +73,17 @@ def test_odd_numbers_count_as_nothing(value: object) -> None:
     [
         ({}, 60.0),
         ({"x_app_usage": APP}, 60.0),
-        ({"x_business_use_case_usage": business(3, 12, 0)}, 720.0),
-        ({"x_business_use_case_usage": business(1), "x_ad_account_usage": AD_ACCOUNT}, 60.0),
-        ({"x_business_use_case_usage": business(0), "x_ad_account_usage": AD_ACCOUNT}, 100.0),
+        ({"x_business_use_case_usage": use_case_header(3, 12, 0)}, 720.0),
+        ({"x_business_use_case_usage": use_case_header(1), "x_ad_account_usage": AD_ACCOUNT}, 60.0),
+        (
+            {"x_business_use_case_usage": use_case_header(0), "x_ad_account_usage": AD_ACCOUNT},
+            100.0,
+        ),
         ({"x_ad_account_usage": AD_ACCOUNT}, 100.0),
     ],
 )
-async def test_throttling_says_when_to_come_back(headers: dict[str, str], seconds: float) -> None:
-    """Regain time goes before reset time, the longest of all entries; without a word a minute."""
+async def test_throttled_error_has_seconds_to_wait(headers: dict[str, str], seconds: float) -> None:
+    """Prefer the longest regain time to the reset time; without either, wait a minute."""
     answer = error(80004, error_subcode=2446079)
     answer.headers.update({name.replace("_", "-"): text for name, text in headers.items()})
 
@@ -92,10 +93,9 @@ async def test_throttling_says_when_to_come_back(headers: dict[str, str], second
     assert caught.value.resume_after == seconds
 
 
-async def test_only_throttling_has_a_time_to_come_back() -> None:
-    """Regain minutes beside another error say nothing about that error."""
+async def test_other_error_has_no_time_to_wait() -> None:
     answer = error(190)
-    answer.headers["x-business-use-case-usage"] = business(12)
+    answer.headers["x-business-use-case-usage"] = use_case_header(12)
 
     with pytest.raises(Exception, match="code 190") as caught:
         await Meta(answer).reader().get(edges.me())
@@ -103,8 +103,7 @@ async def test_only_throttling_has_a_time_to_come_back() -> None:
     assert vars(caught.value)["resume_after"] is None
 
 
-async def test_usage_is_read_from_failed_answers_too() -> None:
-    """A refused call is the one whose headers matter most."""
+async def test_usage_is_read_from_failed_responses() -> None:
     answer = error(200)
     answer.headers["x-app-usage"] = APP
     meta = Meta(answer)
@@ -116,8 +115,8 @@ async def test_usage_is_read_from_failed_answers_too() -> None:
     assert client.budgets == {"app:2965389650414399": Budget(91.0, seen_at=1000.0)}
 
 
-async def test_usage_is_read_from_each_item_of_a_batch() -> None:
-    """Inside a batch the headers belong to the read, and name what it is about."""
+async def test_usage_is_read_from_each_batch_item() -> None:
+    """Use the item's headers, which name the object of its read."""
     headers = [
         {"name": "X-Ad-Account-Usage", "value": json.dumps({"acc_id_util_pct": 80})},
         {"name": "X-Business-Use-Case-Usage", "value": json.dumps({"7": [{"call_count": 90}]})},
@@ -139,8 +138,5 @@ async def test_usage_is_read_from_each_item_of_a_batch() -> None:
 @pytest.mark.parametrize(
     ("percent", "seconds"), [(0, 0), (74.9, 0), (75, 0), (80, 0.2), (90, 0.6), (100, 1), (250, 1)]
 )
-def test_the_pause_grows_from_75_percent_and_never_passes_a_second(
-    percent: float, seconds: float
-) -> None:
-    """Slowing down is gentle and bounded."""
+def test_pause_grows_from_75_percent_up_to_a_second(percent: float, seconds: float) -> None:
     assert pause_at(percent) == pytest.approx(seconds)

@@ -1,4 +1,4 @@
-"""Which version answers, and until when the one we ask for is served."""
+"""Graph API versions: the version that answers, and the last day of the requested one."""
 
 from datetime import date, timedelta
 from itertools import pairwise
@@ -13,13 +13,13 @@ from .meta import Meta, error, reply
 TODAY = date(2026, 11, 25)
 
 
-def codes(asked: str, served: str | None, today: date = TODAY) -> list[str]:
-    """The warnings' codes."""
+def warning_codes(asked: str, served: str | None, today: date = TODAY) -> list[str]:
+    """Return the codes of the warnings."""
     return [str(warning.code) for warning in version_warnings(asked, served, today)]
 
 
-def test_a_version_lives_for_two_years_after_the_next_one() -> None:
-    """The table is Meta's own; its rule holds for every row but one, which Meta shortened."""
+def test_version_ends_two_years_after_next_release() -> None:
+    """Hold Meta's rule for every row of the table but one, which Meta shortened."""
     rows = list(KNOWN_VERSIONS.values())
     assert rows == sorted(rows, key=lambda row: row[0], reverse=True)
     for (next_released, _), (_, last_day) in pairwise(rows):
@@ -29,10 +29,9 @@ def test_a_version_lives_for_two_years_after_the_next_one() -> None:
 
 
 @pytest.mark.parametrize("version", ["v26.0", "v27.0", "v1.0"])
-def test_what_is_not_known_has_no_last_day(version: str) -> None:
-    """The newest one has no end yet, and of others we know nothing."""
+def test_unknown_or_newest_version_has_no_last_day(version: str) -> None:
     assert sunset(version) is None
-    assert codes(version, version) == []
+    assert warning_codes(version, version) == []
 
 
 @pytest.mark.parametrize(
@@ -47,37 +46,36 @@ def test_what_is_not_known_has_no_last_day(version: str) -> None:
         ("v22.0", "v22.0", []),
     ],
 )
-def test_a_mismatch_and_a_near_end_are_told(
+def test_version_mismatch_and_near_end_are_warnings(
     asked: str, served: str | None, expected: list[str]
 ) -> None:
-    """Each by a code of its own; no answer yet is no mismatch."""
-    assert codes(asked, served) == expected
+    """Expect no mismatch before the first response."""
+    assert warning_codes(asked, served) == expected
 
 
 @pytest.mark.parametrize(
-    ("days_before", "is_told"), [(365, False), (91, False), (90, True), (0, True), (-400, True)]
+    ("days_before", "is_warned"), [(365, False), (91, False), (90, True), (0, True), (-400, True)]
 )
-def test_the_end_is_told_from_90_days_before(days_before: int, is_told: bool) -> None:
-    """And for as long as the version is asked for."""
+def test_near_end_is_a_warning_from_90_days_before(days_before: int, is_warned: bool) -> None:
+    """Keep the warning for as long as the version is requested."""
     last_day = sunset("v25.0")
     assert last_day is not None
     today = last_day - timedelta(days=days_before)
-    assert bool(codes("v25.0", "v25.0", today)) is is_told
+    assert bool(warning_codes("v25.0", "v25.0", today)) is is_warned
 
 
-def test_a_warning_names_versions_and_day() -> None:
-    """Whoever reads it knows what to change, and by when."""
+def test_warning_names_versions_and_day() -> None:
     mismatch, near_end = version_warnings("v20.0", "v21.0", TODAY)
-    assert mismatch.detail == "Meta was asked for Graph API v20.0 and answers with v21.0."
+    assert mismatch.detail == "Meta was asked for Graph API v20.0, but answers with v21.0."
     assert near_end.detail == "Meta stopped serving Graph API v20.0 on 2026-09-24."
     (near_end,) = version_warnings("v21.0", "v21.0", TODAY)
     assert near_end.detail == "Meta stops serving Graph API v21.0 on 2027-01-21."
 
 
-async def test_each_reader_knows_what_served_its_own_calls(
+async def test_reader_records_version_of_its_own_calls(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Another reader's answer says nothing; a failed one does; a difference is logged once."""
+    """Ignore other readers' responses, include failed ones, and log a difference once."""
     meta = Meta(
         reply({}, facebook_api_version="v27.0"),
         reply({}, facebook_api_version="v26.0"),
@@ -97,8 +95,7 @@ async def test_each_reader_knows_what_served_its_own_calls(
     assert [record.message for record in caplog.records] == ["graph_version_differs"]
 
 
-async def test_one_answer_of_another_version_is_not_forgotten() -> None:
-    """Nor overlooked when its call failed."""
+async def test_other_version_of_failed_call_is_kept() -> None:
     failed = error(200)
     failed.headers["facebook-api-version"] = "v25.0"
     meta = Meta(failed, reply({}, facebook_api_version="v26.0"))

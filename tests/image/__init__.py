@@ -1,1 +1,1 @@
-"""What the product survives, as real processes: campaigns of blows, and a lean sample of each."""
+"""Test of the container image: its contents, and a customer's way through it."""

@@ -1,4 +1,4 @@
-"""`make image`: builds the image, looks into it, and takes a customer through it.
+"""`make image`: build the image, inspect it, and run a customer's requests against it.
 
 Needs root, podman, and for a stand-in of the base image debootstrap; no daemon and no registry.
 """
@@ -23,12 +23,12 @@ CHECKOUT = Path(__file__).parents[2]
 TAG = "localhost/partner-connector"
 STAND_IN = "localhost/python-stand-in"
 API, GRAPH = "http://127.0.0.1:18000", "http://127.0.0.1:18001"
-# What builds, fetches or installs. (Debian's own dpkg and apt are in every image of Python.)
+# Programs that build, fetch or install. (Debian's own dpkg and apt are in every image of Python.)
 _TOOLS = ("cc", "gcc", "make", "ld", "git", "curl", "wget", "pip", "uv")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Build, look, run. Ends with an exception where anything is not as it should be."""
+    """Build, inspect and run; raise an exception where anything is wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.image", description=__doc__)
     parser.add_argument("--base", help="of the image; without it a stand-in is made")
     parser.add_argument("--directory", type=Path, help="keeps what is built; default none")
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         engine = Engine(directory)
         began = time.monotonic()
         engine.build(CHECKOUT, asked.base or _stand_in(engine), TAG)
-        _tell(f"built in {time.monotonic() - began:.0f} s; {_megabytes(engine, TAG)} MB")
+        _print(f"built in {time.monotonic() - began:.0f} s; {_megabytes(engine, TAG)} MB")
         _look_into(engine)
         _walk_through(engine)
     return 0
@@ -56,7 +56,7 @@ def _directory(kept: Path | None) -> Iterator[Path]:
 def _stand_in(engine: Engine) -> str:
     if STAND_IN not in engine.podman("images", "--format", "{{.Repository}}"):
         engine.stand_in(STAND_IN)
-    _tell(f"base: a stand-in of {_megabytes(engine, STAND_IN)} MB")
+    _print(f"base: a stand-in of {_megabytes(engine, STAND_IN)} MB")
     return STAND_IN
 
 
@@ -65,7 +65,7 @@ def _megabytes(engine: Engine, tag: str) -> int:
 
 
 def _look_into(engine: Engine) -> None:
-    """Who it runs as, and what is not in it."""
+    """Assert the user of the image, and that it lacks tools and permissions."""
     look = "\n".join(
         [
             "id -u; pwd",
@@ -83,12 +83,13 @@ def _look_into(engine: Engine) -> None:
     nothing = "0000000000000000"
     expected = ["10001", "/data", "CapEff:", nothing, "CapBnd:", nothing, "NoNewPrivs:", "1"]
     assert seen == expected, seen
-    _tell("user 10001, read-only root, no capability, no build tool, no pip, no set-uid file")
+    _print("user 10001, read-only root, no capability, no build tool, no pip, no set-uid file")
 
 
 def _walk_through(engine: Engine) -> None:
-    """API and worker in one container in front of a simulator: a partner is connected and checked,
-    and what was stored is there after a restart on the same volume.
+    """Connect and check a partner with API and worker in one container.
+
+    The stored data must survive a restart on the same volume.
     """
     settings = {"GRAPH_BASE_URL": GRAPH, "RATE_LIMIT": "off"}
     simulator = ("--entrypoint", "graph-simulator", "--no-healthcheck", TAG)
@@ -102,15 +103,15 @@ def _walk_through(engine: Engine) -> None:
             _, partners = caller.discover()
             partner = caller.connected(first_with(partners, "agency"))
             _assert_true(caller, meta, partner)
-            # The one of the image itself, as an engine runs it.
+            # The image's own health check, as an engine runs it.
             engine.podman("healthcheck", "run", "connector")
             seconds, code = engine.stop("connector")
             assert code == 0, code
-            _tell(f"a partner connected and checked; health check passes; SIGTERM {seconds:.1f} s")
+            _print(f"a partner connected and checked; health check passes; SIGTERM {seconds:.1f} s")
         with _serving(engine, settings):
             _assert_true(caller, meta, partner)
             caller.check(partner)
-            _tell("a new container on the same volume knows everybody, and checks again")
+            _print("a new container on the same volume has all users, and checks again")
         caller.close()
         meta.close()
 
@@ -123,7 +124,7 @@ def _serving(engine: Engine, settings: dict[str, str]) -> Iterator[None]:
     began = time.monotonic()
     with engine.running("connector", *options, TAG, "serve", "--with-worker", "--port", port):
         wait_until(lambda: _answers(f"{API}/readyz"), bool)
-        _tell(f"ready {time.monotonic() - began:.1f} s after it was started")
+        _print(f"ready {time.monotonic() - began:.1f} s after it was started")
         yield
 
 
@@ -153,7 +154,7 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _tell(line: str) -> None:
+def _print(line: str) -> None:
     print(line, flush=True)
 
 

@@ -1,4 +1,4 @@
-"""podman without a daemon, also inside a machine that is a container or a small VM itself."""
+"""podman without a daemon, also in a container or a small VM."""
 
 import os
 import subprocess
@@ -27,12 +27,12 @@ _HARDENED = (
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """An engine whose images and containers are all below one directory."""
+    """Container engine whose images and containers are all below one directory."""
 
     directory: Path
 
     def podman(self, *arguments: str) -> str:
-        """One command of podman; its output."""
+        """Run one podman command, and return its output."""
         store = ("--root", str(self.directory / "store"), "--runroot", str(self.directory / "run"))
         command = [*store, "--cgroup-manager", "cgroupfs", *arguments]
         before = ["unshare", "--mount", "sh", "-c", _APART, "sh"] if _IS_HYBRID else ["podman"]
@@ -42,7 +42,7 @@ class Engine:
         return done.stdout.decode()
 
     def build(self, checkout: Path, base: str, tag: str) -> None:
-        """From the Dockerfile, with this machine's certificates and its settings of pip."""
+        """Build from the Dockerfile, with this machine's certificates and pip settings."""
         files = (Path("/etc/ssl/certs"), Path("/etc/pip.conf"))
         mounts = [f"--volume={path}:{path}:ro" for path in files if path.exists()]
         options = ("--isolation", "chroot", "--network", "host", "--format", "docker", *_LIMITS)
@@ -51,7 +51,7 @@ class Engine:
         )
 
     def run(self, *arguments: str) -> str:
-        """A hardened container on this machine's network."""
+        """Run a hardened container on this machine's network."""
         without_groups = ("--cgroups=disabled",) if _IS_HYBRID else ()
         return self.podman(
             "run", "--network", "host", *without_groups, *_LIMITS, *_HARDENED, *arguments
@@ -59,7 +59,7 @@ class Engine:
 
     @contextmanager
     def running(self, name: str, *arguments: str) -> Iterator[None]:
-        """One in the background, which is gone afterwards."""
+        """Run a container in the background until the block ends."""
         self.run("--detach", "--name", name, *arguments)
         try:
             yield
@@ -70,15 +70,17 @@ class Engine:
             self.podman("rm", "--force", "--time", "5", name)
 
     def stop(self, name: str) -> tuple[float, int]:
-        """SIGTERM: seconds to the end, and the exit code."""
+        """Send SIGTERM; return the seconds to the end and the exit code."""
         began = time.monotonic()
         self.podman("stop", "--time", "30", name)
         code = self.podman("inspect", "--format", "{{.State.ExitCode}}", name)
         return time.monotonic() - began, int(code)
 
     def stand_in(self, tag: str) -> None:
-        """A stand-in for python:*-slim-bookworm, where no registry can be reached: Debian's
-        smallest root, and the Python that runs this, which has to be one for Debian 12.
+        """Build a stand-in for python:*-slim-bookworm where no registry can be reached.
+
+        It has Debian's smallest root, and the Python that runs this, which must be built for Debian
+        12.
         """
         root = self.directory / "root"
         packages = "ca-certificates,libbz2-1.0,libffi8,liblzma5,libsqlite3-0,libssl3,netbase,zlib1g"

@@ -1,4 +1,4 @@
-"""Everything that Meta can do wrong, at every edge that a check asks, and no dishonest outcome.
+"""Every fault of Meta at every edge of a check for updates, and the check's outcome.
 
 `python -m tests.journey.all_faults` plays all of it, which takes some minutes.
 """
@@ -40,34 +40,36 @@ from tests.journey.troubles import (
 
 SMALL = ("--assets", "6", "--users", "6")
 FEW = ("--partners", "8", *SMALL)
-# What concerns the whole app goes one after another, so two products share it.
+# Faults of the whole app run one after another, so two products share them.
 OF_THE_APP = {"few": FEW, "few more": FEW}
-MOST_OF_THEM = 300
-# The tokens of our own business that are good for all that is asked here.
+FEWEST_HITS = 300
+# The tokens of our own business that every check here accepts.
 HOST_TOKENS = ("good", "expiring")
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was tried, and each token of this world that is somewhere in our logs."""
+    """Scenarios that were played, and each token of this world that is in our logs."""
 
     done: Sequence[Scenario]
     tokens_found: Sequence[str]
 
     @property
     def wrong(self) -> list[str]:
-        """Checks that told something untrue, or asked again what was refused for good."""
+        """Checks with an untrue outcome, or with a repeated read that Meta had refused for good."""
         return [str(one) for one in self.done if one.wrong or one.forbidden]
 
     @property
     def hits(self) -> int:
-        """How many faults really struck."""
+        """Number of scenarios whose fault really occurred."""
         return sum(scenario.hits > 0 for scenario in self.done)
 
 
 def play(directory: Path, *, sample: bool = False) -> Outcome:
-    """Each check is complete and true, says what it lacks, fails as it should or waits. A
-    sample has each trouble once. An assertion fails where a token is in a URL.
+    """Play all scenarios, or with `sample` each fault once.
+
+    Each check is complete and true, reports what it lacks, fails as expected or waits. An assertion
+    fails where a token is in a URL.
     """
     partners = ("--partners", "8" if sample else "30", "--relationships", "agency")
     products = {"many": (*partners, *SMALL), **OF_THE_APP}
@@ -80,33 +82,33 @@ def play(directory: Path, *, sample: bool = False) -> Outcome:
             of_partners = pool.submit(disturb_partners, many, sample)
             of_the_app = pool.map(disturb_the_app, few, range(len(few)), [sample] * len(few))
             done = [*chain.from_iterable(of_the_app), *of_partners.result()]
-        tokens_found = [hit for stack in (many, *few) for hit in tokens_in_sight(stack)]
+        tokens_found = [hit for stack in (many, *few) for hit in logged_tokens(stack)]
     return Outcome(done, tokens_found)
 
 
 def made_directory(path: Path) -> Path:
-    """A place for one product."""
+    """Create a directory for one product and return it."""
     path.mkdir()
     return path
 
 
 def disturb_partners(stack: Stack, sample: bool) -> list[Scenario]:
-    """Every trouble at every edge of a partner: all partners at once, one after another for each.
+    """Play every fault at every edge of a partner: partners in parallel, faults in sequence.
 
-    A fault strikes one partner's tokens only, so that the others' checks are not concerned.
+    A fault applies to one partner's tokens only, so that other partners' checks are not affected.
     """
     planned = chosen(scenarios(PARTNER_EDGES, TROUBLES, first=1000), sample)
     with stack.caller() as caller, closing(Rules(stack.meta)) as rules:
         subjects = connected_partners(caller, rules)
-        lanes = [planned[number :: len(subjects)] for number in range(len(subjects))]
+        shares = [planned[number :: len(subjects)] for number in range(len(subjects))]
         with ThreadPoolExecutor(max_workers=len(subjects)) as pool:
-            list(pool.map(one_by_one, lanes, [[subject] for subject in subjects]))
+            list(pool.map(one_by_one, shares, [[subject] for subject in subjects]))
         assert_all_is_well_again(subjects)
     return planned
 
 
 def disturb_the_app(stack: Stack, part: int, sample: bool) -> list[Scenario]:
-    """What strikes all partners alike: our own business's lists, `debug_token`, the app's limit."""
+    """Play the faults of all partners: our business's lists, `debug_token`, the app's limit."""
     lists, inspections, limits = (
         chosen(scenarios(edges, troubles, first), sample)[part :: len(OF_THE_APP)]
         for edges, troubles, first in (
@@ -133,7 +135,7 @@ def disturb_the_app(stack: Stack, part: int, sample: bool) -> list[Scenario]:
 
 
 def chosen(planned: list[Scenario], sample: bool) -> list[Scenario]:
-    """All of these, or of each trouble the one at its edge of the sample: they take turns."""
+    """Return all scenarios, or for a sample one of each fault, at edges in turn."""
     if not sample:
         return planned
     edges = ("debug_token", *PARTNER_EDGES, *HOST_EDGES)
@@ -143,14 +145,14 @@ def chosen(planned: list[Scenario], sample: bool) -> list[Scenario]:
 
 
 def connected_partners(caller: Caller, rules: Rules) -> list[Subject]:
-    """Every agency of ours, connected and checked once."""
+    """Connect and check every agency."""
     _, partners = caller.discover()
     agencies = [one for one in partners.values() if one["relationship"] == "agency"]
     return [partner_subject(caller, rules, one) for one in at_once(caller.connected, agencies)]
 
 
 def host_of(caller: Caller, rules: Rules, kind: str) -> Subject:
-    """Our business in a workspace of its own, by a token of its own that a fault can name."""
+    """Connect our business in a separate workspace, with a token that a fault can select."""
     host = caller.meta.host()
     token = host["tokens"][kind]
     body = {"name": "Campaign", "meta_business_id": host["id"], "access_token": token}
@@ -162,9 +164,9 @@ def host_of(caller: Caller, rules: Rules, kind: str) -> Subject:
 
 
 def disturb_lists(planned: Sequence[Scenario], hosts: Sequence[Subject]) -> None:
-    """As many troubles at our lists of partners at once as there are tokens.
+    """Play faults at our lists of partners, as many at once as there are tokens.
 
-    Those that take equally long go together.
+    Faults that take equally long go together.
     """
     ordered = sorted(planned, key=lambda one: (one.trouble.waits or "", one.times or 9))
     for start in range(0, len(ordered), len(hosts)):
@@ -176,7 +178,7 @@ def disturb_lists(planned: Sequence[Scenario], hosts: Sequence[Subject]) -> None
 
 
 def one_by_one(planned: Sequence[Scenario], subjects: Sequence[Subject]) -> None:
-    """Each trouble on the next of these, with nobody of them disturbed meanwhile."""
+    """Play each fault on the next subject, with no other fault at the same time."""
     for scenario, subject in zip(planned, cycle(subjects), strict=False):
         if scenario.edge not in HOST_EDGES:
             change_people(subject, scenario.dice("world"))
@@ -185,7 +187,7 @@ def one_by_one(planned: Sequence[Scenario], subjects: Sequence[Subject]) -> None
 
 
 def assert_all_is_well_again(subjects: Sequence[Subject]) -> None:
-    """With Meta in good health, one check of each shows the truth and nothing else."""
+    """Assert that one check of each subject without faults shows the truth."""
     jobs = [subject.caller.start_check(subject.owner) for subject in subjects]
     for subject, job in zip(subjects, jobs, strict=True):
         ended = subject.caller.ended(job, seconds=60)
@@ -194,21 +196,21 @@ def assert_all_is_well_again(subjects: Sequence[Subject]) -> None:
 
 
 def assert_no_token_in_a_url(meta: Meta) -> None:
-    """Of the latest requests, the simulator has kept the names of all parameters."""
+    """Assert that no parameter of the latest requests is a token."""
     for call in meta.calls()["recent"]:
         assert "access_token" not in call["params"], call
         assert "input_token" not in call["params"] or call["path"].endswith("/debug_token"), call
 
 
-def tokens_in_sight(stack: Stack) -> list[str]:
-    """Where in the logs of ours any token of this world is, those of Pages among them."""
+def logged_tokens(stack: Stack) -> list[str]:
+    """Return the places in our logs that have a token of this world, Page tokens included."""
     logs = stack.logs()
     assert b'"level": "debug"' in logs
     return search(stack.meta.tokens() | set(page_tokens(stack.meta)), {stack.name: logs})
 
 
 def page_tokens(meta: Meta) -> Iterator[str]:
-    """What Meta gives each partner to read its Pages with."""
+    """Yield the Page tokens that Meta returns to each partner."""
     for partner in meta.partners().values():
         headers = {"Authorization": f"Bearer {partner['tokens']['good']}"}
         url = f"{meta.url}/v26.0/me/accounts?fields=access_token&limit=100"
@@ -217,7 +219,7 @@ def page_tokens(meta: Meta) -> Iterator[str]:
 
 
 def summary(outcome: Outcome) -> str:
-    """The campaign in a few lines."""
+    """Return the campaign's result in a few lines."""
     done = outcome.done
     outcomes = Counter(scenario.outcome for scenario in done)
     rows = {
@@ -232,11 +234,11 @@ def summary(outcome: Outcome) -> str:
 
 
 def main() -> int:
-    """1 where an outcome was dishonest, or too few faults struck to tell."""
+    """Return 1 where an outcome was untrue, or too few faults occurred to judge."""
     with tempfile.TemporaryDirectory(prefix="faults-", ignore_cleanup_errors=True) as directory:
         outcome = play(Path(directory))
     print(summary(outcome), *outcome.wrong, sep="\n")
-    return int(bool(outcome.wrong or outcome.tokens_found) or outcome.hits < MOST_OF_THEM)
+    return int(bool(outcome.wrong or outcome.tokens_found) or outcome.hits < FEWEST_HITS)
 
 
 if __name__ == "__main__":

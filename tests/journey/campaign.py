@@ -1,4 +1,4 @@
-"""A campaign against the product: break Meta, check for updates, judge what came of it."""
+"""Campaign step: break Meta, check for updates, and judge the outcome."""
 
 import random
 import time
@@ -12,15 +12,15 @@ from tests.journey.caller import FINAL, Caller, wait_until
 from tests.journey.meta import Json, Meta
 from tests.journey.troubles import HOST_EDGES, Scenario, Trouble
 
-# Edges whose rows bring their people along: a refused one is asked once more without them.
+# Edges read with an expansion of their users: a refused read is repeated once without it.
 EXPANDED = (
     "client_ad_accounts",
     "client_product_catalogs",
     "client_pixels",
     "business_asset_groups",
 )
-# Dozens look at once: they may not take the machine from those who are looked at.
-_LOOKS_EVERY_SECONDS = 0.4
+# Dozens of clients poll at once and must leave the CPU to the product.
+_POLL_SECONDS = 0.4
 
 _DEAD = 190
 
@@ -29,7 +29,7 @@ Shown = dict[str, Json]
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Whose check is disturbed, and how to see what we show and what is true of it."""
+    """Owner of a disturbed check, with functions that read what we show and what is true."""
 
     caller: Caller
     rules: "Rules"
@@ -38,17 +38,17 @@ class Subject:
     shown: Callable[[], Shown]
     true: Callable[[], Shown]
     reads_of: Callable[[str], int]
-    """How often a check without trouble asks such an edge."""
+    """Number of reads of such an edge in a check without faults."""
 
 
 def run(scenario: Scenario, subject: Subject) -> None:
-    """Break Meta, check for updates, judge; then heal Meta, and what waits must come right."""
+    """Break Meta, check for updates, and judge; then remove the fault and judge a waiting job."""
     rules, before = subject.rules, subject.shown()
     match = subject.match(scenario.edge)
     rule_id = rules.add(match, scenario.trouble.fault, scenario.after, scenario.times)
     job = at_rest(subject.caller, subject.caller.start_check(subject.owner))
-    # At once: what waits goes on by itself in a second or two.
-    after, rule = subject.shown(), rules.take_away(rule_id)
+    # Read at once: a waiting job continues by itself in a second or two.
+    after, rule = subject.shown(), rules.remove(rule_id)
     scenario.hits = rule["hits"]
     scenario.outcome = outcome_of(job)
     scenario.wrong += judged(scenario, job, before, after, subject.true())
@@ -61,10 +61,10 @@ def run(scenario: Scenario, subject: Subject) -> None:
 
 
 def at_rest(caller: Caller, job: Json, *, or_waiting: bool = True) -> Json:
-    """The job once it has ended or waits for Meta."""
+    """Wait until the job has ended or waits for Meta, and return it."""
 
     def look() -> Json:
-        time.sleep(_LOOKS_EVERY_SECONDS)
+        time.sleep(_POLL_SECONDS)
         return caller.job(job)
 
     def rests(seen: Json) -> bool:
@@ -75,7 +75,7 @@ def at_rest(caller: Caller, job: Json, *, or_waiting: bool = True) -> Json:
 
 
 def outcome_of(job: Json) -> str:
-    """How a check ended, in a word or two."""
+    """Return a short name of the job's outcome."""
     if job["status"] == "waiting":
         return f"waiting, {job['waiting_reason']}"
     if job["status"] == "completed":
@@ -84,7 +84,7 @@ def outcome_of(job: Json) -> str:
 
 
 def judged(scenario: Scenario, job: Json, before: Shown, after: Shown, true: Shown) -> list[str]:
-    """What of the outcome is not honest."""
+    """Return what is untrue in the outcome."""
     outcome, trouble = scenario.outcome, scenario.trouble
     if outcome == "complete":
         return [] if after == true else [f"complete, yet not true: {differing(after, true)}"]
@@ -97,32 +97,36 @@ def judged(scenario: Scenario, job: Json, before: Shown, after: Shown, true: Sho
         return wrong + _unfitting(trouble, job["error"])
     if outcome != f"waiting, {trouble.waits}":
         return [*wrong, f"{outcome}, which does not fit"]
-    return wrong if job["resume_at"] > job["updated_at"] else [*wrong, "it waits for the past"]
+    return (
+        wrong
+        if job["resume_at"] > job["updated_at"]
+        else [*wrong, "it waits until a time in the past"]
+    )
 
 
 def _unfitting(trouble: Trouble, error: Json) -> list[str]:
     of_meta = "token_dead" if trouble.code == 190 else f"meta_{trouble.error_class}"
     wanted = (of_meta, trouble.error_class, trouble.user_action, trouble.code)
-    told = (error["code"], error["class"], error["user_action"], error["meta"]["code"])
-    return [] if told == wanted else [f"failed as {told} instead of {wanted}"]
+    reported = (error["code"], error["class"], error["user_action"], error["meta"]["code"])
+    return [] if reported == wanted else [f"failed as {reported} instead of {wanted}"]
 
 
 def _unnamed(scenario: Scenario, job: Json) -> list[str]:
-    # Without a Page's token its people cannot be read, which is what is told.
+    # Without a Page's token its users cannot be read, so the warning names that edge.
     edge = "assigned_users" if scenario.edge == "accounts" else scenario.edge
     named = any(warning["edge"] == edge for warning in job["warnings"])
-    return [] if named else [f"partial, yet no word of {edge}: {job['warnings']}"]
+    return [] if named else [f"partial, yet no warning about {edge}: {job['warnings']}"]
 
 
 def untrue_or_lost(before: Shown, after: Shown, true: Shown) -> list[str]:
-    """What a partial check may not do: lose what is true, or show as new what is not."""
+    """Return what a partial check must not do: lose true data, or show untrue data as new."""
     found = [f"lost {key}" for key in (before.keys() & true.keys()) - after.keys()]
     for key, shown in after.items():
         old, real = before.get(key), true.get(key)
         if shown == old:
             continue
         if real is None:
-            # Somebody who left and cannot be proven gone: nothing new may be said of them.
+            # The user left, which the check cannot know: the user must stay unchanged.
             found.append(f"changed {key}, who has no access")
             continue
         for name, value in shown.items():
@@ -143,16 +147,15 @@ def _of_grants(key: str, old: Shown, shown: Shown, real: Shown) -> list[str]:
 
 
 def differing(one: Shown, other: Shown) -> str:
-    """The entries that are not the same, both ways."""
+    """Return the entries that differ, in both directions."""
     keys = {key for key in one.keys() | other.keys() if one.get(key) != other.get(key)}
     return str({key: (one.get(key), other.get(key)) for key in sorted(keys)})
 
 
 def forbidden_repeats(scenario: Scenario, rule: Json, usual_reads: int) -> int:
-    """How often a read that Meta refused for good was asked again as it was.
+    """Count the repeated reads that Meta had refused for good.
 
-    Another form of the question is no repeat: rows of assets without their people, partners with
-    id and name only.
+    A read in another form is no repeat: assets without their users, partners with id and name only.
     """
     trouble, edge = scenario.trouble, scenario.edge
     if trouble.waits is not None or rule["hits"] == 0:
@@ -170,31 +173,31 @@ def forbidden_repeats(scenario: Scenario, rule: Json, usual_reads: int) -> int:
 
 
 class Rules:
-    """The simulator's faults, one by one."""
+    """Faults of the simulator."""
 
     def __init__(self, meta: Meta) -> None:
         self._http = httpx.Client(base_url=f"{meta.url}/__simulator__", trust_env=False, timeout=30)
 
     def add(self, match: Json, fault: Json, after: int, times: int | None) -> str:
-        """One more; the others stay."""
+        """Add one fault and return its id."""
         rule = {"match": match, "fault": fault, "after": after, "times": times}
         answer = self._http.post("/faults", json=rule)
         assert answer.status_code == 201, answer.text
         return str(answer.json()["id"])
 
-    def take_away(self, rule_id: str) -> Json:
-        """How often it was seen and hit, and it is no more."""
+    def remove(self, rule_id: str) -> Json:
+        """Remove a fault; return how often it was seen and hit."""
         rule: Json = self._http.get(f"/faults/{rule_id}").json()
         assert self._http.delete(f"/faults/{rule_id}").status_code == 204
         return rule
 
     def close(self) -> None:
-        """Give back the connection."""
+        """Close the connection."""
         self._http.close()
 
 
 def partner_subject(caller: Caller, rules: Rules, partner: Json) -> Subject:
-    """A connected partner, whose token alone is struck."""
+    """Return a connected partner whose own token is disturbed."""
     business_id = partner["meta_business_id"]
     own = f"{business_id}/good"
 
@@ -219,7 +222,7 @@ def partner_subject(caller: Caller, rules: Rules, partner: Json) -> Subject:
 
 
 def host_subject(caller: Caller, rules: Rules, integration: Json, label: str) -> Subject:
-    """An integration whose own token is struck; partners stand where users stand else."""
+    """Return an integration whose own token is disturbed; its partners are compared like users."""
     host_id = integration["meta_business_id"]
 
     def shown() -> Shown:
@@ -246,7 +249,7 @@ def _as_listed(partner: Json) -> Json:
 
 
 def change_people(subject: Subject, dice: random.Random) -> None:
-    """Somebody joins, leaves, takes another name or may do something else from now on."""
+    """Make one user join, leave, or change name or tasks."""
     meta, business_id = subject.caller.meta, subject.owner["meta_business_id"]
     partner = meta.partner(business_id)
     asset = dice.choice(partner["shared_assets"])
@@ -265,7 +268,7 @@ def change_people(subject: Subject, dice: random.Random) -> None:
 
 
 def change_partners(meta: Meta, dice: random.Random) -> None:
-    """A partner takes another name, a new one comes, one that came ends it."""
+    """Rename one partner, and add or end a partnership."""
     partners = [p for p in meta.partners().values() if p["relationship"] != "none"]
     chosen = dice.choice(partners)
     meta.mutate("rename", id=chosen["id"], name=f"Renamed {dice.randrange(10**6)}")

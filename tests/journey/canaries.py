@@ -1,4 +1,4 @@
-"""Looking for secrets, in every form that one could take, in everything that is kept."""
+"""Search for secrets, in every encoding, in everything that the product stores."""
 
 import base64
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,7 +12,7 @@ SCHEMAS = ("public", "dbos")
 
 
 def forms(secret: str) -> dict[str, bytes]:
-    """The secret as it is, and encoded; base64 at each of the three places it can begin at."""
+    """Return the secret in every encoding; base64 at each of its three possible offsets."""
     raw = secret.encode()
     found = {
         "raw": raw,
@@ -22,7 +22,7 @@ def forms(secret: str) -> dict[str, bytes]:
         "utf-16": secret.encode("utf-16-le"),
     }
     for before in range(3):
-        # Only what depends on the secret alone: not the characters that its neighbours share.
+        # Leave out the characters that also depend on the bytes before and after the secret.
         for name, encode in (
             ("base64", base64.b64encode),
             ("url base64", base64.urlsafe_b64encode),
@@ -33,7 +33,7 @@ def forms(secret: str) -> dict[str, bytes]:
 
 
 def search(secrets: Iterable[str], places: Mapping[str, bytes]) -> list[str]:
-    """Where any of the secrets is, in which form. Never the secret itself."""
+    """Return the places and encodings in which a secret was found, never the secret itself."""
     needles = [
         (number, form, needle)
         for number, secret in enumerate(sorted(secrets))
@@ -48,14 +48,14 @@ def search(secrets: Iterable[str], places: Mapping[str, bytes]) -> list[str]:
 
 
 def files_of(directory: Path) -> Iterator[tuple[str, bytes]]:
-    """Every file below, by its name: databases with their journals, keyrings, whatever there is."""
+    """Yield every file below the directory, with its name."""
     for path in sorted(directory.rglob("*")):
         if path.is_file():
             yield f"file {path.relative_to(directory)}", path.read_bytes()
 
 
 def tables_of(database_url: str) -> Iterator[tuple[str, bytes]]:
-    """Every value of every row of every table, bytes as they are."""
+    """Yield every value of every table of the database."""
     with psycopg.connect(database_url) as server:
         listed = server.execute(
             "SELECT table_schema, table_name FROM information_schema.tables "

@@ -1,7 +1,7 @@
-"""Two running products for the whole folder, and a workspace of its own for each test.
+"""Two running products for the package, and an empty workspace for each test.
 
-A test that asks for `stack` or `caller` runs against both; one that parametrises `stack` indirectly
-chooses. The simulated Meta is put back to its first moment before each test.
+A test that asks for `stack` or `caller` runs against both products; a test that parametrizes
+`stack` indirectly chooses one. The simulated Meta is reset before each test.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from tests.support.databases import PostgresTemplate
 
 @pytest.fixture(scope="package")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """SQLite, and the API and the worker in one process."""
+    """Product on SQLite, with the API and the worker in one process."""
     with embedded_stack(tmp_path_factory.mktemp("embedded")) as stack:
         yield stack
 
@@ -24,7 +24,7 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 def separate(
     tmp_path_factory: pytest.TempPathFactory, postgres: PostgresTemplate
 ) -> Iterator[Stack]:
-    """PostgreSQL, one API process and two worker processes."""
+    """Product on PostgreSQL, with one API process and two worker processes."""
     with (
         postgres.empty() as database_url,
         separate_stack(tmp_path_factory.mktemp("separate"), database_url) as stack,
@@ -34,17 +34,17 @@ def separate(
 
 @pytest.fixture(scope="package", params=["embedded", "separate"])
 def stack(request: pytest.FixtureRequest) -> Stack:
-    """The product, each way of running it in turn."""
+    """Product in each of its two ways to run."""
     running: Stack = request.getfixturevalue(request.param)
     return running
 
 
 @pytest.fixture
 def caller(stack: Stack) -> Iterator[Caller]:
-    """A customer with an empty workspace, and Meta as it was at the first moment."""
+    """Customer with an empty workspace, and the simulated Meta in its initial state."""
     stack.meta.reset()
     with stack.caller() as customer:
         yield customer
     stack.meta.reset()
-    # What a test taught the workers of Meta's limits is untrue from now on.
+    # The limits that workers learned from Meta in this test no longer apply.
     stack.forget_limits()

@@ -1,4 +1,4 @@
-"""Drawing at random, and yet everything in turn."""
+"""Random drawing that returns every item before any of them again."""
 
 import random
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 class Deck(Generic[T]):
-    """Cards are shuffled anew only when all of them have been drawn: none is long in coming."""
+    """Cards that are shuffled again only when all of them have been drawn."""
 
     def __init__(self, dice: random.Random, cards: Sequence[T]) -> None:
         self._dice = dice
@@ -16,7 +16,7 @@ class Deck(Generic[T]):
         self._left: list[T] = []
 
     def draw(self) -> T:
-        """The next card."""
+        """Return the next card."""
         if not self._left:
             self._left = self._dice.sample(self._cards, len(self._cards))
         return self._left.pop()

@@ -1,6 +1,6 @@
-"""What may change at Meta between two checks for updates, drawn by dice.
+"""Random changes at Meta between two checks for updates.
 
-Only what leaves the partner's token as it is: a narrower view is a matter of its own.
+None of them changes the partner's token: narrowed tokens have tests of their own.
 """
 
 import random
@@ -18,20 +18,20 @@ _MOST_PARTNERS = 6
 
 
 class Drift:
-    """People come, go, come back and change; shares, groups and whole partnerships too."""
+    """People who join, leave, return and change; changing shares, groups and partnerships."""
 
     def __init__(self, meta: Meta, dice: random.Random) -> None:
         self.meta = meta
         self.dice = dice
         self._away: list[tuple[str, str, list[str]]] = []
-        self._of_people = Deck(dice, _OF_PEOPLE)
-        self._of_partners = Deck(dice, _OF_PARTNERS)
+        self._of_people = Deck(dice, _PEOPLE_CHANGES)
+        self._of_partners = Deck(dice, _PARTNER_CHANGES)
         self._open_our_pages(meta.partners())
 
     def change(self) -> list[str]:
-        """One to three changes at each partner, and sometimes one among the partners; their names.
+        """Change each partner one to three times, and sometimes a partnership; return the names.
 
-        Some of those who have lost everything come back.
+        Some users who have lost all access get it back.
         """
         made = self._come_back()
         for business_id in self.meta.partners():
@@ -49,14 +49,14 @@ class Drift:
         return made
 
     def _open_our_pages(self, partners: dict[str, Json]) -> None:
-        """Our own system user manages our Pages: only then can it tell that a share has ended."""
+        """Let our system user manage our Pages, which it needs to see that a share has ended."""
         us = self.meta.host()["system_user"]["id"]
         for asset in (asset for one in partners.values() for asset in one["shared_assets"]):
             if asset["type"] == "page" and asset["direction"] == "ours_shared_to_partner":
                 self.meta.mutate("change_tasks", person=us, asset=asset["id"], tasks=["MANAGE"])
 
     def _come_back(self) -> list[str]:
-        """Under the same id in Meta, so that they have to be known again."""
+        """Give some users access again under the same id in Meta."""
         back = [who for who in self._away if self.dice.random() < 0.4]
         self._away = [who for who in self._away if who not in back]
         can_be_given = {
@@ -76,7 +76,7 @@ class Drift:
         self.meta.mutate("join", partner=partner["id"], assets=self._one_or_two(partner))
 
     def _join_from_another_partner(self, partner: Json) -> None:
-        """The same human at two partners has two ids there, and one name and address."""
+        """Add a person of another partner: two ids, with the same name and address."""
         other = self._some_partner()
         person = self.dice.choice(other["people"] or partner["people"])
         facts = {"name": person["name"], "email": person["email"], "role": person["role"]}
@@ -84,11 +84,11 @@ class Drift:
         self.meta.mutate("join", partner=partner["id"], assets=[asset], **facts)
 
     def _leave(self, partner: Json) -> None:
-        self.meta.mutate("leave", person=self._somebody(partner))
+        self.meta.mutate("leave", person=self._some_person(partner))
 
     def _lose_everything(self, partner: Json) -> None:
-        """But stay with the business."""
-        person = self._somebody(partner)
+        """Remove all access of a person who stays in the business."""
+        person = self._some_person(partner)
         for group in partner["asset_groups"]:
             if person in group["members"]:
                 self.meta.mutate("leave_group", person=person, group=group["id"])
@@ -100,29 +100,29 @@ class Drift:
 
     def _rename(self, partner: Json) -> None:
         name = f"Renamed {self.dice.randrange(10**9)}"
-        self.meta.mutate("rename", id=self._somebody(partner), name=name)
+        self.meta.mutate("rename", id=self._some_person(partner), name=name)
 
     def _change_email(self, partner: Json) -> None:
         address = self.dice.choice((None, f" New.{self.dice.randrange(10**9)}@Example.com "))
-        self.meta.mutate("change_email", person=self._somebody(partner), email=address)
+        self.meta.mutate("change_email", person=self._some_person(partner), email=address)
 
     def _change_role(self, partner: Json) -> None:
-        person = self._somebody(partner)
+        person = self._some_person(partner)
         self.meta.mutate("change_role", person=person, role=self.dice.choice(ROLES))
 
     def _change_two_factor(self, partner: Json) -> None:
-        person, status = self._somebody(partner), self.dice.choice(TWO_FACTOR)
+        person, status = self._some_person(partner), self.dice.choice(TWO_FACTOR)
         self.meta.mutate("change_two_factor", person=person, two_fac_status=status)
 
     def _change_tasks(self, partner: Json) -> None:
-        """More, less, others or none; on an asset that the person may not have had."""
+        """Change a person's tasks, also on an asset that the person had no access to."""
         asset = self.dice.choice(partner["shared_assets"])
         tasks = self._few(asset["permitted_tasks"])
         if tasks and self.dice.random() < 0.1:
             tasks.append("A_TASK_OF_TOMORROW")
-        self._give(self._somebody(partner), asset["id"], tasks)
+        self._give(self._some_person(partner), asset["id"], tasks)
 
-    def _change_the_other_system_user(self, partner: Json) -> None:
+    def _change_the_employee_system_user(self, partner: Json) -> None:
         robot = partner["employee_system_user"]
         asset = self.dice.choice(partner["shared_assets"])
         if robot is not None:
@@ -131,9 +131,9 @@ class Drift:
             self.meta.mutate("rename", id=robot["id"], name=name)
 
     def _join_group(self, partner: Json) -> None:
-        """A group of shared assets and of some that are not."""
+        """Add a person to a group with shared and unshared assets."""
         assets = self._one_or_two(partner) + _ids(partner["unshared_assets"])[:1]
-        self.meta.mutate("join_group", person=self._somebody(partner), assets=assets)
+        self.meta.mutate("join_group", person=self._some_person(partner), assets=assets)
 
     def _leave_group(self, partner: Json) -> None:
         places = [(who, one["id"]) for one in partner["asset_groups"] for who in one["members"]]
@@ -143,21 +143,21 @@ class Drift:
 
     def _move_to_group(self, partner: Json) -> None:
         asset = self.dice.choice(_ids(partner["shared_assets"]))
-        self.meta.mutate("move_to_group", person=self._somebody(partner), asset=asset)
+        self.meta.mutate("move_to_group", person=self._some_person(partner), asset=asset)
 
     # Shares
 
     def _share(self, partner: Json) -> None:
-        """A new asset, in either direction: that may change what the partner is to us."""
+        """Share a new asset in either direction, which may change the relationship."""
         direction = self.dice.choice(("ours_shared_to_partner", "theirs_shared_to_us"))
         kind = self.dice.choice(truth.TYPES)
         made = self.meta.mutate("share", partner=partner["id"], type=kind, direction=direction)
         now = self.meta.partner(partner["id"])
         asset = next(one for one in now["shared_assets"] if one["id"] == made["asset"])
-        self._give(self._somebody(now), asset["id"], asset["permitted_tasks"][:1])
+        self._give(self._some_person(now), asset["id"], asset["permitted_tasks"][:1])
 
     def _share_with_another(self, partner: Json) -> None:
-        """One new asset of ours for two partners: the next checks of both find it side by side."""
+        """Share one new asset of ours with two partners, whose next checks both find it."""
         kind, other = self.dice.choice(truth.TYPES), self._some_partner()
         asset = self.meta.mutate("share", partner=partner["id"], type=kind)["asset"]
         if other["id"] != partner["id"]:
@@ -179,11 +179,11 @@ class Drift:
     # Partners
 
     def _end_partnership(self, partner: Json) -> None:
-        """Its people and assets remain with it, and nothing is shared."""
+        """End all shares; the partner keeps its people and assets."""
         self.meta.mutate("end_partnership", partner=partner["id"])
 
-    def _begin_again(self, _partner: Json) -> None:
-        """With whoever is not listed: somebody gets access at once."""
+    def _restart_partnerships(self, _partner: Json) -> None:
+        """Share an asset with each partner that is not listed."""
         for one in self.meta.partners().values():
             if one["relationship"] == "none" and one["people"]:
                 self._share(one)
@@ -205,14 +205,14 @@ class Drift:
         return self.dice.sample(shared, min(len(shared), self.dice.randint(1, 2)))
 
     def _few(self, tasks: list[str]) -> list[str]:
-        """Two of them, one or none."""
+        """Return at most two of the tasks."""
         return self.dice.sample(tasks, min(len(tasks), self.dice.randint(0, 2)))
 
     def _give(self, person: str, asset: str, tasks: list[str]) -> None:
         self.meta.mutate("change_tasks", person=person, asset=asset, tasks=tasks)
 
-    def _somebody(self, partner: Json) -> str:
-        """A person of the business as it is now; one that has few gets one more."""
+    def _some_person(self, partner: Json) -> str:
+        """Return a person of the business; add one where it has few."""
         people = _ids(self.meta.partner(partner["id"])["people"])
         if len(people) < _FEWEST_PEOPLE:
             joined: str = self.meta.mutate("join", partner=partner["id"])["person"]
@@ -226,7 +226,7 @@ def _ids(found: list[Json]) -> list[str]:
 
 Act = Callable[[Drift, Json], None]
 
-_OF_PEOPLE: tuple[Act, ...] = (
+_PEOPLE_CHANGES: tuple[Act, ...] = (
     Drift._join,
     Drift._join_from_another_partner,
     Drift._leave,
@@ -236,7 +236,7 @@ _OF_PEOPLE: tuple[Act, ...] = (
     Drift._change_role,
     Drift._change_two_factor,
     Drift._change_tasks,
-    Drift._change_the_other_system_user,
+    Drift._change_the_employee_system_user,
     Drift._join_group,
     Drift._leave_group,
     Drift._move_to_group,
@@ -245,9 +245,9 @@ _OF_PEOPLE: tuple[Act, ...] = (
     Drift._unshare,
     Drift._change_permitted_tasks,
 )
-_OF_PARTNERS: tuple[Act, ...] = (
+_PARTNER_CHANGES: tuple[Act, ...] = (
     Drift._end_partnership,
-    Drift._begin_again,
+    Drift._restart_partnerships,
     Drift._new_partner,
     Drift._rename_partner,
 )

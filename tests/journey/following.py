@@ -1,4 +1,4 @@
-"""A customer's program that follows a job's stream, and comes back when the connection breaks."""
+"""Client that follows a job's event stream and reconnects after an interruption."""
 
 import threading
 import time
@@ -12,10 +12,10 @@ from tests.support.event_streams import Reader, resuming
 
 
 class Following(threading.Thread):
-    """From the job's first event to its last, or until `stop`.
+    """Thread that reads a job's events from the first to the last, or until `stop`.
 
-    It goes on after the events that it is given. With `hang_up` it closes the connection after
-    each one that it gets.
+    It continues after the events that it is given. With `hang_up` it closes the connection after
+    each event.
     """
 
     def __init__(
@@ -37,25 +37,25 @@ class Following(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        """Until there is no more."""
+        """Read streams until the last event."""
         while not self._stopped.is_set() and not (self.events and self.events[-1]["final"]):
             try:
-                self._take_up()
+                self._read_stream()
             except httpx.TransportError:
                 time.sleep(0.1)
 
-    def told(self, seconds: float = 30) -> list[Json]:
-        """All events, once the last one is there."""
+    def all_events(self, seconds: float = 30) -> list[Json]:
+        """Wait for the last event, and return all events."""
         self.join(seconds)
         assert not self.is_alive(), self.events
         return self.events
 
     def stop(self) -> None:
-        """For one that follows something that will not end."""
+        """Stop following a job that does not end."""
         self._stopped.set()
         self.join(30)
 
-    def _take_up(self) -> None:
+    def _read_stream(self) -> None:
         after = self.events[-1]["id"] if self.events else None
         headers = {"Authorization": f"Bearer {self._key}", **resuming(after)}
         reader = Reader()

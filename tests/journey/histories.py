@@ -1,4 +1,4 @@
-"""Random histories: Meta changes and hides things, checks follow, and each must leave the truth.
+"""Random histories: Meta changes and hides data, and each check must show the truth.
 
 `python -m tests.journey.histories --rounds 100 --seed 7` plays a long one on a product of its own,
 with `--postgresql` on one of separate processes.
@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.journey import truth
-from tests.journey.blindness import SILENT, Blinder
 from tests.journey.caller import Caller, at_once
 from tests.journey.campaign import differing, untrue_or_lost
 from tests.journey.drift import Drift
 from tests.journey.meta import Json
 from tests.journey.replay import replay, shown
+from tests.journey.restrictions import SILENT, Restrictor
 from tests.journey.stacks import Stack, embedded_stack, separate_stack
 from tests.support.databases import PostgresTemplate, postgres_server
 
@@ -26,7 +26,7 @@ _TWO_FACTOR = {"enabled": "on", "disabled": "off"}
 
 
 class History:
-    """One customer over many checks, whose partners are connected as soon as they are listed."""
+    """Customer over many checks, whose partners are connected as soon as they are listed."""
 
     def __init__(self, caller: Caller, seed: int) -> None:
         self.caller = caller
@@ -38,22 +38,22 @@ class History:
         self._ids: dict[tuple[str, str], str] = {}
         self.integration, _ = caller.discover()
         self.drift = Drift(caller.meta, self.dice)
-        self._blinder = Blinder(caller.meta, self.dice)
-        self._connect_everybody()
+        self._restrictor = Restrictor(caller.meta, self.dice)
+        self._connect_all()
 
     def play(self, rounds: int) -> None:
-        """So many rounds; what is wrong is in `wrong`."""
+        """Play so many rounds; violations are in `wrong`."""
         for number in range(1, rounds + 1):
             struck = []
             made = self.drift.change()
             if self.dice.random() < 0.5:
-                struck = self._blinder.strike()
+                struck = self._restrictor.strike()
             self._check(f"{self.seed}/{number}", made, struck)
             if struck and self.dice.random() < 0.7:
-                self._blinder.heal()
+                self._restrictor.heal()
                 self._check(f"{self.seed}/{number} healed", [], [])
-            self._blinder.heal()
-            self._connect_everybody()
+            self._restrictor.heal()
+            self._connect_all()
 
     def _check(self, name: str, made: Sequence[str], struck: Sequence[str]) -> None:
         before = {key: self._shown(partner) for key, partner in self._connected.items()}
@@ -65,7 +65,7 @@ class History:
         print(f"{name}: {len(complete)} of {len(children)} complete; {[*made, *struck]}")
         found = [f"tried again: {one}" for one in (job, *children.values()) if one["attempt"] != 1]
         found += self._of_listing(job, listed)
-        # Where our list was refused, it may be unknown that they share something with us too.
+        # Where our list was refused, a partner's shares with us may be unknown, too.
         sees_news = not job["warnings"] and SILENT.isdisjoint(struck)
         for key, partner in self._connected.items():
             child = children.get(partner["id"])
@@ -81,7 +81,7 @@ class History:
         self.wrong += wrong
 
     def _of_listing(self, job: Json, before: set[str]) -> list[str]:
-        """Partners are those of Meta; of a listing that was refused in part nobody is retired."""
+        """Return wrong partners; a partly refused list must retire no partner."""
         true = {
             key: (one["name"], one["relationship"])
             for key, one in self.caller.meta.partners().items()
@@ -92,8 +92,8 @@ class History:
             return [f"{key} is retired by a refused list" for key in before - listed.keys()]
         found = {key: (one["name"], one["relationship"]) for key, one in listed.items()}
         counts = (job["counts"][name] for name in ("seen", "removed"))
-        told, wanted = tuple(counts), (len(true), len(before - true.keys()))
-        wrong = [] if told == wanted else [f"partners counted as {told}, not {wanted}"]
+        reported, wanted = tuple(counts), (len(true), len(before - true.keys()))
+        wrong = [] if reported == wanted else [f"partners counted as {reported}, not {wanted}"]
         return wrong if found == true else [*wrong, f"partners are {found}, not {true}"]
 
     def _of_partner(
@@ -102,12 +102,12 @@ class History:
         known = self.caller.meta.partner(partner["meta_business_id"])
         after, true = self._shown(partner), _users(known)
         whose = known["name"]
-        # Who comes back is as known as those who never left.
+        # A user who returns is known as well as one who never left.
         back = {key: left[key] for key in left.keys() & after.keys()}
         if child["partial"] or not sees_news:
             found = untrue_or_lost(before | back, after, true)
             if child["partial"] and (child["counts"]["removed"] or not child["warnings"]):
-                found.append(f"a partial check told {child['counts']} and {child['warnings']}")
+                found.append(f"a partial check reported {child['counts']} and {child['warnings']}")
             return [f"{whose}: {one}" for one in found]
         found = [] if after == true else [f"users {differing(after, true)}"]
         wanted = _counts(before, true)
@@ -120,7 +120,7 @@ class History:
         shown_assets, true = truth.shown_assets(shared), truth.assets(known)
         found = [] if shown_assets == true else [f"assets {differing(shown_assets, true)}"]
         now = self.caller.partner(partner)
-        told = {
+        reported = {
             "presence": now["presence"] == "listed",
             "users": now["user_count"],
             "others": now["people_without_access_count"],
@@ -132,10 +132,12 @@ class History:
             "others": truth.people_not_stored(known),
             "assets": truth.asset_counts(known),
         }
-        return found if told == wanted else [*found, f"the partner says {told}, not {wanted}"]
+        return (
+            found if reported == wanted else [*found, f"the partner says {reported}, not {wanted}"]
+        )
 
     def _of_feed(self) -> list[str]:
-        """Whoever follows it knows what is shown, whatever the checks could see."""
+        """Return differences between the replayed feed and the shown state."""
         last = self._feed[-1]["sequence"] if self._feed else 0
         self._feed += self.caller.everything("/v1/changes", after=last, page_size=100)
         replayed, known = replay(self._feed), self.caller.partners()
@@ -156,18 +158,18 @@ class History:
         return wrong
 
     def _of_people(self) -> list[str]:
-        """Ids are for ever and nobody else's; of each partner one user holds our token."""
+        """Return changed or shared user ids, and wrong token holders."""
         found = []
-        everybody = self.caller.everything("/v1/partner-users", page_size=100)
-        for user in everybody:
+        all_users = self.caller.everything("/v1/partner-users", page_size=100)
+        for user in all_users:
             key = (user["partner_id"], user["meta_user_id"])
             if self._ids.setdefault(key, user["id"]) != user["id"]:
                 found.append(f"{user['id']} was {self._ids[key]}")
-        if len({user["id"] for user in everybody}) != len(everybody):
+        if len({user["id"] for user in all_users}) != len(all_users):
             found.append("two users have one id")
         holders = {
             (user["partner_id"], user["meta_user_id"])
-            for user in everybody
+            for user in all_users
             if user["is_token_holder"]
         }
         meta = self.caller.meta.partners()
@@ -178,8 +180,8 @@ class History:
             found.append(f"our tokens are held by {holders}, not by {wanted}")
         return found
 
-    def _connect_everybody(self) -> None:
-        """Several at a time: their first checks run side by side."""
+    def _connect_all(self) -> None:
+        """Connect all listed partners, several at a time, so that first checks run in parallel."""
         listed = self.caller.partners(presence="listed")
         new = [listed[key] for key in sorted(listed.keys() - self._connected.keys())]
         if new:
@@ -201,7 +203,7 @@ class History:
 
 
 def _users(partner: Json) -> dict[str, Json]:
-    """`truth.users` with all facts that a change can be about."""
+    """Return `truth.users` with every fact that a change can be about."""
     people = {person["id"]: person for person in partner["people"]}
     found = truth.users(partner)
     for user_id, user in found.items():
@@ -225,7 +227,7 @@ def _counts(before: dict[str, Json], after: dict[str, Json]) -> dict[str, int]:
 
 @contextmanager
 def _product(directory: Path, *, with_postgresql: bool) -> Iterator[Stack]:
-    """Of its own: one process on SQLite, or an API and two workers on PostgreSQL."""
+    """Run a new product: one process on SQLite, or an API and two workers on PostgreSQL."""
     (directory / "product").mkdir()
     if not with_postgresql:
         with embedded_stack(directory / "product") as stack:
@@ -240,7 +242,7 @@ def _product(directory: Path, *, with_postgresql: bool) -> Iterator[Stack]:
 
 
 def main() -> int:
-    """Play one history and print it; 1 where anything is wrong."""
+    """Play one history and print it; return 1 where anything is wrong."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)

@@ -1,4 +1,4 @@
-"""The simulated Meta: its truth, and what tests do to it."""
+"""Client of the simulator's control endpoints."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,45 +9,45 @@ Json = dict[str, Any]
 
 
 class Meta:
-    """The control surface of one running simulator."""
+    """Control endpoints of one running simulator."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self._http = httpx.Client(base_url=f"{url}/__simulator__", trust_env=False, timeout=30)
 
     def close(self) -> None:
-        """Give back the connection."""
+        """Close the connection."""
         self._http.close()
 
     def world(self) -> Json:
-        """Everything that is true right now."""
+        """Return the whole current state of the simulated Meta."""
         return self._json(self._http.get("/world"))
 
     def host(self) -> Json:
-        """Our own business."""
+        """Return our own business."""
         host: Json = self.world()["host"]
         return host
 
     def partners(self) -> dict[str, Json]:
-        """Every partner by its id in Meta."""
+        """Return every partner by its id in Meta."""
         return {partner["id"]: partner for partner in self.world()["partners"]}
 
     def partner(self, business_id: str) -> Json:
-        """One partner as it is now."""
+        """Return one partner as it is now."""
         return self.partners()[business_id]
 
     def token(self, business_id: str, kind: str = "good") -> str:
-        """What a partner's admin would paste."""
+        """Return the token that a partner's admin would paste."""
         return str(self.partner(business_id)["tokens"][kind])
 
     def tokens(self) -> set[str]:
-        """Every token there is: of the host and of each partner, good and bad."""
+        """Return every token of our business and of each partner, good and bad."""
         world = self.world()
         owners = [world["host"], *world["partners"]]
         return {str(token) for owner in owners for token in owner["tokens"].values()}
 
     def reset(self) -> None:
-        """Back to the first moment."""
+        """Reset the world to its initial state."""
         self._json(self._http.post("/reset"))
 
     def mutate(self, op: str, **arguments: Any) -> Json:
@@ -62,38 +62,38 @@ class Meta:
         after: int = 0,
         times: int | None = None,
     ) -> None:
-        """Break the calls that match, from the one after so many and for so many times."""
+        """Break the calls that match, after `after` good ones and for `times` calls."""
         rule: Json = {"match": dict(match), "fault": dict(fault), "after": after}
         if times is not None:
             rule["times"] = times
         self._json(self._http.post("/faults", json=rule), 201)
 
     def heal(self) -> None:
-        """Forget every fault."""
+        """Remove every fault."""
         assert self._http.delete("/faults").status_code == 204
 
     def switch(self, **values: Any) -> None:
-        """Turn some of the simulator's switches."""
+        """Set some of the simulator's switches."""
         self._json(self._http.patch("/switches", json=values))
 
     def latency(self, seconds: float) -> None:
-        """Every answer takes at least this long."""
+        """Delay every answer by at least this many seconds."""
         self.switch(latency_seconds=seconds)
 
     def down(self, is_down: bool) -> None:
-        """Meta is away, or back."""
+        """Make Meta unreachable, or reachable again."""
         self._json(self._http.post("/down", json={"down": is_down}))
 
     def calls(self) -> Json:
-        """What was asked since the counters were last at zero."""
+        """Return the calls that were counted since the last reset of the counters."""
         return self._json(self._http.get("/calls"))
 
     def forget_calls(self) -> None:
-        """Counters to zero."""
+        """Reset the counters of calls."""
         assert self._http.delete("/calls").status_code == 204
 
     def outside_published(self) -> list[Json]:
-        """Requests for what is in none of Meta's documents, since the simulator was started."""
+        """Return the requests since the start that Meta does not document."""
         found: list[Json] = self._http.get("/outside-published").raise_for_status().json()
         return found
 

@@ -1,4 +1,4 @@
-"""What an operator may do to a running product of separate processes, beside its own commands."""
+"""Operations on a running product of separate processes, besides its own commands."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from tests.journey.stacks import Stack
 
 @contextmanager
 def one_more_worker(stack: Stack) -> Iterator[None]:
-    """A worker that has just started, and so sweeps at once. It stops with the block."""
+    """Run one more worker, which cleans up at its start, until the block ends."""
     running = stack.add_worker()
     yield
     (executor,) = (key for key, worker in stack.workers.items() if worker is running)
@@ -20,7 +20,7 @@ def one_more_worker(stack: Stack) -> Iterator[None]:
 
 
 def query(stack: Stack, statement: LiteralString, *values: Any) -> list[tuple[Any, ...]]:
-    """One statement on the product's PostgreSQL, and the rows that it answers."""
+    """Run one statement on the product's PostgreSQL, and return its rows."""
     assert stack.database_url is not None
     with psycopg.connect(stack.database_url) as server:
         done = server.execute(statement, values)
@@ -28,7 +28,7 @@ def query(stack: Stack, statement: LiteralString, *values: Any) -> list[tuple[An
 
 
 def staged(stack: Stack, job_id: Any) -> int:
-    """How many rows of a job are kept until it has ended."""
+    """Count the staged rows of a job."""
     tables: tuple[LiteralString, ...] = (
         "staged_assets",
         "staged_users",

@@ -1,4 +1,4 @@
-"""The partner's admin: a link, and nothing else of ours."""
+"""Client of the partner's admin, who has only a link."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ CURRENT = "/v1/token-requests/current"
 
 
 class PartnerSide:
-    """What the holder of a code asks; every answer is kept beside the others of the product."""
+    """Requests by the holder of a code; every response is kept with those of the product."""
 
     def __init__(self, stack: Stack, made: Json) -> None:
         self.made = made
@@ -21,7 +21,7 @@ class PartnerSide:
         self._stack = stack
 
     def ask(self, method: str, path: str = "", **options: Any) -> httpx.Response:
-        """Any request below `/v1/token-requests/current`."""
+        """Send any request below `/v1/token-requests/current`."""
         headers = {"Authorization": f"Bearer {self.code}", **options.pop("headers", {})}
         url = f"{self._stack.api.url}{CURRENT}{path}"
         with httpx.Client(trust_env=False, timeout=60) as http:
@@ -30,14 +30,14 @@ class PartnerSide:
         return answer
 
     def seen(self) -> Json:
-        """What the link shows now."""
+        """Return what the link shows now."""
         answer = self.ask("GET")
         assert answer.status_code == 200, answer.text
         found: Json = answer.json()
         return found
 
     def hand_over(self, body: Json) -> Json:
-        """A token, and its checks."""
+        """Hand over a token, and return the validation."""
         answer = self.ask("PUT", "/token", json=body, headers={"Prefer": "wait=30"})
         assert answer.status_code == 200, answer.text
         found: Json = answer.json()
@@ -45,7 +45,7 @@ class PartnerSide:
 
 
 def link_for(stack: Stack, caller: Caller, partner: Json) -> PartnerSide:
-    """A new link. The one answer that shows its code is not among those that are kept."""
+    """Create a new link. Its response, which has the code, is not kept."""
     made = httpx.post(
         f"{stack.api.url}/v1/partners/{partner['id']}/token-requests",
         json={"expires_in_seconds": 3600},
@@ -56,6 +56,6 @@ def link_for(stack: Stack, caller: Caller, partner: Json) -> PartnerSide:
     return PartnerSide(stack, made.json())
 
 
-def told(caller: Caller, side: PartnerSide) -> Json:
-    """The request as those who made it see it."""
+def seen_by_creator(caller: Caller, side: PartnerSide) -> Json:
+    """Return the token request as its creator sees it."""
     return caller.get(f"/v1/token-requests/{side.made['id']}")

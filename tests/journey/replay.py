@@ -1,7 +1,7 @@
-"""The change feed, played from its first event: who is in and what they may do, by it alone.
+"""Replay of the change feed from its first event.
 
-Somebody who keeps a copy of what we show by following the feed must end with what we show. Each
-event is held against what was known before it, so that one told twice, or out of turn, is found.
+A client that follows the feed must end with the state that the API shows. Each event is compared
+with the state before it, so that a repeated event or one out of order is found.
 """
 
 from collections.abc import Iterable
@@ -32,24 +32,24 @@ _FACT_CHANGES = {
 
 @dataclass(slots=True)
 class Replayed:
-    """What a follower of the feed knows at its end."""
+    """State of a client that has read the whole feed."""
 
     partners: set[str] = field(default_factory=set)
     """Partners that are listed."""
     users: dict[str, Json] = field(default_factory=dict)
     """Active users by id: their partner and facts."""
     left: dict[str, Json] = field(default_factory=dict)
-    """Those who left, as they were then."""
+    """Users who left, with their last facts."""
     grants: dict[tuple[str, str, str], Json] = field(default_factory=dict)
     """Tasks and full control by user, asset and way."""
     shares: dict[tuple[str, str], Json] = field(default_factory=dict)
     """Shared assets by partner and asset."""
     last_sequence: int = 0
     wrong: list[str] = field(default_factory=list)
-    """Events that do not follow from those before: told twice, out of turn, of nobody."""
+    """Events that do not follow from the earlier ones: repeated, unordered, of unknown users."""
 
     def shown(self) -> dict[str, Json]:
-        """Active users with their grants, in the form of `shown`."""
+        """Return the active users with their grants, in the form of `shown`."""
         known: dict[str, Json] = {key: {**user, "grants": {}} for key, user in self.users.items()}
         for (user_id, asset_id, via), grant in self.grants.items():
             known[user_id]["grants"][f"{asset_id} {via}"] = grant
@@ -57,7 +57,7 @@ class Replayed:
 
 
 def replay(changes: Iterable[Json]) -> Replayed:
-    """All events of one feed, from its first one on."""
+    """Replay all events of one feed, from the first one."""
     known = Replayed()
     for change in changes:
         if change["sequence"] <= known.last_sequence:
@@ -69,7 +69,7 @@ def replay(changes: Iterable[Json]) -> Replayed:
 
 
 def shown(items: Iterable[Json]) -> dict[str, Json]:
-    """The API's active partner users, with `expand=grants`, in the form of `Replayed.shown`."""
+    """Return the API's active users, read with `expand=grants`, as `Replayed.shown` does."""
     return {
         item["id"]: {
             "partner_id": item["partner_id"],
@@ -92,7 +92,7 @@ def _named(change: Json) -> str:
 
 
 def _play(known: Replayed, change: Json) -> bool:
-    """Whether the event takes the state from its `before` to its `after`, and these differ."""
+    """Apply the event; return whether it leads from its `before` to a different `after`."""
     kind = change["kind"]
     if kind.startswith("partner_"):
         return _partner(known, change)
@@ -123,8 +123,8 @@ def _share(known: Replayed, change: Json) -> bool:
 
 
 def _access(known: Replayed, change: Json) -> bool:
-    told = change["after"] or change["before"]
-    key = (change["partner_user_id"], change["asset_id"], told["via"])
+    reported = change["after"] or change["before"]
+    key = (change["partner_user_id"], change["asset_id"], reported["via"])
     before, after = _grant(change["before"]), _grant(change["after"])
     follows = known.grants.get(key) == before and before != after
     if after is None:
@@ -139,10 +139,10 @@ def _access(known: Replayed, change: Json) -> bool:
     return follows and key[0] in known.users and in_turn.get(change["kind"], False)
 
 
-def _grant(told: Json | None) -> Json | None:
-    if told is None:
+def _grant(reported: Json | None) -> Json | None:
+    if reported is None:
         return None
-    return {"tasks": sorted(told["tasks"]), "full_control": told["full_control"]}
+    return {"tasks": sorted(reported["tasks"]), "full_control": reported["full_control"]}
 
 
 def _user(known: Replayed, change: Json) -> bool:
@@ -166,5 +166,5 @@ def _user(known: Replayed, change: Json) -> bool:
     return follows
 
 
-def _agrees(user: Json, told: Json) -> bool:
-    return all(user[name] == value for name, value in told.items())
+def _agrees(user: Json, reported: Json) -> bool:
+    return all(user[name] == value for name, value in reported.items())

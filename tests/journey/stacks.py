@@ -22,44 +22,44 @@ from tests.support.processes import (
     worker_process,
 )
 
-# A worker looks once a second for what others know of Meta's limits.
+# A worker reads the limits that other workers know once a second.
 LIMITS_ARE_KNOWN_AFTER_SECONDS = 1.2
 
 
 @dataclass(slots=True)
 class Stack:
-    """A running product in front of a simulated Meta of its own."""
+    """Running product with a simulated Meta of its own."""
 
     name: str
     directory: Path
     operator: Mapping[str, str]
-    """Settings for the command line: they reach the whole keyring."""
+    """Settings for the command line, with the whole keyring."""
     data_dir: Path
     meta: Meta
     api: Running
     database_url: str | None = None
     workers: dict[str, Running] = field(default_factory=dict)
-    """Worker processes by the id under which they work; none in the embedded mode."""
+    """Worker processes by executor id; none in the embedded mode."""
     kept: list[bytes] = field(default_factory=list)
-    """Every answer of the API."""
+    """Every response of the API."""
     secrets: set[str] = field(default_factory=set)
-    """API keys that were handed out, and the app's secret."""
+    """API keys that were created, and the app secret."""
     more: ExitStack = field(default_factory=ExitStack)
     free_tenants: list[Json] = field(default_factory=list)
-    """Workspaces that are as empty as on their first day."""
+    """Empty workspaces that a test may use."""
 
     def tenant(self) -> Json:
-        """A new workspace and a key for it."""
+        """Create a workspace and a key for it."""
         made = make_tenant(self.operator, self.directory)
         self.secrets.add(made["api_key"])
         return made
 
     @contextmanager
     def caller(self) -> Iterator[Caller]:
-        """A customer with an empty workspace of its own.
+        """Yield a customer with an empty workspace of its own.
 
-        What it made is deleted afterwards. Since nothing is left then, the next one may have the
-        workspace: the command line takes a second for each.
+        Afterwards everything in the workspace is deleted, and the next customer may use the
+        workspace again: to create one by the command line takes a second.
         """
         tenant = self.free_tenants.pop() if self.free_tenants else self.tenant()
         caller = Caller(self.api.url, self.meta, tenant, self.kept)
@@ -75,7 +75,7 @@ class Stack:
             caller.close()
 
     def forget_limits(self) -> None:
-        """Lift what the workers know of Meta's limits, as an operator would: by deleting it."""
+        """Delete what the workers know of Meta's limits, as an operator would."""
         statement = "DELETE FROM graph_budgets"
         if self.database_url is not None:
             with psycopg.connect(self.database_url) as server:
@@ -91,7 +91,7 @@ class Stack:
             time.sleep(LIMITS_ARE_KNOWN_AFTER_SECONDS)
 
     def add_worker(self) -> Running:
-        """One more worker process."""
+        """Start one more worker process."""
         name = f"worker-{len(list(self.directory.glob('worker-*.log')))}"
         running = self.more.enter_context(worker_process(self.operator, self.directory, name))
         started = json.loads(wait_for_log(running, "worker_started"))
@@ -99,13 +99,13 @@ class Stack:
         return running
 
     def logs(self) -> bytes:
-        """What every process of ours has printed so far."""
+        """Return the log output of every process of the product so far."""
         ours = [path for path in self.directory.glob("*.log") if path.name != "simulator.log"]
         return b"\n".join(path.read_bytes() for path in sorted(ours))
 
 
 def make_tenant(operator: Mapping[str, str], directory: Path) -> Json:
-    """A new workspace and a key that may do everything, through the command line."""
+    """Create a workspace and a key with all scopes, by the command line."""
     workspace = run_json("workspace", "create", "Journey", settings=operator, cwd=directory)
     scopes = ("--workspace", workspace["id"], "--scope", "all")
     key = run_json("api-key", "create", *scopes, settings=operator, cwd=directory)
@@ -114,7 +114,7 @@ def make_tenant(operator: Mapping[str, str], directory: Path) -> Json:
 
 @contextmanager
 def simulated_meta(directory: Path, *options: str) -> Iterator[Meta]:
-    """A simulator of one's own; in the end all requests were within what Meta publishes."""
+    """Run a simulator; assert at its end that all requests were ones that Meta documents."""
     with graph_simulator(directory, *options) as simulator:
         meta = Meta(simulator.url)
         try:
@@ -125,7 +125,7 @@ def simulated_meta(directory: Path, *options: str) -> Iterator[Meta]:
 
 
 def settings_for(meta: Meta, data_dir: Path) -> dict[str, str]:
-    """What both modes have in common."""
+    """Return the settings that both modes have in common."""
     return {
         "DATA_DIR": str(data_dir),
         "GRAPH_BASE_URL": meta.url,
@@ -140,7 +140,7 @@ def settings_for(meta: Meta, data_dir: Path) -> dict[str, str]:
 def embedded_stack(
     directory: Path, *simulator_options: str, settings: Mapping[str, str] | None = None
 ) -> Iterator[Stack]:
-    """One process on SQLite, which provisions itself, with these settings beside the usual ones."""
+    """Run one process on SQLite with these settings added to the usual ones."""
     with simulated_meta(directory, *simulator_options) as meta:
         data_dir = directory / "var"
         all_settings = settings_for(meta, data_dir) | dict(settings or {})
@@ -152,7 +152,7 @@ def embedded_stack(
 def settings_apart(
     meta: Meta, directory: Path, database_url: str
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """A migrated PostgreSQL and its keys: the settings of worker and operator, and the API's."""
+    """Migrate PostgreSQL, create the keys; return the operator's and the API's settings."""
     data_dir = directory / "var"
     full, public = data_dir / "keyring.json", directory / "api" / "keyring.public.json"
     common = settings_for(meta, data_dir) | {"DATABASE_URL": database_url}
@@ -160,17 +160,17 @@ def settings_apart(
     for command in (("migrate",), ("keys", "generate"), ("keys", "public", "--out", public)):
         done = run_cli(*map(str, command), settings=operator, cwd=directory)
         assert done.returncode == 0, done.stderr
-    of_api = common | {"KEYRING_FILE": str(public), "DATA_DIR": str(directory / "api")}
-    del of_api["META_APP_SECRET"]
-    return operator, of_api
+    api_settings = common | {"KEYRING_FILE": str(public), "DATA_DIR": str(directory / "api")}
+    del api_settings["META_APP_SECRET"]
+    return operator, api_settings
 
 
 @contextmanager
 def separate_stack(directory: Path, database_url: str) -> Iterator[Stack]:
-    """An API that can only seal, two workers that can open, and PostgreSQL between them."""
+    """Run an API that can only seal, two workers that can open tokens, and PostgreSQL."""
     with simulated_meta(directory) as meta:
-        operator, of_api = settings_apart(meta, directory, database_url)
-        with api_process(of_api, directory) as api, ExitStack() as more:
+        operator, api_settings = settings_apart(meta, directory, database_url)
+        with api_process(api_settings, directory) as api, ExitStack() as more:
             secrets = {operator["META_APP_SECRET"]}
             stack = Stack(
                 "separate",

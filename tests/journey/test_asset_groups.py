@@ -1,4 +1,4 @@
-"""Who reaches a shared asset only through an asset group of the partner has access like others."""
+"""Access through a partner's asset groups counts like direct access."""
 
 from typing import Any
 
@@ -14,14 +14,14 @@ REFUSED = {"error": {"code": 200, "message": "(#200) Permissions error"}}
 
 
 def only_through_a_group(known: Json) -> str:
-    """Somebody who is assigned to nothing that is shared."""
+    """Move a person to a group, without any other access to shared assets."""
     return str(
         next(p["id"] for p in known["people"] if {a["via"] for a in p["assets"]} == {"group"})
     )
 
 
 def assigned_to(known: Json, kind: str, how_many: int) -> tuple[Json, list[str]]:
-    """A shared asset of this kind, and people who are assigned to it."""
+    """Return a shared asset of this type and the people who are assigned to it."""
     for asset in known["shared_assets"]:
         direct = [row["id"] for row in asset["people"] if row["via"] == "direct"]
         if asset["type"] == kind and len(direct) >= how_many:
@@ -30,12 +30,12 @@ def assigned_to(known: Json, kind: str, how_many: int) -> tuple[Json, list[str]]
 
 
 def ways(user: Json) -> dict[tuple[str, str], list[str]]:
-    """The tasks of a user by asset and way."""
+    """Return a user's tasks by asset and way of access."""
     return {(g["asset"]["meta_id"], g["via"]): g["tasks"] for g in user["grants"]}
 
 
 def assert_truth_is_shown(caller: Caller, partner: Json) -> Json:
-    """Users, counts and assets, groups included."""
+    """Assert users, counts and assets, groups included."""
     known = caller.meta.partner(partner["meta_business_id"])
     assert truth.shown_users(caller.users(partner)) == truth.users(known)
     assert caller.partner(partner)["people_without_access_count"] == truth.people_not_stored(known)
@@ -45,15 +45,15 @@ def assert_truth_is_shown(caller: Caller, partner: Json) -> Json:
 
 
 def complete_check(caller: Caller, partner: Json) -> Json:
-    """A check that lacks nothing, after which the truth is shown."""
+    """Run a check, and assert that it is complete and the truth is shown."""
     job = caller.check(partner)
     assert (job["partial"], job["warnings"]) == (False, [])
     assert_truth_is_shown(caller, partner)
     return job
 
 
-def test_people_come_stay_and_leave_through_groups(caller: Caller) -> None:
-    """Only through a group, through two, besides being assigned, instead of it, and no more."""
+def test_people_join_stay_and_leave_through_groups(caller: Caller) -> None:
+    """Cover one group, two groups, a group besides or instead of an assignment, and no access."""
     _, partners = caller.discover()
     partner = caller.connected(first_with(partners, "agency"))
     known = assert_truth_is_shown(caller, partner)
@@ -83,7 +83,7 @@ def test_people_come_stay_and_leave_through_groups(caller: Caller) -> None:
     now_both, moved = caller.user(partner, both), caller.user(partner, mover)
     assert ways(now_both)[page["id"], "direct"] == ways(before[both])[page["id"], "direct"]
     assert ways(now_both)[page["id"], "asset_group"] == ["ANALYZE", "MODERATE", "NEW_TASK"]
-    # Nothing that Meta publishes tells the tasks of catalogs in groups.
+    # No documented edge of Meta returns the tasks on catalogs in groups.
     assert ways(now_both)[catalog, "asset_group"] == []
     assert now_both["asset_count"] == len({asset for asset, _ in ways(now_both)})
     assert (moved["id"], moved["state"]) == (before[mover]["id"], "active")
@@ -110,10 +110,11 @@ def test_people_come_stay_and_leave_through_groups(caller: Caller) -> None:
     ],
 )
 @pytest.mark.nightly
-def test_groups_that_meta_hides_take_nobody_away(
-    caller: Caller, match: dict[str, str], edge: str
-) -> None:
-    """The check is partial and names the edge; once it is shown, who left is removed."""
+def test_hidden_groups_remove_no_user(caller: Caller, match: dict[str, str], edge: str) -> None:
+    """Assert that the check is partial and names the edge.
+
+    The next complete check removes users who left.
+    """
     _, partners = caller.discover()
     partner = caller.connected(first_with(partners, "agency"))
     known = caller.meta.partner(partner["meta_business_id"])
@@ -122,7 +123,7 @@ def test_groups_that_meta_hides_take_nobody_away(
     caller.meta.mutate("leave", person=leaver)
     caller.meta.fault(match, REFUSED)
     if edge.startswith("contained"):
-        # Only asked for itself where it cannot be had with the group's row.
+        # Read by a call of its own only where the group's row does not include it.
         caller.meta.fault({"expands": edge}, REFUSED)
 
     job = caller.check(partner)
@@ -151,10 +152,10 @@ def test_groups_that_meta_hides_take_nobody_away(
     ],
 )
 @pytest.mark.nightly
-def test_groups_are_read_whatever_meta_expands(
+def test_groups_are_read_whichever_expansion_meta_supports(
     caller: Caller, switches: dict[str, Any], remembers: bool | None
 ) -> None:
-    """What the rows leave out is asked for; a refusal is met once and not looked for again."""
+    """Assert that extra calls read missing data; a refused expansion is not tried again."""
     _, partners = caller.discover()
     partner = caller.connected(first_with(partners, "agency"))
     caller.meta.switch(**switches)
@@ -176,8 +177,8 @@ def test_groups_are_read_whatever_meta_expands(
 
 
 @pytest.mark.parametrize("stack", ["embedded"], indirect=True)
-def test_groups_that_hold_nothing_shared_are_not_looked_into(caller: Caller) -> None:
-    """Nothing is asked about them or about who is in them."""
+def test_groups_without_shared_assets_are_not_read(caller: Caller) -> None:
+    """Assert that neither their assets nor their members are requested."""
     _, partners = caller.discover()
     partner = caller.connected(first_with(partners, "agency"))
     known = caller.meta.partner(partner["meta_business_id"])

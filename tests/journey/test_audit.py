@@ -1,4 +1,4 @@
-"""What the API and the worker decide is one chain, whoever of them wrote it."""
+"""Single audit chain for the decisions of the API and of the worker."""
 
 import pytest
 
@@ -8,7 +8,7 @@ pytestmark = pytest.mark.by_day("separate")
 
 
 def test_api_and_worker_write_one_chain(caller: Caller) -> None:
-    """A token is handed over by a key and activated by the worker; neither breaks the chain."""
+    """Assert that the API accepts a token and the worker activates it; the chain stays valid."""
     before = len(caller.everything("/v1/audit-events", page_size=100))
     _, partners = caller.discover()
     partner = caller.connected(first_with(partners, "agency"))

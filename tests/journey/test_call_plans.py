@@ -1,8 +1,8 @@
-"""What a check for updates costs at Meta, against the budget of the recommended plan.
+"""Calls to Meta of a check for updates, against the budget of the recommended plan.
 
-Of one check of everything: list the partners, inspect each token, read everything (CALL_PLANS).
-Each partner has one asset group with one member, who has access by nothing else.
-`pytest -s` prints the table.
+One check of everything lists the partners, inspects each token and reads everything
+(`docs/reference/graph-facts.md#plan-partners`). Each partner has one asset group with one member,
+who has no other access. `pytest -s` prints the table.
 """
 
 import math
@@ -18,14 +18,15 @@ from tests.journey.stacks import Stack, embedded_stack
 
 PARTNERS, ASSETS, USERS = 20, 30, 25
 SLACK = 1.1
-# Plan c4 where groups cannot be expanded: their list and the member's own ride along, and a batch
-# asks for the four kinds of asset in the group, another for who is in it.
+# Where groups cannot be expanded (`docs/reference/graph-facts.md#plan-people`), their list and the
+# member's own join a batch that is sent anyway. One more batch asks for the four kinds of asset in
+# the group, another for its members.
 GROUPS_HTTP, GROUPS_CALLS = 2, 1 + 1 + 4 + 1
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """HTTP requests on the wire, and calls as Meta counts them."""
+    """HTTP requests sent, and calls as Meta counts them."""
 
     http: int
     counted: int
@@ -33,7 +34,7 @@ class Cost:
 
 @pytest.fixture(scope="module")
 def agencies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Twenty agencies to each of which thirty of our assets are shared."""
+    """Return twenty agencies with thirty of our assets shared to each."""
     size = ("--partners", PARTNERS, "--assets", ASSETS, "--users", USERS)
     options = (*map(str, size), "--relationships", "agency")
     with embedded_stack(tmp_path_factory.mktemp("plans"), *options) as stack:
@@ -41,30 +42,30 @@ def agencies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 def pages_of(partner: Json) -> int:
-    """How many of the shared assets are Pages, each of which is asked alone."""
+    """Count the shared assets that are Pages, each of which needs its own call."""
     return sum(asset["type"] == "page" for asset in partner["shared_assets"])
 
 
 def measured(caller: Caller, integration: Json) -> Cost:
-    """One check of everything."""
+    """Return the cost of one check of everything."""
     caller.meta.forget_calls()
     job = caller.check(integration, seconds=120)
     assert (job["partial"], job["warnings"]) == (False, [])
     calls = caller.meta.calls()
     children = caller.children(job).values()
-    told = job["graph_calls"] + sum(child["graph_calls"] for child in children)
-    assert told == calls["counted_calls"], "what the jobs tell is what Meta counted"
+    reported = job["graph_calls"] + sum(child["graph_calls"] for child in children)
+    assert reported == calls["counted_calls"], "the jobs report the calls that Meta counted"
     return Cost(calls["http_requests"], calls["counted_calls"])
 
 
 def limit(http: int, counted: int) -> Cost:
-    """A tenth more than the plan says."""
+    """Return 110 % of the plan's cost."""
     return Cost(math.floor(SLACK * http), math.floor(SLACK * counted))
 
 
 @pytest.mark.nightly
-def test_the_plans_stay_within_their_budget(agencies: Stack) -> None:
-    """Each way of asking costs at most a tenth more than its plan, and finds the same people."""
+def test_each_way_of_reading_stays_within_its_planned_cost(agencies: Stack) -> None:
+    """Assert a cost of at most 110 % of the plan, and the same users in each way of reading."""
     with agencies.caller() as caller:
         integration, partners = caller.discover()
         assert len(partners) == PARTNERS

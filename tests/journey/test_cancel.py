@@ -1,4 +1,4 @@
-"""A check for updates that is called off while Meta answers slowly."""
+"""Cancellation of a check for updates while Meta answers slowly."""
 
 import pytest
 
@@ -16,15 +16,15 @@ IN_THE_MIDDLE = {"listing_assets", "listing_people", "reading_access"}
 
 
 def cancelled(caller: Caller, job: Json) -> Json:
-    """The answer to calling it off."""
+    """Cancel the job and return the response."""
     answer = caller.ask("POST", f"/v1/sync-jobs/{job['id']}/cancel")
     assert answer.status_code == 200, answer.text
     seen: Json = answer.json()
     return seen
 
 
-def someone_goes_and_someone_comes(caller: Caller, partner: Json) -> None:
-    """What a check would find."""
+def replace_a_user(caller: Caller, partner: Json) -> None:
+    """Make one user leave and another join."""
     known = caller.meta.partner(partner["meta_business_id"])
     leaver = next(person["id"] for person in known["people"] if person["has_access"])
     caller.meta.mutate("leave", person=leaver)
@@ -32,24 +32,24 @@ def someone_goes_and_someone_comes(caller: Caller, partner: Json) -> None:
 
 
 def event_of(caller: Caller, job: Json) -> Json:
-    """What is on record of this job."""
+    """Return the audit event about this job."""
     events = caller.everything("/v1/audit-events")
     return one(event for event in events if event["subject"] == job["id"])
 
 
 def assert_truth_is_shown(caller: Caller, partner: Json) -> None:
-    """The users are those of Meta."""
+    """Assert that the users are those of Meta."""
     known = caller.meta.partner(partner["meta_business_id"])
     assert truth.shown_users(caller.users(partner)) == truth.users(known)
 
 
-def test_what_was_read_of_a_cancelled_check_is_not_applied(stack: Stack, caller: Caller) -> None:
-    """Called off in the middle of reading: nothing changes, and the worker does other work."""
+def test_cancelled_check_applies_nothing(stack: Stack, caller: Caller) -> None:
+    """Assert that a check cancelled while it reads changes nothing, and frees the worker."""
     _, partners = caller.discover()
     chosen = [first_with(partners, side) for side in ("agency", "client")]
     partner, other = at_once(caller.connected, chosen)
-    users, told = caller.users(partner), caller.everything("/v1/changes", page_size=100)
-    someone_goes_and_someone_comes(caller, partner)
+    users, changes = caller.users(partner), caller.everything("/v1/changes", page_size=100)
+    replace_a_user(caller, partner)
     caller.meta.latency(SLOWLY)
     job = caller.start_check(partner)
     wait_until(lambda: caller.job(job), lambda seen: seen["progress"]["phase"] in IN_THE_MIDDLE)
@@ -62,7 +62,7 @@ def test_what_was_read_of_a_cancelled_check_is_not_applied(stack: Stack, caller:
     assert caller.check(other)["attempt"] == 1
     assert caller.partner(partner) == partner
     assert caller.users(partner) == users
-    assert caller.everything("/v1/changes", page_size=100) == told
+    assert caller.everything("/v1/changes", page_size=100) == changes
     if stack.database_url is not None:
         job_id = decode("job", job["id"])
         assert staged(stack, job_id) > 0
@@ -81,11 +81,14 @@ def test_what_was_read_of_a_cancelled_check_is_not_applied(stack: Stack, caller:
 
 
 @pytest.mark.parametrize("stack", ["separate"], indirect=True)
-def test_with_a_check_of_all_partners_those_under_it_are_cancelled(caller: Caller) -> None:
-    """Before it has any, it ends by itself; the next one finds everything."""
+def test_cancelling_a_parent_job_cancels_its_child_jobs(caller: Caller) -> None:
+    """Assert that a parent cancelled before it has child jobs ends.
+
+    The next check finds everything.
+    """
     integration, partners = caller.discover()
     chosen = at_once(caller.connected, partners.values())
-    at_once(lambda partner: someone_goes_and_someone_comes(caller, partner), chosen)
+    at_once(lambda partner: replace_a_user(caller, partner), chosen)
     caller.meta.latency(SLOWLY)
 
     early = caller.start_check(integration)

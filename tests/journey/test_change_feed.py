@@ -1,4 +1,4 @@
-"""The change feed as a follower reads it: a few changes at a time, while more of them come."""
+"""The change feed as a client reads it in small pages while changes are added."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +15,7 @@ AT_A_TIME = 3
 
 
 def followed(caller: Caller, after: int) -> list[Json]:
-    """What came since, a page at a time, by the last sequence seen."""
+    """Return the changes after the last sequence that was read, a page at a time."""
     found: list[Json] = []
     while page := caller.get("/v1/changes", after=after, page_size=AT_A_TIME)["items"]:
         assert page[0]["sequence"] > after
@@ -25,7 +25,7 @@ def followed(caller: Caller, after: int) -> list[Json]:
 
 
 def walked(caller: Caller, **start: str) -> Iterator[Json]:
-    """Pages by their cursors."""
+    """Return all changes, page by page with the cursor."""
     while True:
         page = caller.get("/v1/changes", page_size=AT_A_TIME, **start)
         yield page
@@ -35,17 +35,17 @@ def walked(caller: Caller, **start: str) -> Iterator[Json]:
 
 
 def sequences(changes: list[Json]) -> list[int]:
-    """Their places in the feed."""
+    """Return the sequences of these changes."""
     return [change["sequence"] for change in changes]
 
 
 def assert_each_once_in_order(changes: list[Json]) -> None:
-    """No place comes twice, and none before one that was seen."""
+    """Assert that sequences only grow."""
     assert sequences(changes) == sorted(set(sequences(changes)))
 
 
-def test_a_follower_gets_each_change_once_and_in_order(caller: Caller) -> None:
-    """By `after`, by cursor, and while checks of several partners add to it."""
+def test_follower_gets_each_change_once_and_in_order(caller: Caller) -> None:
+    """Read with `after` and with cursors while checks of several partners add changes."""
     _, partners = caller.discover()
     first = first_with(partners, "agency")
     caller.connected(first)
@@ -74,5 +74,5 @@ def test_a_follower_gets_each_change_once_and_in_order(caller: Caller) -> None:
     rest = walked(caller, cursor=begun["next_cursor"])
     assert begun["items"] + [change for page in rest for change in page["items"]] == everything
     users = caller.everything("/v1/partner-users", state="active", expand="grants")
-    told = replay(seen)
-    assert (told.wrong, told.shown()) == ([], shown(users))
+    replayed = replay(seen)
+    assert (replayed.wrong, replayed.shown()) == ([], shown(users))

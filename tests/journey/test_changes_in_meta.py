@@ -1,4 +1,4 @@
-"""What changes in Meta shows after the next check for updates, under the ids that were there."""
+"""Changes in Meta, shown after the next check for updates under stable ids."""
 
 import pytest
 
@@ -11,13 +11,15 @@ pytestmark = pytest.mark.by_day("embedded")
 
 @pytest.fixture
 def partner(caller: Caller) -> Json:
-    """A connected agency that has been checked once."""
+    """Connected agency that has been checked once."""
     _, partners = caller.discover()
     return caller.connected(first_with(partners, "agency"))
 
 
-def test_people_who_come_go_and_change_are_counted_and_shown(caller: Caller, partner: Json) -> None:
-    """Join, leave, new tasks, new role and new name each count once, and the truth is shown."""
+def test_joined_left_and_changed_people_are_counted_and_shown(
+    caller: Caller, partner: Json
+) -> None:
+    """Assert that a join, a leave, new tasks, a new role and a new name count once each."""
     business_id = partner["meta_business_id"]
     before = caller.meta.partner(business_id)
     of_person = [
@@ -55,10 +57,10 @@ def test_people_who_come_go_and_change_are_counted_and_shown(caller: Caller, par
     assert caller.partner(partner)["user_count"] == len(truth.users(after))
 
 
-def test_who_loses_every_asset_and_gets_one_back_is_the_same_user(
+def test_user_who_loses_all_assets_and_regains_one_keeps_the_id(
     caller: Caller, partner: Json
 ) -> None:
-    """Without an asset a user is removed; with one again, active under the same id."""
+    """Assert that the user is removed, and active again under the same id."""
     meta = caller.meta
     known = meta.partner(partner["meta_business_id"])
     person, user = next(
@@ -84,8 +86,8 @@ def test_who_loses_every_asset_and_gets_one_back_is_the_same_user(
     assert truth.shown_users([back]) == truth.shown_users([before])
 
 
-def test_an_unshared_asset_takes_its_grants_along(caller: Caller, partner: Json) -> None:
-    """After an asset is unshared it is not listed, and who had only that one is removed."""
+def test_unshared_asset_removes_its_grants(caller: Caller, partner: Json) -> None:
+    """Assert that the asset is not listed, and that users who had only this asset are removed."""
     business_id = partner["meta_business_id"]
     before = caller.meta.partner(business_id)
     asset = next(
@@ -106,8 +108,10 @@ def test_an_unshared_asset_takes_its_grants_along(caller: Caller, partner: Json)
     assert caller.partner(partner)["shared_asset_counts"] == truth.asset_counts(after)
 
 
-def test_a_dead_token_is_told_and_a_new_one_recovers(caller: Caller, partner: Json) -> None:
-    """Revoked in Meta: the check fails with what to do, and a new token puts everything right."""
+def test_revoked_token_fails_the_check_and_a_new_token_recovers(
+    caller: Caller, partner: Json
+) -> None:
+    """Assert that the check fails with the next action, and a new token repairs everything."""
     business_id = partner["meta_business_id"]
     users = caller.users(partner)
     caller.meta.mutate("revoke_token", partner=business_id)

@@ -1,4 +1,4 @@
-"""The daily check for updates, by a worker that was not there when it was due."""
+"""The daily check for updates, by a worker that starts after it was due."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -11,8 +11,8 @@ from tests.journey.stacks import Stack
 
 
 @pytest.mark.parametrize("stack", ["separate"], indirect=True)
-def test_a_check_that_was_missed_is_made_when_a_worker_starts(stack: Stack, caller: Caller) -> None:
-    """Nobody asks: the partners are listed, once, and the next check is planned."""
+def test_missed_daily_check_runs_when_a_worker_starts(stack: Stack, caller: Caller) -> None:
+    """Assert that the partners are listed once without a request, and the next check is planned."""
     integration = caller.integrate()
     path = f"/v1/integrations/{integration['id']}"
     assert caller.ask("PATCH", path, json={"schedule": {"paused": False}}).is_success

@@ -1,4 +1,4 @@
-"""An API process that is asked to end while clients wait."""
+"""An API process that gets SIGTERM while clients wait."""
 
 import threading
 import time
@@ -12,8 +12,8 @@ from tests.support.processes import api_process
 WAIT_SECONDS = 25
 
 
-def test_whoever_waits_is_answered_before_the_process_ends(tmp_path: Path) -> None:
-    """`Prefer: wait` does not hold up SIGTERM: the client gets its 202, the process ends with 0."""
+def test_waiting_clients_are_answered_before_the_process_ends(tmp_path: Path) -> None:
+    """Assert that SIGTERM answers `Prefer: wait` with 202, and that the exit code is 0."""
     settings = {"DATA_DIR": str(tmp_path / "var"), "GRAPH_BASE_URL": "http://127.0.0.1:9"}
     with api_process(settings, tmp_path) as api:
         tenant = make_tenant(settings, tmp_path)

@@ -1,5 +1,6 @@
-"""The programs of docs/clients.md, as they stand there, with clients that are generated from the
-document: they compile under the strictest rules, and tell Meta's truth at the end of the journey.
+"""The programs of docs/how-to/onboard-a-partner.md, with clients generated from the API.
+
+They compile under the strictest rules, and print what the simulated Meta has.
 """
 
 import os
@@ -31,13 +32,13 @@ MYPY = """[mypy]
 strict = true
 
 [mypy-connector_client.client]
-# The generator's template passes on what a context manager gets without its types.
+# The generator's template passes on the arguments of `__exit__` without types.
 ignore_errors = true
 """
 
 
 def run(*command: str | Path, cwd: Path, **variables: str) -> str:
-    """A program to its end, and what it printed."""
+    """Run a program to its end, and return its output."""
     environment = os.environ | {"PATH": f"{TOOLS}:{os.environ['PATH']}"} | variables
     done = subprocess.run(
         [str(part) for part in command],
@@ -53,21 +54,21 @@ def run(*command: str | Path, cwd: Path, **variables: str) -> str:
 
 
 def sample(language: str) -> str:
-    """The one program of the page in this language."""
-    text = (CHECKOUT / "docs" / "clients.md").read_text(encoding="utf-8")
+    """Return the page's one program in this language."""
+    text = (CHECKOUT / "docs" / "how-to" / "onboard-a-partner.md").read_text(encoding="utf-8")
     (program,) = re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     return str(program)
 
 
 def curl(directory: Path) -> list[str | Path]:
-    """Nothing is generated."""
+    """Return the curl program, which needs no generated client."""
     program = directory / "quick-start.sh"
     program.write_text(sample("bash"), encoding="utf-8")
     return ["bash", program]
 
 
 def typescript(directory: Path) -> list[str | Path]:
-    """openapi-typescript and openapi-fetch, and tsc at its strictest."""
+    """Generate with openapi-typescript and openapi-fetch, and compile with strict tsc."""
     (directory / "node_modules").symlink_to(INSTALLED, target_is_directory=True)
     (directory / "tsconfig.json").write_text(TYPESCRIPT, encoding="utf-8")
     (directory / "package.json").write_text('{"type": "module"}', encoding="utf-8")
@@ -80,7 +81,7 @@ def typescript(directory: Path) -> list[str | Path]:
 
 
 def python(directory: Path) -> list[str | Path]:
-    """openapi-python-client without a warning, and mypy --strict."""
+    """Generate with openapi-python-client without a warning, and check with mypy --strict."""
     (directory / "quick_start.py").write_text(sample("python"), encoding="utf-8")
     (directory / "mypy.ini").write_text(MYPY, encoding="utf-8")
     options = ("--meta", "none", "--output-path", "connector_client", "--fail-on-warning")
@@ -92,21 +93,21 @@ def python(directory: Path) -> list[str | Path]:
 
 @pytest.fixture
 def partner(caller: Caller) -> Json:
-    """Someone whose people share an asset with us, before anybody is connected."""
+    """Partner with a shared asset that has users, before it is connected."""
     known = caller.meta.partners()
     return next(one for one in known.values() if truth.users(one))
 
 
 @pytest.mark.parametrize("stack", ["embedded"], indirect=True)
 @pytest.mark.parametrize("prepare", [curl, typescript, python])
-def test_the_whole_journey(
+def test_sample_program_prints_the_partners_users(
     stack: Stack,
     caller: Caller,
     partner: Json,
     tmp_path: Path,
     prepare: Callable[[Path], list[str | Path]],
 ) -> None:
-    """What the page's program prints is what Meta has: who, and on which assets."""
+    """Assert that the program prints the users and their assets as Meta has them."""
     host = caller.meta.host()
     command = prepare(tmp_path)
     printed = run(
@@ -125,15 +126,15 @@ def test_the_whole_journey(
     lines = printed.splitlines()
     assert lines[:3] == ["Complete", "connectable", "connectable"]
     assert lines[-1] == f"{len(users)} joined"
-    told = {line.split(": ")[0] for line in lines[3:-1]}
+    names = {line.split(": ")[0] for line in lines[3:-1]}
     assert len(lines[3:-1]) == len(users)
-    assert told == {str(user["name"]) for user in users.values()}
+    assert names == {str(user["name"]) for user in users.values()}
     assert all(line.split(": ")[1] for line in lines[3:-1])
 
 
 @pytest.mark.nightly
-def test_beside_a_connector_of_its_own(tmp_path: Path) -> None:
-    """`docs/samples/with-connector.sh` starts everything, runs a command and leaves nothing."""
+def test_with_connector_script_runs_a_command_and_cleans_up(tmp_path: Path) -> None:
+    """Run a command in `docs/samples/with-connector.sh`, and assert that nothing is left."""
     ports = {}
     for name in ("API_PORT", "GRAPH_PORT"):
         with listen("127.0.0.1", 0) as free:

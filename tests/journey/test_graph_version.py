@@ -1,4 +1,4 @@
-"""The version of Meta's API that really answers, as the integration tells it."""
+"""The version of Meta's API that really answers, as the integration reports it."""
 
 from pathlib import Path
 
@@ -12,8 +12,8 @@ from tests.support.processes import api_process
 pytestmark = pytest.mark.by_day("embedded")
 
 
-def test_another_version_than_asked_for_needs_attention_until_it_is_right(caller: Caller) -> None:
-    """Told after a check for updates, with what to do; gone after the first one that is right."""
+def test_unexpected_graph_version_needs_attention_until_corrected(caller: Caller) -> None:
+    """Assert that a check for updates reports it, and the first correct one ends the reason."""
     integration = caller.integrate()
     path = f"/v1/integrations/{integration['id']}"
     caller.check(integration)
@@ -23,12 +23,12 @@ def test_another_version_than_asked_for_needs_attention_until_it_is_right(caller
     caller.meta.switch(served_version="v25.0")
     caller.check(integration)
     seen = caller.get(path)
-    told = [r for r in seen["health_reasons"] if r not in before["health_reasons"]]
+    reported = [r for r in seen["health_reasons"] if r not in before["health_reasons"]]
     assert seen["health"] == "attention_required"
-    assert [reason["code"] for reason in told] == ["graph_version_mismatch"]
-    assert "v26.0" in told[0]["detail"]
-    assert "v25.0" in told[0]["detail"]
-    assert told[0]["remedy"]
+    assert [reason["code"] for reason in reported] == ["graph_version_mismatch"]
+    assert "v26.0" in reported[0]["detail"]
+    assert "v25.0" in reported[0]["detail"]
+    assert reported[0]["remedy"]
     assert [r for r in before["health_reasons"] if r not in seen["health_reasons"]] == []
 
     caller.check(integration)
@@ -40,8 +40,11 @@ def test_another_version_than_asked_for_needs_attention_until_it_is_right(caller
     assert (after["health"], after["health_reasons"]) == ("healthy", before["health_reasons"])
 
 
-def test_a_token_that_works_again_leaves_the_version_as_a_reason(caller: Caller) -> None:
-    """Each reason goes by itself; healthy is only what has none that needs attention."""
+def test_recovered_token_leaves_the_version_as_a_reason(caller: Caller) -> None:
+    """Assert that each reason ends by itself.
+
+    An integration is healthy when no reason needs attention.
+    """
     integration = caller.integrate()
     path = f"/v1/integrations/{integration['id']}"
     caller.meta.fault({"edge": "agencies", "owner": "host/"}, {"error": {"code": 190}}, times=1)
@@ -57,23 +60,23 @@ def test_a_token_that_works_again_leaves_the_version_as_a_reason(caller: Caller)
     assert codes(caller.get(path)) == ("healthy", [])
 
 
-def test_a_version_that_soon_ends_is_told_and_the_integration_stays_healthy(
+def test_version_near_its_end_is_reported_and_integration_stays_healthy(
     tmp_path: Path,
 ) -> None:
-    """A deployment that asks for v21.0, which Meta serves until 2027-01-21."""
+    """Use v21.0, which Meta serves until 2027-01-21."""
     with simulated_meta(tmp_path) as meta:
         settings = settings_for(meta, tmp_path / "var") | {"GRAPH_VERSION": "v21.0"}
         with api_process(settings, tmp_path, "--with-worker") as api:
             caller = Caller(api.url, meta, make_tenant(settings, tmp_path), [])
             integration = caller.integrate()
             caller.check(integration)
-            health, told = codes(caller.get(f"/v1/integrations/{integration['id']}"))
+            health, reported = codes(caller.get(f"/v1/integrations/{integration['id']}"))
             caller.close()
     assert health == "healthy"
-    assert "graph_version_sunset" in told
+    assert "graph_version_sunset" in reported
 
 
 def codes(integration: Json) -> tuple[str, list[str]]:
-    """The health and the codes of its reasons."""
+    """Return the health and the codes of its reasons."""
     reasons = [str(reason["code"]) for reason in integration["health_reasons"]]
     return str(integration["health"]), reasons

@@ -13,8 +13,8 @@ ROUNDS = 8
     [pytest.param("embedded", 1, marks=pytest.mark.nightly), ("separate", 2)],
     indirect=["stack"],
 )
-def test_whatever_happens_complete_checks_show_the_truth(caller: Caller, seed: int) -> None:
-    """And partial ones lose nobody; the feed tells all of it, and ids stay."""
+def test_complete_checks_of_random_histories_show_the_truth(caller: Caller, seed: int) -> None:
+    """Assert also that partial checks lose no user, the feed has every change, and ids stay."""
     history = History(caller, seed)
 
     history.play(ROUNDS)
@@ -23,8 +23,8 @@ def test_whatever_happens_complete_checks_show_the_truth(caller: Caller, seed: i
 
 
 @pytest.mark.parametrize("stack", ["embedded"], indirect=True)
-def test_one_human_at_two_partners_is_two_partner_users(caller: Caller) -> None:
-    """Each partner has its own; who leaves one of them is still with the other."""
+def test_one_person_at_two_partners_is_two_partner_users(caller: Caller) -> None:
+    """Assert that a person who leaves one partner stays a user of the other."""
     integration, partners = caller.discover()
     chosen = [first_with(partners, side) for side in ("agency", "client")]
     first, second = at_once(caller.connected, chosen)

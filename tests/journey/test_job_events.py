@@ -1,4 +1,4 @@
-"""Real checks, told as they happen over real HTTP."""
+"""Event streams of real checks over real HTTP."""
 
 import pytest
 
@@ -13,9 +13,10 @@ pytestmark = pytest.mark.by_day("separate")
 SLOW = 0.3
 
 
-def test_a_check_is_told_as_it_happens(stack: Stack, caller: Caller) -> None:
-    """A stream, one that breaks after each event, and pages tell the same of a partner's check and
-    of the check of all partners above it; the last event says what the job says.
+def test_streams_and_pages_return_the_same_job_events(stack: Stack, caller: Caller) -> None:
+    """Compare a stream, an interrupted stream and pages, of a child job and its parent job.
+
+    All have the same events, and the last event has the job's final state.
     """
     integration, partners = caller.discover()
     caller.connected(first_with(partners, "both"))
@@ -30,18 +31,18 @@ def test_a_check_is_told_as_it_happens(stack: Stack, caller: Caller) -> None:
         path = f"/v1/sync-jobs/{job['id']}/events"
         polled = caller.everything(path, page_size=2)
         assert [event["id"] for event in polled] == [str(n + 1) for n in range(len(polled))]
-        assert_tells(polled, caller.job(job))
+        assert_events_match_job(polled, caller.job(job))
         for seen in range(len(polled) + 1):
             answer = caller.ask("GET", path, headers=resuming(str(seen)))
             assert events_in(answer.text.splitlines()) == polled[seen:]
     for each in followed:
-        assert each.told() == caller.everything(f"/v1/sync-jobs/{parent['id']}/events")
+        assert each.all_events() == caller.everything(f"/v1/sync-jobs/{parent['id']}/events")
     phases = {event["progress"]["phase"] for event in followed[0].events}
     assert {"queued", "checking_partners", "finished"} <= phases
 
 
-def assert_tells(events: list[Json], job: Json) -> None:
-    """From being asked for to the end that the job shows."""
+def assert_events_match_job(events: list[Json], job: Json) -> None:
+    """Assert that the events go from the request to the final state of the job."""
     assert events[0]["status"] == "queued"
     assert [event["final"] for event in events] == [False] * (len(events) - 1) + [True]
     last = events[-1]

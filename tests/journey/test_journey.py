@@ -1,4 +1,4 @@
-"""From an empty workspace to every partner's users, on both stacks."""
+"""Journey from an empty workspace to every partner's users, on both stacks."""
 
 from collections.abc import Callable
 
@@ -31,8 +31,11 @@ STEPS = [
 ]
 
 
-def test_a_check_for_updates_lists_every_partner_of_the_business(caller: Caller) -> None:
-    """A healthy integration shows Meta's partners with relationship, counts and pending status."""
+def test_check_for_updates_lists_every_partner_of_the_business(caller: Caller) -> None:
+    """Assert that a healthy integration shows Meta's partners with their facts.
+
+    The facts are relationship, counts and the pending status.
+    """
     integration = caller.integrate()
     assert caller.partners() == {}
 
@@ -57,13 +60,13 @@ def test_a_check_for_updates_lists_every_partner_of_the_business(caller: Caller)
         assert partner["onboarding_status"] == "pending_onboarding"
         assert partner["onboarding_status_label"] == "Pending onboarding"
         counts = truth.asset_counts(known)
-        # No read of ours that lists partners tells pixels: unknown is null, never zero.
+        # The calls that list partners return no pixels: an unknown count is null, never zero.
         assert partner["shared_asset_counts"] == counts | {"pixel": None}
     assert caller.everything("/v1/partner-users") == []
 
 
-def test_a_bad_token_is_told_apart_and_connects_nothing(caller: Caller) -> None:
-    """Every kind of bad token fails its own check, with a remedy, and leaves no trace."""
+def test_each_bad_token_fails_its_own_check_and_connects_nothing(caller: Caller) -> None:
+    """Assert that each kind of bad token fails its own check, with a remedy."""
     _, partners = caller.discover()
     both_sides = [first_with(partners, side) for side in ("agency", "client")]
 
@@ -78,10 +81,8 @@ def test_a_bad_token_is_told_apart_and_connects_nothing(caller: Caller) -> None:
     assert found == [expected, expected]
 
 
-def test_a_token_of_somebody_else_is_refused(caller: Caller) -> None:
-    """Our own token and another partner's are refused, connected or not, dry run or not, and a
-    partner's where ours is asked for.
-    """
+def test_token_of_another_business_is_refused(caller: Caller) -> None:
+    """Use our own token for a partner, another partner's token, and a partner's token for us."""
     integration, partners = caller.discover()
     partner, other = first_with(partners, "agency"), first_with(partners, "client")
     of_host, of_other = caller.meta.host()["token"], caller.meta.token(other["meta_business_id"])
@@ -111,8 +112,8 @@ def test_a_token_of_somebody_else_is_refused(caller: Caller) -> None:
     assert caller.get(f"/v1/integrations/{integration['id']}")["health"] == "healthy"
 
 
-def test_a_token_that_will_expire_connects_with_warnings(caller: Caller) -> None:
-    """An expiring token warns twice and says when; the partner is onboarded all the same."""
+def test_expiring_token_connects_with_warnings(caller: Caller) -> None:
+    """Assert that an expiring token gets two warnings and its end; the partner is onboarded."""
     _, partners = caller.discover()
     partner = first_with(partners, "agency")
     expiring = caller.meta.token(partner["meta_business_id"], "expiring")
@@ -134,8 +135,8 @@ def test_a_token_that_will_expire_connects_with_warnings(caller: Caller) -> None
     caller.settle(partner)
 
 
-def test_a_connected_partner_shows_exactly_metas_truth(caller: Caller) -> None:
-    """Good token, check for updates: users, grants, assets and checklist are what Meta has."""
+def test_connected_partner_shows_exactly_the_data_of_meta(caller: Caller) -> None:
+    """Users, grants, assets and checklist are those of Meta after a check for updates."""
     integration, partners = caller.discover()
     chosen = [first_with(partners, side) for side in ("agency", "client", "both")]
 
@@ -164,10 +165,10 @@ def test_a_connected_partner_shows_exactly_metas_truth(caller: Caller) -> None:
     assert set(caller.children(job)) == {partner["id"] for partner in chosen}
 
 
-def test_a_second_check_for_updates_changes_nothing(
+def test_second_check_for_updates_changes_nothing(
     stack: Stack, caller: Caller, record_property: Callable[[str, object], None]
 ) -> None:
-    """With nothing new in Meta every count is `unchanged`, every id stays, and no call writes."""
+    """Assert that every count is `unchanged`, every id stays, and no call writes to Meta."""
     integration, partners = caller.discover()
     at_once(caller.connected, partners.values())
     before = {user["id"]: user for user in caller.everything("/v1/partner-users", page_size=7)}
@@ -187,11 +188,11 @@ def test_a_second_check_for_updates_changes_nothing(
         assert child["counts"]["seen"] == len(expected)
         assert child["status"] == "completed"
     after = {user["id"]: user for user in caller.everything("/v1/partner-users", page_size=7)}
-    assert without_sight(after) == without_sight(before)
+    assert without_last_seen(after) == without_last_seen(before)
 
     for calls in (journey, check):
         assert calls["writes_refused"] == 0
-        # A batch is a POST to the root; all that it holds is a GET.
+        # A batch is a POST to the root; every operation in it is a GET.
         assert set(calls["by_method"]) == {"GET"}
         assert calls["by_error"] == {}
     figures = {name: check[name] for name in ("http_requests", "counted_calls", "batches")}
@@ -203,7 +204,7 @@ def test_a_second_check_for_updates_changes_nothing(
 
 
 def dry_run_each_bad_token(caller: Caller, partner: Json) -> dict[str, tuple[str, ...]]:
-    """Per kind the verdict, and how the check that should refuse it came out."""
+    """Return the verdict and the result of the failing check by kind of bad token."""
     tokens = caller.meta.partner(partner["meta_business_id"])["tokens"]
     found: dict[str, tuple[str, ...]] = {}
     for kind, (check_id, _) in BAD_TOKENS.items():
@@ -215,7 +216,7 @@ def dry_run_each_bad_token(caller: Caller, partner: Json) -> dict[str, tuple[str
 
 
 def assert_shows_the_truth(caller: Caller, partner: Json) -> None:
-    """Users, grants, assets and counts of the partner are those of Meta's truth."""
+    """Assert that users, grants, assets and counts of the partner are those of Meta."""
     known = caller.meta.partner(partner["meta_business_id"])
     assert truth.shown_users(caller.users(partner)) == truth.users(known)
     shared = caller.everything(f"/v1/partners/{partner['id']}/assets")
@@ -228,12 +229,12 @@ def assert_shows_the_truth(caller: Caller, partner: Json) -> None:
 
 
 def failed(found: dict[str, Json]) -> set[str]:
-    """The checks that refuse."""
+    """Return the failed checks."""
     return {check_id for check_id, check in found.items() if check["status"] == "fail"}
 
 
 def assert_not_connected(caller: Caller, partner: Json) -> None:
-    """There is no token, no user, no check, and the partner is pending as before."""
+    """Assert that there is no token, user or check, and that the partner is still pending."""
     token = caller.ask("GET", f"/v1/partners/{partner['id']}/token")
     assert (token.status_code, token.json()["code"]) == (404, "token_not_connected")
     assert caller.partner(partner)["onboarding_status"] == "pending_onboarding"
@@ -242,7 +243,7 @@ def assert_not_connected(caller: Caller, partner: Json) -> None:
 
 
 def assert_token_is_described(caller: Caller, partner: Json) -> None:
-    """The metadata of the active token are those of Meta's truth."""
+    """Assert that the metadata of the active token are those of Meta."""
     known = caller.meta.partner(partner["meta_business_id"])
     good = known["token_details"]["good"]
     token = caller.get(f"/v1/partners/{partner['id']}/token")
@@ -260,7 +261,7 @@ def assert_token_is_described(caller: Caller, partner: Json) -> None:
 
 
 def assert_nothing_changed(job: Json) -> None:
-    """Everything that was seen was known, and was as it had been."""
+    """Assert that the check found only known users, unchanged."""
     counts = job["counts"]
     assert counts["seen"] > 0
     assert counts["unchanged"] == counts["seen"], counts
@@ -268,8 +269,8 @@ def assert_nothing_changed(job: Json) -> None:
     assert job["partial"] is False
 
 
-def without_sight(users: dict[str, Json]) -> dict[str, Json]:
-    """Users but for when they were last seen."""
+def without_last_seen(users: dict[str, Json]) -> dict[str, Json]:
+    """Return the users without the time when they were last seen."""
     return {
         user_id: {name: value for name, value in user.items() if name != "last_seen_at"}
         for user_id, user in users.items()

@@ -1,4 +1,4 @@
-"""Work whose run the engine has lost is found and brought to an end."""
+"""Lost runs, which are found and ended."""
 
 import time
 from datetime import timedelta
@@ -26,7 +26,7 @@ WITHIN_SECONDS = 40
 
 
 async def lose_work(database: Database) -> tuple[UUID, UUID]:
-    """A job and a proof that say `running`, and that the engine knows nothing of."""
+    """Create a job and a validation that are `running` without a run in the engine."""
     async with database.writing() as session:
         workspace = Workspace(name="Test")
         session.add(workspace)
@@ -56,7 +56,7 @@ async def lose_work(database: Database) -> tuple[UUID, UUID]:
         token = Token(**owned, partner_id=partner.id, version=1, key_id="sk_" + "0" * 16)
         session.add_all([job, token])
         await session.flush()
-        proof = TokenValidation(
+        validation = TokenValidation(
             **owned,
             partner_id=partner.id,
             token_id=token.id,
@@ -64,16 +64,16 @@ async def lose_work(database: Database) -> tuple[UUID, UUID]:
             status="running",
             created_at=LONG_AGO,
         )
-        session.add(proof)
+        session.add(validation)
         await session.flush()
-        return job.id, proof.id
+        return job.id, validation.id
 
 
-async def test_lost_work_is_found_and_ended(
+async def test_lost_runs_are_found_and_ended(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
-    """A job and a proof that nobody would ever run come to an end without anyone's help."""
-    job_id, proof_id = await lose_work(database)
+    """Assert that the job and the validation end without any request."""
+    job_id, validation_id = await lose_work(database)
     settings = {"DATABASE_URL": database_url, "DATA_DIR": str(tmp_path / "data")}
     run_cli("keys", "generate", settings=settings, cwd=tmp_path)
     with api_process(settings, tmp_path, "--with-worker"):
@@ -81,8 +81,8 @@ async def test_lost_work_is_found_and_ended(
         while True:
             async with database.reading() as session:
                 job = await session.get_one(SyncJob, job_id)
-                proof = await session.get_one(TokenValidation, proof_id)
-            ended = job.finished_at is not None and proof.status == "completed"
+                validation = await session.get_one(TokenValidation, validation_id)
+            ended = job.finished_at is not None and validation.status == "completed"
             if ended or time.monotonic() > deadline:
                 break
             time.sleep(0.2)  # noqa: ASYNC251 - nothing else runs in this test's loop
@@ -91,4 +91,8 @@ async def test_lost_work_is_found_and_ended(
         2,
         "token_missing",
     )
-    assert (proof.status, proof.verdict, proof.attempt) == ("completed", "not_connectable", 2)
+    assert (validation.status, validation.verdict, validation.attempt) == (
+        "completed",
+        "not_connectable",
+        2,
+    )

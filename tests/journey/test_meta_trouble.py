@@ -1,4 +1,4 @@
-"""While Meta is away or refuses more calls, work waits, the API answers, and nobody need act."""
+"""Meta is down or refuses calls: work waits, the API answers, and no action is needed."""
 
 import time
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from tests.journey.stacks import Stack
 
 pytestmark = pytest.mark.by_day("separate")
 
-# What a throttled call answers, and the seconds after which work may go on at the earliest.
+# The response of a throttled call, and the seconds after which work may continue at the earliest.
 THROTTLED: dict[str, tuple[Json, float]] = {
     "app limit, no word on how long": ({"error": {"code": 4}}, 60),
     "app limit with its usage": (
@@ -56,7 +56,7 @@ HICCUPS: list[Json] = [
 
 @pytest.mark.parametrize("stack", ["embedded"], indirect=True)
 def test_while_meta_is_down_work_waits_and_the_api_answers(caller: Caller) -> None:
-    """No verdict, no failure, quick answers; and when Meta is back both complete by themselves."""
+    """Assert that nothing fails, and that both complete by themselves when Meta is back."""
     integration, partners = caller.discover()
     known, new = first_with(partners, "agency"), first_with(partners, "client")
     caller.connected(known)
@@ -95,8 +95,8 @@ def test_while_meta_is_down_work_waits_and_the_api_answers(caller: Caller) -> No
     assert integration["health"] == "healthy"
 
 
-def test_a_throttled_check_waits_for_as_long_as_meta_says(stack: Stack, caller: Caller) -> None:
-    """Each kind of limit parks the job with the reason, and not a minute too early."""
+def test_throttled_check_waits_as_long_as_meta_asks(stack: Stack, caller: Caller) -> None:
+    """Assert that each kind of limit parks the job with its reason, for at least Meta's wait."""
     _, partners = caller.discover()
     chosen = [first_with(partners, side) for side in ("agency", "client", "both")]
     at_once(caller.connected, chosen)
@@ -111,13 +111,13 @@ def test_a_throttled_check_waits_for_as_long_as_meta_says(stack: Stack, caller: 
         assert at_least - 5 < seconds_until(waiting["resume_at"]) < at_least * 1.1 + 5
         assert waiting["error"] is None
         caller.meta.heal()
-        # Else the app's limit would hold back the other partners too.
+        # Otherwise the app's limit would block the other partners too.
         stack.forget_limits()
         assert caller.start_check(partner)["id"] == job["id"]
 
 
-def test_a_hiccup_is_not_noticed(caller: Caller) -> None:
-    """Single bad answers of every kind in one check are asked again and change nothing."""
+def test_single_bad_responses_are_retried(caller: Caller) -> None:
+    """Assert that single bad responses of every kind change nothing."""
     _, partners = caller.discover()
     partner = caller.connected(first_with(partners, "both"))
     users = truth.users(caller.meta.partner(partner["meta_business_id"]))
@@ -133,19 +133,19 @@ def test_a_hiccup_is_not_noticed(caller: Caller) -> None:
 
 
 def seconds_until(instant: str) -> float:
-    """From now on."""
+    """Return the seconds from now until then."""
     return (datetime.fromisoformat(instant) - datetime.now(UTC)).total_seconds()
 
 
-def test_a_wrong_app_secret_kills_no_partners_token(caller: Caller) -> None:
-    """A 190 on an inspection is about the app's token, which asks, not about the one asked for."""
+def test_wrong_app_secret_does_not_mark_partner_tokens_dead(caller: Caller) -> None:
+    """Assert that a 190 on an inspection concerns the app's token, not the inspected one."""
     _, partners = caller.discover()
     partner = caller.connected(first_with(partners, "agency"))
     caller.meta.fault({"edge": "debug_token"}, {"error": {"code": 190, "message": "Invalid"}})
 
     job = caller.check(partner)
 
-    # What its permissions cover was known and is not shown: no proof that anybody is gone.
+    # What the token covered is known, and not readable now: that is no evidence that a user left.
     assert [warning["code"] for warning in job["warnings"]] == ["token_narrowed"]
     assert job["counts"]["removed"] == 0
     shown = caller.get(f"/v1/partners/{partner['id']}/token")

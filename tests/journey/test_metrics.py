@@ -1,4 +1,4 @@
-"""`/metrics` of real processes: what a worker counts, and a port of its own."""
+"""`/metrics` of real processes: the worker's counts, and a separate port."""
 
 import re
 import socket
@@ -12,14 +12,14 @@ from tests.support.processes import api_process, run_cli
 
 
 def value(exposition: str, sample: str) -> float:
-    """Of one series; 0 where it is not there yet."""
+    """Return the value of one series; 0 where it does not exist yet."""
     found = re.search(rf"^{re.escape(sample)} (\S+)$", exposition, flags=re.MULTILINE)
     return float(found[1]) if found else 0.0
 
 
 @pytest.mark.parametrize("stack", ["embedded"], indirect=True)
-def test_what_a_worker_does_is_counted(caller: Caller) -> None:
-    """Each job that ends, once; each request to Meta with its outcome; the time of a check."""
+def test_worker_counts_jobs_requests_and_durations(caller: Caller) -> None:
+    """Assert the counts of ended jobs and of requests to Meta, and the duration of a check."""
     ended = 'partner_connector_sync_jobs_ended_total{status="completed",task="sync_partner"}'
     timed = 'partner_connector_sync_job_duration_seconds_count{task="sync_partner"}'
     asked = 'partner_connector_graph_requests_total{outcome="ok"}'
@@ -39,8 +39,8 @@ def test_what_a_worker_does_is_counted(caller: Caller) -> None:
     assert partner["id"] not in after
 
 
-def test_a_port_of_its_own(tmp_path: Path) -> None:
-    """There it is served, and not on the API's; one that is taken is named."""
+def test_metrics_are_served_on_a_separate_port(tmp_path: Path) -> None:
+    """Assert that the metrics are on that port and not on the API's; an occupied port is named."""
     with socket.create_server(("", 0)) as taken:
         port = str(taken.getsockname()[1])
         settings = {"DATA_DIR": str(tmp_path / "data"), "METRICS_PORT": port}

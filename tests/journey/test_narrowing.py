@@ -1,4 +1,4 @@
-"""A token that sees less than it did: nobody is removed until somebody says that it is meant."""
+"""A token that sees less than before: no user is removed until the reduction is accepted."""
 
 import json
 from collections.abc import Callable
@@ -15,40 +15,40 @@ Narrowing = Callable[[Meta, Json], None]
 
 
 def lose_a_scope(meta: Meta, known: Json) -> None:
-    """The admin makes do with one permission less."""
+    """Remove one scope from the token."""
     meta.mutate("remove_scope", partner=known["id"], scope="pages_read_engagement")
 
 
 def lose_the_role(meta: Meta, known: Json) -> None:
-    """The token's system user is demoted."""
+    """Downgrade the token's system user."""
     meta.mutate("downgrade_system_user", partner=known["id"])
 
 
 def lose_an_asset(meta: Meta, known: Json) -> None:
-    """A shared ad account is taken from the system user."""
+    """Remove a shared ad account from the system user."""
     account = next(one["id"] for one in known["shared_assets"] if one["type"] == "ad_account")
     meta.mutate("change_tasks", person=known["system_user"]["id"], asset=account, tasks=[])
 
 
 def lose_a_page(meta: Meta, known: Json) -> None:
-    """A shared Page is taken from the system user: then Meta does not say who else is on it."""
+    """Remove a shared Page from the system user: Meta then hides the Page's other users."""
     page = next(one["id"] for one in known["shared_assets"] if one["type"] == "page")
     meta.mutate("change_tasks", person=known["system_user"]["id"], asset=page, tasks=[])
 
 
 def lose_the_catalogs(meta: Meta, known: Json) -> None:
-    """Without this permission Meta shows none, though they are shared as before."""
+    """Remove the scope without which Meta returns no catalogs."""
     meta.mutate("remove_scope", partner=known["id"], scope="catalog_management")
 
 
 def catalogs(caller: Caller, partner: Json) -> list[Json]:
-    """What the API shows of them, with how many people reach each."""
+    """Return the catalogs that the API shows, with their user counts."""
     assets = caller.everything(f"/v1/partners/{partner['id']}/assets")
     return [asset for asset in assets if asset["type"] == "product_catalog"]
 
 
 def narrowed(caller: Caller, partner: Json, narrow: Narrowing) -> tuple[str, list[str]]:
-    """Somebody leaves and the token sees less; who left, and what the token says of itself."""
+    """Make a user leave and the token see less; return that user and the reported reductions."""
     known = caller.meta.partner(partner["meta_business_id"])
     people = {person["id"] for person in known["people"]}
     leaver = next(
@@ -65,23 +65,23 @@ def narrowed(caller: Caller, partner: Json, narrow: Narrowing) -> tuple[str, lis
     assert (job["partial"], job["counts"]["removed"]) == (True, 0)
     assert "token_narrowed" in {warning["code"] for warning in job["warnings"]}
     assert caller.user(partner, leaver)["state"] == "active"
-    told: list[str] = caller.get(f"/v1/partners/{partner['id']}/token")["narrowed"]
-    assert told
+    reported: list[str] = caller.get(f"/v1/partners/{partner['id']}/token")["narrowed"]
+    assert reported
     shown = caller.partner(partner)
     assert shown["onboarding_status"] == "needs_attention"
-    assert [one["detail"] for one in shown["attention_reasons"]] == told
-    return leaver, told
+    assert [one["detail"] for one in shown["attention_reasons"]] == reported
+    return leaver, reported
 
 
-def accept(caller: Caller, partner: Json, told: list[str]) -> None:
-    """Say that it is meant; that is on record, and cannot be said twice."""
+def accept(caller: Caller, partner: Json, reported: list[str]) -> None:
+    """Accept the reduction; assert that it is audited and cannot be repeated."""
     path = f"/v1/partners/{partner['id']}/token/accept-capabilities"
-    answer = caller.ask("POST", path, json={"narrowed": told})
+    answer = caller.ask("POST", path, json={"narrowed": reported})
     assert (answer.status_code, answer.json()["narrowed"]) == (200, [])
     assert caller.partner(partner)["onboarding_status"] == "onboarded"
     event = caller.get("/v1/audit-events", page_size=1)["items"][0]
     assert (event["action"], event["subject"]) == ("capabilities.accepted", partner["id"])
-    assert event["details"] == {"narrowed": told}
+    assert event["details"] == {"narrowed": reported}
     again = caller.ask("POST", path)
     assert (again.status_code, again.json()["code"]) == (409, "nothing_narrowed")
 
@@ -91,22 +91,22 @@ def accept(caller: Caller, partner: Json, told: list[str]) -> None:
     [("embedded", lose_a_scope), ("separate", lose_the_role), ("embedded", lose_an_asset)],
     indirect=["stack"],
 )
-def test_nobody_is_removed_until_a_narrower_view_is_accepted(
+def test_no_user_is_removed_until_the_reduction_is_accepted(
     caller: Caller, narrow: Narrowing
 ) -> None:
-    """However often it is checked; once it is accepted, who left is removed."""
+    """Assert that repeated checks remove no user, and the first one after the acceptance does."""
     _, partners = caller.discover()
     partner = caller.connected(first_with(partners, "agency"))
-    leaver, told = narrowed(caller, partner, narrow)
+    leaver, reported = narrowed(caller, partner, narrow)
     assert caller.check(partner)["partial"] is True
     assert caller.user(partner, leaver)["state"] == "active"
 
-    accept(caller, partner, told)
+    accept(caller, partner, reported)
     job = caller.check(partner)
 
     assert (job["partial"], job["warnings"], job["counts"]["removed"]) == (False, [], 1)
     assert caller.user(partner, leaver)["state"] == "removed"
-    # Each is told once, however often it is seen.
+    # Each reduction is reported once, however often a check sees it.
     assert caller.health_changes(partner) == [
         ("healthy", "insufficient"),
         ("insufficient", "healthy"),
@@ -116,16 +116,16 @@ def test_nobody_is_removed_until_a_narrower_view_is_accepted(
 
 
 @pytest.mark.parametrize("stack", ["embedded", "separate"], indirect=True)
-def test_what_is_accepted_to_be_out_of_sight_stays_and_everything_else_is_judged_again(
+def test_accepted_hidden_assets_stay_and_all_others_are_compared_again(
     caller: Caller,
 ) -> None:
-    """Catalogs that their owner still shares stay, with everybody who reaches them."""
+    """Assert that catalogs which their owner still shares stay, with all their users."""
     _, partners = caller.discover()
     partner = caller.connected(first_with(partners, "agency"))
     shown = catalogs(caller, partner)
-    leaver, told = narrowed(caller, partner, lose_the_catalogs)
+    leaver, reported = narrowed(caller, partner, lose_the_catalogs)
 
-    accept(caller, partner, told)
+    accept(caller, partner, reported)
     job = caller.check(partner)
 
     assert (job["partial"], job["counts"]["removed"]) == (False, 1)
@@ -135,18 +135,18 @@ def test_what_is_accepted_to_be_out_of_sight_stays_and_everything_else_is_judged
     assert truth.shown_users(caller.users(partner)) == true
     assert catalogs(caller, partner) == shown != []
 
-    # What comes into sight again is read again, and can be hidden again only by somebody's word.
+    # Assets that are visible again are read again; hiding them needs a new acceptance.
     caller.meta.mutate("restore_token", partner=partner["meta_business_id"])
     seen = caller.check(partner)
     assert (seen["partial"], seen["warnings"]) == (False, [])
-    _, told_again = narrowed(caller, partner, lose_the_catalogs)
-    assert told_again == told
+    _, reported_again = narrowed(caller, partner, lose_the_catalogs)
+    assert reported_again == reported
 
 
 @pytest.mark.parametrize("stack", ["embedded"], indirect=True)
 @pytest.mark.nightly
-def test_whoever_reaches_what_is_out_of_sight_through_a_group_stays(caller: Caller) -> None:
-    """The group is shown without the catalog that nobody is shown any more."""
+def test_user_of_a_hidden_asset_through_a_group_stays(caller: Caller) -> None:
+    """Assert that the group is shown without the catalog that Meta hides."""
     _, partners = caller.discover()
     partner = caller.connected(first_with(partners, "agency"))
     known = caller.meta.partner(partner["meta_business_id"])
@@ -154,8 +154,8 @@ def test_whoever_reaches_what_is_out_of_sight_through_a_group_stays(caller: Call
     person = next(one["id"] for one in known["people"] if not one["has_access"])
     caller.meta.mutate("join_group", person=person, assets=[catalog], tasks=["ADVERTISE"])
     caller.check(partner)
-    leaver, told = narrowed(caller, partner, lose_the_catalogs)
-    accept(caller, partner, told)
+    leaver, reported = narrowed(caller, partner, lose_the_catalogs)
+    accept(caller, partner, reported)
 
     job = caller.check(partner)
 
@@ -166,8 +166,8 @@ def test_whoever_reaches_what_is_out_of_sight_through_a_group_stays(caller: Call
 
 
 @pytest.mark.parametrize("stack", ["embedded"], indirect=True)
-def test_a_list_that_was_cut_short_is_no_fault_of_the_token(caller: Caller) -> None:
-    """The check is partial, and the partner is onboarded as it was."""
+def test_truncated_list_does_not_narrow_the_token(caller: Caller) -> None:
+    """Assert that the check is partial, and the partner stays onboarded."""
     _, partners = caller.discover()
     partner = caller.connected(first_with(partners, "agency"))
     known = caller.meta.partner(partner["meta_business_id"])
@@ -181,8 +181,8 @@ def test_a_list_that_was_cut_short_is_no_fault_of_the_token(caller: Caller) -> N
 
 @pytest.mark.parametrize("stack", ["embedded", "separate"], indirect=True)
 @pytest.mark.nightly
-def test_a_token_that_lives_again_is_noticed_by_a_check_for_updates(caller: Caller) -> None:
-    """Nobody has to wait for its daily check."""
+def test_check_for_updates_notices_a_recovered_token(caller: Caller) -> None:
+    """Assert that the recovery does not wait for the daily check."""
     _, partners = caller.discover()
     partner = caller.connected(first_with(partners, "agency"))
     token = caller.meta.token(partner["meta_business_id"])
@@ -198,8 +198,8 @@ def test_a_token_that_lives_again_is_noticed_by_a_check_for_updates(caller: Call
 
 @pytest.mark.parametrize("stack", ["embedded"], indirect=True)
 @pytest.mark.nightly
-def test_a_page_that_says_nothing_any_more_can_be_accepted_too(caller: Caller) -> None:
-    """It is listed, but Meta refuses to say who is on it: its people stay as they were."""
+def test_hidden_users_of_a_page_can_be_accepted(caller: Caller) -> None:
+    """Assert that the Page is listed, but Meta refuses its users: they stay as they were."""
     _, partners = caller.discover()
     partner = caller.connected(first_with(partners, "agency"))
     users = truth.shown_users(caller.users(partner))
@@ -216,8 +216,8 @@ def test_a_page_that_says_nothing_any_more_can_be_accepted_too(caller: Caller) -
 
 
 @pytest.mark.parametrize("stack", ["embedded"], indirect=True)
-def test_a_view_that_comes_back_needs_nobodys_word(caller: Caller) -> None:
-    """With its permission the token sees as much as before, and removals work by themselves."""
+def test_restored_access_needs_no_acceptance(caller: Caller) -> None:
+    """Assert that the token sees as much as before again, and removals work by themselves."""
     _, partners = caller.discover()
     partner = caller.connected(first_with(partners, "agency"))
     leaver, _ = narrowed(caller, partner, lose_the_catalogs)

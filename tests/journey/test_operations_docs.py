@@ -1,4 +1,4 @@
-"""docs/operations.md is true: its commands bring back what was lost."""
+"""The recipes of the how-to pages: their commands restore what was lost."""
 
 import json
 import shutil
@@ -24,8 +24,9 @@ SLOW = 0.5
 def test_postgresql_is_backed_up_and_restored(
     stack: Stack, caller: Caller, tmp_path: Path, postgres: PostgresTemplate
 ) -> None:
-    """Backed up in the middle of a check: the restored deployment completes it, with the keys of
-    the backup, and knows everybody.
+    """Restore a backup that was taken during a check.
+
+    The restored deployment completes the check, with the keys of the backup, and has all users.
     """
     _, partners = caller.discover()
     partner = caller.connected(first_with(partners, "both"))
@@ -58,8 +59,10 @@ def test_postgresql_is_backed_up_and_restored(
 
 @pytest.mark.nightly
 def test_sqlite_is_restored_and_lost_keys_are_replaced(tmp_path: Path) -> None:
-    """A stuck job is cancelled and asked for again; the file is backed up while it serves and
-    restored; then the keyring is lost, and every token handed over again.
+    """Cancel a stuck job, back up and restore the file, and lose the keyring.
+
+    The job is started again. The backup is taken while the process serves. After the loss every
+    token is handed over again.
     """
     with simulated_meta(tmp_path) as meta:
         settings = settings_for(meta, tmp_path / "var")
@@ -100,7 +103,7 @@ def test_sqlite_is_restored_and_lost_keys_are_replaced(tmp_path: Path) -> None:
 
 @contextmanager
 def served(shell: Shell, meta: Meta, settings: Mapping[str, str], tenant: Json) -> Iterator[Caller]:
-    """One process on SQLite, and a customer of it."""
+    """Run one process on SQLite, and yield a customer of it."""
     name = f"api-{len(list(shell.directory.glob('api-*.log')))}"
     with (
         api_process(settings, shell.directory, "--with-worker", name=name) as api,
@@ -111,10 +114,10 @@ def served(shell: Shell, meta: Meta, settings: Mapping[str, str], tenant: Json) 
 
 
 def end_a_stuck_job(shell: Shell, caller: Caller, partner: Json) -> None:
-    """As the page says, of a job that takes its time."""
+    """End a slow job as the page describes."""
     caller.meta.latency(SLOW)
     caller.start_check(partner)
-    find, follow, cancel, again = recipe("A job that does not get on")
+    find, follow, cancel, again = recipe("A job does not finish")
     (stuck,) = json.loads(shell.follow(find))["items"]
     shell.known["JOB"] = stuck["id"]
     shell.follow(follow, cancel)
@@ -126,7 +129,7 @@ def end_a_stuck_job(shell: Shell, caller: Caller, partner: Json) -> None:
 
 
 def assert_true(caller: Caller, partner: Json) -> None:
-    """The partner's users are those at Meta, and there are some."""
+    """Assert that the partner has users, and that they are those of Meta."""
     users = truth.shown_users(caller.users(partner))
     assert users == truth.users(caller.meta.partner(partner["meta_business_id"]))
     assert users

@@ -1,4 +1,4 @@
-"""Who could not be seen is not who left: a partial read removes nobody."""
+"""A partial read, which removes no user."""
 
 from collections.abc import Callable
 
@@ -14,22 +14,25 @@ REFUSED = {"error": {"code": 200, "message": "(#200) Permissions error"}}
 
 
 def narrow_the_token(meta: Meta, business_id: str) -> None:
-    """Its admin narrows the token to some of the shared assets."""
+    """Limit the token to some of the shared assets."""
     meta.mutate("narrow_scopes", partner=business_id)
 
 
 def take_a_scope_away(meta: Meta, business_id: str) -> None:
-    """Without this scope Meta shows no catalog, and says nothing."""
+    """Remove a scope without which Meta returns no catalog and no error."""
     meta.mutate("remove_scope", partner=business_id, scope="catalog_management")
 
 
 def let_the_ad_accounts_lapse(meta: Meta, _business_id: str) -> None:
-    """Meta's rule of thirty days: `client_ad_accounts` is empty."""
+    """Let the thirty days of Meta pass, after which `client_ad_accounts` is empty."""
     meta.switch(client_ad_accounts_lapsed=True)
 
 
-def test_an_asset_that_cannot_be_read_keeps_its_people(caller: Caller) -> None:
-    """One refused asset makes the check partial and removes nobody; the next whole one does."""
+def test_unreadable_asset_keeps_its_users(caller: Caller) -> None:
+    """Assert that a refused asset makes the check partial.
+
+    Only the next complete check removes users.
+    """
     _, partners = caller.discover()
     partner = caller.connected(first_with(partners, "agency"))
     known = caller.meta.partner(partner["meta_business_id"])
@@ -60,8 +63,8 @@ def test_an_asset_that_cannot_be_read_keeps_its_people(caller: Caller) -> None:
     assert (gone["id"], gone["state"]) == (before["id"], "removed")
 
 
-def test_refused_people_keep_their_facts(caller: Caller) -> None:
-    """Where Meta hides the people edges, known mail addresses and roles stay as they were."""
+def test_users_keep_their_facts_when_people_edges_are_refused(caller: Caller) -> None:
+    """Assert that known email addresses and roles stay."""
     _, partners = caller.discover()
     partner = caller.connected(first_with(partners, "agency"))
     users = truth.shown_users(caller.users(partner))
@@ -71,7 +74,7 @@ def test_refused_people_keep_their_facts(caller: Caller) -> None:
     job = caller.check(partner)
 
     assert job["partial"] is True
-    # None: nor is it known any more whether the token's own system user has its role.
+    # The role of the token's own system user is unknown now, too.
     assert {item["edge"] for item in job["warnings"]} == {"business_users", "system_users", None}
     assert job["counts"]["unchanged"] == len(users)
     assert truth.shown_users(caller.users(partner)) == users
@@ -79,10 +82,10 @@ def test_refused_people_keep_their_facts(caller: Caller) -> None:
 
 @pytest.mark.parametrize("stack", ["embedded"], indirect=True)
 @pytest.mark.parametrize("shrink", [narrow_the_token, take_a_scope_away, let_the_ad_accounts_lapse])
-def test_a_view_that_shrank_without_a_word_removes_nobody(
+def test_silently_reduced_view_removes_no_user(
     caller: Caller, shrink: Callable[[Meta, str], None]
 ) -> None:
-    """A token that is shown less than before is no proof that anyone left."""
+    """Assert that a token that sees less than before is no evidence that a user left."""
     _, partners = caller.discover()
     partner = caller.connected(first_with(partners, "agency"))
     users = truth.shown_users(caller.users(partner))
@@ -95,8 +98,8 @@ def test_a_view_that_shrank_without_a_word_removes_nobody(
     assert job["status"] in {"failed", "halted"} or job["partial"] is True, job
 
 
-def test_partners_are_not_retired_by_a_refused_list(caller: Caller) -> None:
-    """A refused side keeps every partner; a whole read retires; a new share revives the same."""
+def test_refused_list_retires_no_partner(caller: Caller) -> None:
+    """Assert that a complete read retires a partner, and a new share restores the same partner."""
     integration, partners = caller.discover()
     partner = first_with(partners, "agency")
     business_id = partner["meta_business_id"]
@@ -128,8 +131,8 @@ EMPTY = {"http": 200, "body": '{"data":[],"summary":{"total_count":0}}'}
 
 
 @pytest.mark.parametrize("stack", ["embedded"], indirect=True)
-def test_a_listing_that_shrank_without_a_word_removes_nobody(caller: Caller) -> None:
-    """When agencies come back empty the partner is shown as not listed, and its people stay."""
+def test_silently_shortened_partner_list_removes_no_user(caller: Caller) -> None:
+    """Assert that a partner missing in the list is shown as not listed, and its users stay."""
     integration, partners = caller.discover()
     partner = caller.connected(first_with(partners, "agency"))
     users = truth.shown_users(caller.users(partner))
@@ -147,8 +150,8 @@ def test_a_listing_that_shrank_without_a_word_removes_nobody(caller: Caller) -> 
 
 
 @pytest.mark.parametrize("stack", ["embedded"], indirect=True)
-def test_an_owner_that_finds_nothing_proves_nothing(caller: Caller) -> None:
-    """“Not found” is also what Meta says of what it hides: the share stays, the job is partial."""
+def test_not_found_at_the_owner_keeps_the_share(caller: Caller) -> None:
+    """Assert that the job is partial: Meta also returns “not found” for what it hides."""
     _, partners = caller.discover()
     partner = caller.connected(first_with(partners, "agency"))
     users = truth.shown_users(caller.users(partner))
@@ -164,8 +167,8 @@ def test_an_owner_that_finds_nothing_proves_nothing(caller: Caller) -> None:
 
 
 @pytest.mark.parametrize("stack", ["embedded"], indirect=True)
-def test_a_token_that_cannot_be_inspected_proves_nothing(caller: Caller) -> None:
-    """Where Meta shows neither the token's inspection nor its permissions, nobody is removed."""
+def test_uninspectable_token_removes_no_user(caller: Caller) -> None:
+    """Assert this where Meta refuses the token's inspection and its permissions."""
     _, partners = caller.discover()
     partner = caller.connected(first_with(partners, "agency"))
     known = caller.meta.partner(partner["meta_business_id"])
@@ -181,8 +184,8 @@ def test_a_token_that_cannot_be_inspected_proves_nothing(caller: Caller) -> None
 
 
 @pytest.mark.parametrize("stack", ["embedded"], indirect=True)
-def test_a_dry_run_leaves_the_checklist_of_a_connected_partner(caller: Caller) -> None:
-    """What some other token lacks says nothing about the partner that is connected."""
+def test_dry_run_keeps_the_checklist_of_a_connected_partner(caller: Caller) -> None:
+    """Assert that the dry run of another token does not describe the connected partner."""
     _, partners = caller.discover()
     partner = caller.connected(first_with(partners, "agency"))
     path = f"/v1/partners/{partner['id']}/onboarding"
@@ -192,16 +195,18 @@ def test_a_dry_run_leaves_the_checklist_of_a_connected_partner(caller: Caller) -
 
 
 @pytest.mark.parametrize("stack", ["embedded"], indirect=True)
-def test_a_bad_token_handed_in_later_leaves_the_good_one(caller: Caller) -> None:
-    """A good token that is still being proven is not called off by a worse one behind it."""
+def test_later_bad_token_does_not_cancel_a_good_one(caller: Caller) -> None:
+    """Assert that a later bad token does not cancel the validation of a good one."""
     _, partners = caller.discover()
     partner = first_with(partners, "agency")
     path = f"/v1/partners/{partner['id']}/token"
-    proofs = []
+    validations = []
     for kind in ("good", "expired"):
         token = caller.meta.token(partner["meta_business_id"], kind)
-        proofs.append(caller.ask("PUT", path, json={"access_token": token}).headers["location"])
-    verdicts = [caller.proven(proof)["verdict"] for proof in proofs]
+        validations.append(
+            caller.ask("PUT", path, json={"access_token": token}).headers["location"]
+        )
+    verdicts = [caller.wait_for_validation(validation)["verdict"] for validation in validations]
     assert verdicts == ["connectable", "not_connectable"]
     caller.settle(partner)
     assert caller.partner(partner)["onboarding_status"] == "onboarded"

@@ -1,4 +1,4 @@
-"""Processes that are killed or asked to stop in the middle of a check for updates."""
+"""Processes that are killed or stopped in the middle of a check for updates."""
 
 import signal
 import time
@@ -26,10 +26,10 @@ TAKEN_OVER_WITHIN_SECONDS = 60.0
 Record = Callable[[str, object], None]
 
 
-def test_the_embedded_process_goes_on_after_kill_and_after_sigterm(
+def test_embedded_process_continues_its_job_after_kill_and_sigterm(
     tmp_path: Path, record_property: Record
 ) -> None:
-    """Killed mid-check, restarted, asked to stop mid-check, restarted: the same job completes."""
+    """Killed, restarted, stopped and restarted during one check: the same job completes."""
     kept: list[bytes] = []
     with simulated_meta(tmp_path) as meta:
         settings = settings_for(meta, tmp_path / "var")
@@ -39,7 +39,7 @@ def test_the_embedded_process_goes_on_after_kill_and_after_sigterm(
             integration, partners = caller.discover()
             partner = caller.connected(first_with(partners, "both"))
             change_something(meta, partner)
-            job = check_under_way(caller, integration, partner)
+            job = running_check(caller, integration, partner)
             cut_off = Following(api.url, caller, job)
             wait_until(lambda: cut_off.events, bool)
             api.kill()
@@ -59,25 +59,25 @@ def test_the_embedded_process_goes_on_after_kill_and_after_sigterm(
             caller = Caller(api.url, meta, tenant, kept)
             cut_off = Following(api.url, caller, job, after=cut_off.events)
             assert_completed(caller, partner, caller.ended(job))
-            assert cut_off.told() == caller.everything(f"/v1/sync-jobs/{job['id']}/events")
+            assert cut_off.all_events() == caller.everything(f"/v1/sync-jobs/{job['id']}/events")
             caller.close()
             idle_seconds, idle_code = stopped(api)
         print(f"SIGTERM of an idle `serve --with-worker`: {idle_seconds:.1f} s, {idle_code}")
-        # What a killed process leaves in files is what nobody tidied up.
+        # A killed process leaves its files without a cleanup.
         assert search(meta.tokens(), dict(files_of(tmp_path))) == []
     assert (code, idle_code) == (0, 0)
     assert max(seconds, idle_seconds) < STOPS_WITHIN_SECONDS
 
 
 @pytest.mark.parametrize("stack", ["separate"], indirect=True)
-def test_a_worker_that_is_asked_to_stop_hands_over(
+def test_stopped_worker_hands_its_job_over(
     stack: Stack, caller: Caller, record_property: Record
 ) -> None:
-    """SIGTERM mid-check: within two seconds the worker ends and the other one goes on."""
+    """Assert that the worker ends within two seconds of SIGTERM, and the other one continues."""
     integration, partners = caller.discover()
     partner = caller.connected(first_with(partners, "both"))
     change_something(caller.meta, partner)
-    job = check_under_way(caller, integration, partner)
+    job = running_check(caller, integration, partner)
     executor = executor_of(stack, job)
     worker = stack.workers.pop(executor or "")
 
@@ -99,14 +99,14 @@ def test_a_worker_that_is_asked_to_stop_hands_over(
 
 
 @pytest.mark.parametrize("stack", ["separate"], indirect=True)
-def test_the_work_of_a_killed_worker_is_taken_over(
+def test_job_of_a_killed_worker_is_recovered(
     stack: Stack, caller: Caller, record_property: Record
 ) -> None:
-    """kill -9 of the worker that runs the check: another one completes it, nothing is lost."""
+    """Assert that another worker completes the check after kill -9, and nothing is lost."""
     integration, partners = caller.discover()
     partner = caller.connected(first_with(partners, "both"))
     change_something(caller.meta, partner)
-    job = check_under_way(caller, integration, partner)
+    job = running_check(caller, integration, partner)
     followed = Following(stack.api.url, caller, job)
 
     stack.workers.pop(executor_of(stack, job) or "").kill()
@@ -118,12 +118,12 @@ def test_the_work_of_a_killed_worker_is_taken_over(
     record_property("takeover_seconds", taken_over)
     print(f"the job of a killed worker was completed {taken_over:.1f} s later")
     assert_completed(caller, partner, done)
-    assert followed.told() == caller.everything(f"/v1/sync-jobs/{job['id']}/events")
+    assert followed.all_events() == caller.everything(f"/v1/sync-jobs/{job['id']}/events")
     stack.add_worker()
 
 
 def change_something(meta: Meta, partner: Json) -> None:
-    """So that the check has somebody to add, to change and to remove."""
+    """Change Meta so that the check adds, changes and removes a user."""
     business_id = partner["meta_business_id"]
     known = truth.users(meta.partner(business_id))
     leaver, changed = [
@@ -134,8 +134,8 @@ def change_something(meta: Meta, partner: Json) -> None:
     meta.mutate("join", partner=business_id)
 
 
-def check_under_way(caller: Caller, integration: Json, partner: Json) -> Json:
-    """The child job of a check for updates, in the middle of its reading."""
+def running_check(caller: Caller, integration: Json, partner: Json) -> Json:
+    """Return the child job of a check for updates in the middle of its reading."""
     caller.meta.latency(SLOW)
     parent = caller.start_check(integration)
     children = wait_until(lambda: caller.children(parent), bool)
@@ -149,7 +149,7 @@ def check_under_way(caller: Caller, integration: Json, partner: Json) -> Json:
 
 
 def assert_completed(caller: Caller, partner: Json, job: Json) -> None:
-    """Job and parent are complete, on the first attempt, and the users are Meta's."""
+    """Assert that job and parent completed at the first attempt, with the users of Meta."""
     assert job["status"] == "completed", job
     assert job["attempt"] == 1
     assert job["partial"] is False
@@ -163,14 +163,14 @@ def assert_completed(caller: Caller, partner: Json, job: Json) -> None:
 
 
 def stopped(running: Running) -> tuple[float, int]:
-    """Seconds from SIGTERM to the end, and the exit code."""
+    """Send SIGTERM; return the seconds to the end and the exit code."""
     started = time.monotonic()
-    code = running.stop(patience=30)
+    code = running.stop(timeout=30)
     return time.monotonic() - started, code
 
 
 def executor_of(stack: Stack, job: Json) -> str | None:
-    """The worker that runs this job, by the engine's record; None while it is queued."""
+    """Return the worker that runs this job by the engine's record; None while it is queued."""
     assert stack.database_url is not None
     workflow_id = f"{job['task']}:{decode('job', job['id'])}:{job['attempt']}"
     with psycopg.connect(stack.database_url) as server:

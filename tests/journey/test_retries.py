@@ -1,4 +1,4 @@
-"""Requests that are sent twice, fifty times at once, or whose answer got lost: one effect."""
+"""Requests that are repeated, concurrent or whose response got lost: one effect."""
 
 import json
 import socket
@@ -22,7 +22,7 @@ KEYED = [pytest.param(True, id="one key"), pytest.param(False, id="no key")]
 
 
 def fifty(caller: Caller, method: str, path: str, body: Json, *, keyed: bool) -> list[Json]:
-    """The same request so many times at once; what each was answered."""
+    """Send the same request fifty times at once, and return the responses."""
     headers = {"Idempotency-Key": str(uuid.uuid4())} if keyed else {}
 
     def ask(_number: int) -> httpx.Response:
@@ -38,7 +38,7 @@ def fifty(caller: Caller, method: str, path: str, body: Json, *, keyed: bool) ->
 
 @contextmanager
 def slow_meta(caller: Caller) -> Iterator[None]:
-    """Slow enough that what the first request begins is not over when the last one comes."""
+    """Delay Meta so that the work of the first request is unfinished when the last one arrives."""
     caller.meta.latency(0.5)
     try:
         yield
@@ -47,15 +47,15 @@ def slow_meta(caller: Caller) -> Iterator[None]:
 
 
 def handed_over(caller: Caller, partner: Json) -> int:
-    """How many tokens of this partner are on record as received."""
+    """Count the tokens of this partner that are recorded as received."""
     events = caller.everything("/v1/audit-events", page_size=100)
     of_partner = [event for event in events if event["subject"] == partner["id"]]
     return sum(event["action"] == "token.handed_over" for event in of_partner)
 
 
 @pytest.mark.parametrize("keyed", KEYED)
-def test_fifty_connects_at_once(caller: Caller, keyed: bool) -> None:
-    """One token, one proof, one check for updates."""
+def test_fifty_concurrent_connects_make_one_token(caller: Caller, keyed: bool) -> None:
+    """Assert one token, one validation and one check for updates."""
     _, partners = caller.discover()
     partner = first_with(partners, "both")
     path = f"/v1/partners/{partner['id']}/token"
@@ -63,8 +63,8 @@ def test_fifty_connects_at_once(caller: Caller, keyed: bool) -> None:
     with slow_meta(caller):
         answers = fifty(caller, "PUT", path, body, keyed=keyed)
     assert len({answer["id"] for answer in answers}) == 1
-    proof = caller.proven(f"/v1/token-validations/{answers[0]['id']}")
-    assert proof["verdict"] == "connectable"
+    validation = caller.wait_for_validation(f"/v1/token-validations/{answers[0]['id']}")
+    assert validation["verdict"] == "connectable"
     caller.settle(partner)
     assert caller.get(path)["version"] == 1
     assert handed_over(caller, partner) == 1
@@ -73,8 +73,8 @@ def test_fifty_connects_at_once(caller: Caller, keyed: bool) -> None:
 
 
 @pytest.mark.parametrize("keyed", KEYED)
-def test_fifty_checks_at_once(caller: Caller, keyed: bool) -> None:
-    """One job."""
+def test_fifty_concurrent_check_requests_make_one_job(caller: Caller, keyed: bool) -> None:
+    """Assert that all responses have the same job."""
     _, partners = caller.discover()
     partner = caller.connected(first_with(partners, "agency"))
     before = caller.everything("/v1/sync-jobs", partner_id=partner["id"])
@@ -88,7 +88,7 @@ def test_fifty_checks_at_once(caller: Caller, keyed: bool) -> None:
 
 
 def send_and_hang_up(stack: Stack, caller: Caller, method: str, path: str, parts: Json) -> None:
-    """The whole request goes out, and nobody is there for its answer."""
+    """Send the whole request, and close the connection before the response."""
     url = urlsplit(stack.api.url)
     assert url.hostname is not None
     body = json.dumps(parts["json"]).encode()
@@ -104,9 +104,10 @@ def send_and_hang_up(stack: Stack, caller: Caller, method: str, path: str, parts
         line.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
 
 
-def test_a_lost_answer(stack: Stack, caller: Caller) -> None:
-    """The same request with the same key is answered as the lost one would have been: at once, and
-    after the work that it began is done and has changed everything.
+def test_lost_response_is_repeated_for_the_same_key(stack: Stack, caller: Caller) -> None:
+    """Assert that a repeated request gets the lost response.
+
+    The response is the same at once, and after the work is done and has changed everything.
     """
     _, partners = caller.discover()
     partner = first_with(partners, "client")
@@ -117,7 +118,7 @@ def test_a_lost_answer(stack: Stack, caller: Caller) -> None:
     send_and_hang_up(stack, caller, "PUT", path, connect)
     first = caller.ask("PUT", path, **connect)
     assert first.status_code == 202
-    assert caller.proven(first.headers["Location"])["verdict"] == "connectable"
+    assert caller.wait_for_validation(first.headers["Location"])["verdict"] == "connectable"
     caller.settle(partner)
     again = caller.ask("PUT", path, **connect)
     assert (again.status_code, again.content) == (202, first.content)
@@ -136,5 +137,5 @@ def test_a_lost_answer(stack: Stack, caller: Caller) -> None:
 
 
 def checks_by_api(caller: Caller, partner: Json) -> list[Json]:
-    """The partner's checks that somebody asked for."""
+    """Return the partner's checks that a request started."""
     return caller.everything("/v1/sync-jobs", partner_id=partner["id"], trigger="api")

@@ -1,4 +1,4 @@
-"""Keys are rotated under a product that runs, and lost under one that is stopped."""
+"""Rotation of keys in a running product, and their loss in a stopped one."""
 
 import json
 import sqlite3
@@ -25,14 +25,14 @@ Settings = dict[str, str]
 
 @pytest.fixture(scope="module")
 def meta(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Meta]:
-    """A simulated Meta for this file."""
+    """Simulated Meta for this file."""
     with simulated_meta(tmp_path_factory.mktemp("meta")) as simulated:
         yield simulated
 
 
 @pytest.fixture
 def operator(meta: Meta, database_url: str, tmp_path: Path) -> Settings:
-    """The settings of one process that does everything, on either database."""
+    """Settings of one process with API and worker, on either database."""
     meta.reset()
     settings = settings_for(meta, tmp_path / "var") | {"DATABASE_URL": database_url}
     provision.generate_keyring(keyring_of(tmp_path))
@@ -40,7 +40,7 @@ def operator(meta: Meta, database_url: str, tmp_path: Path) -> Settings:
 
 
 def keyring_of(directory: Path) -> Path:
-    """The full keyring in the data directory."""
+    """Return the full keyring in the data directory."""
     return directory / "var" / "keyring.json"
 
 
@@ -48,7 +48,7 @@ def keyring_of(directory: Path) -> Path:
 def serving(
     operator: Settings, directory: Path, tenant: Json, meta: Meta, *, name: str
 ) -> Iterator[Caller]:
-    """API and worker, and a customer of them. In the end no answer was a 500."""
+    """Run API and worker, and yield a customer; assert at the end that no response was a 500."""
     with api_process(operator, directory, "--with-worker", name=name) as api:
         caller = Caller(api.url, meta, tenant, [])
         try:
@@ -61,11 +61,13 @@ def serving(
 
 
 @pytest.mark.nightly
-def test_rotated_while_it_runs_and_then_lost(
+def test_keys_are_rotated_in_a_running_product_and_replaced_after_a_loss(
     meta: Meta, operator: Settings, database_url: str, tmp_path: Path
 ) -> None:
-    """A rotation is taken up without a restart and disturbs nothing. When every private key is
-    lost, this is told everywhere, nothing is overwritten, and new tokens connect.
+    """Rotate keys in a running product, then lose every private key.
+
+    The rotation needs no restart. The loss is reported everywhere, nothing is overwritten, and new
+    tokens connect.
     """
     tenant = make_tenant(operator, tmp_path)
     with serving(operator, tmp_path, tenant, meta, name="before") as caller:
@@ -78,7 +80,7 @@ def test_rotated_while_it_runs_and_then_lost(
     before = stored(database_url)
     assert len(before) == 2
     with serving(operator, tmp_path, tenant, meta, name="after") as caller:
-        assert_the_loss_is_told(caller, integration, partner)
+        assert_the_loss_is_reported(caller, integration, partner)
         assert stored(database_url) == before
         reconnect(caller, integration, partner)
         assert set(stored(database_url)).isdisjoint(before)
@@ -87,7 +89,7 @@ def test_rotated_while_it_runs_and_then_lost(
 def rotate_while_it_runs(
     caller: Caller, database_url: str, directory: Path, integration: Json, partner: Json
 ) -> None:
-    """Seen by the API at once; every token follows within seconds, and works."""
+    """Rotate; the API uses the new key at once, and every token is re-sealed within seconds."""
     for_the_old_key = caller.sealed(caller.meta.token(partner["meta_business_id"]))
     new = provision.rotate_keyring(keyring_of(directory), timedelta(hours=1)).current.key_id
     assert caller.get("/v1/sealing-keys/current")["key_id"] == new
@@ -102,7 +104,7 @@ def rotate_while_it_runs(
     assert after == before | {"key_id": new}
     caller.check(integration)
     assert caller.users(partner) != []
-    # A client that had fetched the key before it was rotated.
+    # A client that read the sealing key before the rotation.
     assert caller.connect_with(partner, for_the_old_key)["verdict"] == "connectable"
     caller.settle(partner)
     assert caller.get(f"/v1/partners/{partner['id']}/token")["key_id"] == new
@@ -111,7 +113,7 @@ def rotate_while_it_runs(
 def remove_the_old_key(
     caller: Caller, operator: Settings, database_url: str, directory: Path, partner: Json
 ) -> None:
-    """Refused while clients may seal for it; once it is gone, what was sealed for it is refused."""
+    """Remove the old key, which is refused as long as clients may seal for it."""
     late = caller.sealed(caller.meta.token(partner["meta_business_id"]))
     old = late["key_id"]
     new = provision.rotate_keyring(keyring_of(directory), timedelta(seconds=1)).current.key_id
@@ -124,13 +126,13 @@ def remove_the_old_key(
 
 
 def lose_every_private_key(directory: Path) -> None:
-    """What is left is the public half; a new keyring is made beside it."""
+    """Keep only the public half, and create a new keyring."""
     keyring_of(directory).unlink()
     provision.generate_keyring(keyring_of(directory))
 
 
-def assert_the_loss_is_told(caller: Caller, integration: Json, partner: Json) -> None:
-    """The same API key works, every view answers, and what is stored of people is still served."""
+def assert_the_loss_is_reported(caller: Caller, integration: Json, partner: Json) -> None:
+    """Assert that API keys work, every view answers, and stored users are served."""
     path = f"/v1/partners/{partner['id']}"
     wait_until(lambda: caller.get(f"{path}/token")["health"], lambda found: found == "unreadable")
     assert caller.partner(partner)["onboarding_status"] == "needs_attention"
@@ -148,7 +150,7 @@ def assert_the_loss_is_told(caller: Caller, integration: Json, partner: Json) ->
 
 
 def reconnect(caller: Caller, integration: Json, partner: Json) -> None:
-    """New tokens are all it takes."""
+    """Hand over new tokens, which is enough to recover."""
     path = f"/v1/integrations/{integration['id']}"
     body = {"access_token": caller.meta.host()["token"]}
     answer = caller.ask("PUT", f"{path}/token", json=body, headers={"Prefer": "wait=30"})
@@ -162,7 +164,7 @@ def reconnect(caller: Caller, integration: Json, partner: Json) -> None:
 
 
 def stored(database_url: str) -> list[tuple[str, bytes]]:
-    """Key and ciphertext of every token as it lies in the database, past the product."""
+    """Return the key and ciphertext of every token as the database stores them."""
     statement = "SELECT key_id, sealed FROM tokens WHERE sealed IS NOT NULL ORDER BY id"
     rows: list[tuple[Any, ...]]
     if database_url.startswith("postgresql"):

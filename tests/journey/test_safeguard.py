@@ -1,4 +1,4 @@
-"""A check that would remove many people: nothing is done until somebody has decided."""
+"""A check that would remove many users, which waits for a decision."""
 
 import json
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ PLANNED = ("kind", "partner_id", "partner_user_id", "asset_id", "before", "after
 
 @pytest.fixture
 def guarded(caller: Caller) -> tuple[Json, dict[str, Json]]:
-    """An integration with the usual safeguard, and its partners."""
+    """Integration with the default safeguard, and its partners."""
     integration, partners = caller.discover()
     path = f"/v1/integrations/{integration['id']}"
     changed = caller.ask("PATCH", path, json={"safeguard_percent": PERCENT})
@@ -31,12 +31,12 @@ def guarded(caller: Caller) -> tuple[Json, dict[str, Json]]:
 
 @pytest.fixture
 def partner(caller: Caller, guarded: tuple[Json, dict[str, Json]]) -> Json:
-    """A connected agency of ten users."""
+    """Connected agency with ten users."""
     return caller.connected(first_with(guarded[1], "agency"))
 
 
-def let_many_go(caller: Caller, partner: Json) -> None:
-    """Three of ten users leave; somebody comes, and somebody takes another name."""
+def remove_many_users(caller: Caller, partner: Json) -> None:
+    """Make three of ten users leave, one join, and one change the name."""
     known = caller.meta.partner(partner["meta_business_id"])
     people = [key for key, user in truth.users(known).items() if user["kind"] == "person"]
     for person in people[:3]:
@@ -46,43 +46,46 @@ def let_many_go(caller: Caller, partner: Json) -> None:
 
 
 def halted(caller: Caller, job: Json) -> Json:
-    """The job once the safeguard has stopped it."""
+    """Wait until the safeguard halts the job, and return it."""
     return wait_until(lambda: caller.job(job), lambda seen: seen["status"] == "halted")
 
 
 def plan_of(job: Json) -> str:
-    """Where its plan is."""
+    """Return the path of the job's plan."""
     return f"/v1/sync-jobs/{job['id']}/plan"
 
 
 def feed(caller: Caller) -> list[Json]:
-    """All that was told."""
+    """Return the whole change feed."""
     return caller.everything("/v1/changes", page_size=100)
 
 
 def assert_truth_is_shown(caller: Caller, partner: Json) -> None:
-    """Users are Meta's, and whoever has followed the feed knows the same ones."""
+    """Assert that the users are those of Meta, and that the feed leads to the same users."""
     known = caller.meta.partner(partner["meta_business_id"])
     assert truth.shown_users(caller.users(partner)) == truth.users(known)
-    told = replay(feed(caller))
-    everybody = caller.everything("/v1/partner-users", state="active", expand="grants")
-    assert (told.wrong, told.shown()) == ([], shown(everybody))
+    replayed = replay(feed(caller))
+    all_users = caller.everything("/v1/partner-users", state="active", expand="grants")
+    assert (replayed.wrong, replayed.shown()) == ([], shown(all_users))
 
 
 def assert_refused(caller: Caller, path: str, body: Json | None = None) -> None:
-    """What is decided on is no longer the plan."""
+    """Assert that a decision on an outdated plan is refused."""
     answer = caller.ask("POST", path, json=body)
     assert (answer.status_code, answer.json()["code"]) == (409, "plan_stale")
 
 
-def test_a_plan_halts_one_partner_only_and_is_done_once_approved(
+def test_plan_halts_one_partner_only_and_is_applied_once_approved(
     caller: Caller, guarded: tuple[Json, dict[str, Json]], partner: Json
 ) -> None:
-    """It is shown page by page, others are checked meanwhile, and what is done is the plan."""
+    """Assert that exactly the plan is applied.
+
+    It is shown in pages, and other partners are checked meanwhile.
+    """
     integration, partners = guarded
     other = caller.connected(first_with(partners, "client"))
-    users, told = caller.users(partner), feed(caller)
-    let_many_go(caller, partner)
+    users, events = caller.users(partner), feed(caller)
+    remove_many_users(caller, partner)
 
     parent = caller.ended(caller.start_check(integration))
 
@@ -92,7 +95,7 @@ def test_a_plan_halts_one_partner_only_and_is_done_once_approved(
     assert (job["status"], job["finished_at"], job["partial"]) == ("halted", None, False)
     assert children[other["id"]]["status"] == "completed"
     assert caller.users(partner) == users
-    assert feed(caller) == told
+    assert feed(caller) == events
 
     plan = caller.get(plan_of(job))
     planned = caller.everything(plan_of(job), page_size=3)
@@ -107,23 +110,23 @@ def test_a_plan_halts_one_partner_only_and_is_done_once_approved(
     assert caller.check(other)["counts"]["removed"] == 0
     again = caller.ended(caller.start_check(integration))
     assert again["id"] != parent["id"]
-    # The plan stays with the check that made it; this one says that it could not check everybody.
+    # The plan belongs to the check that made it; this check warns that it skipped a partner.
     assert (again["status"], again["partial"]) == ("completed", True)
     assert [warning["code"] for warning in again["warnings"]] == ["plan_open"]
     assert partner["id"] not in caller.children(again)
     assert caller.job(parent)["status"] == "halted"
 
     assert_refused(caller, f"{plan_of(job)}/approve", {"digest": "0" * 64})
-    assert feed(caller) == told
+    assert feed(caller) == events
     body = {"digest": plan["digest"]}
     assert caller.ask("POST", f"{plan_of(job)}/approve", json=body).status_code == 202
 
     done = caller.ended(job)
     assert (done["status"], done["counts"]["removed"]) == ("completed", 3)
-    # One to make the plan and one to carry it out.
+    # One run makes the plan and one applies it.
     assert done["attempt"] == 2
-    news = feed(caller)[len(told) :]
-    # It is made anew from what was read, and a database may find the same rows in another order.
+    news = feed(caller)[len(events) :]
+    # The plan is computed again from the staged rows, which a database may return in another order.
     as_planned = [{name: change[name] for name in PLANNED} for change in news]
     assert in_order(as_planned) == in_order(planned)
     assert {change["job_id"] for change in news} == {job["id"]}
@@ -136,15 +139,18 @@ def test_a_plan_halts_one_partner_only_and_is_done_once_approved(
 
 
 def in_order(changes: Iterable[Json]) -> list[str]:
-    """The same for the same changes, whichever comes first."""
+    """Return the changes in one order, whichever comes first."""
     return sorted(json.dumps(change, sort_keys=True) for change in changes)
 
 
 @pytest.mark.parametrize("stack", ["embedded"], indirect=True)
-def test_after_a_rejected_plan_a_new_check_makes_a_new_one(caller: Caller, partner: Json) -> None:
-    """Nothing of the first is done; meanwhile somebody else left, which only the second tells."""
-    users, told = caller.users(partner), feed(caller)
-    let_many_go(caller, partner)
+def test_check_after_a_rejected_plan_makes_a_new_plan(caller: Caller, partner: Json) -> None:
+    """Assert that nothing of the first plan is applied.
+
+    Only the second plan has a user who left later.
+    """
+    users, events = caller.users(partner), feed(caller)
+    remove_many_users(caller, partner)
     job = halted(caller, caller.start_check(partner))
     digest = caller.get(plan_of(job))["digest"]
 
@@ -152,7 +158,7 @@ def test_after_a_rejected_plan_a_new_check_makes_a_new_one(caller: Caller, partn
 
     assert (rejected.status_code, rejected.json()["status"]) == (200, "cancelled")
     assert rejected.json()["finished_at"] is not None
-    assert (caller.users(partner), feed(caller)) == (users, told)
+    assert (caller.users(partner), feed(caller)) == (users, events)
     known = caller.meta.partner(partner["meta_business_id"])
     caller.meta.mutate("leave", person=known["people"][0]["id"])
     new = halted(caller, caller.start_check(partner))
@@ -165,10 +171,13 @@ def test_after_a_rejected_plan_a_new_check_makes_a_new_one(caller: Caller, partn
 
 
 @pytest.mark.parametrize("stack", ["embedded"], indirect=True)
-def test_a_plan_that_another_token_made_is_not_carried_out(caller: Caller, partner: Json) -> None:
-    """The new token may see more: the check that made the plan is over, and a new one decides."""
+def test_plan_of_a_replaced_token_is_not_applied(caller: Caller, partner: Json) -> None:
+    """Assert that a new token ends the check that made the plan.
+
+    The new token may see more, so a new check decides.
+    """
     users = caller.users(partner)
-    let_many_go(caller, partner)
+    remove_many_users(caller, partner)
     job = halted(caller, caller.start_check(partner))
     renewed = caller.meta.mutate("new_token", partner=partner["meta_business_id"])["token"]
 
@@ -184,9 +193,9 @@ def test_a_plan_that_another_token_made_is_not_carried_out(caller: Caller, partn
 
 
 @pytest.mark.parametrize("stack", ["separate"], indirect=True)
-def test_a_plan_ends_with_the_connection_that_made_it(caller: Caller, partner: Json) -> None:
-    """Disconnecting leaves no plan behind that would keep the next check from beginning."""
-    let_many_go(caller, partner)
+def test_disconnecting_ends_the_plan(caller: Caller, partner: Json) -> None:
+    """Assert that no plan prevents the next check after a disconnect."""
+    remove_many_users(caller, partner)
     job = halted(caller, caller.start_check(partner))
 
     assert caller.ask("DELETE", f"/v1/partners/{partner['id']}/token").status_code == 200
@@ -198,12 +207,12 @@ def test_a_plan_ends_with_the_connection_that_made_it(caller: Caller, partner: J
 
 
 @pytest.mark.parametrize("stack", ["separate"], indirect=True)
-def test_a_plan_that_nobody_answers_in_time_is_swept_away(
+def test_expired_plan_is_cleaned_up(
     stack: Stack, caller: Caller, guarded: tuple[Json, dict[str, Json]], partner: Json
 ) -> None:
-    """It cannot be approved any more, and the next sweep cancels the job and clears up."""
+    """Assert that it cannot be approved, and that the next cleanup cancels the job."""
     users = caller.users(partner)
-    let_many_go(caller, partner)
+    remove_many_users(caller, partner)
     parent = caller.ended(caller.start_check(guarded[0]))
     job = caller.children(parent)[partner["id"]]
     job_id = decode("job", job["id"])

@@ -1,4 +1,4 @@
-"""The client seals: the API never sees the token, and the worker opens it all the same."""
+"""Tokens sealed by the client: the API cannot read them, and the worker opens them."""
 
 import base64
 
@@ -9,8 +9,8 @@ from tests.journey.caller import Caller, checks, first_with
 pytestmark = pytest.mark.by_day("embedded")
 
 
-def test_a_token_sealed_by_the_client_connects(caller: Caller) -> None:
-    """Sealed for the current key with any libsodium, tried first and then connected."""
+def test_token_sealed_by_the_client_connects(caller: Caller) -> None:
+    """Seal for the current key with libsodium, do a dry run, then connect."""
     _, partners = caller.discover()
     partner = first_with(partners, "agency")
     good = caller.sealed(caller.meta.token(partner["meta_business_id"]))
@@ -28,8 +28,8 @@ def test_a_token_sealed_by_the_client_connects(caller: Caller) -> None:
     assert caller.users(partner) != []
 
 
-def test_what_is_sealed_is_checked_like_what_is_not(caller: Caller) -> None:
-    """A bad token, and something that is no token, are told apart inside a sealed box too."""
+def test_sealed_token_gets_the_same_checks_as_a_plain_one(caller: Caller) -> None:
+    """Assert that a bad token and a text that is no token are distinguished inside a sealed box."""
     _, partners = caller.discover()
     partner = first_with(partners, "agency")
     revoked = caller.meta.token(partner["meta_business_id"], "revoked")

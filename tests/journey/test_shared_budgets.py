@@ -1,4 +1,4 @@
-"""Two workers with one allowance: what one of them learns of Meta's limits, the other heeds."""
+"""Rate-limit budgets shared by two workers: one learns of a limit, and the other obeys it."""
 
 import time
 from datetime import UTC, datetime
@@ -14,9 +14,9 @@ from tests.journey.stacks import LIMITS_ARE_KNOWN_AFTER_SECONDS, Stack
 pytestmark = pytest.mark.by_day("separate")
 
 SEPARATE = pytest.mark.parametrize("stack", ["separate"], indirect=True)
-# Each is taken by one of the two workers by chance.
+# Either of the two workers may take a job.
 MANY = 30
-# Else the people on an asset come along with the list of assets, and no ad account is asked.
+# Otherwise the list of assets includes their users, and no ad account is read by itself.
 PEOPLE_ARE_ASKED_FOR_BY_ASSET: Json = {
     "match": {"expands": "assigned_users"},
     "fault": {"error": {"code": 100}},
@@ -24,54 +24,60 @@ PEOPLE_ARE_ASKED_FOR_BY_ASSET: Json = {
 
 
 @SEPARATE
-def test_at_the_apps_limit_no_worker_sends_anything(stack: Stack, caller: Caller) -> None:
-    """One worker is refused; the other parks its work without asking, until the same time."""
+def test_no_worker_sends_calls_at_the_apps_limit(stack: Stack, caller: Caller) -> None:
+    """Assert that one worker is throttled.
+
+    The other parks its work without a call, until the same time.
+    """
     _, partners = caller.discover()
     partner, other = first_with(partners, "agency"), first_with(partners, "both")
     caller.connected(partner)
     refusal = {"error": {"code": 4}, "usage": use_case("1", minutes=3)}
     caller.meta.fault({"edge": "business_users"}, refusal)
     job = caller.waiting(caller.start_check(partner))
-    assert_rests(job, seconds=180)
-    the_refused = worker_of(stack, job)
-    everybody_knows(caller)
+    assert_parked(job, seconds=180)
+    throttled_worker = worker_of(stack, job)
+    workers_know_the_limits(caller)
 
-    proofs = until_another_worker_has_one(stack, caller, other, the_refused)
+    validations = until_another_worker_has_one(stack, caller, other, throttled_worker)
 
     assert caller.meta.calls()["http_requests"] == 0
-    for proof in proofs:
-        assert proof["verdict"] is None
-        assert 120 < seconds_until(proof["resume_at"]) < 180 * 1.1
+    for validation in validations:
+        assert validation["verdict"] is None
+        assert 120 < seconds_until(validation["resume_at"]) < 180 * 1.1
 
 
 @SEPARATE
-def test_a_tokens_limit_holds_back_that_token_on_every_worker(stack: Stack, caller: Caller) -> None:
-    """Our own token rests, whoever reads with it; what partners' tokens can do goes on."""
+def test_token_limit_blocks_that_token_on_every_worker(stack: Stack, caller: Caller) -> None:
+    """Assert that no worker reads with our own token.
+
+    Work with partners' tokens continues.
+    """
     integration, partners = caller.discover()
     partner, client = first_with(partners, "agency"), first_with(partners, "client")
     caller.connected(partner)
     refusal = {"error": {"code": 17}, "usage": use_case("1", minutes=2)}
     caller.meta.fault({"edge": "agencies", "owner": "host/"}, refusal)
     job = caller.waiting(caller.start_check(integration))
-    assert_rests(job, seconds=120)
-    the_refused = worker_of(stack, job)
-    everybody_knows(caller)
+    assert_parked(job, seconds=120)
+    throttled_worker = worker_of(stack, job)
+    workers_know_the_limits(caller)
 
-    proofs = until_another_worker_has_one(stack, caller, client, the_refused)
+    validations = until_another_worker_has_one(stack, caller, client, throttled_worker)
 
-    for proof in proofs:
-        assert proof["verdict"] is None
-        assert 60 < seconds_until(proof["resume_at"]) < 120 * 1.1
+    for validation in validations:
+        assert validation["verdict"] is None
+        assert 60 < seconds_until(validation["resume_at"]) < 120 * 1.1
     assert caller.check(partner)["partial"] is False
     by_owner = caller.meta.calls()["by_token_owner"]
     assert by_owner.get("host/good", 0) == 0
-    assert by_owner[f"{client['meta_business_id']}/good"] >= len(proofs)
+    assert by_owner[f"{client['meta_business_id']}/good"] >= len(validations)
     assert by_owner[f"{partner['meta_business_id']}/good"] > 0
 
 
 @pytest.mark.nightly
-def test_an_ad_accounts_limit_holds_back_nothing_else(stack: Stack, caller: Caller) -> None:
-    """Whoever reads it, in whichever workspace, leaves it alone, and all the others are read."""
+def test_ad_account_limit_blocks_only_that_account(stack: Stack, caller: Caller) -> None:
+    """Assert that no workspace reads this ad account, and that all others are read."""
     _, partners = caller.discover()
     partner, other = first_with(partners, "agency"), first_with(partners, "both")
     with stack.caller() as neighbour:
@@ -87,12 +93,12 @@ def test_an_ad_accounts_limit_holds_back_nothing_else(stack: Stack, caller: Call
         }
         caller.meta.fault({"path_prefix": f"act_{number}/assigned_users"}, refusal)
         job = caller.waiting(caller.start_check(partner))
-        assert_rests(job, seconds=120)
-        everybody_knows(caller)
+        assert_parked(job, seconds=120)
+        workers_know_the_limits(caller)
         caller.meta.fault(**PEOPLE_ARE_ASKED_FOR_BY_ASSET)
 
         rests_too = neighbour.waiting(neighbour.start_check(same))
-        assert_rests(rests_too, seconds=120)
+        assert_parked(rests_too, seconds=120)
         assert caller.check(other)["partial"] is False
 
         asked = [call["path"] for call in caller.meta.calls()["recent"]]
@@ -101,8 +107,8 @@ def test_an_ad_accounts_limit_holds_back_nothing_else(stack: Stack, caller: Call
 
 
 @pytest.mark.nightly
-def test_a_limit_that_passes_is_not_noticed_but_by_the_clock(caller: Caller) -> None:
-    """After the wait that Meta told, the job completes by itself."""
+def test_job_completes_by_itself_after_the_limit(caller: Caller) -> None:
+    """Assert that the job needs no request after the wait that Meta asks for."""
     _, partners = caller.discover()
     partner = caller.connected(first_with(partners, "client"))
     refusal = {"error": {"code": 4}, "usage": use_case("1", minutes=0.05)}
@@ -114,8 +120,8 @@ def test_a_limit_that_passes_is_not_noticed_but_by_the_clock(caller: Caller) -> 
     assert job["attempt"] == 2
 
 
-def test_a_full_allowance_is_heeded_before_anything_is_refused(caller: Caller) -> None:
-    """Meta reports 100 % on a good answer: the next call would be refused, so it waits."""
+def test_used_up_budget_blocks_calls_before_meta_refuses(caller: Caller) -> None:
+    """Assert that the next call waits when Meta reports 100 % on a good response."""
     _, partners = caller.discover()
     partner = caller.connected(first_with(partners, "client"))
     caller.meta.forget_calls()
@@ -124,15 +130,15 @@ def test_a_full_allowance_is_heeded_before_anything_is_refused(caller: Caller) -
 
     job = caller.waiting(caller.start_check(partner))
 
-    assert_rests(job, seconds=60)
+    assert_parked(job, seconds=60)
     calls = caller.meta.calls()
-    # What went out beside it, both sides' lists, and nothing that came to mind afterwards.
+    # Only the calls that were sent at the same time, the lists of both directions, are counted.
     assert calls["http_requests"] == 3
     assert "assigned_users" not in calls["by_edge"]
 
 
 def use_case(object_id: str, minutes: float) -> Json:
-    """The header of a budget that is used up for so many minutes."""
+    """Return the usage header of a budget that is used up for so many minutes."""
     entry = {
         "type": "ads_management",
         "call_count": 100,
@@ -141,16 +147,16 @@ def use_case(object_id: str, minutes: float) -> Json:
     return {"x-business-use-case-usage": {object_id: [entry]}}
 
 
-def assert_rests(job: Json, *, seconds: float) -> None:
-    """Parked for that long, since a limit is used up, and not in error."""
+def assert_parked(job: Json, *, seconds: float) -> None:
+    """Assert that the job is parked for that long because of a limit, without an error."""
     assert (job["status"], job["waiting_reason"]) == ("waiting", "rate_limited")
     assert job["error"] is None
-    # A tenth more at most, so that not all start together.
+    # At most 10 % longer, so that jobs do not all resume at once.
     assert seconds - 10 < seconds_until(job["resume_at"]) < seconds * 1.1
 
 
-def everybody_knows(caller: Caller) -> None:
-    """Meta would answer everything again, and every worker has looked what the others know."""
+def workers_know_the_limits(caller: Caller) -> None:
+    """Remove the limits from Meta, and wait until every worker has read the shared budgets."""
     caller.meta.heal()
     time.sleep(LIMITS_ARE_KNOWN_AFTER_SECONDS)
     caller.meta.forget_calls()
@@ -159,26 +165,26 @@ def everybody_knows(caller: Caller) -> None:
 def until_another_worker_has_one(
     stack: Stack, caller: Caller, partner: Json, worker: str
 ) -> list[Json]:
-    """Proofs of this partner's token that rest, the last of them in another worker's hands."""
+    """Start validations of this partner's token until another worker parks one."""
     path = f"/v1/partners/{partner['id']}/token-validations"
     token = caller.meta.token(partner["meta_business_id"])
-    proofs: list[Json] = []
+    validations: list[Json] = []
     for _ in range(MANY):
-        # In a box of its own, or it would join the proof that rests.
+        # In a new sealed box, or the request would join the parked validation.
         location = caller.ask("POST", path, json=caller.sealed(token)).headers["Location"]
-        proofs.append(at_rest(caller, location))
-        if worker_of(stack, proofs[-1]) != worker:
-            return proofs
+        validations.append(at_rest(caller, location))
+        if worker_of(stack, validations[-1]) != worker:
+            return validations
     raise AssertionError("one worker did everything")
 
 
 def at_rest(caller: Caller, location: str) -> Json:
-    """The proof at this address once it waits for Meta."""
+    """Wait until the validation at this address waits for Meta, and return it."""
     return wait_until(lambda: caller.get(location), lambda seen: bool(seen["resume_at"]))
 
 
 def worker_of(stack: Stack, work: Json) -> str:
-    """The worker that had the first attempt of this job or proof, by the engine's record."""
+    """Return the worker of the first attempt of this job or validation, by the engine's record."""
     assert stack.database_url is not None
     number = decode(work["id"].partition("_")[0], work["id"])
     with psycopg.connect(stack.database_url) as server:
@@ -192,7 +198,7 @@ def worker_of(stack: Stack, work: Json) -> str:
 
 
 def an_ad_account_of(caller: Caller, partner: Json, *, but_not_of: Json) -> str:
-    """The number of an ad account that the first has access to, and the second has not."""
+    """Return an ad account that only the first partner has access to."""
     theirs, others = (
         {
             str(asset["meta_id"])
@@ -204,5 +210,5 @@ def an_ad_account_of(caller: Caller, partner: Json, *, but_not_of: Json) -> str:
 
 
 def seconds_until(instant: str) -> float:
-    """From now on."""
+    """Return the seconds from now until then."""
     return (datetime.fromisoformat(instant) - datetime.now(UTC)).total_seconds()

@@ -1,18 +1,18 @@
-"""Shorter ways of asking that Meta may refuse: the same people are found without them."""
+"""Optimized reads that Meta may refuse: the same users are found without them."""
 
 from datetime import timedelta
 
 import pytest
 
 from partner_connector.clock import now
-from partner_connector.worker.meta.unsupported_reads import still_refused
+from partner_connector.worker.meta.unsupported_reads import recent_refusals
 from tests.journey import truth
 from tests.journey.caller import Caller, first_with
 from tests.journey.meta import Json
 
 
 def check_finds_the_truth(caller: Caller, partner: Json) -> Json:
-    """A whole check, after which the API shows exactly who has access."""
+    """Run a complete check, and assert that the API shows exactly the users of Meta."""
     caller.meta.forget_calls()
     job = caller.check(partner)
     assert (job["partial"], job["warnings"]) == (False, [])
@@ -24,8 +24,10 @@ def check_finds_the_truth(caller: Caller, partner: Json) -> Json:
 @pytest.mark.parametrize("stack", ["embedded"], indirect=True)
 @pytest.mark.parametrize("relationship", ["agency", "both"])
 @pytest.mark.nightly
-def test_people_that_rows_do_not_bring_are_asked_for(caller: Caller, relationship: str) -> None:
-    """Meta may refuse an expanded edge, or leave it out without a word (REFERENCE 8.2)."""
+def test_users_missing_in_expanded_rows_are_read_by_extra_calls(
+    caller: Caller, relationship: str
+) -> None:
+    """Let Meta refuse or ignore an expansion (`docs/reference/graph-facts.md#field-expansion`)."""
     _, partners = caller.discover()
     partner = caller.connected(first_with(partners, relationship))
 
@@ -39,8 +41,8 @@ def test_people_that_rows_do_not_bring_are_asked_for(caller: Caller, relationshi
 
 
 @pytest.mark.parametrize("stack", ["embedded"], indirect=True)
-def test_page_tokens_that_a_batch_ignores_are_sent_alone(caller: Caller) -> None:
-    """An operation's own Authorization header is in no document of Meta's (REFERENCE 8.1)."""
+def test_page_tokens_that_a_batch_ignores_are_sent_in_single_calls(caller: Caller) -> None:
+    """Let Meta ignore tokens of batch operations (`docs/reference/graph-facts.md#batches`)."""
     _, partners = caller.discover()
     partner = caller.connected(first_with(partners, "agency"))
     short = check_finds_the_truth(caller, partner)
@@ -55,8 +57,8 @@ def test_page_tokens_that_a_batch_ignores_are_sent_alone(caller: Caller) -> None
 
 
 @pytest.mark.parametrize("stack", ["embedded"], indirect=True)
-def test_a_token_is_proven_without_the_shorter_ways(caller: Caller) -> None:
-    """The same sixteen checks with the same verdict."""
+def test_token_is_validated_without_optimized_reads(caller: Caller) -> None:
+    """Assert the same sixteen checks with the same verdict."""
     _, partners = caller.discover()
     partner = first_with(partners, "both")
     token = caller.meta.token(partner["meta_business_id"])
@@ -71,11 +73,11 @@ def test_a_token_is_proven_without_the_shorter_ways(caller: Caller) -> None:
     assert refused["checks"] == omitted["checks"] == short["checks"]
 
 
-def test_a_refusal_is_forgotten_after_a_week() -> None:
-    """Meta may have changed its mind."""
+def test_refused_optimization_is_tried_again_after_a_week() -> None:
+    """Let Meta support the optimized read again after its refusal."""
     known = {
         "client_pixels": (now() - timedelta(days=8)).isoformat(),
         "client_ad_accounts": (now() - timedelta(days=6)).isoformat(),
     }
 
-    assert still_refused(known) == {"client_ad_accounts"}
+    assert recent_refusals(known) == {"client_ad_accounts"}

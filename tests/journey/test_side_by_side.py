@@ -1,4 +1,4 @@
-"""Customers who share a deployment, and requests that come at the same time."""
+"""Customers of one deployment, and concurrent requests."""
 
 import sqlite3
 
@@ -14,10 +14,8 @@ pytestmark = pytest.mark.by_day("separate")
 
 
 @pytest.mark.parametrize("stack", ["separate"], indirect=True)
-def test_two_workspaces_with_one_meta_business_see_nothing_of_each_other(
-    stack: Stack, caller: Caller
-) -> None:
-    """The same business connected twice: other ids, own states, and 404 for the other's rows."""
+def test_workspaces_with_the_same_meta_business_are_isolated(stack: Stack, caller: Caller) -> None:
+    """Assert other ids, own states, and 404 for the other workspace's rows."""
     integration, partners = caller.discover()
     with stack.caller() as stranger:
         other_integration, theirs = stranger.discover()
@@ -57,7 +55,7 @@ def test_two_workspaces_with_one_meta_business_see_nothing_of_each_other(
         ):
             assert stranger.ask(method, path, json=json).status_code == 404, path
 
-        # The token is in use next door; that is nobody's business here.
+        # The other workspace uses the same token, which is not visible here.
         same = stranger.connected(theirs[partner["meta_business_id"]])
         assert stranger.get(f"/v1/partners/{same['id']}/token")["version"] == 1
         gone = stranger.ask("DELETE", f"/v1/integrations/{other_integration['id']}")
@@ -68,9 +66,9 @@ def test_two_workspaces_with_one_meta_business_see_nothing_of_each_other(
 
 
 def test_ten_tokens_at_once_leave_one_active(stack: Stack, caller: Caller) -> None:
-    """Ten parallel hand-overs: the newest becomes active, and the others are forgotten.
+    """Assert that the newest of ten parallel tokens becomes active, and the others are deleted.
 
-    Each in a box of its own: nobody can see that it is the same token.
+    Each token is in a sealed box of its own, so that the API cannot see that they are the same.
     """
     _, partners = caller.discover()
     partner = first_with(partners, "agency")
@@ -82,7 +80,7 @@ def test_ten_tokens_at_once_leave_one_active(stack: Stack, caller: Caller) -> No
     assert len({item["id"] for item in validations}) == 10
     assert "connectable" in {item["verdict"] for item in validations}
     for validation in validations:
-        # A hand-over that a later one overtook is called off, not judged.
+        # A later token cancels the validation of an earlier one.
         codes = {check["code"] for check in validation["checks"] if check["status"] == "fail"}
         assert validation["verdict"] == "connectable" or codes == {"superseded"}
     caller.settle(partner)
@@ -97,11 +95,11 @@ def test_ten_tokens_at_once_leave_one_active(stack: Stack, caller: Caller) -> No
     assert truth.shown_users(caller.users(partner)) == truth.users(known)
 
 
-def test_a_second_request_joins_the_check_that_runs(caller: Caller) -> None:
-    """Ten parallel requests for a check of one partner start one job."""
+def test_second_request_joins_the_running_check(caller: Caller) -> None:
+    """Assert that ten parallel requests for a check of one partner start one job."""
     _, partners = caller.discover()
     partner = caller.connected(first_with(partners, "client"))
-    # Long enough that it still runs when the last of them asks, on a busy machine too.
+    # Long enough that the check still runs when the last request arrives, on a busy machine too.
     caller.meta.latency(1.0)
     jobs: list[Json] = at_once(caller.start_check, [partner] * 10)
     caller.meta.latency(0.0)
@@ -110,7 +108,7 @@ def test_a_second_request_joins_the_check_that_runs(caller: Caller) -> None:
 
 
 def tokens_of_newest_partner(stack: Stack) -> list[tuple[str, bool]]:
-    """State of each token of the partner that got the last one, and whether it can be opened."""
+    """Return each token's state, and whether it is stored, of the newest token's partner."""
     query = (
         "SELECT state, sealed IS NOT NULL FROM tokens WHERE partner_id = "
         "(SELECT partner_id FROM tokens WHERE partner_id IS NOT NULL "

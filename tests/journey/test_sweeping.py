@@ -1,4 +1,4 @@
-"""What a worker finds when it starts, and sees to without being asked."""
+"""The cleanup that a worker does when it starts."""
 
 import asyncio
 from datetime import timedelta
@@ -23,11 +23,13 @@ LONG_AGO = now() - timedelta(days=1)
 WITHIN_SECONDS = 30
 
 
-async def test_plans_that_were_left_lying(
+async def test_abandoned_plans_are_applied_or_cleaned_up(
     database: Database, database_url: str, tenant: Tenant, tmp_path: Path
 ) -> None:
-    """One was approved and its run got lost: it runs again, as approved. One expired: its job is
-    cancelled, and what it had read is cleared away. The check of all partners runs no second time.
+    """Recover one approved plan whose run got lost, and clean up one that expired.
+
+    The approved plan is applied. The expired plan's job is cancelled, and its staged rows are
+    deleted. The parent job does not run again.
     """
     integration = rows.integration(cast("UUID", tenant.workspace_id))
     one, another = rows.partner(integration), rows.partner(integration)
@@ -58,6 +60,6 @@ async def test_plans_that_were_left_lying(
 
 
 async def count_staged(database: Database) -> int:
-    """How many rows of partners are staged."""
+    """Count the staged rows of partners."""
     async with database.reading() as session:
         return await session.scalar(select(func.count()).select_from(StagedPartner)) or 0

@@ -1,4 +1,4 @@
-"""Tokens that age, die, lose rights and get them back, as the daily check finds out."""
+"""Tokens that age, die, lose permissions and regain them, as the daily re-validation finds."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -16,14 +16,14 @@ pytestmark = pytest.mark.parametrize("stack", ["separate"], indirect=True)
 
 
 class Day:
-    """One more day passes for every token of a customer."""
+    """A day that passes for every token of a customer."""
 
     def __init__(self, stack: Stack, caller: Caller) -> None:
         self.stack = stack
         self.caller = caller
 
     def start(self) -> None:
-        """Every check is due, and a worker that comes up looks at once."""
+        """Make every re-validation due, and start a worker, which looks at once."""
         assert self.stack.database_url is not None
         ours = [decode("int", one["id"]) for one in self.caller.everything("/v1/integrations")]
         with psycopg.connect(self.stack.database_url) as server:
@@ -37,7 +37,7 @@ class Day:
         self.stack.add_worker()
 
     def token_after(self, partner: Json, change: Callable[[], object]) -> Json:
-        """What the partner's token shows once it was checked after this change in Meta."""
+        """Return the partner's token after this change in Meta and a re-validation."""
         path = f"/v1/partners/{partner['id']}/token"
         change()
         before = self.caller.get(path)["last_checked_at"]
@@ -48,9 +48,10 @@ class Day:
 
 
 @pytest.mark.nightly
-def test_a_token_is_proven_anew_every_day(stack: Stack, caller: Caller) -> None:
-    """What it lost is told with the reason and a remedy, and comes back by itself; what was read
-    with it stays served all the while.
+def test_token_is_validated_again_every_day(stack: Stack, caller: Caller) -> None:
+    """Assert that lost permissions are reported with reason and remedy.
+
+    The reasons end by themselves once Meta restores the permissions; stored data stay served.
     """
     _, partners = caller.discover()
     partner = caller.connected(first_with(partners, "agency"))
@@ -116,8 +117,8 @@ def test_a_token_is_proven_anew_every_day(stack: Stack, caller: Caller) -> None:
     ]
 
 
-def test_our_own_token_is_checked_too(stack: Stack, caller: Caller) -> None:
-    """The integration says what is wrong with it, and is healthy again by itself."""
+def test_integration_token_is_validated_every_day(stack: Stack, caller: Caller) -> None:
+    """Assert that the integration reports what is wrong with its token, and recovers by itself."""
     integration = caller.integrate()
     day, path = Day(stack, caller), f"/v1/integrations/{integration['id']}"
     host = caller.meta.host()["tokens"]["good"]
@@ -132,9 +133,10 @@ def test_our_own_token_is_checked_too(stack: Stack, caller: Caller) -> None:
     assert shown["health_reasons"] == []
 
 
-def test_what_a_first_check_is_measured_by_is_not_renewed(stack: Stack, caller: Caller) -> None:
-    """Before the first complete check the proof of the hand-over counts, whatever the token lost
-    by the next day: nobody is removed.
+def test_first_check_is_compared_with_the_first_validation(stack: Stack, caller: Caller) -> None:
+    """Assert that the hand-over's validation is the reference before the first complete check.
+
+    Permissions that the token lost by the next day remove no user.
     """
     _, partners = caller.discover()
     refused = {"error": {"code": 200, "message": "(#200) Permissions error"}}
@@ -155,13 +157,13 @@ def test_what_a_first_check_is_measured_by_is_not_renewed(stack: Stack, caller: 
 
 
 @pytest.mark.nightly
-def test_what_was_accepted_needs_no_attention_the_next_day(stack: Stack, caller: Caller) -> None:
-    """The daily check finds the same as before, and that somebody meant it."""
+def test_accepted_reduction_needs_no_attention_the_next_day(stack: Stack, caller: Caller) -> None:
+    """Assert that the daily re-validation finds the same reduction, which was accepted."""
     _, partners = caller.discover()
     partner = caller.connected(first_with(partners, "agency"))
     day, token = Day(stack, caller), caller.meta.token(partner["meta_business_id"])
     caller.meta.mutate("remove_scope", token=token, scope="pages_read_engagement")
-    # Found by the daily check first, and then by the check for updates.
+    # Found by the daily re-validation first, and then by the check for updates.
     assert day.token_after(partner, lambda: None)["health"] == "insufficient"
     caller.check(partner)
     path = f"/v1/partners/{partner['id']}/token/accept-capabilities"

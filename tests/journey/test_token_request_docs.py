@@ -1,4 +1,4 @@
-"""docs/token-requests.md is true: its commands answer so, and its program hands a token over."""
+"""Commands and program of docs/how-to/hand-over-a-token.md, and the output that it shows."""
 
 import re
 import subprocess
@@ -12,12 +12,16 @@ from tests.journey.caller import Caller, one
 from tests.journey.stacks import Stack
 from tests.support.pages import assert_printed, commands, request_of
 
-PAGE = (Path(__file__).parents[2] / "docs" / "token-requests.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+TEXT = (DOCS / "how-to" / "hand-over-a-token.md").read_text(encoding="utf-8")
+PAGE = TEXT.split("## Sealed by your own program\n")[0]
 
 
 @pytest.mark.parametrize("stack", ["embedded"], indirect=True)
-def test_the_page_can_be_followed(stack: Stack, caller: Caller, tmp_path: Path) -> None:
-    """Both sides in the page's order; after the token that is refused its program runs."""
+def test_commands_of_the_page_print_what_it_shows(
+    stack: Stack, caller: Caller, tmp_path: Path
+) -> None:
+    """Run both sides in the page's order; after the refused token run its program."""
     _, partners = caller.discover()
     partner = one(each for each in partners.values() if each["name"] == "Bluefin Foods")
     tokens = caller.meta.partner(partner["meta_business_id"])["tokens"]
@@ -43,7 +47,7 @@ def test_the_page_can_be_followed(stack: Stack, caller: Caller, tmp_path: Path) 
 
 
 def run_the_program(directory: Path, link: str, token: str) -> str:
-    """The program of the page, copied out of it, and what it prints."""
+    """Run the page's program, and return its output."""
     (program,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
     (directory / "hand_over.py").write_text(program, encoding="utf-8")
     ran = subprocess.run(

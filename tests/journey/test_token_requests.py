@@ -1,19 +1,22 @@
-"""A partner hands its token over itself, by a link, and we never have it."""
+"""Tokens that a partner hands over by a link."""
 
 import pytest
 
 from tests.journey.caller import Caller, checks, first_with, wait_until
 from tests.journey.canaries import files_of, search, tables_of
 from tests.journey.meta import Json
-from tests.journey.partner_side import CURRENT, PartnerSide, link_for, told
+from tests.journey.partner_side import CURRENT, PartnerSide, link_for, seen_by_creator
 from tests.journey.stacks import Stack
 
 pytestmark = pytest.mark.by_day("embedded")
 
 
-def test_a_bad_token_is_explained_and_a_good_one_connects(stack: Stack, caller: Caller) -> None:
-    """Rejected with each check and what to do, then accepted; the partner is onboarded, the code
-    is dead, and neither token nor code is in anything that we keep or say."""
+def test_bad_token_is_explained_and_good_token_connects(stack: Stack, caller: Caller) -> None:
+    """Hand over a bad token, then a good one.
+
+    The bad one is rejected with each check and the next action. The good one onboards the partner
+    and ends the code. Neither token nor code is in any stored or returned data.
+    """
     _, partners = caller.discover()
     partner = first_with(partners, "agency")
     tokens = caller.meta.partner(partner["meta_business_id"])["tokens"]
@@ -33,19 +36,19 @@ def test_a_bad_token_is_explained_and_a_good_one_connects(stack: Stack, caller: 
 
     accepted = side.hand_over(caller.sealed(tokens["good"]))
     assert accepted["verdict"] == "connectable"
-    assert told(caller, side)["state"] == "accepted"
+    assert seen_by_creator(caller, side)["state"] == "accepted"
     assert caller.partner(partner)["onboarding_status"] == "onboarded"
     ended = side.ask("PUT", "/token", json={"access_token": tokens["good"]})
     assert (ended.status_code, ended.json()["state"]) == (410, "accepted")
     caller.settle(partner)
     assert caller.users(partner) != []
 
-    put_both_where_they_do_not_belong(caller, side, tokens["good"])
+    send_both_in_wrong_places(caller, side, tokens["good"])
     assert_nowhere(stack, {*tokens.values(), side.code, side.code.split("_")[2]}, partner)
 
 
-def put_both_where_they_do_not_belong(caller: Caller, side: PartnerSide, token: str) -> None:
-    """As careless people do: nothing of it is repeated or logged."""
+def send_both_in_wrong_places(caller: Caller, side: PartnerSide, token: str) -> None:
+    """Send token and code in wrong places; no response or log repeats them."""
     for secret in (side.code, token):
         caller.ask("GET", f"/v1/token-requests/{secret}")
         caller.ask("GET", CURRENT, params={"code": secret})
@@ -58,7 +61,7 @@ def put_both_where_they_do_not_belong(caller: Caller, side: PartnerSide, token: 
 
 
 def assert_nowhere(stack: Stack, secrets: set[str], partner: Json) -> None:
-    """No secret is found, and the same search finds what must be there."""
+    """Assert that no secret is found, and that the same search finds an expected text."""
     places = dict(files_of(stack.data_dir)) | dict(files_of(stack.directory / "api"))
     if stack.database_url is not None:
         places |= dict(tables_of(stack.database_url))
@@ -69,23 +72,21 @@ def assert_nowhere(stack: Stack, secrets: set[str], partner: Json) -> None:
     assert search({partner["name"]}, places) != []
 
 
-def test_a_link_that_is_revoked_during_the_proof_connects_nobody(
-    stack: Stack, caller: Caller
-) -> None:
-    """The token is with Meta when we change our mind: no verdict connects it any more."""
+def test_link_revoked_during_validation_connects_no_partner(stack: Stack, caller: Caller) -> None:
+    """Revoke the link while Meta answers; the token is never connected."""
     _, partners = caller.discover()
     partner = first_with(partners, "agency")
     side = link_for(stack, caller, partner)
     caller.meta.latency(0.7)
     token = caller.meta.token(partner["meta_business_id"])
     assert side.ask("PUT", "/token", json={"access_token": token}).status_code == 202
-    proof = f"/v1/token-validations/{told(caller, side)['validation_id']}"
-    wait_until(lambda: caller.get(proof), lambda seen: seen["status"] == "running")
+    validation = f"/v1/token-validations/{seen_by_creator(caller, side)['validation_id']}"
+    wait_until(lambda: caller.get(validation), lambda seen: seen["status"] == "running")
     assert side.seen()["state"] == "submitted"
     gone = caller.ask("DELETE", f"/v1/token-requests/{side.made['id']}")
     assert gone.status_code == 204
-    assert caller.get(proof)["status"] == "running"
-    assert caller.proven(proof)["verdict"] == "not_connectable"
-    assert told(caller, side)["state"] == "revoked"
+    assert caller.get(validation)["status"] == "running"
+    assert caller.wait_for_validation(validation)["verdict"] == "not_connectable"
+    assert seen_by_creator(caller, side)["state"] == "revoked"
     assert caller.partner(partner)["onboarding_status"] == "pending_onboarding"
     assert side.ask("GET").json()["state"] == "revoked"

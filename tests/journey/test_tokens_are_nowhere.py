@@ -1,4 +1,4 @@
-"""Every token of the simulated Meta is a canary: none is found in anything that we keep or say."""
+"""Search for every token of the simulated Meta in all stored, logged and returned data."""
 
 import base64
 import json
@@ -24,8 +24,10 @@ TROUBLE: list[Json] = [
 
 
 def test_no_token_is_found_anywhere(stack: Stack, caller: Caller) -> None:
-    """Good and bad tokens by every way in, at LOG_LEVEL=DEBUG: not one is in any place, in any
-    form, while names that must be there are found by the same search."""
+    """Send good and bad tokens in every way at LOG_LEVEL=DEBUG, and search for them.
+
+    No token is in any place in any encoding, and the same search finds names that are stored.
+    """
     integration, partners = caller.discover()
     agency, client = first_with(partners, "agency"), first_with(partners, "client")
     of_agency = caller.meta.partner(agency["meta_business_id"])["tokens"]
@@ -57,7 +59,7 @@ def test_no_token_is_found_anywhere(stack: Stack, caller: Caller) -> None:
 
 
 def refuse_every_wrong_body(caller: Caller, partner: Json, integration: Json) -> None:
-    """Everything that is refused before it is sealed: no refusal repeats what it refuses."""
+    """Send every invalid body; no response repeats the token in it."""
     token = caller.meta.token(partner["meta_business_id"])
     host = caller.meta.host()
     bodies: list[Any] = [
@@ -96,7 +98,7 @@ def refuse_every_wrong_body(caller: Caller, partner: Json, integration: Json) ->
     replace = f"/v1/integrations/{integration['id']}/token"
     assert caller.ask("PUT", replace, json={"access_token": [host["token"]]}).status_code == 422
     assert caller.ask("PUT", replace, json={"access_token": host["token"]}).status_code == 202
-    # Where a token has no business to be, and a careless client puts it.
+    # A careless client may send a token in these places.
     for place in (f"/v1/partners/{token}", f"/v1/partners?q={token}", f"/v1/{token}"):
         assert caller.ask("GET", place).status_code in {200, 404, 422}
     for headers in ({"X-Request-Id": token}, {"Authorization": f"Bearer {token}"}):
@@ -104,7 +106,7 @@ def refuse_every_wrong_body(caller: Caller, partner: Json, integration: Json) ->
 
 
 def send_twice_with_keys(caller: Caller, partner: Json) -> None:
-    """Tokens in requests whose answers are kept, and one that a careless client takes for a key."""
+    """Send tokens in requests with an idempotency key, and one token as the key."""
     for kind in ("good", "wrong_app"):
         token = caller.meta.token(partner["meta_business_id"], kind)
         for key in (token[:64], kind, kind):
@@ -116,7 +118,7 @@ def send_twice_with_keys(caller: Caller, partner: Json) -> None:
 
 
 def meet_trouble_at_meta(caller: Caller, partners: dict[str, Json]) -> None:
-    """Meta breaks off, is slow, refuses and answers nonsense while tokens are on their way."""
+    """Make Meta disconnect, delay, refuse and answer invalid JSON to calls with tokens."""
     for edge in ("debug_token", "business_users"):
         for number, fault in enumerate(TROUBLE):
             caller.meta.fault({"edge": edge}, fault, after=number, times=1)
@@ -129,14 +131,14 @@ def meet_trouble_at_meta(caller: Caller, partners: dict[str, Json]) -> None:
             for kind in ("good", "expiring", "employee")
         ]
     for answer in submitted:
-        caller.proven(answer.headers["Location"])
+        caller.wait_for_validation(answer.headers["Location"])
     caller.meta.heal()
 
 
 def assert_the_search_would_find(
     caller: Caller, places: dict[str, bytes], canaries: set[str]
 ) -> None:
-    """The same search finds a partner's name where it must be, and a token in each form."""
+    """Assert that the search finds a partner's name, and a token in each encoding."""
     names = [partner["name"] for partner in caller.partners().values()]
     hits = search(names, places)
     assert any("answers of the API as raw" in hit for hit in hits)
@@ -151,5 +153,5 @@ def assert_the_search_would_find(
 
 
 def as_items(tokens: dict[str, str]) -> list[Json]:
-    """For doing something with each at once."""
+    """Return the values as items for `at_once`."""
     return [{"text": text} for text in tokens.values()]

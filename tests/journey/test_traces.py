@@ -1,6 +1,4 @@
-"""Traces of a journey, as a collector gets them: one for a request, its job and its calls of Meta;
-and nothing that is nobody's business.
-"""
+"""Traces as a collector gets them: one for a request, its job and its calls to Meta."""
 
 import subprocess
 import sys
@@ -23,8 +21,8 @@ CUSTOMERS = "CustomersOwnSecret"
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Collector, set[str]]]:
-    """What a collector has after a journey, and the secrets that were in use."""
+def collected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Collector, set[str]]]:
+    """Spans of a collector after a journey, and the secrets that were used."""
     directory = tmp_path_factory.mktemp("traced")
     with collector() as taken, receiver() as server:
         with embedded_stack(directory, settings={"TRACES_ENDPOINT": taken.url}) as stack:
@@ -35,7 +33,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Collector, 
 
 
 def journey(caller: Caller, server: Receiver) -> set[str]:
-    """Answers every secret, name and address that took part."""
+    """Return every secret, name and address that was used."""
     hook = {"url": f"{server.url}/{CUSTOMERS}", "event_types": ["sync_job.completed"]}
     made = caller.ask("POST", "/v1/webhook-endpoints", json=hook).json()
     server.secret = made["signing_secret"]
@@ -54,9 +52,9 @@ def journey(caller: Caller, server: Receiver) -> set[str]:
     return {CUSTOMERS, server.secret, partner["name"]} | persons | caller.meta.tokens()
 
 
-def test_one_trace_from_the_caller_to_meta(told: tuple[Collector, set[str]]) -> None:
-    """Who called, the request, the run that it asked for, its steps, and their calls of Meta."""
-    spans = {span.span_id: span for span in told[0].spans() if span.trace_id.hex() == TRACE}
+def test_one_trace_from_the_caller_to_meta(collected: tuple[Collector, set[str]]) -> None:
+    """Assert that caller, request, workflow run, steps and calls to Meta are one trace."""
+    spans = {span.span_id: span for span in collected[0].spans() if span.trace_id.hex() == TRACE}
     (request,) = (span for span in spans.values() if span.parent_span_id.hex() == CALLER)
     assert request.name == "POST /v1/partners/{partner_id}/sync-jobs"
     facts = attributes(request)
@@ -74,9 +72,9 @@ def test_one_trace_from_the_caller_to_meta(told: tuple[Collector, set[str]]) -> 
         assert attributes(step)["workspace_id"] == facts["workspace_id"]
 
 
-def test_what_else_is_traced(told: tuple[Collector, set[str]]) -> None:
-    """A run of a whole integration has those that it starts; messages tell their host and end."""
-    spans = told[0].spans()
+def test_child_runs_and_webhook_messages_are_traced(collected: tuple[Collector, set[str]]) -> None:
+    """Assert the child runs of an integration, and host and outcome of webhook messages."""
+    spans = collected[0].spans()
     by_id = {span.span_id: span for span in spans}
     names = {span.name for span in spans}
     assert {"run sync_integration", "run validate_token", "GET (unknown)"} <= names
@@ -87,17 +85,17 @@ def test_what_else_is_traced(told: tuple[Collector, set[str]]) -> None:
     }
     for span in spans:
         if span.name == "run validate_token":
-            assert asked_by(by_id, span).name.startswith(("PUT ", "POST "))
+            assert parent_of(by_id, span).name.startswith(("PUT ", "POST "))
 
 
-def asked_by(spans: dict[bytes, Span], span: Span) -> Span:
-    """The span above it."""
+def parent_of(spans: dict[bytes, Span], span: Span) -> Span:
+    """Return the parent span."""
     return spans[span.parent_span_id]
 
 
-def test_nothing_else_is_told(told: tuple[Collector, set[str]]) -> None:
-    """No token, secret, name, address or query of anybody's in any byte."""
-    taken, secrets = told
+def test_traces_hold_no_secret_or_personal_data(collected: tuple[Collector, set[str]]) -> None:
+    """Assert that no byte has a token, secret, name, address or query string."""
+    taken, secrets = collected
     assert len(taken.spans()) > 30
     assert len(secrets) > 50
     places = {f"export {number}": body for number, body in enumerate(taken.raw)}
@@ -106,8 +104,8 @@ def test_nothing_else_is_told(told: tuple[Collector, set[str]]) -> None:
     assert not any(span.events for span in taken.spans())
 
 
-def test_nobody_pays_for_what_nobody_takes(tmp_path: Path) -> None:
-    """Without the setting none of the code that sends is loaded."""
+def test_exporter_is_not_imported_without_the_setting(tmp_path: Path) -> None:
+    """Assert that the exporter's code stays out of the process by default."""
     code = (
         "import sys; from partner_connector import cli; "
         "print([name for name in sys.modules if name.startswith('opentelemetry.sdk') "

@@ -1,4 +1,4 @@
-"""Webhooks of a whole journey: they tell what the feed and the resources tell, and no names."""
+"""Webhooks of a whole journey: the same changes as the feed, and no names."""
 
 import json
 from collections import Counter
@@ -29,8 +29,8 @@ OF_THE_FEED = {*OF_A_CHANGE.values(), "partner_user.access_changed"}
 
 
 @pytest.fixture
-def told(caller: Caller) -> Iterator[Receiver]:
-    """A server that is told everything."""
+def customer_server(caller: Caller) -> Iterator[Receiver]:
+    """Server that receives every event."""
     with receiver() as server:
         body = {"url": server.url, "event_types": [str(each) for each in EventType]}
         made = caller.ask("POST", "/v1/webhook-endpoints", json=body)
@@ -42,7 +42,7 @@ def told(caller: Caller) -> Iterator[Receiver]:
 
 
 def expected_from(changes: list[Json]) -> list[tuple[str, str | None, int]]:
-    """Type, person and change of each event that these changes are told by, in their order."""
+    """Return type, user and change of each event for these changes, in their order."""
     comes_or_goes = {
         (change["job_id"], change["partner_user_id"])
         for change in changes
@@ -61,16 +61,17 @@ def expected_from(changes: list[Json]) -> list[tuple[str, str | None, int]]:
     return expected
 
 
-def heard_of(events: list[Received], partner_id: str) -> list[Received]:
-    """What came about one partner."""
+def received_about(events: list[Received], partner_id: str) -> list[Received]:
+    """Return the events about one partner."""
     return [each for each in events if each.data.get("partner_id") == partner_id]
 
 
-def test_feed_and_webhooks_tell_the_same_story(
-    caller: Caller, told: Receiver, stack: Stack
+def test_feed_and_webhooks_report_the_same_changes(
+    caller: Caller, customer_server: Receiver, stack: Stack
 ) -> None:
-    """Every change that has an event is told by one, in the feed's order, beside what became of
-    partner, token and jobs; no body names anybody.
+    """Assert that every change with an event type is sent in the feed's order.
+
+    Other events report the state of partner, token and jobs. No body has a name.
     """
     _, partners = caller.discover()
     partner = caller.connected(first_with(partners, "agency"))
@@ -95,24 +96,24 @@ def test_feed_and_webhooks_tell_the_same_story(
     jobs = caller.everything("/v1/sync-jobs", page_size=100)
     more = 3 + len(jobs)
     expected = expected_from(changes)
-    wait_until(lambda: len(told.accepted), lambda number: number >= len(expected) + more)
+    wait_until(lambda: len(customer_server.accepted), lambda number: number >= len(expected) + more)
 
-    heard = told.accepted
+    heard = customer_server.accepted
     assert len({each.id for each in heard}) == len(heard) == len(expected) + more
     by_feed = [each for each in heard if each.body["type"] in OF_THE_FEED]
     for partner_id in {change["partner_id"] for change in changes}:
         mine = [change for change in changes if change["partner_id"] == partner_id]
         assert [
             (each.body["type"], each.data.get("partner_user_id"), each.data["change_sequence"])
-            for each in heard_of(by_feed, partner_id)
+            for each in received_about(by_feed, partner_id)
         ] == expected_from(mine)
-        sequences = [each.data["sequence"] for each in heard_of(heard, partner_id)]
+        sequences = [each.data["sequence"] for each in received_about(heard, partner_id)]
         assert sequences == sorted(sequences)
     kinds = Counter(each.body["type"] for each in heard)
     assert kinds["sync_job.completed"] == len(jobs)
     assert kinds["partner_user.role_changed"] == kinds["partner_user.left"] == 1
     assert kinds["partner_user.access_changed"] == 1
-    of_partner = [each.body["type"] for each in heard_of(heard, partner["id"])]
+    of_partner = [each.body["type"] for each in received_about(heard, partner["id"])]
     standing = [each for each in of_partner if each.startswith(("partner.", "token."))]
     assert standing == [
         "partner.listed",
@@ -121,11 +122,11 @@ def test_feed_and_webhooks_tell_the_same_story(
         "partner.disconnected",
     ]
     assert_no_names(caller, heard)
-    assert_secret_is_nowhere(stack, told.secret)
+    assert_secret_is_nowhere(stack, customer_server.secret)
 
 
 def assert_secret_is_nowhere(stack: Stack, secret: str) -> None:
-    """Not in the log, the files and the tables, in whatever form."""
+    """Assert that log, files and tables lack the secret in every encoding."""
     places = dict(files_of(stack.data_dir)) | {"logs": stack.logs()}
     if stack.database_url is not None:
         places |= dict(tables_of(stack.database_url))
@@ -134,7 +135,7 @@ def assert_secret_is_nowhere(stack: Stack, secret: str) -> None:
 
 
 def assert_no_names(caller: Caller, heard: list[Received]) -> None:
-    """Nobody's name, address, role or id in Meta, and no partner's."""
+    """Assert that no message has a name, email address, role or Meta id of a user or partner."""
     users = caller.everything("/v1/partner-users", page_size=100)
     named = {str(user[key]) for user in users for key in ("name", "email", "meta_user_id")}
     named |= {partner["name"] for partner in caller.partners().values()}
@@ -145,19 +146,17 @@ def assert_no_names(caller: Caller, heard: list[Received]) -> None:
     assert json.loads(heard[0].raw)
 
 
-def test_a_dead_token_is_told(caller: Caller, told: Receiver) -> None:
-    """That Meta no longer accepts it, what that means for the partner, that its check failed; and
-    that all is well with another token.
-    """
+def test_dead_token_and_its_recovery_are_sent(caller: Caller, customer_server: Receiver) -> None:
+    """Assert events about the dead token, the partner, the failed check, and the recovery."""
     _, partners = caller.discover()
     partner = caller.connected(first_with(partners, "agency"))
     caller.meta.mutate("revoke_token", token=caller.meta.token(partner["meta_business_id"]))
     assert caller.ended(caller.start_check(partner))["status"] == "failed"
     for kind in ("token.invalid", "partner.needs_attention", "sync_job.failed"):
         wait_until(
-            lambda: [each.body["type"] for each in told.accepted],
+            lambda: [each.body["type"] for each in customer_server.accepted],
             lambda types, kind=kind: kind in types,  # type: ignore[misc] # bound at once
         )
-    (dead,) = (each for each in told.accepted if each.body["type"] == "token.invalid")
+    (dead,) = (each for each in customer_server.accepted if each.body["type"] == "token.invalid")
     assert dead.data["reasons"] == ["token_invalid"]
     assert dead.data["health"] == "invalid"

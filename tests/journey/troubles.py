@@ -1,4 +1,4 @@
-"""The ways in which Meta can go wrong, and where: the scenarios of the campaign."""
+"""Faults of Meta and the edges at which they occur: the scenarios of the campaign."""
 
 import random
 from dataclasses import dataclass, field
@@ -25,19 +25,19 @@ NOT_IN_A_BATCH = ("batch", "debug_token", *HOST_EDGES)
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """One way in which Meta goes wrong, and what a job that fails for it has to say."""
+    """Fault of Meta, and the error that a job reports when it fails because of it."""
 
     name: str
     fault: Json
     error_class: str = "transient"
     user_action: str = "retry"
     code: int | None = None
-    # What a refusal of one edge is: the rest is read all the same.
+    # True where Meta refuses one edge only: the check still reads all others.
     concerns_the_edge_only: bool = False
 
     @property
     def waits(self) -> str | None:
-        """Why a job waits for it to pass; None where it never passes."""
+        """Reason why a job waits for the fault to end; None where it does not wait."""
         return {"transient": "retrying", "rate_limit": "rate_limited"}.get(self.error_class)
 
 
@@ -56,7 +56,7 @@ def _error(
 
 
 def _limit(name: str, error: Json) -> Trouble:
-    """With Meta's word that it is over in two seconds, told as minutes."""
+    """Return a limit that ends in two seconds, which Meta gives in minutes."""
     usage = {"type": "ads_management", "call_count": 100, "estimated_time_to_regain_access": 0.03}
     fault = {"error": error, "usage": {"x-business-use-case-usage": {"1": [usage]}}}
     return Trouble(name, fault, "rate_limit", "wait", error["code"])
@@ -114,7 +114,7 @@ TROUBLES = (
 
 @dataclass(slots=True)
 class Scenario:
-    """One trouble at one edge; all else follows from the seed. Then what came of it."""
+    """Fault at one edge, with details drawn from the seed, and its outcome."""
 
     seed: int
     edge: str
@@ -125,23 +125,23 @@ class Scenario:
     wrong: list[str] = field(default_factory=list)
 
     def dice(self, purpose: str) -> random.Random:
-        """The same throws each time."""
+        """Return a random generator with the same values each time."""
         return random.Random(f"{self.seed} {purpose}")  # noqa: S311 - guards nothing
 
     @property
     def times(self) -> int | None:
-        """How often; None is for ever. A token that is dead is so once."""
+        """Number of failing calls; None for all. A dead token fails once."""
         drawn = self.dice("times").choice((1, 2, 3, ALWAYS))
         return 1 if self.trouble.code == 190 else drawn
 
     @property
     def after(self) -> int:
-        """How many calls go well before: only where a check makes more than one such call."""
+        """Number of good calls before; only where a check makes more than one such call."""
         several = self.edge in {"batch", "assigned_users"}
         return self.dice("after").choice((0, 1)) if several else 0
 
     def __str__(self) -> str:
-        times = "for ever" if self.times is None else f"{self.times} times"
+        times = "forever" if self.times is None else f"{self.times} times"
         rule = f"{self.trouble.name}, {times} after {self.after}"
         complaints = "".join(f"\n      WRONG: {one}" for one in self.wrong)
         return (
@@ -150,7 +150,7 @@ class Scenario:
 
 
 def scenarios(edges: tuple[str, ...], troubles: tuple[Trouble, ...], first: int) -> list[Scenario]:
-    """Every trouble at every edge where it can be."""
+    """Return every fault at every edge where it can occur."""
     pairs = [
         (edge, trouble)
         for edge in edges

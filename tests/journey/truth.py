@@ -1,4 +1,4 @@
-"""What the API must show, computed from the simulator's truth and from nothing of ours."""
+"""Expected API content, computed from the simulator's state only."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -16,13 +16,13 @@ _FULL_CONTROL = {
 
 
 def asset_counts(partner: Json) -> dict[str, int]:
-    """Shared assets by type, both directions together."""
+    """Count shared assets by type, both directions together."""
     found = Counter(asset["type"] for asset in partner["shared_assets"])
     return {kind: found[kind] for kind in TYPES}
 
 
 def assets(partner: Json) -> dict[str, Json]:
-    """Shared assets by Meta's id, as `GET /v1/partners/{id}/assets` should tell them."""
+    """Return shared assets by Meta's id, as `GET /v1/partners/{id}/assets` should return them."""
     return {
         asset["id"]: {
             "type": asset["type"],
@@ -36,7 +36,7 @@ def assets(partner: Json) -> dict[str, Json]:
 
 
 def users(partner: Json) -> dict[str, Json]:
-    """People and system users with access to a shared asset, however they have it, by Meta's id."""
+    """Return people and system users with any access to a shared asset, by Meta's id."""
     grants: dict[str, dict[str, Any]] = {}
     for asset in partner["shared_assets"]:
         for row in _ways_to(asset):
@@ -51,18 +51,18 @@ def users(partner: Json) -> dict[str, Json]:
 
 
 def people_not_stored(partner: Json) -> int:
-    """The partner's people who reach no shared asset."""
+    """Count the partner's people without access to a shared asset."""
     stored = users(partner)
     return sum(person["id"] not in stored for person in partner["people"])
 
 
 def names(partner: Json) -> set[str]:
-    """The names of those whom we should show."""
+    """Return the names of the users whom we should show."""
     return {user["name"] for user in users(partner).values()}
 
 
 def shown_users(items: Iterable[Json]) -> dict[str, Json]:
-    """The API's partner users in the form of `users`."""
+    """Return the API's partner users in the form of `users`."""
     return {
         item["meta_user_id"]: {
             "name": item["name"],
@@ -85,7 +85,7 @@ def shown_users(items: Iterable[Json]) -> dict[str, Json]:
 
 
 def shown_assets(items: Iterable[Json]) -> dict[str, Json]:
-    """The API's shared assets in the form of `assets`."""
+    """Return the API's shared assets in the form of `assets`."""
     return {
         item["meta_id"]: {
             "type": item["type"],
@@ -100,13 +100,13 @@ def shown_assets(items: Iterable[Json]) -> dict[str, Json]:
 
 def _permitted(asset: Json) -> list[str]:
     if asset["type"] == "product_catalog":
-        # Of a shared catalog Meta tells roles instead of tasks.
+        # For a shared catalog Meta returns roles instead of tasks.
         return ["ADMIN" if "MANAGE" in asset["permitted_tasks"] else "ADVERTISER"]
     return sorted(asset["permitted_tasks"])
 
 
 def _ways_to(asset: Json) -> list[Json]:
-    """Everybody who reaches the asset, in the API's words; twice who does in both ways."""
+    """Return every access to the asset, in the API's words; one user may have both ways."""
     return [
         row if row["via"] == "direct" else _through_a_group(asset, row)
         for row in (*asset["people"], *asset["system_users"])
@@ -114,13 +114,13 @@ def _ways_to(asset: Json) -> list[Json]:
 
 
 def _through_a_group(asset: Json, row: Json) -> Json:
-    """Of a catalog in a group no edge of Meta's tells the tasks."""
-    told = [] if asset["type"] == "product_catalog" else row["tasks"]
-    return {"id": row["id"], "tasks": told, "via": "asset_group"}
+    """Return an access through a group; Meta returns no tasks for a catalog in a group."""
+    tasks = [] if asset["type"] == "product_catalog" else row["tasks"]
+    return {"id": row["id"], "tasks": tasks, "via": "asset_group"}
 
 
 def _grant_key(asset_id: str, via: str) -> str:
-    """What is assigned directly goes by the asset alone."""
+    """Return the key of a grant: the asset alone for a direct assignment."""
     return asset_id if via == "direct" else f"{asset_id} by {via}"
 
 
@@ -128,7 +128,7 @@ def _everyone(partner: Json) -> dict[str, Json]:
     people = {
         person["id"]: {
             "name": person["name"],
-            # Addresses are compared without regard to case, and shown so.
+            # The API compares and shows addresses in lower case.
             "email": person["email"].strip().lower() if person["email"] else None,
             "role": person["role"],
             "kind": "person",
@@ -151,7 +151,7 @@ def _everyone(partner: Json) -> dict[str, Json]:
 
 
 def counts(before: Json, after: Json) -> dict[str, int]:
-    """What a complete check counts when it finds `after` where it knew `before`."""
+    """Return the counts of a complete check that finds `after` where it knew `before`."""
     old, new = users(before), users(after)
     changed = sum(new[user_id] != old[user_id] for user_id in old.keys() & new.keys())
     added = len(new.keys() - old.keys())

@@ -1,1 +1,1 @@
-"""Judges of the contract from outside: linters, a fuzzer, a mock server. `make contract`."""
+"""External checks of the API contract: linters, a fuzzer, a mock server. `make contract`."""

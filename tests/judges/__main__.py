@@ -1,4 +1,4 @@
-"""`make contract`: everything that judges the contract from outside, one after the other."""
+"""`make contract`: all external checks of the API contract, one after another."""
 
 import argparse
 import sys
@@ -7,12 +7,12 @@ from pathlib import Path
 
 from tests.judges.fuzzing import withstands
 from tests.judges.mock import prism, wrong_examples
-from tests.judges.planted import rules_that_do_not_bite
+from tests.judges.planted import rules_without_a_finding
 from tests.judges.tools import CHECKOUT, DOCUMENT, HERE, npm, passes
 
 
 def mock_works(directory: Path) -> bool:
-    """Prism answers every operation with an example of its schema."""
+    """Return whether Prism answers every operation with an example of its schema."""
     print("== Prism", flush=True)
     with prism(directory / "prism.log") as client:
         found = wrong_examples(client)
@@ -21,17 +21,17 @@ def mock_works(directory: Path) -> bool:
     return not found
 
 
-def own_rules_bite(directory: Path) -> bool:
-    """A rule that finds nothing where there is a fault is no rule."""
+def own_rules_find_faults(directory: Path) -> bool:
+    """Return whether each of our own rules finds a planted fault."""
     print("== Our rules of Spectral, against a fault for each", flush=True)
-    missed = rules_that_do_not_bite(directory)
+    missed = rules_without_a_finding(directory)
     print("\n".join(missed))
     print(f"== Our rules of Spectral: {'FAIL' if missed else 'pass'}", flush=True)
     return not missed
 
 
 def main() -> None:
-    """Every judge speaks, whatever the others said; exit 1 where one found something."""
+    """Run every check, whatever the others found; exit with 1 where one found something."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=60, help="for Schemathesis (60)")
     options = parser.parse_args()
@@ -43,7 +43,7 @@ def main() -> None:
                 *(npm("spectral"), "lint", DOCUMENT),
                 *("--ruleset", HERE / "spectral.yaml", "--fail-severity", "hint"),
             ),
-            own_rules_bite(Path(directory)),
+            own_rules_find_faults(Path(directory)),
             passes("Redocly", npm("redocly"), "lint", DOCUMENT, "--config", HERE / "redocly.yaml"),
             mock_works(Path(directory)),
             passes("Clients", sys.executable, "-m", "pytest", "-q", clients, cwd=CHECKOUT),

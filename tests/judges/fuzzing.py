@@ -10,17 +10,17 @@ from tests.journey.meta import Json
 from tests.journey.stacks import Stack, embedded_stack
 from tests.judges.tools import DOCUMENT, HERE, SCHEMATHESIS, passes
 
-# A limit that is told and never met: with none there would be no headers to look at.
+# A limit that is never reached: without one there would be no rate-limit headers to check.
 SETTINGS = {"RATE_LIMIT": "90000000/minute", "LOG_LEVEL": "INFO"}
-# A link ends after some wrong tokens, as it should, and then all is told to be over.
-# What it takes while it is open is held by the tests of the API.
+# A link ends after some wrong tokens, and then every request is answered as expired.
+# The tests of the API cover what an open link accepts.
 OPERATIONS = """
 [[operations]]
 include-tag = "Hand-over"
 checks.positive_data_acceptance.enabled = false
 checks.negative_data_rejection.enabled = false
 
-# What was revoked stays on record, and can be read.
+# A revoked request stays stored, and can be read.
 [[operations]]
 include-operation-id = "getTokenRequest"
 checks.use_after_free.enabled = false
@@ -29,7 +29,7 @@ checks.use_after_free.enabled = false
 
 @contextmanager
 def stage(directory: Path) -> Iterator[tuple[Stack, Caller, Json]]:
-    """A product with connected partners, and a link for another one."""
+    """Yield a product with connected partners, and a link for another partner."""
     with embedded_stack(directory, settings=SETTINGS) as stack, stack.caller() as caller:
         integration, partners = caller.discover()
         first, *others = partners.values()
@@ -42,12 +42,12 @@ def stage(directory: Path) -> Iterator[tuple[Stack, Caller, Json]]:
         yield stack, caller, link.json()
 
 
-# They take away what all others are asked about, so they come last.
+# These delete what all other operations need, so they come last.
 LAST = ("deleteIntegration", "disconnectPartner")
 
 
 def withstands(directory: Path, seconds: int) -> bool:
-    """Whether nothing is found in so many seconds, and in some more for what destroys."""
+    """Return whether nothing is found in `seconds`, and in some more for destructive operations."""
     with stage(directory) as (stack, caller, link):
         _configure(directory, {"a": caller.api_key, "b": stack.tenant()["api_key"]})
         variables = {

@@ -1,6 +1,6 @@
-"""What Schemathesis has to know of us so that a request which it means to be valid is so.
+"""Hooks that make the requests valid which Schemathesis generates as valid.
 
-Requests that it means to be invalid are sent as it made them.
+Requests that it generates as invalid are sent unchanged.
 """
 
 import base64
@@ -20,23 +20,23 @@ def _sealing_key() -> tuple[str, SealedBox[PublicKey]]:
         headers={"Authorization": f"Bearer {os.environ['CONTRACT_KEY']}"},
     )
     with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
-        told = json.load(answer)
-    return told["key_id"], SealedBox(PublicKey(base64.b64decode(told["public_key"])))
+        key = json.load(answer)
+    return key["key_id"], SealedBox(PublicKey(base64.b64decode(key["public_key"])))
 
 
 KEY_ID, BOX = _sealing_key()
 
 
 def _tags_of(case: Any) -> list[str]:
-    """The tags of its operation."""
+    """Return the tags of the operation."""
     return list(case.operation.tags or ())
 
 
 @schemathesis.hook  # type: ignore[untyped-decorator] # as above
 def before_call(_context: Any, case: Any, options: Any) -> None:
-    """Cursors and versions come from answers, a box has to be sealed, an idempotency key new.
+    """Remove cursors and versions, seal the token, and use a new idempotency key.
 
-    The partner's side has another credential than the API key that all is called with.
+    The partner's side uses the link's code instead of the API key.
     """
     for headers in (case.headers, options.get("headers")):
         if headers and "pck_" in headers.get("Authorization", "") and "Hand-over" in _tags_of(case):

@@ -1,4 +1,4 @@
-"""Prism answers from the document's examples: what a front end can be built against alone."""
+"""Prism mock server, which answers from the examples of the API document."""
 
 import json
 import re
@@ -19,7 +19,7 @@ from tests.judges.tools import DOCUMENT, ENVIRONMENT, HERE, npm
 
 @contextmanager
 def prism(log: Path) -> Iterator[httpx.Client]:
-    """A mock of the whole API on a free port."""
+    """Run a mock of the whole API on a free port."""
     with listen("127.0.0.1", 0) as free:
         url = address(free)
     port = url.rsplit(":", 1)[1]
@@ -45,11 +45,11 @@ def prism(log: Path) -> Iterator[httpx.Client]:
 
 
 def wrong_examples(client: httpx.Client) -> list[str]:
-    """Each operation is asked for its success; what is answered has to be of its schema."""
+    """Request each operation; return the responses that do not match their schema."""
     found = []
     for operation in OPERATIONS:
         status, schema = _success(operation)
-        # Where none is asked for, the mock refuses one.
+        # The mock refuses credentials where the operation has none.
         credential = {"Authorization": "Bearer anything"} if operation.is_secured else {}
         answer = client.request(
             operation.method,
@@ -66,9 +66,9 @@ def wrong_examples(client: httpx.Client) -> list[str]:
 
 
 def _success(operation: Operation) -> tuple[str, dict[str, object] | None]:
-    told = CONTRACT["paths"][operation.path][operation.method.lower()]["responses"]
-    status = min(each for each in told if each.startswith("2"))
-    content = told[status].get("content", {})
+    responses = CONTRACT["paths"][operation.path][operation.method.lower()]["responses"]
+    status = min(each for each in responses if each.startswith("2"))
+    content = responses[status].get("content", {})
     return status, content.get("application/json", {}).get("schema")
 
 

@@ -1,4 +1,4 @@
-"""Whether our own rules bite: a document with one fault for each, and each has to be found."""
+"""Test of our own lint rules: a document with one fault for each rule."""
 
 import copy
 import json
@@ -15,8 +15,8 @@ _PARTNERS = "/v1/partners"
 _INTEGRATIONS = "/v1/integrations"
 
 
-def _plant(document: dict[str, Any]) -> None:
-    """One fault for each rule, all of them in places that no other fault touches."""
+def _add_faults(document: dict[str, Any]) -> None:
+    """Add one fault for each rule, in places that no other fault touches."""
     paths, schemas = document["paths"], document["components"]["schemas"]
     schemas["PartnerView"]["properties"]["onboardingStatus"] = {"type": "string"}
     schemas["PartnerView"]["properties"]["api_key"] = {"type": "string"}
@@ -41,10 +41,10 @@ def _plant(document: dict[str, Any]) -> None:
     paths["/v1/Partner_List/"] = copy.deepcopy(paths[_PARTNERS])
 
 
-def rules_that_do_not_bite(directory: Path) -> list[str]:
-    """The names of our own rules that find nothing in the document with the faults."""
+def rules_without_a_finding(directory: Path) -> list[str]:
+    """Return the names of our own rules that find no fault in the document."""
     document = json.loads(DOCUMENT.read_text(encoding="utf-8"))
-    _plant(document)
+    _add_faults(document)
     spoilt = directory / "spoilt.json"
     spoilt.write_text(json.dumps(document), encoding="utf-8")
     command = (npm("spectral"), "lint", spoilt, "--ruleset", RULES, "--format", "json", "--quiet")

@@ -1,4 +1,4 @@
-"""Where the judges are installed, and how one is run."""
+"""Paths of the external checkers, and a function that runs one."""
 
 import os
 import subprocess
@@ -21,14 +21,14 @@ ENVIRONMENT = {
 
 
 def npm(name: str) -> Path:
-    """A program of the judges' package.json."""
+    """Return the path of a program of `package.json`."""
     return HERE / "node_modules" / ".bin" / name
 
 
 def passes(
     title: str, *command: str | Path, cwd: Path = HERE, variables: Mapping[str, str] | None = None
 ) -> bool:
-    """Run one judge, with its own words on what it finds."""
+    """Run one checker with its own output; return whether it passes."""
     print(f"== {title}", flush=True)
     done = subprocess.run(
         [str(part) for part in command],

@@ -1,4 +1,4 @@
-"""What people paste, and the token in it."""
+"""Normalization of pasted access tokens."""
 
 import pytest
 from hypothesis import given
@@ -28,14 +28,16 @@ TOKEN = "EAABsbCS1iHgBO0made0up0for0these0tests0only"
         f"\u00a0{TOKEN}\u00a0",
     ],
 )
-def test_what_comes_along_while_copying_is_trimmed(pasted: str) -> None:
-    """White space at the edges, quotes of any kind and `Bearer ` are no part of the token."""
+def test_quotes_white_space_and_bearer_are_removed(pasted: str) -> None:
+    """Check that outer white space, quotes of any kind and `Bearer ` are not part of the token."""
     assert canonical(pasted) == TOKEN
 
 
 @pytest.mark.parametrize("token", ["x" * 20, "x" * 2048, "2965389650414399|" + "a-_.B9" * 4])
-def test_tokens_of_every_form(token: str) -> None:
-    """20 to 2048 characters of Meta's alphabet, the app token's `|` included."""
+def test_well_formed_token_is_accepted(token: str) -> None:
+    """Check that the limits are 20 and 2048 characters of Meta's alphabet, with the app token's
+    `|`.
+    """
     assert canonical(token) == token
 
 
@@ -57,8 +59,8 @@ def test_tokens_of_every_form(token: str) -> None:
         (f"{TOKEN}\u200b{TOKEN}", "token_malformed"),
     ],
 )
-def test_what_is_no_token(pasted: str, code: str) -> None:
-    """Whatever else it is is refused by its kind, without a word of what was pasted."""
+def test_malformed_token_is_refused_with_code(pasted: str, code: str) -> None:
+    """Check that each kind of mistake has its code, and the error shows no pasted text."""
     with pytest.raises(MalformedToken) as caught:
         canonical(pasted)
     assert caught.value.code == code
@@ -66,8 +68,7 @@ def test_what_is_no_token(pasted: str, code: str) -> None:
 
 
 @given(st.text(max_size=60))
-def test_a_token_is_final(pasted: str) -> None:
-    """What was made canonical stays as it is when it is read again."""
+def test_normalization_is_idempotent(pasted: str) -> None:
     try:
         token = canonical(pasted)
     except MalformedToken:

@@ -1,4 +1,4 @@
-"""API keys: their shape, their checksum and their keyed hash."""
+"""API keys: their format, their checksum and their keyed hash."""
 
 import re
 
@@ -11,8 +11,10 @@ from partner_connector import credentials
 PEPPER = b"p" * 32
 
 
-def test_the_shape_of_a_key() -> None:
-    """`pck_`, a key id, 43 base62 digits of secret and 6 of checksum; no two alike."""
+def test_key_has_documented_format_and_is_unique() -> None:
+    """Check that a key is `pck_`, its id, 43 base62 digits of secret and 6 of checksum, and is
+    unique.
+    """
     minted = [credentials.mint(PEPPER) for _ in range(200)]
     for key in minted:
         assert re.fullmatch(r"pck_[0-9a-z]{12}_[0-9A-Za-z]{49}", key.secret)
@@ -20,8 +22,8 @@ def test_the_shape_of_a_key() -> None:
     assert len({key.secret for key in minted}) == len({key.key_id for key in minted}) == 200
 
 
-def test_a_code_is_no_key() -> None:
-    """The code of a token request has the shape of a key, and neither is taken for the other."""
+def test_token_request_code_is_not_accepted_as_key() -> None:
+    """Check that the code of a token request has the format of a key, but another prefix."""
     code, key = credentials.mint(PEPPER, credentials.CODE_PREFIX), credentials.mint(PEPPER)
     assert re.fullmatch(r"trc_[0-9a-z]{12}_[0-9A-Za-z]{49}", code.secret)
     assert credentials.key_id_of(code.secret, credentials.CODE_PREFIX) == code.key_id
@@ -29,8 +31,8 @@ def test_a_code_is_no_key() -> None:
     assert credentials.key_id_of(key.secret, credentials.CODE_PREFIX) is None
 
 
-def test_a_typing_error_is_found_without_the_database() -> None:
-    """One changed, missing, added or exchanged character anywhere breaks the checksum."""
+def test_mistyped_key_is_refused_without_database() -> None:
+    """Check that a changed, missing, added or swapped character anywhere breaks the checksum."""
     key = credentials.mint(PEPPER).secret
     for place in range(len(key)):
         other = "A" if key[place] != "A" else "B"
@@ -44,20 +46,20 @@ def test_a_typing_error_is_found_without_the_database() -> None:
 
 
 @given(st.text(max_size=100))
-def test_no_text_crashes(text: str) -> None:
-    """Any text at all is a key or is none."""
+def test_arbitrary_text_is_not_a_key(text: str) -> None:
+    """Check that any text is refused without an exception."""
     assert credentials.key_id_of(text) is None
     assert not credentials.matches(text.encode("utf-8", "replace").decode(), "0" * 64, PEPPER)
 
 
 @pytest.mark.parametrize("key", ["", "pck", "pck__", "pck_" + "a" * 12 + "_" + "\u0661" * 49])
-def test_what_is_no_key(key: str) -> None:
-    """Too little, or digits of another script, are no key."""
+def test_malformed_key_is_refused(key: str) -> None:
+    """Check that a key that is too short, or has digits of another script, is refused."""
     assert credentials.key_id_of(key) is None
 
 
-def test_the_stored_hash_is_keyed() -> None:
-    """The digest fits its key under its pepper alone, and does not contain the key."""
+def test_stored_digest_depends_on_pepper() -> None:
+    """Check that the digest matches only its key with its pepper, and does not contain the key."""
     minted = credentials.mint(PEPPER)
     assert credentials.matches(minted.secret, minted.digest, PEPPER)
     assert not credentials.matches(minted.secret, minted.digest, b"q" * 32)
@@ -66,16 +68,16 @@ def test_the_stored_hash_is_keyed() -> None:
     assert minted.key_id not in minted.digest
 
 
-def test_a_new_key_hides_itself() -> None:
-    """`repr` of a minted key shows its public half and no more."""
+def test_repr_of_new_key_hides_secret() -> None:
+    """Check that the `repr` of a new key shows only its public half."""
     minted = credentials.mint(PEPPER)
     assert minted.secret not in repr(minted)
     assert minted.digest not in f"{minted}"
     assert minted.key_id in repr(minted)
 
 
-def test_there_is_no_scope_to_read_tokens() -> None:
-    """The scopes are those of the contract: nothing reads a token."""
+def test_no_scope_reads_tokens() -> None:
+    """Check that the scopes are those of the contract, and none of them reads tokens."""
     assert {str(scope) for scope in credentials.Scope} == {
         "integrations:read",
         "integrations:write",

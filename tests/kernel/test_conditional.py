@@ -1,4 +1,4 @@
-"""Which tags a header names: lists, weak ones, the star, and what is no tag at all."""
+"""Entity tags in `If-Match` and `If-None-Match`: lists, weak tags, `*` and malformed tags."""
 
 import pytest
 from pydantic import BaseModel
@@ -10,16 +10,16 @@ from partner_connector.web.early_answers import EarlyAnswer
 
 
 class Thing(BaseModel):
-    """Something with a representation."""
+    """Resource with a representation."""
 
     name: str
 
 
 HERE = Thing(name="here")
 TAG = etag(HERE)
-NAMES_IT = [TAG, f" {TAG} ", f'"other", {TAG}', f'{TAG},"other"', f',, "a,b",\t{TAG},', "*", " * "]
-NAMES_IT_WEAKLY = [f"W/{TAG}", f'"other", W/{TAG}']
-NAMES_OTHERS = [
+MATCHING = [TAG, f" {TAG} ", f'"other", {TAG}', f'{TAG},"other"', f',, "a,b",\t{TAG},', "*", " * "]
+MATCHING_WEAKLY = [f"W/{TAG}", f'"other", W/{TAG}']
+NOT_MATCHING = [
     "",
     ",",
     '"other"',
@@ -38,7 +38,7 @@ NAMES_OTHERS = [
 
 
 def is_known(header: str | None) -> bool:
-    """Whether a reader with this header is told that nothing is new."""
+    """Return whether a read with this `If-None-Match` is answered with 304."""
     response = Response()
     try:
         assert KnownTags(response, header).answer(HERE) is HERE
@@ -49,7 +49,7 @@ def is_known(header: str | None) -> bool:
 
 
 def is_refused(conditions: Preconditions, view: Thing | None = HERE) -> bool:
-    """Whether a writer with these conditions is stopped."""
+    """Return whether a write with these preconditions is refused."""
     try:
         conditions.require(view)
     except PreconditionFailed:
@@ -57,32 +57,32 @@ def is_refused(conditions: Preconditions, view: Thing | None = HERE) -> bool:
     return False
 
 
-@pytest.mark.parametrize("header", NAMES_IT)
-def test_the_tag_is_named(header: str) -> None:
-    """As it is, in a list, or by the star that stands for any."""
+@pytest.mark.parametrize("header", MATCHING)
+def test_header_with_tag_matches(header: str) -> None:
+    """Cover the tag itself, a list with the tag, and `*`."""
     assert is_known(header)
     assert not is_refused(Preconditions(header))
     assert is_refused(Preconditions(None, header))
 
 
-@pytest.mark.parametrize("header", NAMES_IT_WEAKLY)
-def test_the_tag_is_named_weakly(header: str) -> None:
-    """Good enough to read nothing anew, never to write (RFC 9110, 13.1.1 and 13.1.2)."""
+@pytest.mark.parametrize("header", MATCHING_WEAKLY)
+def test_weak_tag_matches_for_reads_only(header: str) -> None:
+    """Check that a weak tag is enough for 304, but not for `If-Match` (RFC 9110, 13.1)."""
     assert is_known(header)
     assert is_refused(Preconditions(header))
     assert is_refused(Preconditions(None, header))
 
 
-@pytest.mark.parametrize("header", NAMES_OTHERS)
-def test_the_tag_is_not_named(header: str) -> None:
-    """Other tags, and what cannot be read as tags: read anew, and write nothing."""
+@pytest.mark.parametrize("header", NOT_MATCHING)
+def test_header_without_tag_does_not_match(header: str) -> None:
+    """Check that other or malformed tags cause no 304, and fail `If-Match`."""
     assert not is_known(header)
     assert is_refused(Preconditions(header))
     assert not is_refused(Preconditions(None, header))
 
 
-def test_what_is_not_there_has_no_tag() -> None:
-    """`If-Match: *` needs something, `If-None-Match: *` needs nothing."""
+def test_star_tests_existence_of_resource() -> None:
+    """Check that `If-Match: *` requires a resource, and `If-None-Match: *` requires none."""
     assert is_refused(Preconditions("*"), None)
     assert is_refused(Preconditions(TAG), None)
     assert not is_refused(Preconditions(None, "*"), None)
@@ -92,8 +92,8 @@ def test_what_is_not_there_has_no_tag() -> None:
     assert Preconditions("")
 
 
-def test_a_tag_tells_representations_apart() -> None:
-    """Strong, quoted, short, the same for the same and another for another."""
+def test_tag_differs_for_different_representations() -> None:
+    """Check that tags are strong, quoted and short, and equal for equal representations only."""
     assert etag(Thing(name="here")) == TAG
     assert etag(Thing(name="there")) != TAG
     assert TAG.startswith('"')

@@ -1,4 +1,4 @@
-"""Cursors: sealed, bound, and exact about the position that they hold."""
+"""Cursors: encrypted, bound to one list, and exact about the position that they hold."""
 
 import uuid
 from datetime import UTC, datetime
@@ -23,20 +23,20 @@ POSITIONS = st.lists(
 
 
 @given(POSITIONS)
-def test_round_trip(position: list[object]) -> None:
-    """Every position comes back as it was: ids, instants to the microsecond, any text."""
+def test_cursor_decodes_to_same_position(position: list[object]) -> None:
+    """Check that decoding returns the same position: ids, times to the microsecond, any text."""
     assert CODEC.decode(CODEC.encode(position, "list"), "list") == position
 
 
 @given(st.text(alphabet="ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"))
-def test_no_text_crashes(cursor: str) -> None:
-    """Any text that looks like a cursor is refused in the one way."""
+def test_arbitrary_text_is_refused(cursor: str) -> None:
+    """Check that any text that looks like a cursor is refused as an invalid cursor."""
     with pytest.raises(CursorInvalid):
         CODEC.decode(cursor, "list")
 
 
-def test_a_cursor_is_for_one_binding_and_one_key() -> None:
-    """Another list or another service does not read it."""
+def test_cursor_of_other_binding_or_key_is_refused() -> None:
+    """Check that a cursor of another list, or of another service's key, is refused."""
     cursor = CODEC.encode([1], "list")
     with pytest.raises(CursorInvalid):
         CODEC.decode(cursor, "another")
@@ -44,8 +44,8 @@ def test_a_cursor_is_for_one_binding_and_one_key() -> None:
         CursorCodec(b"l" * 32).decode(cursor, "list")
 
 
-def test_a_cursor_tells_nothing() -> None:
-    """A position cannot be read off its cursor, and one position has many."""
+def test_cursor_hides_its_position() -> None:
+    """Check that the cursor does not reveal its position, and one position has many cursors."""
     secret = uuid.uuid4()
     cursors = {CODEC.encode([secret, "canary-name", datetime.now(UTC)], "list") for _ in range(20)}
     assert len(cursors) == 20

@@ -24,15 +24,15 @@ async def _store(database: Database, row: Base, *, then: Exception | None = None
             raise then
 
 
-async def test_a_naive_time_is_refused(database: Database) -> None:
-    """A time without a zone never reaches the database."""
-    naive = Executor(id="a", beat_at=datetime(2026, 1, 1))  # noqa: DTZ001 - that is the point
+async def test_naive_time_is_refused(database: Database) -> None:
+    """Check that a time without a time zone is refused before it reaches the database."""
+    naive = Executor(id="a", beat_at=datetime(2026, 1, 1))  # noqa: DTZ001 - the input under test
     with pytest.raises(StatementError, match="naive"):
         await _store(database, naive)
 
 
-async def test_a_time_comes_back_in_utc(database: Database) -> None:
-    """A time of any zone is the same instant afterwards, aware and in UTC."""
+async def test_time_is_read_in_utc(database: Database) -> None:
+    """Check that a time of any zone is read as the same instant, aware and in UTC."""
     given = datetime(2026, 7, 1, 12, 30, 15, 123456, tzinfo=timezone(timedelta(hours=5.5)))
     async with database.writing() as session:
         session.add(Executor(id="a", beat_at=given))
@@ -42,18 +42,17 @@ async def test_a_time_comes_back_in_utc(database: Database) -> None:
     assert read.tzinfo is UTC
 
 
-async def test_a_block_that_fails_leaves_nothing(database: Database) -> None:
-    """Nothing of a transaction stays when its block ends with an exception."""
+async def test_failed_block_is_rolled_back(database: Database) -> None:
     with pytest.raises(LookupError):
-        await _store(database, Workspace(name="gone"), then=LookupError())
+        await _store(database, Workspace(name="rolled back"), then=LookupError())
     async with database.reading() as session:
         assert (await session.scalars(select(Workspace))).all() == []
 
 
-async def test_reading_writes_nothing(database: Database) -> None:
-    """A reading transaction leaves nothing behind.
+async def test_write_in_reading_transaction_has_no_effect(database: Database) -> None:
+    """Check that a write in a reading transaction has no effect.
 
-    PostgreSQL refuses the statement itself; SQLite has no such transaction, so there it is
+    PostgreSQL refuses the statement itself. SQLite has no read-only transaction: there the write is
     rolled back at the end of the block.
     """
     on_postgresql = database.engine.dialect.name == "postgresql"
@@ -72,23 +71,23 @@ async def _write_while_reading(database: Database) -> None:
         await session.flush()
 
 
-async def test_looking_cannot_write(database: Database) -> None:
-    """Both databases refuse it themselves."""
+async def test_autocommit_reads_refuse_writes(database: Database) -> None:
+    """Check that both databases refuse the write themselves."""
     with pytest.raises(DBAPIError, match=r"readonly|read-only transaction"):
-        await _write_while_looking(database)
-    async with database.looking() as session:
+        await _write_in_autocommit_reads(database)
+    async with database.autocommit_reads() as session:
         assert (await session.scalars(select(Workspace))).all() == []
 
 
-async def _write_while_looking(database: Database) -> None:
-    async with database.looking() as session:
+async def _write_in_autocommit_reads(database: Database) -> None:
+    async with database.autocommit_reads() as session:
         session.add(Workspace(name="never"))
         await session.flush()
 
 
-async def test_looking_sees_what_was_committed_last(database: Database) -> None:
-    """Each statement anew, within one block too."""
-    async with database.looking() as session:
+async def test_autocommit_reads_see_latest_commit(database: Database) -> None:
+    """Check that each statement sees the latest commit, also within one block."""
+    async with database.autocommit_reads() as session:
         assert (await session.scalars(select(Workspace.name))).all() == []
         async with database.writing() as writer:
             writer.add(Workspace(name="new"))
@@ -96,9 +95,9 @@ async def test_looking_sees_what_was_committed_last(database: Database) -> None:
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-async def test_connections_that_the_server_ended_are_replaced(database: Database) -> None:
-    """Nobody notices that the server has closed every connection of the pools meanwhile."""
-    async with database.looking() as session:
+async def test_closed_connections_are_replaced(database: Database) -> None:
+    """Check that the caller gets no error after the server has closed every pooled connection."""
+    async with database.autocommit_reads() as session:
         await session.scalar(text("SELECT 1"))
     async with database.writing() as session:
         mine = await session.scalar(text("SELECT pg_backend_pid()"))
@@ -107,12 +106,12 @@ async def test_connections_that_the_server_ended_are_replaced(database: Database
             " WHERE datname = current_database() AND pid <> :mine"
         )
         assert all((await session.scalars(ended, {"mine": mine})).all())
-    async with database.looking() as session:
+    async with database.autocommit_reads() as session:
         assert await session.scalar(text("SELECT 1")) == 1
 
 
 async def test_no_update_is_lost(database: Database) -> None:
-    """Two hundred read-then-write increments at once add up to two hundred."""
+    """Check that 200 concurrent increments, each a read and a write, add up to 200."""
     async with database.writing() as session:
         session.add(Workspace(name="0"))
 
@@ -129,7 +128,7 @@ async def test_no_update_is_lost(database: Database) -> None:
 
 
 async def test_readers_do_not_wait_for_a_writer(database: Database) -> None:
-    """While one transaction writes, another reads what was there before."""
+    """Check that a reader sees the earlier state while another transaction writes."""
     async with database.writing() as session:
         session.add(Workspace(name="before"))
     async with database.writing() as writer:
@@ -145,8 +144,8 @@ async def _name(session: AsyncSession) -> str:
     return (await session.scalars(select(Workspace.name))).one()
 
 
-async def test_foreign_keys_hold(database: Database) -> None:
-    """A row of a workspace that is not there is refused, on SQLite too."""
+async def test_foreign_keys_are_enforced(database: Database) -> None:
+    """Check that a row of a workspace that does not exist is refused, on SQLite too."""
     orphan = Integration(
         workspace_id=new_id(),
         name="x",
@@ -159,8 +158,8 @@ async def test_foreign_keys_hold(database: Database) -> None:
         await _store(database, orphan)
 
 
-async def test_an_error_shows_no_values(database: Database) -> None:
-    """The text of a database error holds neither the parameters nor a row."""
+async def test_database_error_shows_no_values(database: Database) -> None:
+    """Check that the text of a database error has neither parameters nor the values of a row."""
     values = {
         "workspace_id": new_id(),
         "name": "canary",
@@ -179,8 +178,10 @@ async def test_an_error_shows_no_values(database: Database) -> None:
     assert "'canary'" not in str(caught.value)
 
 
-async def test_write_rows_overwrites_what_it_is_told_to(database: Database) -> None:
-    """Where the key exists only the named columns change; without names nothing does."""
+async def test_write_rows_updates_only_named_columns(database: Database) -> None:
+    """Check that if the key exists, only the columns in `update` change; without any, nothing
+    changes.
+    """
     first, second = (datetime(2026, 1, day, tzinfo=UTC) for day in (1, 2))
     for beat_at, columns in ((first, ()), (second, ()), (second, ("beat_at",))):
         async with database.writing() as session:
@@ -195,7 +196,7 @@ async def test_write_rows_overwrites_what_it_is_told_to(database: Database) -> N
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_sqlite_is_durable_and_strict(database: Database) -> None:
-    """Every connection to SQLite has WAL, full synchronisation and foreign keys."""
+    """Check that every connection to SQLite has WAL, full synchronisation and foreign keys."""
     expected = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 30000}
     async with database.reading() as session:
         found = {name: await session.scalar(text(f"PRAGMA {name}")) for name in expected}

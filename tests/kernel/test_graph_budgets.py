@@ -1,4 +1,4 @@
-"""Meta's limits in the database, on both of them."""
+"""Rate-limit budgets in the database."""
 
 import asyncio
 from datetime import timedelta
@@ -18,23 +18,23 @@ from partner_connector.worker.graph_budgets import DatabaseBudgets
 
 @pytest.fixture
 def store(database: Database) -> DatabaseBudgets:
-    """The store of one worker."""
+    """Budget store of one worker."""
     return DatabaseBudgets(database)
 
 
 def seconds_ago(seconds: float) -> float:
-    """Unix time, to the second."""
+    """Return the Unix time this many seconds ago, in whole seconds."""
     return float(int(now().timestamp()) - seconds)
 
 
 async def rows(database: Database) -> int:
-    """How many budgets are stored."""
+    """Return the number of stored budgets."""
     async with database.reading() as session:
         return await session.scalar(select(func.count()).select_from(GraphBudget)) or 0
 
 
-async def test_what_is_saved_is_loaded(store: DatabaseBudgets) -> None:
-    """Whole, with its times, by its key."""
+async def test_saved_budgets_are_loaded(store: DatabaseBudgets) -> None:
+    """Check that every field of each budget is loaded, under its key."""
     saved = {
         "app:1": Budget(80.5, seen_at=seconds_ago(0.25)),
         "token:a": Budget(0.0, seen_at=seconds_ago(1), blocked_until=seconds_ago(-60), blocks=3),
@@ -43,14 +43,16 @@ async def test_what_is_saved_is_loaded(store: DatabaseBudgets) -> None:
     assert await store.load() == saved
 
 
-async def test_nothing_is_saved_and_loaded_too(store: DatabaseBudgets) -> None:
-    """The first second of a deployment."""
+async def test_empty_save_and_load_work(store: DatabaseBudgets) -> None:
+    """Check that an empty store and an empty save work, as in the first second of a deployment."""
     await store.save({})
     assert await store.load() == {}
 
 
-async def test_only_what_matters_is_loaded(store: DatabaseBudgets, database: Database) -> None:
-    """As `Budget.matters_at` has it: from 75 % within the hour, or blocked until lately."""
+async def test_only_relevant_budgets_are_loaded(store: DatabaseBudgets, database: Database) -> None:
+    """Check that the query selects as `Budget.is_relevant_at`: 75 % or more, or a block, of the
+    last hour.
+    """
     at = now().timestamp()
     candidates = {
         f"{n}/t": Budget(percent, seen_at=at - age, blocked_until=until, blocks=1)
@@ -63,7 +65,7 @@ async def test_only_what_matters_is_loaded(store: DatabaseBudgets, database: Dat
     }
     await store.save(candidates)
     assert await rows(database) == len(candidates) == 48
-    expected = {key for key, budget in candidates.items() if budget.matters_at(at)}
+    expected = {key for key, budget in candidates.items() if budget.is_relevant_at(at)}
     assert set(await store.load()) == expected
     assert 0 < len(expected) < 48
 
@@ -83,10 +85,10 @@ BUDGETS = st.builds(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(one=BUDGETS, other=BUDGETS)
-async def test_the_database_merges_as_the_library_does(
+async def test_database_merges_budgets_as_library_does(
     store: DatabaseBudgets, database: Database, one: Budget, other: Budget
 ) -> None:
-    """The newest report and the longest block, whoever writes last."""
+    """Check that the newest report and the longest block win, in any order of writes."""
     base = now().timestamp() // 1
     one, other = shifted(one, base), shifted(other, base)
     async with database.writing() as session:
@@ -101,7 +103,7 @@ async def test_the_database_merges_as_the_library_does(
 
 
 def shifted(budget: Budget, base: float) -> Budget:
-    """The same near now, where it matters."""
+    """Return the budget with its times moved close to now, where budgets are relevant."""
     until = budget.blocked_until
     return Budget(
         budget.percent,
@@ -111,8 +113,8 @@ def shifted(budget: Budget, base: float) -> Budget:
     )
 
 
-async def test_many_workers_write_the_same_rows_at_once(database: Database) -> None:
-    """In whatever order they name them: none waits for ever, and nothing is lost."""
+async def test_concurrent_saves_of_same_rows_succeed(database: Database) -> None:
+    """Check that saves with different key orders cause no deadlock and lose no update."""
     keys = [f"{n}/t" for n in range(20)]
     base = seconds_ago(100)
 
@@ -129,12 +131,12 @@ async def test_many_workers_write_the_same_rows_at_once(database: Database) -> N
     )
 
 
-async def test_what_is_a_day_old_goes_at_the_next_save(
+async def test_save_deletes_budgets_older_than_a_day(
     store: DatabaseBudgets, database: Database
 ) -> None:
-    """But not what is still blocked."""
-    blocked_for_long = Budget(0.0, seen_at=seconds_ago(90), blocked_until=seconds_ago(-900))
-    await store.save({"old": Budget(80.0, seen_at=seconds_ago(90)), "long": blocked_for_long})
+    """Check that a budget that is still blocked is kept."""
+    long_block = Budget(0.0, seen_at=seconds_ago(90), blocked_until=seconds_ago(-900))
+    await store.save({"old": Budget(80.0, seen_at=seconds_ago(90)), "long": long_block})
     async with database.writing() as session:
         yesterday = now() - timedelta(days=1, seconds=1)
         await session.execute(update(GraphBudget).values(seen_at=yesterday))
@@ -143,8 +145,8 @@ async def test_what_is_a_day_old_goes_at_the_next_save(
     assert set(await store.load()) == {"long", "new"}
 
 
-async def test_a_key_from_meta_is_stored_whatever_it_holds(store: DatabaseBudgets) -> None:
-    """NUL, half a surrogate pair and any length: what an answer says cannot stop a save."""
+async def test_key_with_any_characters_is_stored(store: DatabaseBudgets) -> None:
+    """Check that a NUL, half a surrogate pair or any length in Meta's key cannot break a save."""
     budget = Budget(80.0, seen_at=seconds_ago(1))
     await store.save({"1/\x00\ud800" + "x" * 500: budget, "2/t": budget})
     (odd, good) = sorted(await store.load())
@@ -153,8 +155,10 @@ async def test_a_key_from_meta_is_stored_whatever_it_holds(store: DatabaseBudget
     assert len(odd) == 200
 
 
-async def test_a_clock_that_runs_ahead_holds_nobody_back(store: DatabaseBudgets) -> None:
-    """What it wrote is not believed, and the next honest report takes its place."""
+async def test_budgets_from_the_future_are_ignored(store: DatabaseBudgets) -> None:
+    """Check that budgets with a time in the future are ignored, and the next correct report
+    replaces them.
+    """
     tomorrow = seconds_ago(-24 * 3600)
     await store.save(
         {
@@ -165,9 +169,9 @@ async def test_a_clock_that_runs_ahead_holds_nobody_back(store: DatabaseBudgets)
     )
     assert await store.load() == {}
 
-    honest = {
+    correct = {
         "app:1": Budget(80.0, seen_at=seconds_ago(0)),
         "app:2": Budget(0.0, seen_at=seconds_ago(0), blocked_until=seconds_ago(-60), blocks=1),
     }
-    await store.save(honest)
-    assert await store.load() == honest
+    await store.save(correct)
+    assert await store.load() == correct

@@ -1,4 +1,4 @@
-"""A database whose writing transactions have to pass a guard."""
+"""Guards of writing transactions."""
 
 import pytest
 from sqlalchemy import func, select
@@ -9,11 +9,11 @@ from partner_connector.db.models import Workspace
 
 
 class Refused(BaseException):
-    """As strong as what the engine raises."""
+    """Refusal of a guard: a `BaseException`, as DBOS raises."""
 
 
-async def test_what_the_guard_refuses_is_rolled_back(database: Database) -> None:
-    """It is asked last, and sees what was written."""
+async def test_transaction_is_rolled_back_when_guard_refuses(database: Database) -> None:
+    """Check that the guard runs last and sees the changes of the transaction."""
     seen: list[int] = []
 
     async def refuse(session: AsyncSession) -> None:
@@ -27,13 +27,13 @@ async def test_what_the_guard_refuses_is_rolled_back(database: Database) -> None
         assert (seen, await count(session)) == ([1], 0)
 
 
-async def test_what_the_guard_lets_pass_is_committed(database: Database) -> None:
-    """And the database that was not guarded goes on as before."""
+async def test_transaction_is_committed_when_guard_passes(database: Database) -> None:
+    """Check that the database without the guard is not affected."""
 
-    async def let_pass(_session: AsyncSession) -> None:
+    async def accept(_session: AsyncSession) -> None:
         pass
 
-    async with database.guarded_by(let_pass).writing() as session:
+    async with database.guarded_by(accept).writing() as session:
         session.add(Workspace(name="Test"))
     async with database.writing() as session:
         session.add(Workspace(name="Test"))
@@ -42,5 +42,5 @@ async def test_what_the_guard_lets_pass_is_committed(database: Database) -> None
 
 
 async def count(session: AsyncSession) -> int:
-    """How many workspaces there are, for this transaction."""
+    """Return the number of workspaces that this transaction sees."""
     return await session.scalar(select(func.count()).select_from(Workspace)) or 0

@@ -1,4 +1,4 @@
-"""Ids: a UUID inside, a prefixed string outside."""
+"""Ids: UUIDs in the code and the database, prefixed strings in the API."""
 
 import json
 import uuid
@@ -14,14 +14,13 @@ GOOD = "ptn_01k9z3v0e8fjt9m2c4r6w8xabc"
 
 
 class Holder(BaseModel):
-    """A model with an id, as the API's are."""
+    """Model with an id, like the API's schemas."""
 
     id: PartnerId
 
 
 @given(st.uuids())
-def test_round_trip(value: uuid.UUID) -> None:
-    """Every UUID has one string, and the string leads back to it."""
+def test_id_decodes_to_same_uuid(value: uuid.UUID) -> None:
     text = encode("ptn", value)
     assert len(text) == 30
     assert decode("ptn", text) == value
@@ -31,13 +30,13 @@ def test_round_trip(value: uuid.UUID) -> None:
 
 @given(st.uuids(), st.uuids())
 def test_strings_sort_as_uuids_do(one: uuid.UUID, other: uuid.UUID) -> None:
-    """The order of the strings is the order of the ids, and so of the time they were made."""
+    """Check that strings sort like their UUIDs, and so by the time of creation."""
     assert (one < other) == (encode("ptn", one) < encode("ptn", other))
 
 
 @given(st.text(max_size=40))
-def test_no_text_crashes(text: str) -> None:
-    """Any other text is refused by a `ValueError`, or is the one string of an id."""
+def test_arbitrary_text_is_refused_or_round_trips(text: str) -> None:
+    """Check that only the canonical string of an id is decoded; other text is a `ValueError`."""
     try:
         value = decode("ptn", text)
     except ValueError:
@@ -68,22 +67,21 @@ def test_no_text_crashes(text: str) -> None:
         str(uuid.UUID(int=1)),
     ],
 )
-def test_what_is_no_partner_id(text: str) -> None:
-    """Another prefix, length or alphabet, or more than 128 bits, is no id of this kind."""
+def test_malformed_partner_id_is_refused(text: str) -> None:
+    """Check that another prefix, length or alphabet, or more than 128 bits, is refused."""
     with pytest.raises(ValueError, match=r"not an id of this kind|substring not found"):
         decode("ptn", text)
     with pytest.raises(ValidationError):
         Holder.model_validate_json(json.dumps({"id": text}))
 
 
-def test_the_largest_id() -> None:
-    """All 128 bits fit, and not one more."""
+def test_largest_id_is_decoded() -> None:
     largest = "ptn_7" + "z" * 25
     assert decode("ptn", largest) == uuid.UUID(int=2**128 - 1)
 
 
 def test_new_ids_are_sorted_by_time() -> None:
-    """Ids made one after the other are version 7, differ and sort in that order."""
+    """Check that new ids are of version 7, unique, and sorted in the order of their creation."""
     ids = [new_id() for _ in range(1000)]
     assert ids == sorted(set(ids))
     assert {value.version for value in ids} == {7}

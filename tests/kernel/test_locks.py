@@ -1,4 +1,4 @@
-"""Row locks are taken in one order, and a transaction that takes another is refused."""
+"""Order of row locks: a transaction that locks in another order is refused."""
 
 import re
 from pathlib import Path
@@ -23,11 +23,11 @@ from partner_connector.ids import new_id
 from tests.api import rows
 
 SOURCES = Path(partner_connector.__file__).parent
-PAGE = Path(__file__).parents[2] / "docs" / "locks.md"
+PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "architecture.md"
 
 
 class Rows:
-    """One row of each kind."""
+    """Rows to lock: two partners, a token and a sync job."""
 
     def __init__(self, integration: Integration) -> None:
         self.integration = integration
@@ -39,7 +39,7 @@ class Rows:
 
 @pytest.fixture
 async def stored(database: Database) -> Rows:
-    """In the database."""
+    """Stored rows."""
     workspace = Workspace(id=new_id(), name="Acme")
     made = Rows(rows.integration(workspace.id))
     for each in ([workspace], [made.integration], made.partners, [made.token, made.job]):
@@ -52,17 +52,17 @@ async def _token_then_partner(session: AsyncSession, stored: Rows) -> None:
     await lock_partner(session, stored.partner.id)
 
 
-async def test_locking_out_of_order_is_refused(database: Database, stored: Rows) -> None:
-    """On SQLite too, where a lock of a row is none."""
+async def test_lock_out_of_order_is_refused(database: Database, stored: Rows) -> None:
+    """Check that SQLite, which has no row locks, refuses a wrong order too."""
     async with database.writing() as session:
         with pytest.raises(LockOrderError, match="partner is locked after token"):
             await _token_then_partner(session, stored)
 
 
-async def test_several_rows_of_a_kind_are_locked_in_the_order_of_their_ids(
+async def test_rows_of_same_kind_are_locked_in_order_of_ids(
     database: Database, stored: Rows
 ) -> None:
-    """One by one as all at once."""
+    """Check that the order holds for one query and for several calls."""
     first, second = sorted(partner.id for partner in stored.partners)
     async with database.writing() as session:
         found = await lock_partner.all(session, Partner.id.in_([second, first]))
@@ -76,15 +76,15 @@ async def test_several_rows_of_a_kind_are_locked_in_the_order_of_their_ids(
             await lock_partner(session, first)
 
 
-async def test_in_production_it_is_logged(
+async def test_lock_out_of_order_is_logged_in_production(
     database: Database, stored: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The transaction goes on."""
-    monkeypatch.setattr(locks, "asserting", False)
+    """Check that the transaction continues."""
+    monkeypatch.setattr(locks, "raise_on_violation", False)
     with capture_logs() as logged:
         async with database.writing() as session:
             await _token_then_partner(session, stored)
-    assert [one for one in logged if one["event"] == "lock_order_violated"] == [
+    assert [entry for entry in logged if entry["event"] == "lock_order_violated"] == [
         {
             "event": "lock_order_violated",
             "log_level": "error",
@@ -94,8 +94,8 @@ async def test_in_production_it_is_logged(
     ]
 
 
-async def test_a_row_that_is_held_can_be_locked_again(database: Database, stored: Rows) -> None:
-    """By any function of its table, and what was changed of it meanwhile stays changed."""
+async def test_locked_row_can_be_locked_again(database: Database, stored: Rows) -> None:
+    """Check that any lock function of its table accepts the row again and keeps unsaved changes."""
     async with database.writing() as session:
         job = await lock_job(session, stored.job.id)
         assert job is not None
@@ -106,16 +106,16 @@ async def test_a_row_that_is_held_can_be_locked_again(database: Database, stored
         assert job.phase == "applying"
 
 
-async def test_each_transaction_begins_anew(database: Database, stored: Rows) -> None:
-    """What one has locked says nothing about the next one, in the same session neither."""
+async def test_next_transaction_starts_without_locks(database: Database, stored: Rows) -> None:
+    """Check that locks of one transaction do not count in the next one of the same session."""
     async with AsyncSession(database.engine) as session:
         assert await lock_token(session, stored.token.id)
         await session.commit()
         assert await lock_partner(session, stored.partner.id)
 
 
-async def test_a_savepoint_releases_what_was_locked_in_it(database: Database, stored: Rows) -> None:
-    """Where it is rolled back, and not where it is released; inner ones with the outer one."""
+async def test_savepoint_rollback_releases_its_locks(database: Database, stored: Rows) -> None:
+    """Check that a rollback releases the locks of inner savepoints too, a release keeps them."""
     async with database.writing() as session:
         async with session.begin_nested() as savepoint:
             async with session.begin_nested():
@@ -129,14 +129,14 @@ async def test_a_savepoint_releases_what_was_locked_in_it(database: Database, st
 
 
 def test_rows_are_locked_in_one_module() -> None:
-    """No other file of the product spells a lock."""
+    """Check that no other file of the product uses `with_for_update`."""
     files = sorted(SOURCES.rglob("*.py"))
     found = [file for file in files if "with_for_update" in file.read_text(encoding="utf-8")]
     assert found == [SOURCES / "db" / "locks.py"]
 
 
-def test_the_page_lists_the_order() -> None:
-    """Every lock with its function, as in the code."""
+def test_page_lists_lock_order() -> None:
+    """Check that the page lists every lock function in the order of the code."""
     order = PAGE.read_text(encoding="utf-8").split("## The order")[1].split("\n### ")[0]
     listed = re.findall(r"^\| `(\w+)` \|", order, flags=re.MULTILINE)
     assert listed == [name for name, value in vars(locks).items() if isinstance(value, RowLock)]

@@ -1,4 +1,4 @@
-"""Logs: one event a line, and nothing in it that opens a door."""
+"""Logs: one event a line, and no secret in it."""
 
 import io
 import json
@@ -22,7 +22,7 @@ SECRETS = [TOKEN, KEY, CODE, APP_TOKEN, SIGNING_SECRET]
 
 @pytest.fixture(params=["json", "console"])
 def stream(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
-    """Where everything is logged to, in both formats."""
+    """Stream with all log output, in each of the two formats."""
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
     out = io.StringIO()
@@ -34,24 +34,26 @@ def stream(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
     root.setLevel(level)
 
 
-class Talkative:
-    """An object whose `repr` says too much."""
+class Revealing:
+    """Object whose `repr` shows a secret."""
 
     def __init__(self, secret: str) -> None:
         self.secret = secret
 
     def __repr__(self) -> str:
-        return f"Talkative({self.secret})"
+        return f"Revealing({self.secret})"
 
 
 @pytest.mark.parametrize(
     "secret", SECRETS, ids=["token", "key", "code", "app token", "signing secret"]
 )
-def test_a_secret_in_a_field(stream: io.StringIO, secret: str) -> None:
-    """A secret in the event, a field, a list, a mapping or a bound context is blotted out."""
+def test_secret_in_field_is_redacted(stream: io.StringIO, secret: str) -> None:
+    """Check that a secret in the event, a field, a list, a mapping or the bound context is
+    redacted.
+    """
     log = structlog.get_logger("ours")
     structlog.contextvars.bind_contextvars(bound=f"x {secret} y")
-    log.info("event " + secret)  # noqa: G003 - code that breaks the rule is what is caught
+    log.info("event " + secret)  # noqa: G003 - the test covers code that breaks this rule
     log.info("event", field=secret, url=f"https://x/?access_token={secret}&a=1")
     log.info("event", field=[secret, {"deep": (secret,)}])
     log.bind(more=secret).warning("event")
@@ -62,11 +64,11 @@ def test_a_secret_in_a_field(stream: io.StringIO, secret: str) -> None:
 @pytest.mark.parametrize(
     "secret", SECRETS, ids=["token", "key", "code", "app token", "signing secret"]
 )
-def test_a_secret_in_an_object(stream: io.StringIO, secret: str) -> None:
-    """So is one that only the text of an object, an exception or some bytes would show."""
+def test_secret_in_text_of_object_is_redacted(stream: io.StringIO, secret: str) -> None:
+    """Check that a secret in the text of an object, an exception or bytes is redacted."""
     log = structlog.get_logger("ours")
     log.info("event", error=ValueError(secret))
-    log.info("event", thing=Talkative(secret))
+    log.info("event", thing=Revealing(secret))
     log.info("event", raw=secret.encode())
     log.info("event", several={secret})
     log.info("event", a={secret: 1})
@@ -81,8 +83,8 @@ def _refuse(secret: str, local: str) -> None:
 @pytest.mark.parametrize(
     "secret", SECRETS, ids=["token", "key", "code", "app token", "signing secret"]
 )
-def test_a_secret_in_a_traceback(stream: io.StringIO, secret: str) -> None:
-    """A traceback shows neither local variables nor a secret in its message."""
+def test_secret_in_traceback_is_redacted(stream: io.StringIO, secret: str) -> None:
+    """Check that a traceback shows neither local variables nor a secret in its message."""
     try:
         _refuse(secret, "local-" + "canary")
     except RuntimeError:
@@ -97,8 +99,8 @@ def test_a_secret_in_a_traceback(stream: io.StringIO, secret: str) -> None:
 @pytest.mark.parametrize(
     "secret", SECRETS, ids=["token", "key", "code", "app token", "signing secret"]
 )
-def test_a_secret_of_a_library(stream: io.StringIO, secret: str) -> None:
-    """What a library logs goes the same way, its arguments included."""
+def test_secret_in_log_of_library_is_redacted(stream: io.StringIO, secret: str) -> None:
+    """Check that a library's log messages are redacted too, arguments included."""
     library = logging.getLogger("theirs")
     library.warning("calling %s", secret)
     library.warning("calling %(url)s", {"url": f"/?t={secret}"})
@@ -110,29 +112,29 @@ def test_a_secret_of_a_library(stream: io.StringIO, secret: str) -> None:
 @pytest.mark.parametrize(
     "name", ["httpx", "httpcore", "aiosqlite", "alembic", "asyncio", "dbos", "uvicorn.access"]
 )
-def test_talkative_libraries_are_quiet(stream: io.StringIO, name: str) -> None:
-    """Libraries that log URLs or statements speak up from WARNING on, even at DEBUG."""
+def test_libraries_log_from_warning_on(stream: io.StringIO, name: str) -> None:
+    """Check that libraries that log URLs or statements log from WARNING on, even at level DEBUG."""
     logging.getLogger(name).info("GET https://graph.facebook.com/?canary=1")
     logging.getLogger(f"{name}.deep").debug("canary")
     assert stream.getvalue() == ""
 
 
-def test_fields_of_the_graph_library(stream: io.StringIO) -> None:
-    """It knows nothing of our logs, and hands its fields over as the standard library has them."""
-    library = logging.getLogger("partner_connector.graph.wire")
+def test_fields_of_graph_library_are_logged(stream: io.StringIO) -> None:
+    """Check that the Graph library passes its fields as `extra`, and they are in the log line."""
+    library = logging.getLogger("partner_connector.graph.sender")
     library.warning("graph_version_differs", extra={"asked": "v26.0", "served": "v27.0"})
     assert "v27.0" in stream.getvalue()
 
 
-def test_a_line_cannot_be_forged(stream: io.StringIO) -> None:
-    """A line break in a value makes no second line that looks like an event of ours."""
+def test_line_break_in_value_forges_no_line(stream: io.StringIO) -> None:
+    """Check that a line break in a value does not create a second line that looks like an event."""
     structlog.get_logger("ours").info("event", field='x\n{"event": "forged"}\r\nforged')
     lines = stream.getvalue().strip().splitlines()
     assert not [line for line in lines if line.startswith(("forged", '{"event": "forged"'))]
 
 
-def test_json_has_one_object_a_line() -> None:
-    """The JSON format is one object a line with time in UTC, level, logger and event."""
+def test_json_format_has_one_object_a_line() -> None:
+    """Check that each line is an object with the time in UTC, level, logger and event."""
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
     out = io.StringIO()

@@ -1,4 +1,4 @@
-"""What happens around a request, for applications of any kind."""
+"""Middlewares, around minimal ASGI applications."""
 
 import httpx
 import pytest
@@ -22,14 +22,14 @@ async def _crash_early(_scope: Scope, _receive: Receive, _send: Send) -> None:
 
 
 def client(application: object) -> httpx.AsyncClient:
-    """A client of a bare ASGI application behind all of our own middlewares."""
+    """Return a client of an ASGI application behind all of the product's middlewares."""
     limited = BodyLimitMiddleware(application)  # type: ignore[arg-type]
     wrapped = RequestContextMiddleware(CrashMiddleware(limited))
     return client_of(wrapped, None)  # type: ignore[arg-type]
 
 
-async def test_a_crash_before_the_answer_is_a_problem() -> None:
-    """A failure that nobody caught is a 500 in our shape, with an id and no text of it."""
+async def test_crash_before_response_is_answered_as_problem() -> None:
+    """Check that an uncaught exception is a 500 problem with a request id, without its message."""
     async with client(_crash_early) as http:
         answer = await http.get("/")
     assert answer.status_code == 500
@@ -38,8 +38,8 @@ async def test_a_crash_before_the_answer_is_a_problem() -> None:
     assert "canary" not in answer.text
 
 
-async def test_a_crash_after_the_answer_began_ends_it() -> None:
-    """Once an answer has begun no second one is sent into it."""
+async def test_crash_after_response_start_sends_no_second_response() -> None:
+    """Check that after a response has started, no second response is sent into it."""
     sent: list[Message] = []
 
     async def send(message: Message) -> None:
@@ -54,8 +54,8 @@ async def test_a_crash_after_the_answer_began_ends_it() -> None:
     assert [message["type"] for message in sent] == ["http.response.start"]
 
 
-async def test_other_protocols_pass_through() -> None:
-    """The lifespan of an application is not a request."""
+async def test_lifespan_passes_through() -> None:
+    """Check that the middlewares do not handle lifespan messages."""
     seen: list[str] = []
 
     async def application(scope: Scope, _receive: Receive, _send: Send) -> None:
@@ -73,8 +73,8 @@ async def test_other_protocols_pass_through() -> None:
     assert seen == ["lifespan"]
 
 
-async def test_a_header_of_the_application_wins() -> None:
-    """An answer may be stricter or laxer on purpose; it is not overruled."""
+async def test_header_of_application_is_kept() -> None:
+    """Check that a header that the application sets is kept; missing defaults are added."""
 
     async def application(_scope: Scope, _receive: Receive, send: Send) -> None:
         headers = [(b"cache-control", b"max-age=60")]
@@ -87,9 +87,9 @@ async def test_a_header_of_the_application_wins() -> None:
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-@pytest.mark.parametrize("announced", ["65537", "99999999999999999999", "065537"])
-async def test_a_body_is_refused_before_it_is_read(announced: str) -> None:
-    """What announces more than 64 KiB never reaches the application."""
+@pytest.mark.parametrize("length", ["65537", "99999999999999999999", "065537"])
+async def test_large_body_is_refused_before_it_is_read(length: str) -> None:
+    """Check that a request with `Content-Length` over 64 KiB never reaches the application."""
     async with client(_crash_early) as http:
-        answer = await http.post("/", headers={"Content-Length": announced}, content=b"x")
+        answer = await http.post("/", headers={"Content-Length": length}, content=b"x")
     assert answer.status_code == 413

@@ -1,4 +1,4 @@
-"""Small reads: what they answer, on both databases, and where they run on SQLite."""
+"""Small reads: their results on both databases, and the thread they run in on SQLite."""
 
 import asyncio
 import sqlite3
@@ -34,7 +34,7 @@ def _count_to(number: int) -> Select[int]:
     return select(func.count()).select_from(numbers)
 
 
-# Some hundred milliseconds of SQLite's machine, and some 7,000 steps of it.
+# Some hundred milliseconds of SQLite's virtual machine and some 7,000 of its steps.
 _LONG, _SHORT = _count_to(1_000_000), _count_to(500)
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -42,7 +42,7 @@ on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 @pytest.fixture
 async def reads(settings: Settings) -> AsyncIterator[SqliteReads]:
-    """Reads of a SQLite database that wait for a lock in the driver's thread."""
+    """Reads of a SQLite database with its own engine."""
     engine = create_async_engine(async_url(settings.sqlalchemy_url()))
     opened = SqliteReads(engine)
     yield opened
@@ -51,19 +51,19 @@ async def reads(settings: Settings) -> AsyncIterator[SqliteReads]:
 
 @contextmanager
 def _handed_over(reads: SqliteReads) -> Iterator[list[str]]:
-    """The statements that were executed in the driver's thread."""
+    """Record the statements that are executed in the driver's thread."""
     statements: list[str] = []
 
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+    def record(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         statements.append(statement)
 
-    event.listen(reads.engine.sync_engine, "before_cursor_execute", note)
+    event.listen(reads.engine.sync_engine, "before_cursor_execute", record)
     yield statements
-    event.remove(reads.engine.sync_engine, "before_cursor_execute", note)
+    event.remove(reads.engine.sync_engine, "before_cursor_execute", record)
 
 
 async def _turns_during(work: Any) -> tuple[int, Any]:
-    """How often the event loop ran something else meanwhile, and what the work returned."""
+    """Return how often the event loop ran another task meanwhile, and the result of the work."""
     turns = 0
 
     async def turn() -> None:
@@ -80,16 +80,15 @@ async def _turns_during(work: Any) -> tuple[int, Any]:
 
 @on_sqlite
 async def test_long_read_leaves_event_loop_free(database: Database) -> None:
-    """The event loop goes on while a long statement runs, and its answer is whole."""
-    turns, row = await _turns_during(database.look_up(_LONG))
+    """Check that the event loop runs on during a long statement, and the result is complete."""
+    turns, row = await _turns_during(database.fetch_row(_LONG))
     assert tuple(row) == (1_000_000,)
     assert turns > 5
 
 
 @on_sqlite
 async def test_long_statement_of_session_leaves_event_loop_free(database: Database) -> None:
-    """The same in a session."""
-    async with database.looking() as session:
+    async with database.autocommit_reads() as session:
         turns, number = await _turns_during(session.scalar(_LONG))
     assert number == 1_000_000
     assert turns > 5
@@ -97,7 +96,7 @@ async def test_long_statement_of_session_leaves_event_loop_free(database: Databa
 
 @on_sqlite
 async def test_small_reads_run_on_event_loop(reads: SqliteReads) -> None:
-    """Not one of a hundred is handed over, though together they take more steps than one may."""
+    """Check that none of a hundred is handed over: the limit of steps is for each statement."""
     with _handed_over(reads) as handed_over:
         for _ in range(100):
             assert await _rows(reads, _SHORT) == [[500]]
@@ -110,8 +109,8 @@ async def test_small_reads_run_on_event_loop(reads: SqliteReads) -> None:
 
 
 @on_sqlite
-async def test_event_loop_waits_for_no_lock(reads: SqliteReads) -> None:
-    """A read of a locked database waits in the driver's thread, and gets its answer."""
+async def test_event_loop_does_not_wait_for_lock(reads: SqliteReads) -> None:
+    """Check that a read of a locked database waits in the driver's thread, and gets its answer."""
     path = reads.engine.url.database or ""
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -135,8 +134,8 @@ async def _rows(reads: SqliteReads, query: Select[Any], **values: Any) -> list[l
     return [list(row) for row in await reads.rows(query, values)]
 
 
-async def test_small_read_answers_as_session(database: Database) -> None:
-    """Values of every type go in and come out as they do through a session."""
+async def test_small_read_returns_same_values_as_session(database: Database) -> None:
+    """Check that values of every type are bound and read as in a session."""
     workspace = Workspace(name="w", id=new_id())
     key = rows.api_key(workspace.id, scopes=["partners:read", "ä"])
     await rows.store(database, workspace, key, rows.integration(workspace.id))
@@ -146,9 +145,9 @@ async def test_small_read_answers_as_session(database: Database) -> None:
         "workspaces": [new_id(), workspace.id],
         "scopes": key.scopes,
     }
-    async with database.looking() as session:
+    async with database.autocommit_reads() as session:
         expected = (await session.execute(_EVERY_TYPE, values)).one()
-    found = await database.look_up(_EVERY_TYPE, **values)
+    found = await database.fetch_row(_EVERY_TYPE, **values)
     assert list(found) == list(expected)
     assert [type(each) for each in found] == [type(each) for each in expected]
     assert {None, False} <= {each for each in found if not isinstance(each, (list, dict))}
@@ -156,7 +155,9 @@ async def test_small_read_answers_as_session(database: Database) -> None:
 
 @on_sqlite
 async def test_every_type_is_read_on_event_loop(reads: SqliteReads) -> None:
-    """No conversion is missing: SQLite would refuse the value, and the read be handed over."""
+    """Check that each type has a conversion: without it SQLite refuses the value, and the read is
+    handed over.
+    """
     values = {
         "id": new_id(),
         "before": rows.SEEN_AT,

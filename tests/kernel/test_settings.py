@@ -1,4 +1,4 @@
-"""A wrong setting stops the program with its name and without its value."""
+"""Settings: a wrong value stops the program; the error names the setting, not the value."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ CANARY = "canary8a1f"
 
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No setting of this machine, and no `.env` of this checkout."""
+    """Environment without settings of this machine and without `.env` of this checkout."""
     for name in Settings.model_fields:
         monkeypatch.delenv(f"{ENV_PREFIX}{name.upper()}", raising=False)
     monkeypatch.chdir(tmp_path)
@@ -76,19 +76,21 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("LOG_FORMAT", CANARY),
     ],
 )
-def test_a_wrong_value(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
-    """The setting is named as the variable that was set, and its value is repeated nowhere."""
+def test_wrong_value_is_refused_without_showing_it(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """Check that the error names the environment variable and does not show its value."""
     monkeypatch.setenv(f"{ENV_PREFIX}{name}", value)
     with pytest.raises(SettingsError) as caught:
         load_settings()
-    said = str(caught.value)
-    assert f"{ENV_PREFIX}{name}" in said
-    assert CANARY not in said
+    message = str(caught.value)
+    assert f"{ENV_PREFIX}{name}" in message
+    assert CANARY not in message
     assert CANARY not in repr(caught.value)
 
 
 def test_every_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two mistakes are told at once, a line each."""
+    """Check that two mistakes are reported at once, one per line."""
     monkeypatch.setenv(f"{ENV_PREFIX}LOG_LEVEL", "loud")
     monkeypatch.setenv(f"{ENV_PREFIX}RATE_LIMIT", "much")
     with pytest.raises(SettingsError) as caught:
@@ -121,16 +123,16 @@ def test_every_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         ("LOG_LEVEL", "", "INFO"),
     ],
 )
-def test_a_right_value(
+def test_allowed_value_is_read(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, read: object
 ) -> None:
-    """What the contract allows is read as it is meant; an empty variable is an absent one."""
+    """Check that allowed values are normalized, and an empty variable counts as absent."""
     monkeypatch.setenv(f"{ENV_PREFIX}{name}", value)
     assert getattr(load_settings(), name.lower()) == read
 
 
-def test_defaults() -> None:
-    """Without any setting: SQLite in the data directory, Meta, its v26.0, no proof."""
+def test_defaults_apply_without_settings() -> None:
+    """Check that the defaults are SQLite in the data directory and Meta's Graph API v26.0."""
     settings = load_settings()
     assert settings.uses_sqlite
     assert settings.sqlalchemy_url().database == "var/partner-connector.db"
@@ -141,8 +143,8 @@ def test_defaults() -> None:
     assert settings.public_keyring_file == Path("var/keyring.public.json")
 
 
-def test_a_dotenv_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Settings may be in `.env`, and the environment wins over it."""
+def test_environment_overrides_dotenv_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check that settings are read from `.env`, and the environment overrides it."""
     (tmp_path / ".env").write_text(
         f"{ENV_PREFIX}LOG_LEVEL=error\n{ENV_PREFIX}PRODUCT_NAME=File\nOTHER=1\n", encoding="utf-8"
     )
@@ -160,15 +162,15 @@ def test_a_dotenv_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("postgresql+asyncpg://u:p@host/db", "postgresql"),
     ],
 )
-def test_one_url_for_every_driver(url: str, backend: str) -> None:
-    """Whatever driver a URL names, each part of the program picks its own."""
+def test_driver_in_database_url_is_ignored(url: str, backend: str) -> None:
+    """Check that the driver in the URL is ignored: each part of the program chooses its own."""
     settings = load_settings(database_url=url)
     assert settings.sqlalchemy_url().drivername == backend
     assert settings.uses_sqlite is (backend == "sqlite")
 
 
-def test_secrets_are_not_shown() -> None:
-    """Neither `repr` nor a dump of the settings holds the database's password or the app secret."""
+def test_repr_and_dumps_hide_secrets() -> None:
+    """Check that `repr` and dumps of the settings hide the database password and the app secret."""
     settings = load_settings(
         database_url=f"postgresql://u:{CANARY}@host/db", meta_app_secret=CANARY
     )
@@ -184,8 +186,8 @@ def test_secrets_are_not_shown() -> None:
         ("Cerby", ("Pending Cerby onboarding", "Cerby onboarded", "Needs attention")),
     ],
 )
-def test_labels(product: str, labels: tuple[str, ...]) -> None:
-    """The words for a status carry the product's name where one is configured."""
+def test_onboarding_labels_contain_product_name(product: str, labels: tuple[str, ...]) -> None:
+    """Check that the labels of onboarding states contain the product's name if it is set."""
     settings = without_environment(product_name=product)
     statuses = ("pending_onboarding", "onboarded", "needs_attention")
     assert tuple(settings.onboarding_label(status) for status in statuses) == labels

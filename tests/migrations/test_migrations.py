@@ -1,4 +1,4 @@
-"""The tree of migrations: up, down, up again, and the same tables as the models."""
+"""The migration tree: upgrade, downgrade, upgrade again, and the same tables as the models."""
 
 import shutil
 from collections.abc import Iterator
@@ -35,8 +35,8 @@ def upgrade() -> None:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Settings]:
-    """Settings for a database without any table, on each of the two."""
+def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Settings]:
+    """Settings for a database without tables, on each of the two database systems."""
     if request.param == "sqlite":
         yield without_environment(database_url=SecretStr(f"sqlite:///{tmp_path / 'empty.db'}"))
     else:
@@ -46,16 +46,16 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Settings]:
 
 
 @pytest.fixture
-def engine(empty: Settings) -> Iterator[Engine]:
-    """A connection pool to it."""
-    made = revisions.sync_engine(empty)
+def engine(empty_database: Settings) -> Iterator[Engine]:
+    """A connection pool to the empty database."""
+    made = revisions.sync_engine(empty_database)
     yield made
     made.dispose()
 
 
 @pytest.fixture
 def next_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A tree of migrations with one more revision than ours."""
+    """A migration tree with one more revision than the product's."""
     tree = shutil.copytree(migrations_directory(), tmp_path / "migrations")
     (tree / "versions" / "0002_next.py").write_text(NEXT_REVISION, encoding="utf-8")
     with monkeypatch.context() as patched:
@@ -66,20 +66,20 @@ def next_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
 
 
 def config(connection: Connection) -> Config:
-    """Alembic's configuration for this connection."""
+    """Return Alembic's configuration for this connection."""
     made = revisions.alembic_config()
     made.attributes["connection"] = connection
     return made
 
 
-def tables(engine: Engine) -> set[str]:
-    """Which of our tables there are."""
+def product_tables(engine: Engine) -> set[str]:
+    """Return the product's tables that exist."""
     with engine.connect() as connection:
         return set(inspect(connection).get_table_names()) & OUR_TABLES
 
 
 def differences(connection: Connection) -> list[object]:
-    """What autogenerate would write: `alembic check`."""
+    """Return what autogenerate would write, like `alembic check`."""
     context = MigrationContext.configure(
         connection,
         opts={
@@ -92,31 +92,31 @@ def differences(connection: Connection) -> list[object]:
     return list(compare_metadata(context, Base.metadata))
 
 
-def test_up_down_up(engine: Engine) -> None:
-    """Head can be reached from nothing, left again without a trace, and reached once more."""
+def test_database_migrates_up_down_and_up_again(engine: Engine) -> None:
+    """Leave no table after the downgrade."""
     for _ in range(2):
         with engine.begin() as connection:
             command.upgrade(config(connection), "head")
-        assert tables(engine) == OUR_TABLES
+        assert product_tables(engine) == OUR_TABLES
         with engine.connect() as connection:
             assert revisions.is_at_head(connection)
         with engine.begin() as connection:
             command.downgrade(config(connection), "base")
-        assert tables(engine) == set()
+        assert product_tables(engine) == set()
         with engine.connect() as connection:
             assert not revisions.is_at_head(connection)
 
 
-def test_the_tables_are_those_of_the_models(engine: Engine) -> None:
-    """Nothing differs between a migrated database and the models: no migration is missing."""
+def test_migrated_tables_equal_models(engine: Engine) -> None:
+    """Find a missing migration."""
     with engine.begin() as connection:
         command.upgrade(config(connection), "head")
     with engine.connect() as connection:
         assert differences(connection) == []
 
 
-def test_a_difference_would_be_found(engine: Engine) -> None:
-    """The comparison is not blind: a missing column and a missing index are told."""
+def test_missing_column_and_index_are_differences(engine: Engine) -> None:
+    """Show that the comparison of tables and models finds differences."""
     with engine.begin() as connection:
         command.upgrade(config(connection), "head")
         connection.execute(text("DROP INDEX ix_partner_users_workspace_id_email"))
@@ -127,59 +127,62 @@ def test_a_difference_would_be_found(engine: Engine) -> None:
     assert "beat_at" in found
 
 
-def test_migrating_twice_is_harmless(empty: Settings, engine: Engine) -> None:
-    """The program's own upgrade runs twice, keeps the rows, and makes the engine's tables too."""
-    migrate.upgrade(empty)
+def test_second_migration_keeps_rows(empty_database: Settings, engine: Engine) -> None:
+    """Create also the tables of DBOS."""
+    migrate.upgrade(empty_database)
     with engine.begin() as connection:
         connection.execute(
             text("INSERT INTO executors (id, beat_at) VALUES ('a', '2026-01-01 00:00:00+00:00')")
         )
-    migrate.upgrade(empty)
-    schema = None if empty.uses_sqlite else "dbos"
+    migrate.upgrade(empty_database)
+    schema = None if empty_database.uses_sqlite else "dbos"
     with engine.connect() as connection:
         assert connection.scalar(text("SELECT count(*) FROM executors")) == 1
         assert "workflow_status" in inspect(connection).get_table_names(schema=schema)
         assert differences(connection) == []
-    revisions.require_head(empty)
+    revisions.require_head(empty_database)
 
 
 def test_older_revision_is_refused_until_it_is_migrated(
-    empty: Settings, engine: Engine, request: pytest.FixtureRequest
+    empty_database: Settings, engine: Engine, request: pytest.FixtureRequest
 ) -> None:
-    """A process of the next release refuses these tables, and `migrate` keeps their rows."""
-    migrate.upgrade(empty)
+    """Start a process of the next release, which refuses the old tables; `migrate` keeps their
+    rows.
+    """
+    migrate.upgrade(empty_database)
     with engine.begin() as connection:
         connection.execute(
             text("INSERT INTO executors (id, beat_at) VALUES ('a', '2026-01-01 00:00:00+00:00')")
         )
     request.getfixturevalue("next_release")
     with pytest.raises(revisions.DatabaseNotReady, match="partner-connector migrate"):
-        revisions.require_head(empty)
-    migrate.upgrade(empty)
-    revisions.require_head(empty)
+        revisions.require_head(empty_database)
+    migrate.upgrade(empty_database)
+    revisions.require_head(empty_database)
     with engine.connect() as connection:
         assert connection.execute(text("SELECT id, host FROM executors")).one() == ("a", None)
 
 
-def test_a_later_release_s_database_is_left_alone(empty: Settings, engine: Engine) -> None:
-    """What was rolled back starts on it, and migrates neither up nor down."""
-    migrate.upgrade(empty)
+def test_database_of_later_release_is_not_migrated(
+    empty_database: Settings, engine: Engine
+) -> None:
+    """Let a release that was rolled back start on such a database."""
+    migrate.upgrade(empty_database)
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = 'of_next_year'"))
-    migrate.upgrade(empty)
-    revisions.require_head(empty)
+    migrate.upgrade(empty_database)
+    revisions.require_head(empty_database)
     with engine.connect() as connection:
         assert connection.scalar(text("SELECT version_num FROM alembic_version")) == "of_next_year"
 
 
-def test_behind_is_not_ready(empty: Settings) -> None:
-    """A database that was never migrated is refused with what to do about it."""
+def test_database_without_migrations_is_refused(empty_database: Settings) -> None:
+    """Name the command to run."""
     with pytest.raises(revisions.DatabaseNotReady, match="partner-connector migrate"):
-        revisions.require_head(empty)
+        revisions.require_head(empty_database)
 
 
-def test_there_is_one_head() -> None:
-    """The tree has one head and one base: no two people's revisions stand side by side."""
+def test_migration_tree_has_one_head_and_one_base() -> None:
     script = ScriptDirectory.from_config(revisions.alembic_config())
     assert len(script.get_heads()) == 1
     assert len(script.get_bases()) == 1

@@ -1,4 +1,4 @@
-"""An installed wheel can serve and migrate a database without a checkout."""
+"""An installed wheel, which serves and migrates a database without a checkout."""
 
 import os
 import sqlite3
@@ -14,7 +14,7 @@ CHECKOUT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project as a wheel, unpacked where nothing else is."""
+    """The project as a wheel, unpacked in an empty directory."""
     directory = tmp_path_factory.mktemp("wheel")
     subprocess.run(
         [
@@ -33,12 +33,12 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(unpacked: Path, cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Python with the unpacked wheel before everything else, far from the checkout.
+    """Run Python with the unpacked wheel first on its path, outside the checkout.
 
-    It writes no bytecode, which would be found among the files of the wheel.
+    Write no bytecode, because the tests list the files of the wheel.
     """
-    ours = {k: v for k, v in os.environ.items() if not k.startswith("PARTNER_CONNECTOR_")}
-    environment = ours | {
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("PARTNER_CONNECTOR_")}
+    environment = inherited | {
         "PYTHONPATH": str(unpacked),
         "PARTNER_CONNECTOR_DATA_DIR": str(cwd / "data"),
     }
@@ -53,14 +53,14 @@ def run(unpacked: Path, cwd: Path, *arguments: str) -> subprocess.CompletedProce
     )
 
 
-def test_the_wheel_has_the_page_of_a_link(unpacked: Path, tmp_path: Path) -> None:
-    """The API of an installed wheel has the one file that is no Python."""
+def test_wheel_contains_page_of_token_request(unpacked: Path, tmp_path: Path) -> None:
+    """Import the page, the one file of the API that is not Python."""
     done = run(unpacked, tmp_path, "-c", "import partner_connector.api.pages.connect")
     assert done.returncode == 0, done.stderr
 
 
-def test_the_wheel_migrates(unpacked: Path, tmp_path: Path) -> None:
-    """`migrate` of the wheel makes every table, and finds nothing of the checkout to do so."""
+def test_wheel_migrates_without_checkout(unpacked: Path, tmp_path: Path) -> None:
+    """Create every table with the wheel's own migrations."""
     where = run(
         unpacked,
         tmp_path,
@@ -78,8 +78,8 @@ def test_the_wheel_migrates(unpacked: Path, tmp_path: Path) -> None:
     assert {"partner_users", "alembic_version", "workflow_status"} <= names
 
 
-def test_the_wheel_holds_programs_and_migrations_alone(unpacked: Path) -> None:
-    """No test, no document and no secret travels in the wheel."""
+def test_wheel_contains_only_programs_and_migrations(unpacked: Path) -> None:
+    """Keep tests, documents and secrets out of the wheel."""
     roots = {path.name for path in unpacked.iterdir()}
     packages = {name for name in roots if not name.endswith(".dist-info")}
     assert packages == {"partner_connector", "graph_simulator"}

@@ -1,1 +1,1 @@
-"""A rotation under fire: workers that seal every token anew are killed again and again."""
+"""Key rotation while workers that re-seal tokens are killed repeatedly."""

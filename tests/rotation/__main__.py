@@ -1,6 +1,6 @@
 """The full campaign: `python -m tests.rotation --help`.
 
-Prints a report for each database, and ends with 1 where any promise was broken.
+Prints a report for each database, and exits with 1 where a promise was broken.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def _database(kind: str, directory: Path) -> Iterator[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Play it on each database that was asked for. 1 where a promise was broken."""
+    """Play the campaign on each requested database; return 1 where a promise was broken."""
     asked = _parser().parse_args(arguments)
     broken = 0
     for kind in asked.database or _DATABASES:

@@ -1,4 +1,4 @@
-"""kill -9 of a worker that seals tokens anew, at random moments."""
+"""Kills (-9) of a worker that re-seals tokens, at random moments."""
 
 import random
 import time
@@ -10,7 +10,7 @@ from tests.rotation.subject import Subject
 from tests.support.processes import worker_process
 
 _LONGEST_AIM_SECONDS = 1.5
-# With a smaller part left to do, the next kill would most likely come too late.
+# With a smaller part left, the next kill would probably come too late.
 _WORTH_A_KILL = 0.2
 _ROTATED_AGAIN_IN_BETWEEN = 0.2
 _DONE_WITHIN_SECONDS = 120.0
@@ -18,7 +18,7 @@ _DONE_WITHIN_SECONDS = 120.0
 
 @dataclass(slots=True)
 class Report:
-    """What happened. Anything in `violations` is a promise that was broken."""
+    """Result of the campaign. `violations` are the promises that were broken."""
 
     database: str
     seed: int
@@ -28,13 +28,13 @@ class Report:
     """Kills between the first token of a rotation and its last."""
     rotations: int = 0
     compared: int = 0
-    """How many times a token was opened and compared."""
+    """Number of tokens that were opened and compared."""
     violations: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
     def __str__(self) -> str:
         lines = [
-            f"kill -9 while tokens are sealed anew, on {self.database}, seed {self.seed}: "
+            f"kill -9 while tokens are re-sealed, on {self.database}, seed {self.seed}: "
             f"{self.kills} kills, {self.in_the_middle} in the middle of {self.rotations} rotations "
             f"of {self.tokens} tokens, {self.seconds:.0f} s",
             f"  tokens opened and compared: {self.compared}",
@@ -47,9 +47,9 @@ class Report:
 def kill_resealing(
     directory: Path, database_url: str, *, kills: int, seed: int, partners: int
 ) -> Report:
-    """Rotate, kill, look at every token, start again; until so many workers are dead.
+    """Rotate, kill, compare every token and start again, until `kills` workers are dead.
 
-    In the end one is left alone with what is left, and all keys but the current are taken away.
+    At the end one worker re-seals the rest, and only the current key is kept.
     """
     subject = Subject(directory, database_url, partners)
     report = Report(database_url.split(":", maxsplit=1)[0], seed, len(subject.plaintexts))

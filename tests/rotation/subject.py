@@ -1,4 +1,4 @@
-"""Stored tokens of which every one is known, so that each can be looked at past the product."""
+"""Stored tokens with known plaintexts, which are compared without the product."""
 
 import asyncio
 import uuid
@@ -22,7 +22,7 @@ Ciphertexts = dict[uuid.UUID, tuple[str, bytes | None]]
 
 
 class Subject:
-    """A database with tokens, and the keyring that they are sealed under."""
+    """Database with tokens, and the keyring that seals them."""
 
     def __init__(self, directory: Path, database_url: str, partners: int) -> None:
         self.directory = directory
@@ -34,7 +34,7 @@ class Subject:
 
     @property
     def settings(self) -> dict[str, str]:
-        """Of a worker. It has nothing to ask Meta."""
+        """Settings of a worker, which makes no calls to Meta."""
         return {
             "DATABASE_URL": self.database_url,
             "DATA_DIR": str(self.directory),
@@ -43,16 +43,16 @@ class Subject:
         }
 
     def rotate(self) -> None:
-        """One more key."""
+        """Add a new current key."""
         self.ring = provision.rotate_keyring(self.keyring)
 
     def left_to_do(self) -> int:
-        """How many tokens that can be opened are not under the current key."""
+        """Count the readable tokens that are not sealed with the current key."""
         keys = Counter(key for key, _ in self._opened(self.ring).values())
         return keys.total() - keys[self.ring.current.key_id]
 
     def wrong(self, ring: KeyringFile | None = None) -> list[str]:
-        """Tokens that do not open as what they were, and spoiled ones that were written over."""
+        """Return tokens that open to another text, and unreadable ones that were overwritten."""
         found = {token_id: text for token_id, (_, text) in self._opened(ring or self.ring).items()}
         ciphertexts = self._ask(_ciphertexts)
         wrong = [f"not what it was: {i}" for i, text in self.whole.items() if found.get(i) != text]
@@ -61,14 +61,14 @@ class Subject:
 
     @property
     def whole(self) -> dict[uuid.UUID, str]:
-        """The tokens that can be opened, in clear."""
+        """Plaintexts of the tokens that can be opened."""
         return {i: text for i, text in self.plaintexts.items() if i not in self.spoiled}
 
     def _opened(self, ring: KeyringFile) -> dict[uuid.UUID, tuple[str, str]]:
         return self._ask(lambda database: opened(database, ring, but=self.spoiled))
 
     async def _spoil(self, database: Database) -> Ciphertexts:
-        """Two that nobody can open: one is altered, and the key of the other is lost."""
+        """Make two tokens unreadable: alter one, and lose the key of the other."""
         altered, lost = list(self.plaintexts)[:2]
         async with database.writing() as session:
             await session.execute(update(Token).where(Token.id == altered).values(sealed=b"x" * 80))

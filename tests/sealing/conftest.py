@@ -1,4 +1,4 @@
-"""A keyring and what a token is bound to."""
+"""Fixtures for a keyring and the binding of a token."""
 
 import uuid
 
@@ -10,11 +10,11 @@ from partner_connector.sealing.private import Binding, PrivateKeyring
 
 @pytest.fixture
 def private(ring: KeyringFile) -> PrivateKeyring:
-    """The half that opens."""
+    """The private half of the keyring."""
     return PrivateKeyring(ring)
 
 
 @pytest.fixture
 def binding() -> Binding:
-    """One row's binding."""
+    """The binding of one row."""
     return Binding(uuid.UUID(int=1), uuid.UUID(int=2), 3)

@@ -1,4 +1,4 @@
-"""The keyring's file: private, never lost to an overwrite, and refused when it is damaged."""
+"""The keyring's file: readable by its owner only, never overwritten, and refused when damaged."""
 
 import base64
 import json
@@ -20,19 +20,19 @@ Document = dict[str, Any]
 
 @pytest.fixture
 def path(tmp_path: Path, ring: KeyringFile) -> Path:
-    """A written keyring."""
+    """A keyring that was written to a file."""
     path = tmp_path / "keyring.json"
     keyring_file.write_new(path, ring)
     return path
 
 
 def mode(path: Path) -> int:
-    """The permission bits of a file."""
+    """Return the permission bits of a file."""
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_only_the_owner_reads_it(tmp_path: Path) -> None:
-    """Both files are made 0600, and stay so through a rotation."""
+def test_keyring_files_are_readable_by_owner_only(tmp_path: Path) -> None:
+    """Create both files with mode 0600, and keep it through a rotation."""
     path = tmp_path / "deep" / "keyring.json"
     provision.generate_keyring(path)
     public = provision.public_sibling(path)
@@ -41,8 +41,7 @@ def test_only_the_owner_reads_it(tmp_path: Path) -> None:
     assert [mode(path), mode(public)] == [0o600, 0o600]
 
 
-def test_it_is_never_overwritten(path: Path) -> None:
-    """A second generation fails and leaves the first ring as it was."""
+def test_keyring_is_never_overwritten(path: Path) -> None:
     before = path.read_bytes()
     with pytest.raises(KeyringError, match="exists already"):
         keyring_file.write_new(path, keyring_file.generate())
@@ -51,8 +50,8 @@ def test_it_is_never_overwritten(path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_a_round_trip(path: Path, ring: KeyringFile) -> None:
-    """What is written is read back the same, and a replacement leaves no other file behind."""
+def test_written_keyring_is_read_back_the_same(path: Path, ring: KeyringFile) -> None:
+    """Leave no other file behind after a replacement."""
     assert keyring_file.read(path) == ring
     newer = rotated(ring)
     keyring_file.replace_atomically(path, newer)
@@ -60,8 +59,8 @@ def test_a_round_trip(path: Path, ring: KeyringFile) -> None:
     assert [each.name for each in path.parent.iterdir()] == ["keyring.json"]
 
 
-def test_the_public_file_holds_no_private_key(path: Path, ring: KeyringFile) -> None:
-    """The exported half has every public key, and none of the private ones in any form."""
+def test_public_file_holds_no_private_key(path: Path, ring: KeyringFile) -> None:
+    """Export every public key, and no private key in any form."""
     public = path.with_name("public.json")
     provision.export_public(rotated(ring), public)
     text = public.read_text(encoding="utf-8")
@@ -74,8 +73,7 @@ def test_the_public_file_holds_no_private_key(path: Path, ring: KeyringFile) -> 
         rotated(keyring_file.read(public))
 
 
-def test_a_rotation_reaches_the_public_file(tmp_path: Path) -> None:
-    """API and worker agree about the current key after a rotation."""
+def test_rotation_updates_public_file(tmp_path: Path) -> None:
     path = tmp_path / "keyring.json"
     provision.generate_keyring(path)
     ring = provision.rotate_keyring(path)
@@ -83,7 +81,7 @@ def test_a_rotation_reaches_the_public_file(tmp_path: Path) -> None:
     assert public == ring.public_half()
 
 
-def _cut_key(document: Document) -> None:
+def _short_private_key(document: Document) -> None:
     document["keys"][0]["private_key"] = base64.b64encode(b"x" * 31).decode()
 
 
@@ -103,7 +101,7 @@ def _no_keys(document: Document) -> None:
     document["keys"] = []
 
 
-def _keys_of_another_kind(document: Document) -> None:
+def _keys_that_are_no_list(document: Document) -> None:
     document["keys"] = "none"
 
 
@@ -119,7 +117,7 @@ def _unknown_state(document: Document) -> None:
     document["keys"].append({**document["keys"][0], "key_id": "sk_" + "0" * 16, "state": "spare"})
 
 
-def _naive_window(document: Document) -> None:
+def _accepted_until_without_time_zone(document: Document) -> None:
     document["keys"][0]["accepted_until"] = "2026-11-24T09:30:00"
 
 
@@ -127,7 +125,7 @@ def _long_private_key(document: Document) -> None:
     document["keys"][0]["private_key"] = base64.b64encode(b"x" * 33).decode()
 
 
-def _no_bytes_of_a_key(document: Document) -> None:
+def _empty_public_key(document: Document) -> None:
     document["keys"][0]["public_key"] = ""
 
 
@@ -135,7 +133,7 @@ def _not_base64(document: Document) -> None:
     document["keys"][0]["private_key"] = "!" * 44
 
 
-def _number_for_a_key(document: Document) -> None:
+def _key_that_is_a_number(document: Document) -> None:
     document["keys"][0]["public_key"] = 7
 
 
@@ -143,15 +141,15 @@ def _unknown_member(document: Document) -> None:
     document["keys"][0]["surprise"] = 1
 
 
-def _other_format(document: Document) -> None:
+def _unknown_format(document: Document) -> None:
     document["format"] = 2
 
 
-def _no_time(document: Document) -> None:
+def _malformed_created_at(document: Document) -> None:
     document["keys"][0]["created_at"] = "yesterday"
 
 
-def _naive_time(document: Document) -> None:
+def _created_at_without_time_zone(document: Document) -> None:
     document["keys"][0]["created_at"] = "2026-11-24T09:30:00"
 
 
@@ -163,7 +161,7 @@ def _one_id_twice(document: Document) -> None:
     document["keys"].append({**document["keys"][0], "state": "retiring"})
 
 
-def _halves_that_do_not_fit(document: Document) -> None:
+def _halves_of_different_keys(document: Document) -> None:
     other = keyring_file.generate().current
     document["keys"][0]["public_key"] = other.public_key
 
@@ -171,32 +169,32 @@ def _halves_that_do_not_fit(document: Document) -> None:
 @pytest.mark.parametrize(
     "damage",
     [
-        _cut_key,
+        _short_private_key,
         _long_key,
         _short_secret,
         _no_secret,
         _no_keys,
-        _keys_of_another_kind,
+        _keys_that_are_no_list,
         _two_current,
         _none_current,
         _unknown_state,
-        _naive_window,
+        _accepted_until_without_time_zone,
         _long_private_key,
-        _no_bytes_of_a_key,
+        _empty_public_key,
         _not_base64,
-        _number_for_a_key,
+        _key_that_is_a_number,
         _unknown_member,
-        _other_format,
-        _no_time,
-        _naive_time,
+        _unknown_format,
+        _malformed_created_at,
+        _created_at_without_time_zone,
         _key_without_id,
         _one_id_twice,
-        _halves_that_do_not_fit,
+        _halves_of_different_keys,
     ],
     ids=lambda damage: damage.__name__,
 )
-def test_a_damaged_file_is_refused(path: Path, damage: Callable[[Document], None]) -> None:
-    """A file in which anything is wrong is refused when it is read, and quotes nothing of it."""
+def test_damaged_file_is_refused(path: Path, damage: Callable[[Document], None]) -> None:
+    """Name the file in the error, and quote nothing from it."""
     document = json.loads(path.read_text(encoding="utf-8"))
     secrets = [document["service_secret"], document["keys"][0]["private_key"]]
     damage(document)
@@ -208,23 +206,20 @@ def test_a_damaged_file_is_refused(path: Path, damage: Callable[[Document], None
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b'"x"', b"7", b"\xff\xfe"])
-def test_what_is_no_keyring_is_refused(path: Path, content: bytes) -> None:
-    """An empty, cut or foreign file is refused in one sentence."""
+def test_file_without_keyring_is_refused(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(KeyringError, match=path.name):
         keyring_file.read(path)
 
 
-def test_no_file(tmp_path: Path) -> None:
-    """A file that is not there, or is a directory, is named."""
+def test_missing_file_and_directory_are_refused(tmp_path: Path) -> None:
     with pytest.raises(KeyringError, match="there is no keyring at"):
         keyring_file.read(tmp_path / "absent.json")
     with pytest.raises(KeyringError, match="cannot be read"):
         keyring_file.read(tmp_path)
 
 
-def test_a_worker_refuses_a_public_file(path: Path, ring: KeyringFile) -> None:
-    """The public half cannot be mistaken for the full ring."""
+def test_worker_refuses_public_file(path: Path, ring: KeyringFile) -> None:
     keyring_file.replace_atomically(path, ring.public_half())
     with pytest.raises(KeyringError, match="full keyring"):
         PrivateKeyring(keyring_file.read(path))

@@ -1,6 +1,4 @@
-"""The life of a key: current, accepted for a while, needed for opening, gone. And running processes
-that follow it.
-"""
+"""Rotation: the states of a key, and running processes that reload the keyring."""
 
 import base64
 import inspect
@@ -21,25 +19,25 @@ from partner_connector.sealing.keyring import (
     KeyringError,
     KeyringFile,
     rotated,
-    without,
+    without_key,
 )
-from partner_connector.sealing.on_disk import KeyringOnDisk
 from partner_connector.sealing.private import Binding, PrivateKeyring, UnreadableToken
 from partner_connector.sealing.public import PublicKeyring
+from partner_connector.sealing.reloading import ReloadingKeyring
 
 TOKEN = "EAABsbCS1iHgBO0made0up0for0these0tests0only"
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A keyring and its public half beside it."""
+    """The path of a keyring, with its public half beside it."""
     path = tmp_path / "keyring.json"
     provision.generate_keyring(path)
     return path
 
 
-def test_the_key_before_is_accepted_for_a_week(ring: KeyringFile) -> None:
-    """Clients have until then to fetch the new one; a second rotation does not lengthen it."""
+def test_previous_key_is_accepted_for_a_week(ring: KeyringFile) -> None:
+    """Give clients a week to fetch the new key. A second rotation does not extend it."""
     newer = rotated(ring)
     before = newer.keys[1]
     assert before.accepted_until is not None
@@ -51,14 +49,17 @@ def test_the_key_before_is_accepted_for_a_week(ring: KeyringFile) -> None:
     assert rotated(newer, timedelta(days=99)).keys[2] == before
 
 
-def test_keys_rotate_accepts_the_key_before_for_as_long_by_default() -> None:
-    """The option's default is written out, since `--help` loads no keyring."""
+def test_keys_rotate_has_same_default_window() -> None:
+    """Compare the option's default with the keyring's.
+
+    It is written out because `--help` loads no keyring.
+    """
     default = inspect.signature(keys.rotate).parameters["accept_old_for"].default
     assert duration("--accept-old-for", default) == ACCEPTED_FOR
 
 
-def test_after_its_window_a_key_only_opens(ring: KeyringFile, binding: Binding) -> None:
-    """It is told to nobody and accepted from nobody, and what it sealed still opens."""
+def test_key_after_its_window_only_opens(ring: KeyringFile, binding: Binding) -> None:
+    """Neither publish nor accept the key, but open everything that it sealed."""
     box = PublicKeyring(ring).seal(TOKEN)
     at_rest = PrivateKeyring(ring).seal_at_rest(TOKEN, binding)
     for window, accepted in ((timedelta(hours=1), True), (timedelta(0), False)):
@@ -71,8 +72,8 @@ def test_after_its_window_a_key_only_opens(ring: KeyringFile, binding: Binding) 
         assert PrivateKeyring(newer).open_at_rest(at_rest, binding) == TOKEN
 
 
-def test_a_file_of_an_earlier_version(path: Path) -> None:
-    """Where no window is written down, it began when the next key was made."""
+def test_file_without_windows_gets_them_from_next_key(path: Path) -> None:
+    """Start the window of an old key when the next key was created."""
     provision.rotate_keyring(path)
     provision.rotate_keyring(path)
     document = json.loads(path.read_text(encoding="utf-8"))
@@ -88,27 +89,29 @@ def test_a_file_of_an_earlier_version(path: Path) -> None:
     ]
 
 
-def test_removing_a_key(ring: KeyringFile, binding: Binding) -> None:
-    """Only a retired one whose window is over; what was sealed under it opens no more."""
+def test_only_retired_key_after_its_window_can_be_removed(
+    ring: KeyringFile, binding: Binding
+) -> None:
+    """Raise `UnreadableToken` for everything that was sealed under the removed key."""
     at_rest = PrivateKeyring(ring).seal_at_rest(TOKEN, binding)
     newer = rotated(ring, timedelta(hours=1))
     old = ring.current.key_id
     with pytest.raises(KeyringError, match=rf"^{newer.current.key_id} is the current key"):
-        without(newer, newer.current.key_id, now())
+        without_key(newer, newer.current.key_id, now())
     with pytest.raises(KeyringError, match=rf"^{old} is accepted from clients until 2"):
-        without(newer, old, now())
+        without_key(newer, old, now())
     with pytest.raises(KeyringError, match="there is no key sk_0 in"):
-        without(newer, "sk_0", now())
-    left = without(newer, old, now() + timedelta(hours=2))
+        without_key(newer, "sk_0", now())
+    left = without_key(newer, old, now() + timedelta(hours=2))
     assert [key.key_id for key in left.keys] == [newer.current.key_id]
     with pytest.raises(UnreadableToken, match=r"^key_lost$"):
         PrivateKeyring(left).open_at_rest(at_rest, binding)
 
 
-def test_reload(path: Path, binding: Binding) -> None:
-    """Both halves follow their files, forward and back, without being made anew."""
-    private = PrivateKeyring(KeyringOnDisk(path))
-    public = PublicKeyring(KeyringOnDisk(provision.public_sibling(path)))
+def test_both_halves_follow_their_files(path: Path, binding: Binding) -> None:
+    """Use a rotated and a restored keyring without creating new objects."""
+    private = PrivateKeyring(ReloadingKeyring(path))
+    public = PublicKeyring(ReloadingKeyring(provision.public_sibling(path)))
     first = keyring_file.read(path)
     old_box, old = public.seal(TOKEN), private.seal_at_rest(TOKEN, binding)
     newer = provision.rotate_keyring(path)
@@ -123,32 +126,30 @@ def test_reload(path: Path, binding: Binding) -> None:
         private.open_at_rest(new, binding)
 
 
-def _cut(path: Path) -> None:
+def _truncated(path: Path) -> None:
     path.write_text(path.read_text(encoding="utf-8")[:-40], encoding="utf-8")
 
 
-def _gone(path: Path) -> None:
+def _deleted(path: Path) -> None:
     path.unlink()
 
 
-def _other_ring(path: Path) -> None:
+def _other_keyring(path: Path) -> None:
     keyring_file.replace_atomically(path, keyring_file.generate())
 
 
-def _other_half(path: Path) -> None:
+def _public_half_only(path: Path) -> None:
     keyring_file.replace_atomically(path, keyring_file.read(path).public_half())
 
 
-@pytest.mark.parametrize("harm", [_cut, _gone, _other_ring, _other_half])
-def test_a_bad_file_changes_nothing(path: Path, binding: Binding, harm: object) -> None:
-    """The keys that were read before stay in use; the log names the file once, and no key. A good
-    file is taken up again.
-    """
-    assert callable(harm)
+@pytest.mark.parametrize("damage", [_truncated, _deleted, _other_keyring, _public_half_only])
+def test_bad_file_keeps_previous_keys(path: Path, binding: Binding, damage: object) -> None:
+    """Log the name of the file once, and no key. Use a good file again."""
+    assert callable(damage)
     good = keyring_file.read(path)
-    private = PrivateKeyring(KeyringOnDisk(path))
+    private = PrivateKeyring(ReloadingKeyring(path))
     sealed = private.seal_at_rest(TOKEN, binding)
-    harm(path)
+    damage(path)
     with capture_logs() as logs:
         for _ in range(3):
             assert private.open_at_rest(sealed, binding) == TOKEN
@@ -162,10 +163,10 @@ def test_a_bad_file_changes_nothing(path: Path, binding: Binding, harm: object) 
     assert private.current_key_id == newer.current.key_id
 
 
-def test_an_api_never_takes_private_keys_in(path: Path) -> None:
-    """A full keyring that is laid over the public one is refused by a process that runs already."""
+def test_running_api_refuses_private_keys(path: Path) -> None:
+    """Write a full keyring over the public file."""
     public_path = provision.public_sibling(path)
-    public = PublicKeyring(KeyringOnDisk(public_path))
+    public = PublicKeyring(ReloadingKeyring(public_path))
     newer = rotated(keyring_file.read(path))
     keyring_file.replace_atomically(public_path, newer)
     with capture_logs() as logs:
@@ -173,9 +174,9 @@ def test_an_api_never_takes_private_keys_in(path: Path) -> None:
     assert [entry["event"] for entry in logs] == ["keyring_not_reloaded"]
 
 
-def test_the_public_half_of_a_full_file_keeps_no_private_key(path: Path) -> None:
-    """Where API and worker share a process, what the API holds opens nothing all the same."""
-    ring = KeyringOnDisk(path)
+def test_public_half_of_full_file_holds_no_private_key(path: Path) -> None:
+    """Protect private keys also where API and worker share a process."""
+    ring = ReloadingKeyring(path)
     half = ring.public_half()
     provision.rotate_keyring(path)
     assert ring.latest().holds_private_keys
@@ -185,9 +186,8 @@ def test_the_public_half_of_a_full_file_keeps_no_private_key(path: Path) -> None
     assert not [secret for secret in secrets if secret in f"{ring!r} {half!r} {vars(half)}"]
 
 
-def test_a_file_that_is_written_in_place(path: Path) -> None:
-    """A copy that grows under our eyes is taken once it is whole."""
-    ring = KeyringOnDisk(path)
+def test_file_written_in_place_is_loaded_when_complete(path: Path) -> None:
+    ring = ReloadingKeyring(path)
     newer = rotated(ring.latest())
     copy = path.with_name("copy.json")
     keyring_file.write_new(copy, newer)
@@ -202,8 +202,8 @@ def test_a_file_that_is_written_in_place(path: Path) -> None:
     assert ring.latest() == newer
 
 
-def test_a_new_keyring_beside_a_surviving_half(path: Path) -> None:
-    """Only the private keys are lost: API keys, cursors and fingerprints go on as they were."""
+def test_new_keyring_keeps_secrets_of_surviving_public_half(path: Path) -> None:
+    """Lose the private keys only: API keys, cursors and fingerprints stay the same."""
     before = PublicKeyring(keyring_file.read(path))
     path.unlink()
     after = PublicKeyring(provision.generate_keyring(path))

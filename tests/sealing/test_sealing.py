@@ -1,4 +1,4 @@
-"""Nine promises about a sealed token, after the tests of Vault's barrier."""
+"""The guarantees of a sealed token, after the tests of Vault's barrier."""
 
 import base64
 import uuid
@@ -18,36 +18,40 @@ TOKEN = "EAABsbCS1iHgBO0made0up0for0these0tests0only"
 RING = keyring_file.generate()
 
 
-def flipped(sealed: SealedToken, place: int) -> SealedToken:
-    """The same box with one bit of one byte changed."""
+def with_flipped_bit(sealed: SealedToken, place: int) -> SealedToken:
+    """Return the same box with one bit of one byte changed."""
     box = bytearray(sealed.box)
     box[place] ^= 1
     return SealedToken(sealed.key_id, bytes(box))
 
 
-def test_confidential(private: PrivateKeyring, keyring: PublicKeyring, binding: Binding) -> None:
-    """Neither ciphertext holds the plaintext or any part of it that tells something."""
+def test_ciphertexts_hold_no_part_of_token(
+    private: PrivateKeyring, keyring: PublicKeyring, binding: Binding
+) -> None:
     for sealed in (keyring.seal(TOKEN), private.seal_at_rest(TOKEN, binding)):
         parts = [TOKEN[at : at + 6].encode() for at in range(len(TOKEN) - 6)]
         assert not [part for part in parts if part in sealed.box]
 
 
-def test_integrity_of_the_box(private: PrivateKeyring, keyring: PublicKeyring) -> None:
-    """A sealed box with any byte changed does not open, and says no more than that."""
+def test_box_with_changed_byte_does_not_open(
+    private: PrivateKeyring, keyring: PublicKeyring
+) -> None:
+    """Report no detail besides `sealed_box_unreadable`."""
     sealed = keyring.seal(TOKEN)
     assert private.open_box(sealed) == TOKEN
     for place in range(len(sealed.box)):
         with pytest.raises(UnreadableToken, match=r"^sealed_box_unreadable$"):
-            private.open_box(flipped(sealed, place))
+            private.open_box(with_flipped_bit(sealed, place))
 
 
-def test_integrity_at_rest(private: PrivateKeyring, binding: Binding) -> None:
-    """A ciphertext at rest with any byte changed does not open."""
+def test_ciphertext_with_changed_byte_does_not_open(
+    private: PrivateKeyring, binding: Binding
+) -> None:
     sealed = private.seal_at_rest(TOKEN, binding)
     assert private.open_at_rest(sealed, binding) == TOKEN
     for place in range(len(sealed.box)):
         with pytest.raises(UnreadableToken, match=r"^ciphertext_unreadable$"):
-            private.open_at_rest(flipped(sealed, place), binding)
+            private.open_at_rest(with_flipped_bit(sealed, place), binding)
 
 
 @pytest.mark.parametrize(
@@ -58,17 +62,17 @@ def test_integrity_at_rest(private: PrivateKeyring, binding: Binding) -> None:
         Binding(uuid.UUID(int=1), uuid.UUID(int=2), 9),
         Binding(uuid.UUID(int=2), uuid.UUID(int=1), 3),
     ],
-    ids=["workspace", "owner", "version", "workspace and owner exchanged"],
+    ids=["workspace", "owner", "version", "workspace and owner swapped"],
 )
-def test_moved_elsewhere(private: PrivateKeyring, binding: Binding, moved: Binding) -> None:
-    """A ciphertext that is copied to another row does not open there."""
+def test_ciphertext_of_another_row_does_not_open(
+    private: PrivateKeyring, binding: Binding, moved: Binding
+) -> None:
     sealed = private.seal_at_rest(TOKEN, binding)
     with pytest.raises(UnreadableToken, match=r"^ciphertext_unreadable$"):
         private.open_at_rest(sealed, moved)
 
 
-def test_moved_to_another_key(binding: Binding) -> None:
-    """Nor does it open under another key of the same ring, at rest or in its box."""
+def test_ciphertext_of_another_key_does_not_open(binding: Binding) -> None:
     both = rotated(RING)
     private, public = PrivateKeyring(both), PublicKeyring(both)
     at_rest, box = private.seal_at_rest(TOKEN, binding), public.seal(TOKEN)
@@ -79,24 +83,24 @@ def test_moved_to_another_key(binding: Binding) -> None:
         private.open_box(replace(box, key_id=RING.current.key_id))
 
 
-def test_a_box_is_no_ciphertext_at_rest(
+def test_box_and_ciphertext_at_rest_are_not_interchangeable(
     private: PrivateKeyring, keyring: PublicKeyring, binding: Binding
 ) -> None:
-    """The two layers cannot be taken for one another."""
     with pytest.raises(UnreadableToken):
         private.open_at_rest(keyring.seal(TOKEN), binding)
     with pytest.raises(UnreadableToken):
         private.open_box(private.seal_at_rest(TOKEN, binding))
 
 
-def test_unique(private: PrivateKeyring, keyring: PublicKeyring, binding: Binding) -> None:
-    """The same token sealed a hundred times is a hundred ciphertexts."""
+def test_each_ciphertext_is_unique(
+    private: PrivateKeyring, keyring: PublicKeyring, binding: Binding
+) -> None:
     assert len({keyring.seal(TOKEN).box for _ in range(100)}) == 100
     assert len({private.seal_at_rest(TOKEN, binding).box for _ in range(100)}) == 100
 
 
-def test_old_ciphertexts_survive_rotations(ring: KeyringFile, binding: Binding) -> None:
-    """However often the ring is rotated, what was sealed before opens, and new goes under new."""
+def test_old_ciphertexts_open_after_rotations(ring: KeyringFile, binding: Binding) -> None:
+    """Seal new tokens under the new key."""
     private = PrivateKeyring(ring)
     box, at_rest = PublicKeyring(ring).seal(TOKEN), private.seal_at_rest(TOKEN, binding)
     newer = ring
@@ -114,8 +118,9 @@ def test_old_ciphertexts_survive_rotations(ring: KeyringFile, binding: Binding) 
 
 
 @pytest.mark.parametrize("length", [0, 1, 15, 16, 23, 24, 39, 40, 47, 48])
-def test_short_ciphertexts(private: PrivateKeyring, binding: Binding, length: int) -> None:
-    """An empty or cut ciphertext is unreadable, not a crash."""
+def test_short_ciphertext_is_unreadable(
+    private: PrivateKeyring, binding: Binding, length: int
+) -> None:
     key_id = private.seal_at_rest(TOKEN, binding).key_id
     for box in (b"\x00" * length, PublicKeyring(RING).seal(TOKEN).box[:length]):
         with pytest.raises(UnreadableToken, match=r"^sealed_box_unreadable$"):
@@ -124,8 +129,8 @@ def test_short_ciphertexts(private: PrivateKeyring, binding: Binding, length: in
             private.open_at_rest(SealedToken(key_id, box), binding)
 
 
-def test_an_unknown_key_id(private: PrivateKeyring, binding: Binding) -> None:
-    """A ciphertext of a key that is gone is told apart: there is something to restore."""
+def test_unknown_key_id_is_key_lost(private: PrivateKeyring, binding: Binding) -> None:
+    """Distinguish a lost key, which can be restored, from an unreadable ciphertext."""
     foreign = PublicKeyring(keyring_file.generate()).seal(TOKEN)
     with pytest.raises(UnreadableToken, match=r"^key_lost$"):
         private.open_box(foreign)
@@ -133,16 +138,16 @@ def test_an_unknown_key_id(private: PrivateKeyring, binding: Binding) -> None:
         private.open_at_rest(foreign, binding)
 
 
-def test_what_is_no_text(private: PrivateKeyring, ring: KeyringFile) -> None:
-    """A client that sealed bytes which are no text gets an unreadable token, not a crash."""
+def test_sealed_bytes_that_are_no_text_are_unreadable(
+    private: PrivateKeyring, ring: KeyringFile
+) -> None:
     public = PrivateKey(base64.b64decode(ring.current.private_key or "")).public_key
     box = SealedBox(public).encrypt(b"\xff\xfe")
     with pytest.raises(UnreadableToken, match=r"^sealed_box_unreadable$"):
         private.open_box(SealedToken(ring.current.key_id, box))
 
 
-def test_nothing_shows_a_key(ring: KeyringFile, private: PrivateKeyring) -> None:
-    """`repr` and `str` of whatever holds a key show ids, states and nothing else."""
+def test_repr_and_str_show_no_key(ring: KeyringFile, private: PrivateKeyring) -> None:
     secrets = [ring.service_secret]
     secrets += [key.private_key for key in ring.keys if key.private_key]
     raw = [repr(base64.b64decode(secret))[2:-1] for secret in secrets]
@@ -152,17 +157,17 @@ def test_nothing_shows_a_key(ring: KeyringFile, private: PrivateKeyring) -> None
         assert not [secret for secret in secrets + raw if secret in shown]
 
 
-def test_an_exception_shows_nothing(private: PrivateKeyring, binding: Binding) -> None:
-    """An unreadable token names its reason, and drags no cause with a text of its own along."""
-    sealed = flipped(private.seal_at_rest(TOKEN, binding), 30)
+def test_exception_shows_its_code_only(private: PrivateKeyring, binding: Binding) -> None:
+    """Suppress the cause, which has a text of its own."""
+    sealed = with_flipped_bit(private.seal_at_rest(TOKEN, binding), 30)
     with pytest.raises(UnreadableToken) as caught:
         private.open_at_rest(sealed, binding)
     assert str(caught.value) == caught.value.code == "ciphertext_unreadable"
     assert caught.value.__suppress_context__
 
 
-def test_the_public_half_opens_nothing(ring: KeyringFile) -> None:
-    """The public half seals, and holds no private key under any name."""
+def test_public_half_opens_nothing(ring: KeyringFile) -> None:
+    """Hold no private key in any attribute."""
     half = ring.public_half()
     assert not half.holds_private_keys
     assert all(key.private_key is None for key in half.keys)
@@ -176,7 +181,7 @@ def test_the_public_half_opens_nothing(ring: KeyringFile) -> None:
 
 
 def _bytes_within(value: object, seen: set[int]) -> bytes:
-    """Every byte that can be reached from an object through its attributes."""
+    """Return every byte that can be reached from an object through its attributes."""
     if id(value) in seen:
         return b""
     seen.add(id(value))
@@ -194,8 +199,8 @@ def _bytes_within(value: object, seen: set[int]) -> bytes:
     return b"".join(_bytes_within(member, seen) for member in members)
 
 
-def test_derived_secrets_differ_by_purpose_and_ring(ring: KeyringFile) -> None:
-    """A secret serves one purpose of one ring, survives rotation and is 32 bytes long."""
+def test_derived_secrets_differ_by_purpose_and_keyring(ring: KeyringFile) -> None:
+    """Keep a derived secret through rotations. It is 32 bytes long."""
     public = PublicKeyring(ring)
     derived = {public.derive(purpose) for purpose in (b"pc-api-keys", b"pc-cursors", b"x")}
     derived.add(PublicKeyring(RING).derive(b"x"))
@@ -205,8 +210,8 @@ def test_derived_secrets_differ_by_purpose_and_ring(ring: KeyringFile) -> None:
     assert PublicKeyring(ring.public_half()).derive(b"x") == public.derive(b"x")
 
 
-def test_fingerprints(ring: KeyringFile) -> None:
-    """A fingerprint tells tokens apart, is the same tomorrow, and means nothing elsewhere."""
+def test_fingerprint_identifies_token_within_keyring(ring: KeyringFile) -> None:
+    """Return the same fingerprint after a rotation."""
     public = PublicKeyring(ring)
     assert public.fingerprint(TOKEN) == PublicKeyring(rotated(ring)).fingerprint(TOKEN)
     assert public.fingerprint(TOKEN) != public.fingerprint(TOKEN + "x")
@@ -220,8 +225,10 @@ def test_fingerprints(ring: KeyringFile) -> None:
     owner=st.uuids(),
     version=st.integers(min_value=1, max_value=2**31 - 1),
 )
-def test_round_trips(token: str, workspace: uuid.UUID, owner: uuid.UUID, version: int) -> None:
-    """Whatever text is sealed opens again as it was, in both layers and for any row."""
+def test_any_text_is_sealed_and_opened_again(
+    token: str, workspace: uuid.UUID, owner: uuid.UUID, version: int
+) -> None:
+    """Check both layers, for any row."""
     private, public = PrivateKeyring(RING), PublicKeyring(RING)
     box = public.seal(token)
     assert len(box.box) == len(token.encode()) + SEALED_BOX_OVERHEAD
@@ -231,8 +238,7 @@ def test_round_trips(token: str, workspace: uuid.UUID, owner: uuid.UUID, version
 
 
 @given(box=st.binary(max_size=200))
-def test_garbage_never_crashes(box: bytes) -> None:
-    """Any bytes at all are unreadable in the one way that callers handle."""
+def test_any_bytes_are_unreadable_without_a_crash(box: bytes) -> None:
     private = PrivateKeyring(RING)
     sealed = SealedToken(RING.current.key_id, box)
     with pytest.raises(UnreadableToken):

@@ -1,4 +1,4 @@
-"""A fresh small world behind an in-process client for every test."""
+"""Fixture: a client of a new small world for each test."""
 
 from collections.abc import AsyncIterator
 

@@ -1,4 +1,4 @@
-"""One simulator in this process, and short ways to call its two surfaces."""
+"""Test client of a simulator in this process."""
 
 import json
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import httpx
 
 @dataclass
 class Surface:
-    """A client of both surfaces. Graph calls are made as `token`, the host's unless said."""
+    """Client of the Graph API and the control surface. `token` defaults to the host's token."""
 
     http: httpx.AsyncClient
     truth: dict[str, Any]

@@ -1,4 +1,4 @@
-"""docs/graph-simulator.md is true: its tables are the code's, and its commands answer so."""
+"""Tests that docs/reference/simulator.md agrees with the code and that its commands work."""
 
 import doctest
 import json
@@ -19,7 +19,9 @@ from graph_simulator.switches import Switches
 from graph_simulator.world import build_world
 from tests.support.pages import assert_printed, commands, request_of
 
-PAGE = (Path(__file__).parents[2] / "docs" / "graph-simulator.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "simulator.md").read_text(
+    encoding="utf-8"
+)
 _ASSIGNMENT = re.compile(r"(\w+)=\$\((.*) \| jq -r '(\S+)'\)")
 
 
@@ -38,12 +40,12 @@ def rows_of(table: dict[str, str]) -> set[str]:
     ids=["operations", "faults", "match", "mutations"],
 )
 def test_every_operation_fault_match_and_mutation_is_on_the_page(rows: set[str]) -> None:
-    """With the words of the code, so that neither can change alone."""
+    """Compare with the texts in the code, so that neither can change alone."""
     assert rows - set(PAGE.splitlines()) == set()
 
 
 def test_every_switch_is_on_the_page() -> None:
-    """With its default, its choices and its meaning."""
+    """Compare default, choices and meaning."""
     for switch in Switches().describe():
         default, choices = json.dumps(switch["default"]), switch["choices"]
         assert isinstance(choices, list)
@@ -52,14 +54,14 @@ def test_every_switch_is_on_the_page() -> None:
         assert row in PAGE.splitlines()
 
 
-def test_no_table_lists_what_is_gone() -> None:
-    """A row with a name in its first column is one of the above."""
+def test_tables_list_no_removed_name() -> None:
+    """Compare the names in the first column of all tables with the names in the code."""
     known = {*OPERATIONS, *FAULT_KEYS, *MATCH_KEYS, *MUTATIONS, *Switches().values()}
     assert set(re.findall(r"^\| `([^`]+)` \|", PAGE, re.MULTILINE)) == known
 
 
-async def test_the_commands_print_what_the_page_says() -> None:
-    """All of them, in order, in one world; `…` stands for anything."""
+async def test_commands_print_the_output_on_the_page() -> None:
+    """Run all commands in order in one world. `…` matches any text."""
     transport = httpx.ASGITransport(app=create_app(build_world()))
     known: dict[str, str] = {}
     ran = 0
@@ -68,7 +70,7 @@ async def test_the_commands_print_what_the_page_says() -> None:
             assigned = _ASSIGNMENT.fullmatch(command)
             if assigned:
                 answer = await http.send(request_of(assigned[2], known))
-                known[assigned[1]] = picked(answer.json(), assigned[3])
+                known[assigned[1]] = select_json_value(answer.json(), assigned[3])
             elif command.startswith("curl "):
                 answer = await http.send(request_of(command, known))
                 assert_printed(output, answer.text)
@@ -76,8 +78,8 @@ async def test_the_commands_print_what_the_page_says() -> None:
     assert ran >= 10
 
 
-def picked(found: object, path: str) -> str:
-    """What `jq -r` prints for a plain path such as `.partners[0].tokens.good`."""
+def select_json_value(found: object, path: str) -> str:
+    """Return what `jq -r` prints for a simple path such as `.partners[0].tokens.good`."""
     for key, index in re.findall(r"\.(\w+)|\[(\d+)\]", path):
         if isinstance(found, list):
             found = found[int(index)]
@@ -86,8 +88,8 @@ def picked(found: object, path: str) -> str:
     return str(found)
 
 
-def test_the_fixture_for_other_projects_works_as_printed(tmp_path: Path) -> None:
-    """Copied out of the page, alone in a directory, it passes."""
+def test_fixture_for_other_projects_passes_when_copied(tmp_path: Path) -> None:
+    """Run the test that the page shows, alone in a directory."""
     (snippet,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
     (tmp_path / "test_other_project.py").write_text(snippet)
     ran = subprocess.run(
@@ -102,8 +104,8 @@ def test_the_fixture_for_other_projects_works_as_printed(tmp_path: Path) -> None
     assert "1 passed" in ran.stdout
 
 
-def test_the_python_examples_are_true() -> None:
-    """Those of the page, and the one in the module."""
+def test_python_examples_print_what_they_show() -> None:
+    """Run the examples of the page and of the module `published`."""
     blocks = re.findall(r"^```pycon\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
     parser, runner = doctest.DocTestParser(), doctest.DocTestRunner()
     for text in (*blocks, published.__doc__ or ""):

@@ -1,4 +1,7 @@
-"""What the edges list, and to whom (REFERENCE 11, items 5 and 12; CALL_PLANS a to c)."""
+"""Tests of the rows of edges, for each kind of caller.
+
+Facts: `docs/reference/graph-facts.md`, from `#plan-partners` to `#plan-people`.
+"""
 
 from typing import Any
 
@@ -7,8 +10,8 @@ import pytest
 from .surface import Surface, first, graph_id
 
 
-async def test_agencies_and_clients_are_the_partners(surface: Surface) -> None:
-    """Item 5: both directions, with the rows of permissions as default fields and a count."""
+async def test_agencies_and_clients_list_all_partners(surface: Surface) -> None:
+    """Read both directions, with permission rows as default fields and a count."""
     answer = await surface.read(f"{surface.host['id']}/agencies", summary="total_count", limit=100)
     agencies = {row["id"]: row for row in answer["data"]}
     wanted = {p["id"] for p in surface.truth["partners"] if p["relationship"] != "client"}
@@ -24,8 +27,8 @@ async def test_agencies_and_clients_are_the_partners(surface: Surface) -> None:
 
 
 @pytest.mark.parametrize("relationship", ["agency", "client", "both"])
-async def test_assigned_users_are_the_truth(surface: Surface, relationship: str) -> None:
-    """Item 12: for every asset, direct people and system users of that business, with tasks."""
+async def test_assigned_users_match_the_world(surface: Surface, relationship: str) -> None:
+    """Compare people, system users and tasks of every asset with the world."""
     partner = surface.partner(relationship)
     good = partner["tokens"]["good"]
     for asset in partner["shared_assets"]:
@@ -46,7 +49,7 @@ async def test_assigned_users_are_the_truth(surface: Surface, relationship: str)
 
 
 async def test_business_a_cannot_read_the_people_of_business_b(surface: Surface) -> None:
-    """The reason for partner tokens: 100/33 for the host, for a stranger, for another partner."""
+    """Expect 100/33 for the host and for another partner: the reason for partner tokens."""
     partner, other = surface.partner("agency"), surface.partner("client")
     account = graph_id(first(partner, "ad_account"))
     for path, params in (
@@ -62,8 +65,8 @@ async def test_business_a_cannot_read_the_people_of_business_b(surface: Surface)
     assert await surface.rows(f"{account}/assigned_users", business=partner["id"])
 
 
-async def test_an_asset_shared_with_two_agencies_lists_only_one_business(surface: Surface) -> None:
-    """`business` chooses whose people are listed."""
+async def test_business_parameter_selects_one_of_two_agencies(surface: Surface) -> None:
+    """Read the people of an asset that two agencies share."""
     agencies = [p for p in surface.truth["partners"] if p["relationship"] == "agency"]
     ids = [{a["id"] for a in p["shared_assets"]} for p in agencies]
     (common,) = ids[0] & ids[1]
@@ -78,8 +81,8 @@ async def test_an_asset_shared_with_two_agencies_lists_only_one_business(surface
         assert {row["id"] for row in rows} <= own
 
 
-async def test_owner_sees_shares_with_status_and_pending_ones(surface: Surface) -> None:
-    """REFERENCE 3.1: a share has status, tasks and dates; PENDING means not shared yet."""
+async def test_owner_sees_pending_share_with_status(surface: Surface) -> None:
+    """Expect the status PENDING at the owner and no asset at the partner (`#asset-agencies`)."""
     partner = surface.partner()
     (pending,) = partner["pending_assets"]
     rows = await surface.rows(f"act_{pending['id']}/agencies")
@@ -93,8 +96,8 @@ async def test_owner_sees_shares_with_status_and_pending_ones(surface: Surface) 
     assert f"act_{pending['id']}" not in {row["id"] for row in shared}
 
 
-async def test_partner_side_lists_are_the_shared_assets(surface: Surface) -> None:
-    """CALL_PLANS a3: client_* for what we share, owned_* for what is theirs."""
+async def test_client_lists_of_partner_are_the_shared_assets(surface: Surface) -> None:
+    """Read client_* of a partner, the assets that our own business shares (`#asset-lists`)."""
     partner = surface.partner("both")
     token = partner["tokens"]["good"]
     seen: set[str] = set()
@@ -116,8 +119,8 @@ async def test_partner_side_lists_are_the_shared_assets(surface: Surface) -> Non
     assert set(default[0]) == {"id", "account_id"}
 
 
-async def test_people_edges_have_roles_and_quirks(surface: Surface) -> None:
-    """REFERENCE 3.4 to 3.6: everybody of the business, mail addresses that may be missing."""
+async def test_people_edges_list_all_people_with_their_fields(surface: Surface) -> None:
+    """Compare all people, some of them without email address, and all pending invites."""
     partner = surface.partner()
     token = partner["tokens"]["good"]
     rows = await surface.rows(
@@ -136,8 +139,8 @@ async def test_people_edges_have_roles_and_quirks(surface: Surface) -> None:
     assert {row["email"] for row in pending} == {p["email"] for p in partner["pending_users"]}
 
 
-async def test_the_person_behind_a_group_is_found_by_its_group(surface: Surface) -> None:
-    """REFERENCE 3.2: not in assigned_users, but in assigned_business_asset_groups."""
+async def test_person_with_group_access_is_listed_by_the_group_only(surface: Surface) -> None:
+    """Expect the person in assigned_business_asset_groups, not in assigned_users."""
     partner = surface.partner()
     token = partner["tokens"]["good"]
     asset, person = next(
@@ -162,8 +165,8 @@ async def test_the_person_behind_a_group_is_found_by_its_group(surface: Surface)
     assert person["id"] in {row["id"] for row in rows}
 
 
-async def test_groups_come_with_what_they_hold_and_who_is_in_them(surface: Surface) -> None:
-    """CALL_PLANS c4: in one read of the partner's; nobody else sees them, or who is in them."""
+async def test_one_read_lists_groups_with_assets_and_members(surface: Surface) -> None:
+    """Read the groups as the partner; other businesses see neither groups nor members."""
     partner = surface.partner()
     token = partner["tokens"]["good"]
     (known,) = partner["asset_groups"]
@@ -191,8 +194,8 @@ async def test_groups_come_with_what_they_hold_and_who_is_in_them(surface: Surfa
     assert set(row) == {"id", "contained_adaccounts"}
 
 
-async def test_system_user_has_full_control_of_everything_shared(surface: Surface) -> None:
-    """CALL_PLANS b4 to b6: assigned_* of the admin system user, by id and as /me."""
+async def test_admin_system_user_has_full_control_of_shared_assets(surface: Surface) -> None:
+    """Read assigned_* of the admin system user, by id and as /me (`#plan-validation`)."""
     partner = surface.partner()
     token, user = partner["tokens"]["good"], partner["system_user"]["id"]
     for who in (user, "me"):
@@ -209,8 +212,8 @@ async def test_system_user_has_full_control_of_everything_shared(surface: Surfac
     assert "MANAGE" in rows[0]["tasks"]
 
 
-async def test_app_approval_is_visible_from_the_partner(surface: Surface) -> None:
-    """CALL_PLANS b7: client_apps once approved, pending_client_apps until then."""
+async def test_app_approval_is_visible_to_the_partner(surface: Surface) -> None:
+    """Expect pending_client_apps before the approval, client_apps after it."""
     partner = surface.partner()
     token, app_id = partner["tokens"]["good"], surface.truth["app"]["id"]
     fields = "id,client_apps.limit(100){id},owned_apps.limit(100){id}"
@@ -229,7 +232,7 @@ async def test_app_approval_is_visible_from_the_partner(surface: Surface) -> Non
 async def test_business_users_may_be_partial_or_refused(
     surface: Surface, mode: str, code: int | None
 ) -> None:
-    """Item 12: the list of people may be short or refused; assigned_users stays whole."""
+    """Expect a short or refused list of people, and a complete assigned_users."""
     partner = surface.partner()
     token = partner["tokens"]["good"]
     await surface.switch(business_users=mode)
@@ -240,8 +243,8 @@ async def test_business_users_may_be_partial_or_refused(
     if code is not None:
         assert body["error"]["code"] == code
     else:
-        seen, everybody = len(body["data"]), len(partner["people"])
-        assert (seen == everybody) if mode == "full" else (0 < seen < everybody)
+        seen, total = len(body["data"]), len(partner["people"])
+        assert (seen == total) if mode == "full" else (0 < seen < total)
         assert body["summary"]["total_count"] == seen
     account = first(partner, "ad_account")
     rows = await surface.rows(
@@ -252,8 +255,8 @@ async def test_business_users_may_be_partial_or_refused(
     )
 
 
-async def test_switches_of_open_questions_change_the_rows(surface: Surface) -> None:
-    """REFERENCE 12: shapes and spellings nobody is sure of."""
+async def test_switches_of_open_questions_change_rows(surface: Surface) -> None:
+    """Set the switches for shapes and spellings that Meta does not document."""
     partner = surface.partner()
     token, agencies = partner["tokens"]["good"], f"{surface.host['id']}/agencies"
     await surface.switch(permissions_rows="id_only")
@@ -282,7 +285,7 @@ async def test_switches_of_open_questions_change_the_rows(surface: Surface) -> N
 
 
 async def test_unknown_switch_or_value_changes_nothing(surface: Surface) -> None:
-    """A PATCH with one mistake is refused as a whole."""
+    """Expect a PATCH with one mistake to be refused as a whole."""
     for body in (
         {"max_page_limit": 7, "nope": 1},
         {"max_page_limit": "7"},

@@ -1,4 +1,7 @@
-"""Faults, throttling and being down (REFERENCE 11, items 10 and 13)."""
+"""Tests of faults, throttling and downtime.
+
+A mark such as `#open-http-statuses` is a heading of `docs/reference/graph-facts.md`.
+"""
 
 import json
 import time
@@ -9,8 +12,8 @@ import pytest
 from .surface import Surface, first, graph_id
 
 
-async def test_a_graph_error_hits_as_often_as_asked(surface: Surface) -> None:
-    """`after` lets calls through, `times` ends the rule, everything of the envelope can be set."""
+async def test_fault_rule_applies_after_and_times(surface: Surface) -> None:
+    """Use `after`, `times` and all keys of the error object."""
     error = {"code": 2, "subcode": 99, "http_status": 503, "message": "busy", "error_user_msg": "x"}
     rule = await surface.fault({"error": error}, match={"edge": "me"}, after=1, times=2)
     statuses = [(await surface.get("me")).status_code for _ in range(5)]
@@ -38,10 +41,10 @@ async def test_a_graph_error_hits_as_often_as_asked(surface: Surface) -> None:
         ({"ok_with_error_body": {"code": 2}}, 200, None),
     ],
 )
-async def test_answers_that_are_no_answers(
+async def test_faults_replace_the_answer(
     surface: Surface, fault: dict[str, Any], status: int, text: str | None
 ) -> None:
-    """Item 13: HTML, nothing, and errors that pretend to be fine; plain and inside a batch."""
+    """Expect HTML, empty bodies and errors with status 200, alone and inside a batch."""
     await surface.fault(fault, match={"edge": "me"})
     answer = await surface.get("me")
     (inner,) = await surface.batch(surface.host["token"], "me")
@@ -52,8 +55,8 @@ async def test_answers_that_are_no_answers(
         assert answer.text == inner["body"] == text
 
 
-async def test_a_body_may_end_half_way(surface: Surface) -> None:
-    """Item 13: the true answer, cut: plain, inside a batch, and the batch as a whole."""
+async def test_truncate_body_cuts_the_answer(surface: Surface) -> None:
+    """Truncate a single answer, an operation of a batch, and the whole batch."""
     token = surface.host["token"]
     whole = (await surface.get("me")).text
     await surface.fault({"truncate_body": 9}, match={"edge": "me"})
@@ -77,8 +80,8 @@ async def test_a_body_may_end_half_way(surface: Surface) -> None:
     assert (await surface.get("me")).text == whole
 
 
-async def test_a_whole_batch_may_be_spoiled_in_every_way(surface: Surface) -> None:
-    """The rule that names `batch` hits the batch and none of its operations."""
+async def test_every_fault_can_apply_to_a_whole_batch(surface: Surface) -> None:
+    """Expect a rule for `batch` to change the batch and none of its operations."""
     form = {
         "access_token": surface.host["token"],
         "batch": '[{"method":"GET","relative_url":"me"}]',
@@ -98,8 +101,8 @@ async def test_a_whole_batch_may_be_spoiled_in_every_way(surface: Surface) -> No
     assert answer.json()[0]["code"] == 200
 
 
-async def test_null_items_are_for_batches_only(surface: Surface) -> None:
-    """Item 9: an operation that was not carried out is null, and plain calls do not notice."""
+async def test_null_batch_item_applies_to_operations_only(surface: Surface) -> None:
+    """Expect null for the operation, and a normal answer to a single call."""
     await surface.fault({"null_batch_item": True}, match={"edge": "me"}, times=1)
     assert (await surface.get("me")).status_code == 200
     answers = await surface.batch(surface.host["token"], "app", "me", "me")
@@ -107,7 +110,7 @@ async def test_null_items_are_for_batches_only(surface: Surface) -> None:
 
 
 async def test_rules_match_by_token_path_expansion_and_whole_batch(surface: Surface) -> None:
-    """A fault can be for one partner's token, one asset, one expanded edge, or the batch itself."""
+    """Match one partner's token, one asset, one expanded edge, and the whole batch."""
     one, other = surface.partner("agency"), surface.partner("client")
     token = one["tokens"]["good"]
     await surface.fault({"http": 500}, match={"token": token})
@@ -131,8 +134,8 @@ async def test_rules_match_by_token_path_expansion_and_whole_batch(surface: Surf
     assert whole.json()["error"]["code"] == 960
 
 
-async def test_chance_is_repeatable(surface: Surface) -> None:
-    """The same seed hits the same calls."""
+async def test_probability_is_repeatable(surface: Surface) -> None:
+    """Expect the same seed to change the same calls."""
     patterns = []
     for _ in range(2):
         await surface.http.post("/__simulator__/reset")
@@ -142,8 +145,8 @@ async def test_chance_is_repeatable(surface: Surface) -> None:
     assert set(patterns[0]) == {200, 500}
 
 
-async def test_delay_and_latency_take_time(surface: Surface) -> None:
-    """Item 13: slow answers, by rule and for everything."""
+async def test_delay_and_latency_slow_answers_down(surface: Surface) -> None:
+    """Add a delay by a rule, and latency for all requests."""
     await surface.fault({"delay_seconds": 0.05}, match={"edge": "me"}, times=1)
     await surface.switch(latency_seconds=0.05)
     began = time.perf_counter()
@@ -152,7 +155,7 @@ async def test_delay_and_latency_take_time(surface: Surface) -> None:
 
 
 async def test_down_is_503_html_for_everything(surface: Surface) -> None:
-    """The simple switch: Meta is not there, the control surface still is."""
+    """Expect 503 from Meta, while the control surface works."""
     await surface.http.post("/__simulator__/down", json={"down": True})
     answer = await surface.get("me")
     assert answer.status_code == 503
@@ -161,8 +164,8 @@ async def test_down_is_503_html_for_everything(surface: Surface) -> None:
     assert (await surface.get("me")).status_code == 200
 
 
-async def test_rules_that_make_no_sense_are_refused(surface: Surface) -> None:
-    """A typo in a rule must not silently do nothing."""
+async def test_invalid_rules_are_refused(surface: Surface) -> None:
+    """Refuse mistyped keys and values, which would have no effect."""
     for rule in (
         {},
         {"fault": {"htpp": 5}},
@@ -179,8 +182,8 @@ async def test_rules_that_make_no_sense_are_refused(surface: Surface) -> None:
         assert (await surface.http.post("/__simulator__/faults", json=rule)).status_code == 422
 
 
-async def test_usage_can_be_said_by_a_rule(surface: Surface) -> None:
-    """Item 10: any header, added to a true answer or to a failure."""
+async def test_rule_sets_usage_headers(surface: Surface) -> None:
+    """Add a header to a successful answer and to an error."""
     shown = {"x-business-use-case-usage": {"1": [{"type": "pages", "call_count": 97}]}}
     await surface.fault({"usage": shown}, times=1)
     answer = await surface.get("me")
@@ -192,8 +195,8 @@ async def test_usage_can_be_said_by_a_rule(surface: Surface) -> None:
     assert "x-business-use-case-usage" in (await surface.get("me")).headers
 
 
-async def test_a_limit_nobody_meters_is_a_fault(surface: Surface) -> None:
-    """Item 10: code 613 has no meter here, so a rule says it; usage headers are on it as well."""
+async def test_limit_without_meter_is_simulated_by_a_fault(surface: Surface) -> None:
+    """Expect code 613 with usage headers from a rule, since no meter counts that limit."""
     await surface.fault({"error": {"code": 613, "subcode": 1487742}}, times=1)
     answer = await surface.get("me")
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, 613)
@@ -211,10 +214,10 @@ async def test_a_limit_nobody_meters_is_a_fault(surface: Surface) -> None:
         ("catalog_call_limit", "product_catalog", 80009, 400, None),
     ],
 )
-async def test_limits_grow_in_headers_then_refuse(
+async def test_usage_grows_in_headers_until_calls_are_refused(
     surface: Surface, switch: str, kind: str | None, code: int, status: int, subcode: int | None
 ) -> None:
-    """Item 10: usage grows, the call over the limit is refused and still carries the headers."""
+    """Expect growing usage, and headers also in the refusal of the call over the limit."""
     partner = surface.partner()
     path = "me" if kind is None else graph_id(first(partner, kind))
     await surface.switch(**{switch: 2})
@@ -233,8 +236,8 @@ async def test_limits_grow_in_headers_then_refuse(
     assert last["estimated_time_to_regain_access"] == 60
 
 
-async def test_window_ends_and_refused_calls_lengthen_it(surface: Surface) -> None:
-    """Item 10: the block ends by itself; the regain time can be set or be the true one."""
+async def test_block_ends_with_its_window_unless_refused_calls_extend_it(surface: Surface) -> None:
+    """Let the window end, then set the regain time and the extension."""
     await surface.switch(
         token_call_limit=1, throttle_window_seconds=0.15, business_usage_header=True
     )
@@ -253,8 +256,8 @@ async def test_window_ends_and_refused_calls_lengthen_it(surface: Surface) -> No
     assert (await surface.get("me")).json()["error"]["code"] == 17
 
 
-async def test_status_of_a_code_is_a_switch(surface: Surface) -> None:
-    """Open question 11: dispatch on the code, not on the status."""
+async def test_switch_sets_http_status_of_code(surface: Surface) -> None:
+    """Change the statuses of two codes (`#open-http-statuses`)."""
     token = surface.partner()["tokens"]["expired"]
     await surface.switch(http_status_190=401, http_status_2=200)
     assert (await surface.get("me", token)).status_code == 401

@@ -1,4 +1,4 @@
-"""Paging, expansion and batches (REFERENCE 11, items 7 to 9)."""
+"""Tests of paging, expansion and batches."""
 
 import json
 from urllib.parse import parse_qs, urlsplit
@@ -9,7 +9,7 @@ from .surface import Surface, first, graph_id
 
 
 async def all_ids(surface: Surface, path: str, token: str, limit: int) -> list[list[str]]:
-    """Every page as a client must read them: by cursor, while there is a next."""
+    """Read all pages as a client does: by cursor, while there is a next."""
     pages: list[list[str]] = []
     params: dict[str, str] = {}
     while True:
@@ -20,8 +20,8 @@ async def all_ids(surface: Surface, path: str, token: str, limit: int) -> list[l
         params = {"after": answer["paging"]["cursors"]["after"]}
 
 
-async def test_pages_join_to_the_whole_list(surface: Surface) -> None:
-    """Item 7: cursors lead through everybody once, and the last page has a cursor but no next."""
+async def test_pages_make_the_complete_list(surface: Surface) -> None:
+    """Expect each person once, and a last page with a cursor but without next."""
     partner = surface.partner()
     path, token = f"{partner['id']}/business_users", partner["tokens"]["good"]
     pages = await all_ids(surface, path, token, 4)
@@ -34,7 +34,7 @@ async def test_pages_join_to_the_whole_list(surface: Surface) -> None:
 
 @pytest.mark.parametrize("switch", ["short_pages", "empty_pages"])
 async def test_short_and_empty_pages_still_have_next(surface: Surface, switch: str) -> None:
-    """Item 7: the number of rows says nothing about the end."""
+    """Expect complete lists although pages are short or empty."""
     partner = surface.partner()
     await surface.switch(**{switch: True})
     pages = await all_ids(surface, f"{partner['id']}/business_users", partner["tokens"]["good"], 4)
@@ -44,8 +44,10 @@ async def test_short_and_empty_pages_still_have_next(surface: Surface, switch: s
     assert sorted(joined) == sorted(person["id"] for person in partner["people"])
 
 
-async def test_next_carries_the_token_and_previous_leads_back(surface: Surface) -> None:
-    """Section 7: the reason why clients rebuild the address themselves."""
+async def test_next_contains_the_token_and_previous_returns_to_the_first_page(
+    surface: Surface,
+) -> None:
+    """Expect the token in the URL, the reason why clients build URLs themselves."""
     partner = surface.partner()
     path, token = f"{partner['id']}/business_users", partner["tokens"]["good"]
     one = await surface.read(path, token, limit=4, fields="id")
@@ -58,14 +60,13 @@ async def test_next_carries_the_token_and_previous_leads_back(surface: Surface) 
 
 
 async def test_empty_edges_have_no_paging(surface: Surface) -> None:
-    """Section 7: an empty edge is just an empty list."""
     partner = surface.partner()
     answer = await surface.read(f"{partner['id']}/owned_apps", partner["tokens"]["good"])
     assert answer == {"data": []}
 
 
-async def test_bad_foreign_and_dead_cursors_are_2642(surface: Surface) -> None:
-    """Item 7: nonsense, a cursor of another edge, and one whose row is gone."""
+async def test_invalid_foreign_and_outdated_cursors_are_2642(surface: Surface) -> None:
+    """Try nonsense, a cursor of another edge, and one whose row was removed."""
     partner = surface.partner()
     path, token = f"{partner['id']}/business_users", partner["tokens"]["good"]
     after = (await surface.read(path, token, limit=1))["paging"]["cursors"]["after"]
@@ -78,7 +79,7 @@ async def test_bad_foreign_and_dead_cursors_are_2642(surface: Surface) -> None:
 
 
 async def test_limit_is_lowered_or_refused(surface: Surface) -> None:
-    """Item 7: the maximum per page is not published, so both happen."""
+    """Test both reactions to a large limit, since Meta does not document the maximum."""
     partner = surface.partner()
     path, token = f"{partner['id']}/business_users", partner["tokens"]["good"]
     await surface.switch(max_page_limit=3)
@@ -89,7 +90,7 @@ async def test_limit_is_lowered_or_refused(surface: Surface) -> None:
 
 
 async def test_too_much_data_is_code_1_until_the_limit_is_small(surface: Surface) -> None:
-    """Item 7: HTTP 500, halving the limit helps, one row always passes; chance hits anybody."""
+    """Expect HTTP 500 until the limit is halved; one row always passes. Then use a probability."""
     partner = surface.partner()
     path, token = f"{partner['id']}/business_users", partner["tokens"]["good"]
     await surface.switch(data_budget=20)
@@ -105,18 +106,18 @@ async def test_too_much_data_is_code_1_until_the_limit_is_small(surface: Surface
     assert (await surface.get(path, token, limit=1)).status_code == 200
 
 
-async def test_expansion_with_arguments_and_nested_pages(surface: Surface) -> None:
-    """Item 8: `.business()` and `.limit()` inside fields, followed on the edge itself."""
+async def test_expansion_has_arguments_and_its_own_pages(surface: Surface) -> None:
+    """Use `.business()` and `.limit()` inside fields, and read further pages on the edge."""
     partner = surface.partner()
     token, account = partner["tokens"]["good"], first(partner, "ad_account")
     wanted = f"id,assigned_users.business({partner['id']}).limit(2).summary(true){{id,tasks}}"
     rows = await surface.rows(f"{partner['id']}/client_ad_accounts", token, fields=wanted)
     row = next(row for row in rows if row["id"] == graph_id(account))
     nested = row["assigned_users"]
-    everybody = len(account["system_users"]) + sum(
+    total = len(account["system_users"]) + sum(
         person["via"] == "direct" for person in account["people"]
     )
-    assert nested["summary"]["total_count"] == everybody
+    assert nested["summary"]["total_count"] == total
     assert set(nested["data"][0]) == {"id", "tasks"}
     rest = await surface.rows(
         f"{row['id']}/assigned_users",
@@ -125,11 +126,11 @@ async def test_expansion_with_arguments_and_nested_pages(surface: Surface) -> No
         after=nested["paging"]["cursors"]["after"],
         limit=100,
     )
-    assert len(nested["data"]) + len(rest) == everybody
+    assert len(nested["data"]) + len(rest) == total
 
 
-async def test_expansion_that_is_refused_or_empty(surface: Surface) -> None:
-    """Item 8: `.business()` may fail; a refused edge sinks all or is left out; empty is absent."""
+async def test_refused_or_empty_expansion_follows_the_switches(surface: Surface) -> None:
+    """Expect a refused edge to fail the read or to be omitted, and an empty edge to be absent."""
     partner = surface.partner()
     token = partner["tokens"]["good"]
     path = f"{partner['id']}/client_ad_accounts"
@@ -148,13 +149,13 @@ async def test_expansion_that_is_refused_or_empty(surface: Surface) -> None:
 
 
 async def test_batch_answers_in_order_with_mixed_codes(surface: Surface) -> None:
-    """Item 9: each item has its own code, headers and a body that is JSON inside JSON."""
+    """Expect a code, headers and a JSON body for each operation."""
     partner = surface.partner()
     good = partner["tokens"]["good"]
     answers = await surface.batch(
         good,
         "me?fields=id",
-        "nobody",
+        "unknown",
         f"me?access_token={surface.host['token']}",
         f"me?access_token={partner['tokens']['expired']}",
         f"v25.0/{partner['id']}/business_users?fields=id%2Cname&limit=1",
@@ -172,7 +173,7 @@ async def test_batch_answers_in_order_with_mixed_codes(surface: Surface) -> None
 
 
 async def test_batch_fails_as_a_whole(surface: Surface) -> None:
-    """Item 9: too many, not JSON, or a dead top-level token is one error object."""
+    """Expect one error object for too many operations, no JSON, or an invalid batch token."""
     token = surface.host["token"]
     many = json.dumps([{"method": "GET", "relative_url": "me"}] * 51)
     answer = await surface.http.post("/v26.0/", data={"access_token": token, "batch": many})
@@ -185,13 +186,13 @@ async def test_batch_fails_as_a_whole(surface: Surface) -> None:
     }
     broken = await surface.http.post("/v26.0/", data={"access_token": token, "batch": "[{"})
     assert broken.json()["error"]["type"] == "GraphBatchException"
-    dead = surface.partner()["tokens"]["expired"]
-    answer = await surface.http.post("/v26.0/", data={"access_token": dead, "batch": "[]"})
+    invalid = surface.partner()["tokens"]["expired"]
+    answer = await surface.http.post("/v26.0/", data={"access_token": invalid, "batch": "[]"})
     assert answer.json()["error"]["code"] == 190
 
 
-async def test_batch_takes_multipart_and_a_header_token(surface: Surface) -> None:
-    """Item 9: how the form is sent does not matter; the token may be in the header (switch)."""
+async def test_batch_accepts_multipart_and_header_token(surface: Surface) -> None:
+    """Send the form in several ways; a switch allows the token in the header."""
     form = {"batch": (None, '[{"method":"GET","relative_url":"me"}]')}
     headers = {"Authorization": f"Bearer {surface.host['token']}"}
     answer = await surface.http.post("/v26.0/", files=form, headers=headers)
@@ -201,8 +202,8 @@ async def test_batch_takes_multipart_and_a_header_token(surface: Surface) -> Non
     assert answer.json()["error"]["code"] == 2500
 
 
-async def test_an_operation_may_bring_its_own_token_in_a_header(surface: Surface) -> None:
-    """Item 9: honoured or not is a switch, since nothing says; other headers change nothing."""
+async def test_operation_header_token_is_used_if_switched_on(surface: Surface) -> None:
+    """Send a token in an operation's header, which Meta does not document, and other headers."""
     partner = surface.partner()
     good = partner["tokens"]["good"]
 
@@ -221,15 +222,15 @@ async def test_an_operation_may_bring_its_own_token_in_a_header(surface: Surface
     assert await who(own) == host
 
 
-async def test_a_token_of_an_operation_is_its_own_in_every_respect(surface: Surface) -> None:
-    """Item 9: it is counted under its owner, dies alone, and an address wins over a header."""
+async def test_operation_token_is_counted_and_refused_separately(surface: Surface) -> None:
+    """Expect calls counted by owner, one refusal, and the URL's token before the header's."""
     partner = surface.partner()
     good, expired = partner["tokens"]["good"], partner["tokens"]["expired"]
-    dead = [{"name": "authorization", "value": f"Bearer {expired}"}]
+    invalid = [{"name": "authorization", "value": f"Bearer {expired}"}]
     operations = [
         {"method": "GET", "relative_url": "me"},
-        {"method": "GET", "relative_url": "me", "headers": dead},
-        {"method": "GET", "relative_url": f"me?access_token={good}", "headers": dead},
+        {"method": "GET", "relative_url": "me", "headers": invalid},
+        {"method": "GET", "relative_url": f"me?access_token={good}", "headers": invalid},
     ]
     form = {"access_token": surface.host["token"], "batch": json.dumps(operations)}
     await surface.http.delete("/__simulator__/calls")

@@ -1,4 +1,4 @@
-"""The world changes, and the Graph surface with it."""
+"""Tests that mutations change the world and the answers of the Graph API."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ async def people_on(surface: Surface, partner: dict[str, Any], asset: dict[str, 
 
 
 async def test_people_join_leave_and_change(surface: Surface) -> None:
-    """join, leave, rename, change_email, change_role, change_two_factor, change_tasks."""
+    """Use join, leave, rename and the change_* mutations of people."""
     partner = surface.partner()
     account, token = first(partner, "ad_account"), partner["tokens"]["good"]
     joined = (
@@ -48,8 +48,8 @@ async def test_people_join_leave_and_change(surface: Surface) -> None:
     assert (await surface.error(joined, token))["error_subcode"] == 33
 
 
-async def test_a_person_moves_behind_a_group(surface: Surface) -> None:
-    """move_to_group: still has access, no longer directly."""
+async def test_person_moved_to_group_keeps_access_through_it(surface: Surface) -> None:
+    """Use move_to_group: the person has access, but no direct assignment."""
     partner = surface.partner()
     account = first(partner, "ad_account")
     person = next(p["id"] for p in account["people"] if p["via"] == "direct")
@@ -60,7 +60,7 @@ async def test_a_person_moves_behind_a_group(surface: Surface) -> None:
 
 
 async def test_people_and_system_users_join_and_leave_groups(surface: Surface) -> None:
-    """join_group, leave_group: besides what one is assigned to, several groups put together."""
+    """Use join_group and leave_group, with direct assignments and several groups."""
     partner = surface.partner()
     token, page = partner["tokens"]["good"], first(partner, "page")
     person = next(p["id"] for p in page["people"] if p["via"] == "direct")
@@ -93,8 +93,8 @@ async def test_people_and_system_users_join_and_leave_groups(surface: Surface) -
     assert answer.status_code == 422
 
 
-async def test_assets_are_shared_and_closed(surface: Surface) -> None:
-    """share (new and existing), change_permitted_tasks, unshare."""
+async def test_assets_are_shared_and_unshared(surface: Surface) -> None:
+    """Use share (a new and an existing asset), change_permitted_tasks and unshare."""
     partner = surface.partner()
     token = partner["tokens"]["good"]
     made = await surface.mutate("share", partner=partner["id"], type="product_catalog")
@@ -118,7 +118,7 @@ async def test_assets_are_shared_and_closed(surface: Surface) -> None:
 
 
 async def test_partnerships_end_and_begin(surface: Surface) -> None:
-    """end_partnership takes the partner off both lists; new_partner adds a complete one."""
+    """Use end_partnership, which ends both directions, and new_partner."""
     partner = surface.partner("both")
     await surface.mutate("end_partnership", partner=partner["id"])
     for edge in ("agencies", "clients"):
@@ -142,21 +142,21 @@ async def test_partnerships_end_and_begin(surface: Surface) -> None:
         ("remove_system_user", {}, 460),
     ],
 )
-async def test_tokens_die_in_every_way(
+async def test_invalidated_token_is_refused_with_its_page_tokens(
     surface: Surface, op: str, arguments: dict[str, Any], subcode: int
 ) -> None:
-    """A good token goes bad, and its Page tokens with it."""
+    """Invalidate a good token in each way."""
     partner = surface.partner()
     token = partner["tokens"]["good"]
     page = (await surface.rows("me/accounts", token))[0]["access_token"]
     await surface.mutate(op, partner=partner["id"], **arguments)
-    for dead in (token, page):
-        error = await surface.error("me", dead)
+    for invalid in (token, page):
+        error = await surface.error("me", invalid)
         assert (error["code"], error["error_subcode"]) == (190, subcode)
 
 
 async def test_tokens_are_narrowed_restored_and_replaced(surface: Surface) -> None:
-    """narrow_scopes, restore_token, new_token; by token or by partner and kind."""
+    """Use narrow_scopes, restore_token and new_token, by token or by partner and kind."""
     partner = surface.partner()
     token, path = partner["tokens"]["good"], f"{partner['id']}/client_ad_accounts"
     whole = await surface.rows(path, token)
@@ -171,7 +171,7 @@ async def test_tokens_are_narrowed_restored_and_replaced(surface: Surface) -> No
 
 
 async def test_admin_system_user_is_downgraded(surface: Surface) -> None:
-    """The role changes where clients look for it."""
+    """Use downgrade_system_user and upgrade_system_user."""
     partner = surface.partner()
     await surface.mutate("downgrade_system_user", partner=partner["id"])
     rows = await surface.rows(f"{partner['id']}/system_users", partner["tokens"]["good"])
@@ -181,8 +181,8 @@ async def test_admin_system_user_is_downgraded(surface: Surface) -> None:
     assert {row["role"] for row in rows} == {"ADMIN", "EMPLOYEE"}
 
 
-async def test_apps_wait_and_are_approved(surface: Surface) -> None:
-    """request_app, approve_app: from pending_client_apps to client_apps."""
+async def test_requested_app_is_pending_until_approved(surface: Surface) -> None:
+    """Use request_app and approve_app."""
     partner = surface.partner()
     token = partner["tokens"]["good"]
     await surface.mutate("request_app", partner=partner["id"])
@@ -193,8 +193,7 @@ async def test_apps_wait_and_are_approved(surface: Surface) -> None:
     assert app["id"] == surface.truth["app"]["id"]
 
 
-async def test_somebody_is_invited(surface: Surface) -> None:
-    """invite: an open invitation, and nobody yet who has access."""
+async def test_invite_is_pending_and_adds_no_person(surface: Surface) -> None:
     partner = surface.partner()
     await surface.mutate("invite", partner=partner["id"], email="new.hand@example.com")
     rows = await surface.rows(
@@ -207,8 +206,8 @@ async def test_somebody_is_invited(surface: Surface) -> None:
     assert len(surface.partner()["people"]) == len(partner["people"])
 
 
-async def test_mutations_that_make_no_sense_are_refused(surface: Surface) -> None:
-    """An unknown op, a missing argument, an id of nothing."""
+async def test_invalid_mutations_are_refused(surface: Surface) -> None:
+    """Try an unknown op, a missing argument and an unknown id."""
     for body in ({}, {"op": "dance"}, {"op": "leave"}, {"op": "leave", "person": "1"}):
         answer = await surface.http.post("/__simulator__/mutations", json=body)
         assert answer.status_code == 422

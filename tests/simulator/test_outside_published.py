@@ -1,9 +1,9 @@
-"""The simulator writes down what was asked of it beyond what Meta publishes."""
+"""Tests of the complaints about calls that go beyond what Meta publishes."""
 
 import json
 from typing import Any
 
-from graph_simulator.runtime.calls import KEPT_COMPLAINTS
+from graph_simulator.runtime.calls import MAX_COMPLAINTS
 
 from .surface import Surface, first, graph_id
 
@@ -12,8 +12,8 @@ async def outside(surface: Surface) -> list[dict[str, Any]]:
     return list((await surface.http.get("/__simulator__/outside-published")).json())
 
 
-async def test_published_calls_leave_no_trace(surface: Surface) -> None:
-    """A plain read, an expanded one, a batch, and an id of nothing."""
+async def test_published_calls_cause_no_complaint(surface: Surface) -> None:
+    """Make a simple read, an expanded read, a batch, and a read of an unknown id."""
     partner = surface.partner()
     token = partner["tokens"]["good"]
     await surface.read(f"{surface.host['id']}/agencies", fields="id,name", summary="total_count")
@@ -26,8 +26,8 @@ async def test_published_calls_leave_no_trace(surface: Surface) -> None:
     assert (await surface.calls())["outside_published"] == []
 
 
-async def test_what_is_not_published_is_listed_once_with_how_often(surface: Surface) -> None:
-    """Refused or answered, plain or in a batch; the answers are as they always were."""
+async def test_complaint_is_listed_once_with_its_count(surface: Surface) -> None:
+    """Make refused and answered calls, alone and in a batch. The answers do not change."""
     host = surface.host["id"]
     partner = surface.partner()
     assert (await surface.error(f"{host}/agencies", fields="id,shoe"))["code"] == 100
@@ -47,8 +47,8 @@ async def test_what_is_not_published_is_listed_once_with_how_often(surface: Surf
     assert (await surface.calls())["outside_published"] == await outside(surface)
 
 
-async def test_the_type_of_a_node_is_known_by_its_id(surface: Surface) -> None:
-    """What would pass for some other type does not pass here."""
+async def test_read_is_compared_with_the_type_of_its_node(surface: Surface) -> None:
+    """Read fields that other types have."""
     partner = surface.partner()
     token = partner["tokens"]["good"]
     for path, field, node in (
@@ -63,8 +63,8 @@ async def test_the_type_of_a_node_is_known_by_its_id(surface: Surface) -> None:
         assert (await outside(surface))[-1] == line("GET", "node", f"{node} has no field {field}")
 
 
-async def test_the_batch_itself_is_looked_at(surface: Surface) -> None:
-    """Its own parameters, the keys of its operations, and what is no batch at all."""
+async def test_batch_parameters_and_keys_are_checked(surface: Surface) -> None:
+    """Send an unknown parameter, an unknown key of an operation, and an invalid batch."""
     token = surface.host["token"]
     operations = json.dumps([{"method": "GET", "relative_url": "me", "hurry": 1}])
     await surface.http.post(
@@ -78,8 +78,8 @@ async def test_the_batch_itself_is_looked_at(surface: Surface) -> None:
     ]
 
 
-async def test_the_list_of_the_run_outlives_counters_and_resets(surface: Surface) -> None:
-    """A whole test run can be judged at its end, whatever its tests did in between."""
+async def test_list_since_start_survives_cleared_counters_and_reset(surface: Surface) -> None:
+    """Clear the counters and reset, as tests do before the list is read at the end."""
     await surface.get("me", fields="shoe")
     await surface.http.delete("/__simulator__/calls")
     assert (await surface.calls())["outside_published"] == []
@@ -87,8 +87,8 @@ async def test_the_list_of_the_run_outlives_counters_and_resets(surface: Surface
     assert await outside(surface) == [line("GET", "me", "User has no field shoe")]
 
 
-async def test_the_list_tells_no_id_and_no_token(surface: Surface) -> None:
-    """Even when they stand where a name belongs."""
+async def test_list_contains_no_id_and_no_token(surface: Surface) -> None:
+    """Send them in the place of names."""
     token, host = surface.host["token"], surface.host["id"]
     await surface.get(f"{host}/{host}", **{token: "1"})
     await surface.get("me", fields=f"{token}{{{host}}}")
@@ -100,13 +100,13 @@ async def test_the_list_tells_no_id_and_no_token(surface: Surface) -> None:
     assert host not in str(listed)
 
 
-async def test_the_list_is_bounded(surface: Surface) -> None:
-    """A client gone wild fills no memory; what is already listed still counts."""
-    for number in range(KEPT_COMPLAINTS + 20):
+async def test_list_is_bounded(surface: Surface) -> None:
+    """Expect no entry beyond the limit, while listed entries are still counted."""
+    for number in range(MAX_COMPLAINTS + 20):
         await surface.get("me", fields=f"shoe_{number}")
     await surface.get("me", fields="shoe_0")
     listed = await outside(surface)
-    assert len(listed) == KEPT_COMPLAINTS
+    assert len(listed) == MAX_COMPLAINTS
     assert listed[0] == line("GET", "me", "User has no field shoe_0", 2)
 
 

@@ -1,4 +1,4 @@
-"""Versions, headers, spelling and the errors of wrong requests (REFERENCE 11)."""
+"""Tests of versions, headers, JSON format and the errors of invalid requests."""
 
 import pytest
 
@@ -9,31 +9,29 @@ from .surface import Surface, first, graph_id
     ("path", "served"),
     [("/v26.0/me", "v26.0"), ("/v25.0/me", "v25.0"), ("/me", "v26.0"), ("/v3.1/me", "v21.0")],
 )
-async def test_version_that_served_the_call_is_told(
+async def test_header_reports_the_version_that_served_the_call(
     surface: Surface, path: str, served: str
 ) -> None:
-    """Item 1: no version means the app's, and an expired one is served by the oldest alive."""
+    """Expect the app's version without a version, the oldest supported for an expired version."""
     answer = await surface.http.get(path, params={"access_token": surface.host["token"]})
     assert answer.status_code == 200
     assert answer.headers["facebook-api-version"] == served
 
 
-async def test_unknown_version_is_an_unknown_path(surface: Surface) -> None:
-    """Item 1: a version from the future gives 2500."""
+async def test_future_version_is_an_unknown_path(surface: Surface) -> None:
     answer = await surface.http.get("/v99.0/me", params={"access_token": surface.host["token"]})
     assert answer.status_code == 400
     assert answer.json()["error"]["code"] == 2500
     assert answer.json()["error"]["message"].startswith("Unknown path components: /")
 
 
-async def test_served_version_can_be_moved_silently(surface: Surface) -> None:
-    """Item 1: the header tells, nothing else does."""
+async def test_served_version_changes_only_in_the_header(surface: Surface) -> None:
     await surface.switch(served_version="v27.0")
     assert (await surface.get("me")).headers["facebook-api-version"] == "v27.0"
 
 
-async def test_answers_are_spelled_like_metas(surface: Surface) -> None:
-    """Item 14: slashes, at signs and what is outside ASCII are escaped; dates end in +0000."""
+async def test_answers_are_formatted_like_metas(surface: Surface) -> None:
+    """Expect escaped slashes, at signs and non-ASCII characters, and dates with +0000."""
     partner = surface.partner()
     answer = await surface.get(
         f"{partner['id']}/business_users", partner["tokens"]["good"], fields="name,email", limit=3
@@ -48,8 +46,7 @@ async def test_answers_are_spelled_like_metas(surface: Surface) -> None:
         assert header in answer.headers
 
 
-async def test_missing_token_unparsable_token_and_unknown_token(surface: Surface) -> None:
-    """Item 2: three ways of having no token, told apart."""
+async def test_missing_unparsable_and_unknown_token_have_different_errors(surface: Surface) -> None:
     assert (await surface.error("me", ""))["code"] == 2500
     answer = await surface.get("me", "not-a-token")
     assert answer.json()["error"]["code"] == 190
@@ -58,15 +55,14 @@ async def test_missing_token_unparsable_token_and_unknown_token(surface: Surface
     assert (await surface.error("me", "EAA" + "x" * 150))["code"] == 190
 
 
-async def test_token_is_taken_from_header_or_query(surface: Surface) -> None:
-    """Item 4: both ways work."""
+async def test_token_is_read_from_header_or_query(surface: Surface) -> None:
     token = surface.host["token"]
     by_query = await surface.http.get("/v26.0/me", params={"access_token": token})
     assert by_query.json() == (await surface.get("me", token)).json()
 
 
 async def test_unknown_field_is_refused_even_on_an_empty_list(surface: Surface) -> None:
-    """Item 6: 100 names the field and the node type."""
+    """Expect code 100 with the field and the node type."""
     message = (await surface.error(f"{surface.host['id']}/client_pixels", fields="id,shoe"))[
         "message"
     ]
@@ -75,8 +71,7 @@ async def test_unknown_field_is_refused_even_on_an_empty_list(surface: Surface) 
     assert nested["code"] == 100
 
 
-async def test_missing_business_bad_id_alias_and_unknown_path(surface: Surface) -> None:
-    """Item 6: the four ways a path can be wrong."""
+async def test_missing_business_bad_id_alias_and_unknown_path_are_refused(surface: Surface) -> None:
     partner = surface.partner()
     account = graph_id(first(partner, "ad_account"))
     token = partner["tokens"]["good"]
@@ -92,8 +87,8 @@ async def test_missing_business_bad_id_alias_and_unknown_path(surface: Surface) 
     assert (await surface.error("me", token, fields="id,name{"))["code"] == 2500
 
 
-async def test_ids_and_if_none_match_are_dead(surface: Surface) -> None:
-    """Item 11: ids is HTTP 500 with code 100; an ETag is sent and never honoured."""
+async def test_ids_is_refused_and_if_none_match_ignored(surface: Surface) -> None:
+    """Expect HTTP 500 with code 100 for ids, and a full answer despite a matching ETag."""
     answer = await surface.get("", ids="1,2")
     assert answer.status_code == 500
     assert answer.json()["error"]["code"] == 100
@@ -110,7 +105,7 @@ async def test_ids_and_if_none_match_are_dead(surface: Surface) -> None:
 
 @pytest.mark.parametrize("method", ["POST", "DELETE"])
 async def test_writes_are_refused_and_counted(surface: Surface, method: str) -> None:
-    """The simulator stands for a read-only use and can prove that nothing was written."""
+    """Expect each write in the counter, which shows a test that its client only reads."""
     answer = await surface.http.request(
         method,
         f"/v26.0/{surface.host['id']}/agencies",
@@ -121,8 +116,8 @@ async def test_writes_are_refused_and_counted(surface: Surface, method: str) -> 
     assert (await surface.calls())["writes_refused"] == 1
 
 
-async def test_writes_inside_a_batch_are_refused_too(surface: Surface) -> None:
-    """A batch is the one POST that reads; its operations must be reads as well."""
+async def test_writes_inside_a_batch_are_refused(surface: Surface) -> None:
+    """Send a write as an operation. A batch is the only POST that is a read."""
     operations = '[{"method":"POST","relative_url":"me","body":"name=x"}]'
     answer = await surface.http.post(
         "/v26.0/", data={"access_token": surface.host["token"], "batch": operations}
@@ -131,8 +126,8 @@ async def test_writes_inside_a_batch_are_refused_too(surface: Surface) -> None:
     assert (await surface.calls())["writes_refused"] == 1
 
 
-async def test_calls_are_counted_without_their_tokens(surface: Surface) -> None:
-    """Counters know edges, owners and parameter names, and never a token or a value."""
+async def test_counters_contain_no_token(surface: Surface) -> None:
+    """Expect edges, owners and parameter names, without tokens and values."""
     await surface.http.request("DELETE", "/__simulator__/calls")
     await surface.read(f"{surface.host['id']}/agencies", limit=1)
     await surface.batch(surface.host["token"], "me", "app?fields=id")

@@ -1,4 +1,4 @@
-"""Reads and requests are held against what Meta publishes: typos are seen, values never told."""
+"""Tests of the module `published`: complaints about reads, without values."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ SECRETS = (
 )
 
 
-# Reads that are all right
+# Published reads
 
 
 @pytest.mark.parametrize(
@@ -55,15 +55,15 @@ SECRETS = (
         (None, None, {}),
     ],
 )
-def test_a_published_read_has_no_complaint(
+def test_published_read_has_no_complaint(
     node: str | None, edge: str | None, params: dict[str, str]
 ) -> None:
-    """Fields, edges, parameters, expansions; by type, by special path, and by guess."""
+    """Read fields, edges and expansions, by type, by special path and without a type."""
     always = {"access_token": "t", "appsecret_proof": "p", "appsecret_time": "1"}
     assert published.outside(node, edge, params | always) == []
 
 
-# Reads that are not
+# Other reads
 
 
 @pytest.mark.parametrize(
@@ -134,15 +134,15 @@ def test_a_published_read_has_no_complaint(
         (None, "system_users", {"fields": "id,roles"}, "SystemUser has no field roles"),
     ],
 )
-def test_what_is_not_published_is_said_in_a_sentence(
+def test_one_mistake_is_one_complaint(
     node: str | None, edge: str | None, params: dict[str, str], complaint: str
 ) -> None:
-    """One thing is wrong with each of these reads, and exactly that is said."""
+    """Expect a complaint about the one mistake in each of these reads."""
     assert published.outside(node, edge, params) == [complaint]
 
 
-def test_everything_wrong_is_said_and_each_thing_once() -> None:
-    """What is lacking, then parameters, then fields, in a stable order."""
+def test_each_mistake_is_complained_about_once() -> None:
+    """Expect missing parameters, then unknown parameters, then fields, in a stable order."""
     fields = "id,nme,nme,business{id,x}"
     assert published.outside(
         "Page", "assigned_users", {"foo": "1", "bar": "2", "fields": fields}
@@ -155,8 +155,8 @@ def test_everything_wrong_is_said_and_each_thing_once() -> None:
     ]
 
 
-def test_an_unknown_type_is_a_mistake_of_the_caller() -> None:
-    """A misspelled type must not silently match everything."""
+def test_unknown_type_raises_key_error() -> None:
+    """Pass a misspelled type, which must not match everything."""
     with pytest.raises(KeyError):
         published.outside("Buisness", None, {})
 
@@ -176,8 +176,8 @@ def test_an_unknown_type_is_a_mistake_of_the_caller() -> None:
         ("/v26.0/123", {"limit": 5}),
     ],
 )
-def test_a_published_request_has_no_complaint(path: str, params: dict[str, Any] | None) -> None:
-    """With and without version, query in the path, values that are no text."""
+def test_published_request_has_no_complaint(path: str, params: dict[str, Any] | None) -> None:
+    """Use paths with and without version and query, and values that are not text."""
     assert published.complaints("GET", path, params) == []
     assert published.complaints("get", path, params) == []
 
@@ -194,13 +194,13 @@ def test_a_published_request_has_no_complaint(path: str, params: dict[str, Any] 
         ("POST", "/v26.0/1/agencies", "POST is not a read"),
     ],
 )
-def test_a_request_beyond_what_is_published_is_said(method: str, path: str, complaint: str) -> None:
-    """Paths, methods, and what the path itself tells of its type."""
+def test_unpublished_request_is_complained_about(method: str, path: str, complaint: str) -> None:
+    """Try paths and methods, and a path whose prefix shows its type."""
     assert published.complaints(method, path) == [complaint]
 
 
-def test_the_type_can_be_told_when_it_is_known() -> None:
-    """Then one that would fit another type does not pass."""
+def test_given_node_type_is_used() -> None:
+    """Read a field that only other types have."""
     path = "/v26.0/123/agencies?fields=access_status"
     assert published.complaints("GET", path) == []
     assert published.complaints("GET", path, node="Business") == [
@@ -208,9 +208,9 @@ def test_the_type_can_be_told_when_it_is_known() -> None:
     ]
 
 
-@pytest.mark.parametrize("spell", [json.dumps, list])
-def test_a_batch_is_judged_by_its_operations(spell: Any) -> None:
-    """As JSON text or as a list; each complaint once, the batch's own first."""
+@pytest.mark.parametrize("encode", [json.dumps, list])
+def test_batch_has_the_complaints_of_its_operations(encode: Any) -> None:
+    """Pass JSON text or a list; expect each complaint once, the batch's own first."""
     operations = [
         {"method": "GET", "relative_url": "1/agencies?fields=id,nme", "name": "one"},
         {"method": "GET", "relative_url": "v26.0/1/agencies?fields=id,nme"},
@@ -218,7 +218,12 @@ def test_a_batch_is_judged_by_its_operations(spell: Any) -> None:
         {"method": "DELETE", "relative_url": "1/agencies", "hurry": True},
         {"method": "POST", "relative_url": "1/agencies", "body": "business=1"},
     ]
-    form = {"access_token": "x", "include_headers": "true", "size": "9", "batch": spell(operations)}
+    form = {
+        "access_token": "x",
+        "include_headers": "true",
+        "size": "9",
+        "batch": encode(operations),
+    }
     assert published.complaints("POST", "/v26.0/", form) == [
         "a batch takes no parameter size",
         "an operation has no key hurry",
@@ -228,26 +233,25 @@ def test_a_batch_is_judged_by_its_operations(spell: Any) -> None:
     ]
 
 
-def test_a_batch_that_is_fine_has_no_complaint() -> None:
-    """The way the documentation sends it."""
+def test_published_batch_has_no_complaint() -> None:
+    """Send a batch as in Meta's documentation."""
     operations = '[{"method":"GET","relative_url":"act_1\\/assigned_users?business=2&fields=id"}]'
     form = {"access_token": "x", "appsecret_proof": "y", "batch": operations}
     assert published.complaints("POST", "/v26.0/", form) == []
 
 
 @pytest.mark.parametrize("batch", ["[{", "{}", "[1]", 7, None])
-def test_a_batch_that_is_no_list_of_operations_is_said(batch: Any) -> None:
-    """Whatever it is instead."""
+def test_invalid_batch_is_complained_about(batch: Any) -> None:
     assert published.complaints("POST", "/", {"batch": batch}) == [
         "a batch is a list of operations"
     ]
 
 
 @pytest.mark.parametrize("secret", SECRETS)
-def test_no_complaint_repeats_a_value(secret: str) -> None:
-    """Ids, tokens and addresses, wherever a careless caller puts them."""
+def test_complaints_contain_no_value(secret: str) -> None:
+    """Send ids, tokens and addresses in all places of a request."""
     operations = [{"method": secret, "relative_url": f"{secret}/{secret}?{secret}=1", secret: 1}]
-    said = [
+    complaints = [
         *published.complaints("GET", f"/v26.0/{secret}/{secret}", {secret: secret}),
         *published.complaints("GET", f"/v26.0/1/agencies?{secret}=1", {"fields": secret}),
         *published.complaints("GET", "/1", {"fields": f"name.{secret}(1){{{secret}}}"}),
@@ -255,12 +259,12 @@ def test_no_complaint_repeats_a_value(secret: str) -> None:
         *published.complaints("GET", f"/{secret}/{secret}/{secret}"),
         *published.complaints("POST", "/", {"batch": json.dumps(operations), secret: secret}),
     ]
-    assert len(said) >= 6
-    assert not any(secret in one for one in said)
+    assert len(complaints) >= 6
+    assert not any(secret in one for one in complaints)
 
 
-def test_the_judge_needs_no_simulator() -> None:
-    """One import, and no world comes with it."""
+def test_published_imports_without_the_world() -> None:
+    """Import the module in a process and look for the world's modules."""
     program = (
         "import sys\n"
         "from graph_simulator import published\n"

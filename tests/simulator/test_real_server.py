@@ -1,4 +1,4 @@
-"""Over real HTTP: the command, a reset connection, and Meta's own SDK."""
+"""Tests over real HTTP: the command, a reset connection, and Meta's SDK."""
 
 import json
 import re
@@ -38,8 +38,8 @@ def served() -> Iterator[tuple[str, World]]:
         thread.join(timeout=5)
 
 
-def test_the_command_says_where_it_is_and_refuses_a_busy_port() -> None:
-    """`graph-simulator --port 0` prints one line and answers; the same port again is exit 1."""
+def test_command_prints_its_address_and_refuses_a_busy_port() -> None:
+    """Expect one line and an answer; then exit code 1 for the same port."""
     command = [sys.executable, "-m", "graph_simulator", "--partners", "2", "--seed", "5"]
     command += ["--relationships", "client,both", "--port"]
     with subprocess.Popen([*command, "0"], stdout=subprocess.PIPE, text=True) as process:
@@ -70,8 +70,8 @@ def test_the_command_says_where_it_is_and_refuses_a_busy_port() -> None:
             process.terminate()
 
 
-def test_a_reset_connection_breaks_for_real(served: tuple[str, World]) -> None:
-    """Item 13: the caller sees a transport error and no answer; the next call works."""
+def test_reset_fault_resets_the_connection(served: tuple[str, World]) -> None:
+    """Expect a transport error and no answer; then the next call works."""
     url, world = served
     token = world.host_tokens["good"].text
     fault = {"match": {"edge": "app"}, "times": 1, "fault": {"reset": True}}
@@ -82,22 +82,22 @@ def test_a_reset_connection_breaks_for_real(served: tuple[str, World]) -> None:
 
 
 def sdk_class(name: str) -> Any:
-    """The SDK has no types, so it is imported by name."""
+    """Import a class of the SDK by name, since the SDK has no types."""
     return getattr(import_module(f"facebook_business.adobjects.{name.lower()}"), name)
 
 
 def sdk(url: str, token: str) -> Any:
-    """Meta's SDK, unmodified but for the host."""
+    """Make a client of Meta's SDK for this URL."""
     session = import_module("facebook_business.session").FacebookSession
     at_the_simulator = type("AtTheSimulator", (session,), {"GRAPH": url})
     api: Any = import_module("facebook_business.api").FacebookAdsApi
     return api(at_the_simulator(access_token=token))
 
 
-# The SDK knows the fields of nodes only and warns about those that an edge adds to its rows.
+# The SDK knows only fields of nodes, and warns about fields that an edge adds to its rows.
 @pytest.mark.filterwarnings("ignore:.* does not allow field:UserWarning")
-def test_metas_own_sdk_reads_the_world(served: tuple[str, World]) -> None:
-    """Agencies, clients, people, system users, assigned users, pages, a batch and an error."""
+def test_metas_sdk_reads_the_world(served: tuple[str, World]) -> None:
+    """Read agencies, clients, people, system users, assigned users, pages, a batch, an error."""
     url, world = served
     truth = tell(world)
     host_api = sdk(url, truth["host"]["token"])
@@ -129,7 +129,7 @@ def test_metas_own_sdk_reads_the_world(served: tuple[str, World]) -> None:
 
     answers: list[Any] = []
     batch = api.new_batch()
-    for path in (("me",), (graph_id(account),), ("nobody",)):
+    for path in (("me",), (graph_id(account),), ("unknown",)):
         batch.add("GET", path, success=answers.append, failure=answers.append)
     batch.execute()
     assert [answer.status() for answer in answers] == [200, 200, 400]

@@ -1,4 +1,4 @@
-"""Every switch does what it says (REFERENCE 12 and the modes of failure)."""
+"""Tests of the switches. A mark such as `#open-spelling` is a heading of the facts page."""
 
 import json
 from pathlib import Path
@@ -11,18 +11,17 @@ from graph_simulator.switches import Switches
 from .surface import Surface, first, graph_id
 
 
-def test_every_switch_is_thrown_in_some_test() -> None:
-    """A switch nobody throws may do nothing."""
+def test_every_switch_has_a_test() -> None:
     sources = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
     assert [name for name in Switches().values() if name not in sources] == []
 
 
 @pytest.mark.parametrize("edge", ["business_users", "system_users"])
 @pytest.mark.parametrize(("code", "subcode"), [(200, None), (3, None), (100, 33)])
-async def test_people_edges_may_be_refused_with_any_of_three_codes(
+async def test_people_edges_are_refused_with_the_chosen_code(
     surface: Surface, edge: str, code: int, subcode: int | None
 ) -> None:
-    """Open question 2: a partner that has not claimed the app; the host, who owns it, is fine."""
+    """Refuse a partner that has not claimed the app, not the host (`#open-unclaimed-app`)."""
     partner = surface.partner()
     await surface.switch(**{edge: "refused", "people_refusal_code": code})
     error = await surface.error(f"{partner['id']}/{edge}", partner["tokens"]["good"])
@@ -32,8 +31,8 @@ async def test_people_edges_may_be_refused_with_any_of_three_codes(
     assert (await surface.get(f"{surface.host['id']}/{edge}")).status_code == 200
 
 
-async def test_business_reads_may_carry_a_use_case_of_any_type(surface: Surface) -> None:
-    """Open question 7: by default there is none for a Business edge."""
+async def test_business_reads_carry_the_chosen_use_case(surface: Surface) -> None:
+    """Expect no use case for a Business edge by default (`#open-business-limits`)."""
     path = f"{surface.host['id']}/agencies"
     assert "x-business-use-case-usage" not in (await surface.get(path)).headers
     await surface.switch(business_usage_header=True, business_usage_type="business_manager")
@@ -42,8 +41,8 @@ async def test_business_reads_may_carry_a_use_case_of_any_type(surface: Surface)
 
 
 @pytest.mark.parametrize("how", ["named", "lower", "absent"])
-async def test_words_may_be_spelled_otherwise_or_missing(surface: Surface, how: str) -> None:
-    """Open question 9: user_type and access_status."""
+async def test_words_are_in_lower_case_or_absent(surface: Surface, how: str) -> None:
+    """Change user_type and access_status (`#open-spelling`)."""
     partner = surface.partner()
     await surface.switch(user_type=how, access_status=how)
     account = graph_id(first(partner, "ad_account"))
@@ -78,33 +77,32 @@ async def test_words_may_be_spelled_otherwise_or_missing(surface: Surface, how: 
         (294, "http_status_200", 403),
     ],
 )
-async def test_the_status_of_every_code_in_question_can_be_moved(
+async def test_http_status_of_each_code_follows_its_switch(
     surface: Surface, code: int, switch: str, default: int
 ) -> None:
-    """Open question 11: clients dispatch on the code."""
+    """Change the status of each code (`#open-http-statuses`)."""
     await surface.fault({"error": {"code": code}})
     assert (await surface.get("me")).status_code == default
     await surface.switch(**{switch: 401})
     assert (await surface.get("me")).status_code == 401
 
 
-async def test_a_status_that_a_rule_names_stays(surface: Surface) -> None:
-    """A switch moves only what nobody has said."""
+async def test_status_of_a_fault_rule_is_not_switched(surface: Surface) -> None:
     await surface.switch(http_status_2=401)
     await surface.fault({"error": {"code": 2, "http_status": 503}})
     assert (await surface.get("me")).status_code == 503
 
 
-async def test_app_tokens_may_be_refused(surface: Surface) -> None:
-    """REFERENCE 4.1: an app that is set up as native cannot inspect tokens."""
+async def test_app_tokens_are_refused_if_switched_on(surface: Surface) -> None:
+    """Simulate an app that is set up as native (`#debug-token`)."""
     token = surface.partner()["tokens"]["good"]
     await surface.switch(app_tokens_refused=True)
     error = await surface.error("debug_token", surface.app_token, input_token=token)
     assert error["code"] == 190
 
 
-async def test_an_employee_may_be_kept_from_people(surface: Surface) -> None:
-    """Whether a regular system user reads people edges is not known; the admin always does."""
+async def test_employee_reads_people_unless_switched_off(surface: Surface) -> None:
+    """Refuse the employee system user. The admin always reads people edges."""
     partner = surface.partner()
     path = f"{partner['id']}/business_users"
     assert await surface.rows(path, partner["tokens"]["employee"])
@@ -113,8 +111,8 @@ async def test_an_employee_may_be_kept_from_people(surface: Surface) -> None:
     assert await surface.rows(path, partner["tokens"]["good"])
 
 
-async def test_details_of_a_partner_may_be_missing(surface: Surface) -> None:
-    """CALL_PLANS a1: a business that is not ours may show its name only; ours shows everything."""
+async def test_partner_details_are_absent_if_switched_off(surface: Surface) -> None:
+    """Expect only the name of a partner, but all fields of the own business (`#plan-partners`)."""
     fields = "id,name,verification_status,link,created_time"
     await surface.switch(partner_details=False)
     rows = await surface.rows(f"{surface.host['id']}/agencies", fields=fields)
@@ -122,16 +120,16 @@ async def test_details_of_a_partner_may_be_missing(surface: Surface) -> None:
     assert len(await surface.read(surface.host["id"], fields=fields)) == 5
 
 
-async def test_the_version_of_calls_without_one_can_be_set(surface: Surface) -> None:
-    """REFERENCE 1: it is what the app's dashboard says."""
+async def test_unversioned_switch_sets_the_version(surface: Surface) -> None:
+    """Set what Meta reads from the app's settings (`#versions`)."""
     await surface.switch(unversioned="v24.0")
     answer = await surface.http.get("/me", params={"access_token": surface.host["token"]})
     assert answer.headers["facebook-api-version"] == "v24.0"
     assert (await surface.get("me")).headers["facebook-api-version"] == "v26.0"
 
 
-async def test_usage_headers_may_be_absent(surface: Surface) -> None:
-    """REFERENCE 6.1: they appear only once enough calls have been made."""
+async def test_usage_headers_are_absent_if_switched_off(surface: Surface) -> None:
+    """Simulate an app with few calls, which gets no headers (`#usage-headers`)."""
     await surface.switch(usage_headers="never")
     account = graph_id(first(surface.partner(), "ad_account"))
     headers = (await surface.get(account)).headers

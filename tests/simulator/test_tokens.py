@@ -1,4 +1,7 @@
-"""Token kinds, debug_token and proofs (REFERENCE 11, items 2 to 4)."""
+"""Tests of kinds of tokens, debug_token and appsecret_proof.
+
+A mark such as `#plan-validation` is a heading of `docs/reference/graph-facts.md`.
+"""
 
 import hashlib
 import hmac
@@ -15,8 +18,8 @@ async def inspect(surface: Surface, text: str) -> dict[str, Any]:
     return dict(data)
 
 
-async def test_good_token_has_everything_the_procedure_asks_for(surface: Surface) -> None:
-    """Item 2: a never-expiring system-user token of our app with the six scopes."""
+async def test_good_token_has_all_required_properties(surface: Surface) -> None:
+    """Expect a system user's token of our app with six scopes and without expiry."""
     partner = surface.partner()
     data = await inspect(surface, partner["tokens"]["good"])
     assert data["is_valid"] is True
@@ -29,10 +32,10 @@ async def test_good_token_has_everything_the_procedure_asks_for(surface: Surface
 
 
 @pytest.mark.parametrize(("kind", "subcode"), [("expired", 463), ("revoked", 460)])
-async def test_dead_tokens_answer_190_and_are_described(
+async def test_invalid_tokens_are_190_and_described_by_debug_token(
     surface: Surface, kind: str, subcode: int
 ) -> None:
-    """Items 2 and 3: calls fail with a subcode; debug_token is HTTP 200 with the verdict inside."""
+    """Expect a subcode for a call, and HTTP 200 with the error inside from debug_token."""
     token = surface.partner()["tokens"][kind]
     error = await surface.error("me", token)
     assert (error["code"], error["error_subcode"]) == (190, subcode)
@@ -41,8 +44,8 @@ async def test_dead_tokens_answer_190_and_are_described(
     assert (data["error"]["code"], data["error"]["subcode"]) == (190, subcode)
 
 
-async def test_other_wrong_tokens_show_what_is_wrong(surface: Surface) -> None:
-    """Item 2: wrong app, a person's token, 60 days, a missing scope, narrowed targets, employee."""
+async def test_debug_token_shows_why_a_token_is_unsuitable(surface: Surface) -> None:
+    """Inspect: wrong app, a person, 60 days, missing scope, narrowed targets, employee."""
     partner = surface.partner()
     tokens = partner["tokens"]
     assert (await inspect(surface, tokens["wrong_app"]))["app_id"] != surface.truth["app"]["id"]
@@ -60,8 +63,8 @@ async def test_other_wrong_tokens_show_what_is_wrong(surface: Surface) -> None:
     assert roles[partner["system_user"]["id"]] == "ADMIN"
 
 
-async def test_debug_token_wants_the_app_token(surface: Surface) -> None:
-    """Item 3: a system-user token may not inspect, not even itself, unless the switch allows it."""
+async def test_debug_token_needs_the_app_token(surface: Surface) -> None:
+    """Refuse a system user's token, even for itself, unless the switch allows it."""
     token = surface.partner()["tokens"]["good"]
     refused = await surface.get("debug_token", token, input_token=token)
     assert refused.status_code == 400
@@ -72,23 +75,21 @@ async def test_debug_token_wants_the_app_token(surface: Surface) -> None:
     assert (await surface.error("debug_token", token, input_token=other))["code"] == 100
 
 
-async def test_debug_token_of_nonsense_is_200_and_short(surface: Surface) -> None:
-    """Item 3: an unparsable input token has little more than the verdict."""
+async def test_debug_token_of_unparsable_token_is_200_with_error_only(surface: Surface) -> None:
     data = await inspect(surface, "nonsense")
     assert set(data) == {"error", "is_valid", "scopes"}
     assert data["scopes"] == []
 
 
-async def test_debug_token_may_refuse_another_apps_token(surface: Surface) -> None:
-    """Item 3: both tokens must be of one app; the switch says how that looks."""
+async def test_debug_token_refuses_another_apps_token_if_switched_on(surface: Surface) -> None:
     await surface.switch(debug_other_app="refused")
     data = await inspect(surface, surface.partner()["tokens"]["wrong_app"])
     assert data["is_valid"] is False
     assert data["error"]["code"] == 100
 
 
-async def test_me_permissions_and_app_tell_without_the_secret(surface: Surface) -> None:
-    """CALL_PLANS (b): what can be known of a token without the app secret."""
+async def test_me_permissions_and_app_are_readable_without_the_secret(surface: Surface) -> None:
+    """Read what a token shows without the app secret (`#plan-validation`)."""
     partner = surface.partner()
     rows = await surface.rows("me/permissions", partner["tokens"]["missing_scope"])
     assert {row["permission"] for row in rows} == set(
@@ -107,8 +108,10 @@ def sign(surface: Surface, message: str) -> str:
     return hmac.new(secret.encode(), message.encode(), hashlib.sha256).hexdigest()
 
 
-async def test_proofs_are_checked_when_sent_and_may_be_required(surface: Surface) -> None:
-    """Item 4: plain and timed proofs pass, wrong, stale and missing ones are 100."""
+async def test_appsecret_proof_is_checked_and_may_be_required(
+    surface: Surface,
+) -> None:
+    """Accept plain and timed values; refuse wrong, stale and missing values with 100."""
     token, now = surface.host["token"], int(time.time())
     plain: dict[str, Any] = {"appsecret_proof": sign(surface, token)}
     timed: dict[str, Any] = {
@@ -119,10 +122,10 @@ async def test_proofs_are_checked_when_sent_and_may_be_required(surface: Surface
         "appsecret_proof": sign(surface, f"{token}|{now - 400}"),
         "appsecret_time": now - 400,
     }
-    for proof in (plain, timed):
-        assert (await surface.get("me", **proof)).status_code == 200
-    for proof in (stale, {"appsecret_proof": "0" * 64}):
-        error = await surface.error("me", **proof)
+    for params in (plain, timed):
+        assert (await surface.get("me", **params)).status_code == 200
+    for params in (stale, {"appsecret_proof": "0" * 64}):
+        error = await surface.error("me", **params)
         assert (error["code"], "Invalid appsecret_proof" in error["message"]) == (100, True)
     await surface.switch(appsecret_proof="required")
     assert "require an appsecret_proof" in (await surface.error("me"))["message"]
@@ -135,8 +138,8 @@ async def test_proofs_are_checked_when_sent_and_may_be_required(surface: Surface
     assert (await surface.get("me", appsecret_proof="nonsense")).status_code == 200
 
 
-async def test_a_missing_or_narrowed_scope_shortens_lists_without_a_word(surface: Surface) -> None:
-    """DOMAIN failure 2: same calls, no error, fewer rows."""
+async def test_missing_or_narrowed_scope_shortens_lists_without_error(surface: Surface) -> None:
+    """Expect fewer rows from the same calls (`#short-lists`)."""
     partner = surface.partner()
     tokens = partner["tokens"]
     catalogs = f"{partner['id']}/client_product_catalogs"
@@ -149,8 +152,8 @@ async def test_a_missing_or_narrowed_scope_shortens_lists_without_a_word(surface
     assert (await surface.error(catalogs, tokens["missing_scope"]))["code"] == 200
 
 
-async def test_pages_vanish_without_business_management(surface: Surface) -> None:
-    """DOMAIN failure 2: me/accounts is an empty list, and people edges say code 200."""
+async def test_pages_are_not_listed_without_business_management(surface: Surface) -> None:
+    """Expect an empty me/accounts, and code 200 from people edges (`#short-lists`)."""
     partner = surface.partner()
     token = partner["tokens"]["good"]
     assert await surface.rows("me/accounts", token)
@@ -159,8 +162,8 @@ async def test_pages_vanish_without_business_management(surface: Surface) -> Non
     assert (await surface.error(f"{partner['id']}/business_users", token))["code"] == 200
 
 
-async def test_a_page_token_speaks_for_its_page_only(surface: Surface) -> None:
-    """Items 2 and 12: Page edges want it, other assets and people do not know it."""
+async def test_page_token_reads_its_page_only(surface: Surface) -> None:
+    """Read Page edges, which need the Page token; refuse it for other assets and people."""
     partner = surface.partner()
     page = first(partner, "page")
     good = partner["tokens"]["good"]
@@ -180,8 +183,8 @@ async def test_a_page_token_speaks_for_its_page_only(surface: Surface) -> None:
     assert await surface.rows(f"{page['id']}/assigned_users", good, business=partner["id"])
 
 
-async def test_an_employee_sees_only_what_it_was_given(surface: Surface) -> None:
-    """Item 2: a regular system user works on its own assets, and gets no Page token."""
+async def test_employee_sees_assigned_assets_only(surface: Surface) -> None:
+    """Expect the employee system user's own assets, and no Page token."""
     partner = surface.partner()
     tokens = partner["tokens"]
     few = await surface.rows(f"{partner['id']}/client_pages", tokens["employee"])

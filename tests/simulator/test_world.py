@@ -1,4 +1,4 @@
-"""The invented world and the truth it tells."""
+"""Tests of the invented world and of the command."""
 
 from collections.abc import Sequence
 
@@ -12,15 +12,15 @@ from graph_simulator.world import build_world
 from .surface import Surface
 
 
-def test_same_seed_is_the_same_world_and_another_seed_is_not() -> None:
-    """Ids, names and tokens depend on the arguments alone."""
+def test_same_seed_makes_the_same_world() -> None:
+    """Compare two worlds of one seed, and one of another seed."""
     first, again, other = (tell(build_world(seed=s, now=1_790_000_000)) for s in (3, 3, 4))
     assert first == again
     assert first["host"]["token"] != other["host"]["token"]
 
 
-def test_counts_are_the_ones_asked_for() -> None:
-    """`assets` counts shared assets and `users` people with access, for every partner."""
+def test_world_has_the_requested_counts() -> None:
+    """Count shared assets and people with access of every partner."""
     truth = tell(build_world(partners=5, assets=9, users=11))
     assert [p["relationship"] for p in truth["partners"]] == [
         "agency",
@@ -40,7 +40,7 @@ def test_counts_are_the_ones_asked_for() -> None:
     "relationships", [("agency",), ("client",), ("both",), ("both", "client"), ["agency", "agency"]]
 )
 def test_relationships_are_taken_in_turn(relationships: Sequence[str]) -> None:
-    """A world of clients only, or of whatever a test is about."""
+    """Build worlds with one and with several relationships."""
     world = build_world(partners=3, relationships=relationships)
     wanted = [relationships[index % len(relationships)] for index in range(3)]
     for built in (world, world.rebuild()):
@@ -50,16 +50,16 @@ def test_relationships_are_taken_in_turn(relationships: Sequence[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("relationships", "said"), [((), "list"), ("agency", "list"), (["x"], "x")]
+    ("relationships", "message"), [((), "list"), ("agency", "list"), (["x"], "x")]
 )
-def test_wrong_relationships_are_refused(relationships: Sequence[str], said: str) -> None:
-    """None at all, a word instead of a list, an unknown word."""
-    with pytest.raises(ValueError, match=f"{said}.* agency, client, both"):
+def test_wrong_relationships_are_refused(relationships: Sequence[str], message: str) -> None:
+    """Try an empty list, a text instead of a list, and an unknown word."""
+    with pytest.raises(ValueError, match=f"{message}.* agency, client, both"):
         build_world(relationships=relationships)
 
 
-def test_a_world_may_be_tiny() -> None:
-    """Zero of anything still builds and tells."""
+def test_world_can_be_empty() -> None:
+    """Build worlds with zero partners, assets or users."""
     for partners, assets, users in ((0, 0, 0), (1, 0, 0), (1, 1, 0), (1, 0, 1), (2, 1, 1)):
         assert (
             len(tell(build_world(partners=partners, assets=assets, users=users))["partners"])
@@ -67,8 +67,8 @@ def test_a_world_may_be_tiny() -> None:
         )
 
 
-def test_all_kinds_of_asset_are_shared_in_the_right_directions() -> None:
-    """Six assets are of four kinds; agencies use ours, clients share theirs, both do both."""
+def test_all_kinds_of_assets_are_shared_in_the_right_direction() -> None:
+    """Expect four kinds, and the direction that each relationship has."""
     truth = tell(build_world())
     directions = {"agency": {"ours_shared_to_partner"}, "client": {"theirs_shared_to_us"}}
     for partner in truth["partners"]:
@@ -78,8 +78,8 @@ def test_all_kinds_of_asset_are_shared_in_the_right_directions() -> None:
         assert {asset["direction"] for asset in partner["shared_assets"]} == expected
 
 
-def test_quirks_of_real_data_are_there() -> None:
-    """A missing e-mail, a name outside ASCII, a formula, an unknown task, a group-only person."""
+def test_world_has_unusual_data() -> None:
+    """Find a missing email, a non-ASCII name, a formula, an unknown task, group-only access."""
     for partner in tell(build_world())["partners"]:
         people = [person for person in partner["people"] if person["has_access"]]
         assert any(person["email"] is None for person in people)
@@ -93,7 +93,7 @@ def test_quirks_of_real_data_are_there() -> None:
 
 
 def test_tokens_look_like_metas_and_differ() -> None:
-    """Long, EAA…, one for every way of being wrong, all different."""
+    """Expect long texts that start with EAA, one for each kind, all different."""
     truth = tell(build_world())
     tokens = [t for p in truth["partners"] for t in p["tokens"].values()]
     assert set(truth["partners"][0]["tokens"]) == {
@@ -112,7 +112,7 @@ def test_tokens_look_like_metas_and_differ() -> None:
 
 
 async def test_index_lists_every_operation(surface: Surface) -> None:
-    """The control surface documents itself, one line each, and forgets no route."""
+    """Compare the index with the routes; expect one line for each operation."""
     index = (await surface.http.get("/__simulator__/")).json()
     listed = {tuple(operation.split()) for operation in index["operations"]}
     routed = {
@@ -126,12 +126,11 @@ async def test_index_lists_every_operation(surface: Surface) -> None:
         assert all(about and "\n" not in about for about in index[part].values())
 
 
-def test_help_is_enough_to_begin(capsys: pytest.CaptureFixture[str]) -> None:
-    """What it is, how to start it, how to ask it, and where its truth is."""
+def test_help_shows_how_to_start(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["--help"])
     assert ended.value.code == 0
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for wanted in (
         "stand-in for Meta's Graph API",
         "/__simulator__/",
@@ -139,22 +138,22 @@ def test_help_is_enough_to_begin(capsys: pytest.CaptureFixture[str]) -> None:
         "curl -s localhost:8001/v26.0/me",
         "agency,client,both",
     ):
-        assert wanted in told
+        assert wanted in printed
 
 
 @pytest.mark.parametrize("words", ["agency,customer", "", "agency,", "Agency"])
-def test_the_command_refuses_unknown_relationships(
+def test_command_refuses_unknown_relationships(
     words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With the word, the known ones, and exit code 2."""
+    """Expect exit code 2 and the known relationships."""
     with pytest.raises(SystemExit) as ended:
         main(["--port", "0", "--relationships", words])
     assert ended.value.code == 2
     assert "is not one of agency, client, both" in capsys.readouterr().err
 
 
-async def test_reset_rebuilds_everything(surface: Surface) -> None:
-    """After a reset the world, switches, faults and counters are as at the start."""
+async def test_reset_restores_the_first_state(surface: Surface) -> None:
+    """Change world, switches and faults, then reset."""
     before = surface.truth
     await surface.mutate("end_partnership", partner=surface.partner()["id"])
     await surface.switch(max_page_limit=3)

@@ -1,1 +1,4 @@
-"""Hours of checks in minutes: whether anything grows that should not (`docs/soak.md`)."""
+"""Hours of checks in minutes, to find what grows.
+
+Explained in `docs/explanation/guarantees.md#does-anything-grow`.
+"""

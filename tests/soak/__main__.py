@@ -1,7 +1,7 @@
 """`make soak`, or `python -m tests.soak --help`.
 
-Real processes in front of a simulated Meta, customers that never rest, and a retention of minutes.
-Prints a line for each series, and ends with 1 where one grows or where anything went wrong.
+Real processes in front of a simulated Meta, customers without a pause, and a retention of minutes.
+Prints a line for each series, and exits with 1 where one grows or anything went wrong.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.soak.load import load
 from tests.soak.record import Samples
 from tests.soak.samples import Probe
-from tests.soak.verdict import KEPT_FOR_EVER, RETENTION_MINUTES, judge
+from tests.soak.verdict import KEPT_FOREVER, RETENTION_MINUTES, judge
 from tests.survival.customer import Customer, customer
 from tests.survival.deployment import deployment
 from tests.survival.postgres import own_postgres
@@ -23,29 +23,29 @@ from tests.survival.postgres import own_postgres
 RETENTION_SECONDS = RETENTION_MINUTES * 60
 _DAY_SECONDS = 24 * 3600
 _EVERY_SECONDS = 5.0
-_MOST_TROUBLES_TOLD = 5
+_MOST_TROUBLES_PRINTED = 5
 
 
 def soak(subject: Customer, *, minutes: float, samples: Samples) -> int:
-    """Answers how much went wrong."""
+    """Run the soak, and return the number of growing series and troubles."""
     probe = Probe.of(subject.deployment)
     ends_at = time.monotonic() + minutes * 60
     with load(subject) as busy:
         with busy.going_on():
             while time.monotonic() < ends_at:
-                samples.add(probe.look(busy.counted()))
-                probe.let_keys_grow_old(RETENTION_SECONDS)
+                samples.add(probe.sample(busy.counted()))
+                probe.expire_keys(RETENTION_SECONDS)
                 time.sleep(_EVERY_SECONDS)
         done = busy.counted()
         verdicts = judge(samples.taken)
     print(f"Soak on {subject.deployment.name}: {minutes:.0f} minutes, {len(samples.taken)} samples")
     print(f"  done: {', '.join(f'{what} {count}' for what, count in done.items())}")
-    for name in KEPT_FOR_EVER:
+    for name in KEPT_FOREVER:
         first, last = samples.taken[0][name], samples.taken[-1][name]
-        print(f"  kept for ever: {name}, {first:.0f} to {last:.0f}")
+        print(f"  kept forever: {name}, {first:.0f} to {last:.0f}")
     for verdict in verdicts:
         print(f"  {verdict}")
-    for trouble in busy.troubles[:_MOST_TROUBLES_TOLD]:
+    for trouble in busy.troubles[:_MOST_TROUBLES_PRINTED]:
         print(trouble)
     growing = [verdict for verdict in verdicts if not verdict.is_flat]
     print(f"{len(growing)} of {len(verdicts)} series grow; {len(busy.troubles)} troubles")
@@ -72,7 +72,7 @@ def _subject(database: str, partners: int) -> Iterator[Customer]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """1 where anything grows, or went wrong."""
+    """Return 1 where anything grows or went wrong."""
     asked = _parser().parse_args(arguments)
     asked.out.mkdir(parents=True, exist_ok=True)
     wrong = 0

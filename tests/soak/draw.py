@@ -1,4 +1,4 @@
-"""The curves of a soak: `python -m tests.soak.draw soak docs/soak.png`.
+"""Charts of a soak: `python -m tests.soak.draw soak docs/explanation/soak.png`.
 
 Needs the group `tools` of `pyproject.toml` and nothing of the product.
 """
@@ -35,12 +35,12 @@ _PANELS: tuple[tuple[str, Chosen], ...] = (
     ("done so far", lambda name: name.startswith("done: ")),
 )
 
-# What is about the same from the beginning to the end leaves room below.
+# Flat series leave room for the legend below.
 _FLAT = {title for title, _ in _PANELS[:2]}
 
 
 def draw(directory: Path, picture: Path) -> None:
-    """One column for each database of which there are samples, one row for each kind of series."""
+    """Draw one column for each database with samples, and one row for each kind of series."""
     found = {name: directory / f"soak-{name}.csv" for name in NAMES}
     databases = {name: read_samples(path) for name, path in found.items() if path.exists()}
     size = (7.5 * len(databases), 3.0 * len(_PANELS))

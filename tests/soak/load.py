@@ -1,4 +1,4 @@
-"""Customers who ask for checks round and round, follow them, and are told by webhooks."""
+"""Customers who check for updates repeatedly, follow the jobs and receive webhooks."""
 
 import itertools
 import random
@@ -31,24 +31,24 @@ _HANGS_UP_AFTER = 2
 
 
 class Load:
-    """Threads of customers. `done` counts what was done, `troubles` what went wrong."""
+    """Threads of customers. `done` counts what was done, `troubles` lists what went wrong."""
 
-    def __init__(self, subject: Customer, told: Receiver) -> None:
+    def __init__(self, subject: Customer, receiver_of_events: Receiver) -> None:
         self.subject = subject
         self.done: Counter[str] = Counter()
         self.troubles: list[str] = []
-        self._told = told
+        self._receiver = receiver_of_events
         self._ended = threading.Event()
         self._lock = threading.Lock()
 
     def counted(self) -> dict[str, int]:
-        """So far."""
-        self.done["webhooks received"] = len(self._told.requests)
+        """Return the counts so far."""
+        self.done["webhooks received"] = len(self._receiver.requests)
         return dict(self.done)
 
     @contextmanager
     def going_on(self) -> Iterator[None]:
-        """For as long as the block lasts; what is under way then is waited for."""
+        """Run until the block ends, and wait for what is in progress then."""
         acts = [self._check_of(partner) for partner in self.subject.partners]
         acts += [self._check_all, self._try_a_token]
         threads = [threading.Thread(target=self._again_and_again, args=(act,)) for act in acts]
@@ -71,10 +71,10 @@ class Load:
                     time.sleep(_REST_SECONDS)
 
     def _check_of(self, partner: Json) -> Callable[[Caller], None]:
-        """Somebody loses access and gets it back by turns; each check is followed, and read."""
+        """Return a customer's act: change one user's access, check, follow the job and read."""
         turns = itertools.count()
         dice = random.Random(partner["id"])  # noqa: S311 - guards nothing
-        person, asset, tasks = _somebody(self.subject, partner)
+        person, asset, tasks = _some_person(self.subject, partner)
 
         def act(caller: Caller) -> None:
             turn = next(turns)
@@ -104,7 +104,7 @@ class Load:
         time.sleep(_REST_SECONDS)
 
     def _ask_for_a_check(self, caller: Caller, path: str) -> Json:
-        """Twice with one key, as somebody does who lost the answer."""
+        """Send the request twice with one key, like a client that lost the response."""
         headers = {"Idempotency-Key": str(uuid.uuid4())}
         first, again = (caller.ask("POST", path, json={}, headers=headers) for _ in range(2))
         assert first.status_code == again.status_code == 202, (first.text, again.text)
@@ -137,8 +137,8 @@ class Load:
             self.done[what] += 1
 
 
-def _somebody(subject: Customer, partner: Json) -> tuple[str, str, list[str]]:
-    """A person of the partner's with an asset that is assigned to them."""
+def _some_person(subject: Customer, partner: Json) -> tuple[str, str, list[str]]:
+    """Return a person of the partner, an asset assigned to that person, and the tasks."""
     known = subject.caller.meta.partner(partner["meta_business_id"])
     return next(
         (row["id"], asset["id"], row["tasks"])
@@ -150,11 +150,11 @@ def _somebody(subject: Customer, partner: Json) -> tuple[str, str, list[str]]:
 
 @contextmanager
 def load(subject: Customer) -> Iterator[Load]:
-    """Customers with a server that is told of what happens."""
+    """Yield customers with a server that receives their webhooks."""
     with ExitStack() as stack:
-        told = stack.enter_context(receiver())
-        body = {"url": told.url, "event_types": list(EVENT_TYPES)}
+        receiver_of_events = stack.enter_context(receiver())
+        body = {"url": receiver_of_events.url, "event_types": list(EVENT_TYPES)}
         made = subject.caller.ask("POST", "/v1/webhook-endpoints", json=body)
         assert made.status_code == 201, made.text
-        told.secret = made.json()["signing_secret"]
-        yield Load(subject, told)
+        receiver_of_events.secret = made.json()["signing_secret"]
+        yield Load(subject, receiver_of_events)

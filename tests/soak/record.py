@@ -1,4 +1,4 @@
-"""The samples of a soak as a file, which is also read where nothing of the product is installed."""
+"""Samples of a soak in a file, which can be read without the product."""
 
 import csv
 import time
@@ -8,7 +8,7 @@ Sample = dict[str, float]
 
 
 class Samples:
-    """A file with a line for each sample."""
+    """File with a line for each sample."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -16,7 +16,7 @@ class Samples:
         self.taken: list[Sample] = []
 
     def add(self, sample: Sample) -> None:
-        """One more, written at once: whoever is cut off has the others."""
+        """Add a sample and write the file at once, so that an interrupted soak keeps it."""
         timed = {"minutes": (time.monotonic() - self.began) / 60, **sample}
         self.taken.append(timed)
         names = list(dict.fromkeys(name for one in self.taken for name in one))
@@ -29,6 +29,6 @@ class Samples:
 
 
 def read_samples(path: Path) -> list[Sample]:
-    """What was written."""
+    """Return the samples of a file."""
     with path.open(newline="", encoding="utf-8") as file:
         return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]

@@ -1,4 +1,4 @@
-"""What a deployment takes, looked at from outside: its processes and its tables."""
+"""Resources of a deployment, measured from outside: its processes and its tables."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,19 +25,19 @@ _POSTGRES_BYTES = "SELECT pg_database_size(current_database())"
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Looks at one deployment."""
+    """Measurement of one deployment."""
 
     deployment: Deployment
     tables: Sequence[str]
 
     @classmethod
     def of(cls, deployment: Deployment) -> "Probe":
-        """With all tables that there are, ours and the engine's."""
+        """Return a probe of all tables, ours and the engine's."""
         query = _SQLITE_TABLES if deployment.is_embedded else _POSTGRES_TABLES
         return cls(deployment, sorted(str(name) for (name,) in deployment.rows(query)))
 
-    def look(self, done: Mapping[str, int]) -> Sample:
-        """One sample: of every process, of every table, and what was done so far."""
+    def sample(self, done: Mapping[str, int]) -> Sample:
+        """Take one sample of every process, every table and the work done so far."""
         sample: Sample = {f"done: {what}": count for what, count in done.items()}
         for name, running in self._processes().items():
             sample |= {f"{what} of {name}": value for what, value in _of_process(running).items()}
@@ -50,9 +50,10 @@ class Probe:
         sample["MB of the database"] = self.deployment.rows(query)[0][0] / 1e6
         return sample
 
-    def let_keys_grow_old(self, seconds: float) -> None:
-        """Answers to requests with a key are kept for a day, which is no setting: here the day of
-        those that are as old as this is over.
+    def expire_keys(self, seconds: float) -> None:
+        """Expire the idempotency keys that are older than `seconds`.
+
+        The product keeps them for a day, which is no setting.
         """
         before = f"{datetime.now(UTC) - timedelta(seconds=seconds):%Y-%m-%d %H:%M:%S.%f+00:00}"
         self.deployment.execute(

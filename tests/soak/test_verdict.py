@@ -1,4 +1,4 @@
-"""A soak tells what grows, and takes nothing else for it."""
+"""The verdict of a soak, which reports what grows and nothing else."""
 
 from pathlib import Path
 
@@ -18,8 +18,8 @@ from tests.soak.verdict import WORK, judge
         ([0, 100, 200, 200, 210, 220, 255, 265], False),
     ],
 )
-def test_what_grows_is_told(values: list[float], is_flat: bool) -> None:
-    """The last quarter beside the second one, with 15 % and 20 rows of tolerance."""
+def test_growing_series_is_reported(values: list[float], is_flat: bool) -> None:
+    """Compare the last quarter with the second one, with a tolerance of 15 % and 20 rows."""
     taken: list[Sample] = [
         {"minutes": float(n), WORK: float(n * 10), "rows in sync_jobs": value}
         for n, value in enumerate(values)
@@ -27,8 +27,8 @@ def test_what_grows_is_told(values: list[float], is_flat: bool) -> None:
     assert [verdict.is_flat for verdict in judge(taken)] == [is_flat]
 
 
-def test_more_work_is_no_growth() -> None:
-    """Three times the checks leave three times the rows, until they are old enough."""
+def test_more_work_is_not_reported_as_growth() -> None:
+    """Assert that three times the checks may leave three times the rows."""
     work = [0, 10, 20, 30, 60, 90, 120, 150]
     rows = [0, 100, 100, 100, 300, 300, 300, 300]
     taken = [
@@ -40,12 +40,12 @@ def test_more_work_is_no_growth() -> None:
         }
         for minute, (done, left) in enumerate(zip(work, rows, strict=True))
     ]
-    told = {verdict.name: verdict.is_flat for verdict in judge(taken)}
-    assert told == {"rows in sync_jobs": True, "threads of the API": False}
+    verdicts = {verdict.name: verdict.is_flat for verdict in judge(taken)}
+    assert verdicts == {"rows in sync_jobs": True, "threads of the API": False}
 
 
 def test_samples_are_read_as_they_were_written(tmp_path: Path) -> None:
-    """Also where a series began later than the others."""
+    """Cover a series that began later than the others."""
     written = Samples(tmp_path / "soak.csv")
     written.add({"a": 1.5})
     written.add({"a": 2.0, "b": 3})

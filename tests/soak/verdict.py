@@ -1,7 +1,7 @@
-"""Whether a series is flat: its last quarter beside its second one. Pure.
+"""Verdict on a series, by its last quarter and its second one. Pure.
 
-The first quarter is not looked at: caches fill, and nothing is old enough to be deleted yet. Where
-the machine got more done, so much more rows may be there as are not old enough yet.
+The first quarter is ignored: caches fill, and nothing is old enough to be deleted yet. Where the
+machine did more work, proportionally more rows may not be old enough yet.
 """
 
 from collections.abc import Sequence
@@ -10,15 +10,15 @@ from statistics import median
 
 from tests.soak.record import Sample
 
-# These are kept for ever: who decided what, and what changed.
-KEPT_FOR_EVER = ("rows in audit_events", "rows in changes")
-# For how long what is deleted is kept here.
+# These are kept forever: decisions and changes.
+KEPT_FOREVER = ("rows in audit_events", "rows in changes")
+# Retention of deleted rows in a soak.
 RETENTION_MINUTES = 2.0
-# What the pace is told by.
+# The series that measures the pace.
 WORK = "done: checks of a partner"
-# They are not the product's own, or hold those that are kept.
+# Not resources of the product.
 _NOT_JUDGED = ("minutes", "done: ")
-# By how much the last quarter may be above the second one: a part of it, and so much more.
+# Allowed growth from the second quarter to the last: a fraction, and an absolute value.
 _TOLERANCES = {
     "MB resident": (0.10, 8.0),
     "threads": (0.0, 3.0),
@@ -30,7 +30,7 @@ _TOLERANCES = {
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One series."""
+    """Verdict on one series."""
 
     name: str
     second: float
@@ -39,7 +39,7 @@ class Verdict:
 
     @property
     def is_flat(self) -> bool:
-        """Within what is allowed."""
+        """True within the allowed growth."""
         return self.last <= self.allowed
 
     def __str__(self) -> str:
@@ -51,7 +51,7 @@ class Verdict:
 
 
 def judge(samples: Sequence[Sample]) -> list[Verdict]:
-    """Every series that is judged, in the order of the samples."""
+    """Return the verdict on every judged series, in the order of the samples."""
     quarter = len(samples) // 4
     second, last = samples[quarter : 2 * quarter], samples[-quarter:]
     recent = [_recent_work(samples, index) for index in range(len(samples))]
@@ -60,12 +60,12 @@ def judge(samples: Sequence[Sample]) -> list[Verdict]:
     return [
         _judged(name, median(one[name] for one in second), median(one[name] for one in last), pace)
         for name in samples[-1]
-        if not name.startswith(_NOT_JUDGED) and name not in KEPT_FOR_EVER
+        if not name.startswith(_NOT_JUDGED) and name not in KEPT_FOREVER
     ]
 
 
 def _recent_work(samples: Sequence[Sample], index: int) -> float:
-    """What was done by that sample, and not long enough before it to be deleted."""
+    """Return the work done until that sample and within the retention before it."""
     now = samples[index]
     since = next(one for one in samples if one["minutes"] >= now["minutes"] - RETENTION_MINUTES)
     return now[WORK] - since[WORK]

@@ -1,4 +1,4 @@
-"""The API as a test's client: in this process over ASGI, or a real one over HTTP."""
+"""Clients of the API in this process, over ASGI, and a workspace for them."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,7 +19,7 @@ ALL_SCOPES = tuple(str(scope) for scope in Scope)
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """A workspace and a key of it that may do everything."""
+    """A workspace and one of its API keys; the key has every scope by default."""
 
     workspace_id: object
     api_key: str
@@ -28,7 +28,7 @@ class Tenant:
 async def make_tenant(
     database: Database, keyring: PublicKeyring, scopes: tuple[str, ...] = ALL_SCOPES
 ) -> Tenant:
-    """A new workspace with one key."""
+    """Create a workspace with one API key."""
     async with database.writing() as session:
         workspace = await workspaces.create(session, "Test")
         _, api_key = await api_keys.create(
@@ -44,13 +44,13 @@ async def make_tenant(
 
 @asynccontextmanager
 async def running(app: FastAPI) -> AsyncIterator[FastAPI]:
-    """The app with its lifespan, as a server would run it."""
+    """Run the app inside its lifespan, as a server does."""
     async with app.router.lifespan_context(app):
         yield app
 
 
 def client_of(app: FastAPI, api_key: str | None) -> httpx.AsyncClient:
-    """A client without a network; `None` sends no key."""
+    """Return a client that calls the app in memory. With `None` it sends no API key."""
     headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     return httpx.AsyncClient(transport=transport, base_url="http://testserver", headers=headers)

@@ -1,4 +1,4 @@
-"""A collector of traces, as OpenTelemetry's exporters know it: OTLP over HTTP."""
+"""Trace collector for OpenTelemetry's exporters: OTLP over HTTP."""
 
 import gzip
 import threading
@@ -13,14 +13,14 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 @dataclass
 class Collector:
-    """Everything that was sent, as bytes and as what they mean."""
+    """Received exports, as raw bytes and decoded."""
 
     url: str = ""
     raw: list[bytes] = field(default_factory=list)
     requests: list[ExportTraceServiceRequest] = field(default_factory=list)
 
     def spans(self) -> list[Span]:
-        """In the order in which they came."""
+        """Return all spans in the order of their arrival."""
         return [
             span
             for request in list(self.requests)
@@ -36,34 +36,34 @@ class Collector:
 
 
 def attributes(span: Span) -> dict[str, str | int]:
-    """As a dictionary."""
+    """Return the attributes of a span as a dictionary."""
     return {each.key: each.value.string_value or each.value.int_value for each in span.attributes}
 
 
 @contextmanager
 def collector() -> Iterator[Collector]:
-    """One on a port of its own."""
-    told = Collector()
+    """Run a collector on a free port."""
+    received = Collector()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             compressed = self.headers.get("Content-Encoding") == "gzip"
-            told.take(gzip.decompress(body) if compressed else body)
+            received.take(gzip.decompress(body) if compressed else body)
             self.send_response(200)
             self.send_header("Content-Length", "0")
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Says nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
-    told.url = f"http://127.0.0.1:{server.server_address[1]}/v1/traces"
+    received.url = f"http://127.0.0.1:{server.server_address[1]}/v1/traces"
     try:
-        yield told
+        yield received
     finally:
         server.shutdown()
         thread.join()

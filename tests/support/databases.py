@@ -1,4 +1,4 @@
-"""A migrated template of each database, and clones of it."""
+"""Migrated template of each database, and clones of it."""
 
 import shutil
 import uuid
@@ -17,7 +17,7 @@ from tests.support import postgres_wheel
 
 @contextmanager
 def postgres_server(directory: Path, given_url: str | None) -> Iterator[str]:
-    """The URL of a server's maintenance database: the given one, or one started from the wheel."""
+    """Yield a maintenance database's URL: the given one, or that of a server from the wheel."""
     if given_url is not None:
         yield given_url
         return
@@ -26,7 +26,10 @@ def postgres_server(directory: Path, given_url: str | None) -> Iterator[str]:
 
 
 def skip_durability(server_url: str) -> None:
-    """Have a server that serves one run of tests wait for no disk; killed clients lose nothing."""
+    """Turn off waiting for the disk on a server that exists for one test run only.
+
+    A killed client loses no data: only a crash of the server would.
+    """
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute("ALTER SYSTEM SET fsync = off")
         connection.execute("ALTER SYSTEM SET synchronous_commit = off")
@@ -35,7 +38,7 @@ def skip_durability(server_url: str) -> None:
 
 
 class PostgresTemplate:
-    """One migrated database, cloned for each test."""
+    """Migrated PostgreSQL database that is cloned for each test."""
 
     def __init__(self, server_url: str) -> None:
         self.server_url = server_url
@@ -44,13 +47,13 @@ class PostgresTemplate:
         migrate.upgrade(without_environment(database_url=SecretStr(self.url_of(self.name))))
 
     def url_of(self, name: str) -> str:
-        """The URL of a database of this server."""
+        """Return the URL of a database of this server."""
         url = make_url(self.server_url).set(database=name)
         return url.render_as_string(hide_password=False)
 
     @contextmanager
     def clone(self) -> Iterator[str]:
-        """A fresh copy, dropped afterwards."""
+        """Create a copy of the template and yield its URL. Drop the copy at the end."""
         name = f"test_{uuid.uuid4().hex}"
         self._execute(f"CREATE DATABASE {name} TEMPLATE {self.name}")
         try:
@@ -60,7 +63,7 @@ class PostgresTemplate:
 
     @contextmanager
     def empty(self) -> Iterator[str]:
-        """A database without any table."""
+        """Create a database without tables and yield its URL. Drop it at the end."""
         name = f"test_{uuid.uuid4().hex}"
         self._execute(f"CREATE DATABASE {name}")
         try:
@@ -69,7 +72,7 @@ class PostgresTemplate:
             self._execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     def drop(self) -> None:
-        """Remove the template itself."""
+        """Drop the template itself."""
         self._execute(f"DROP DATABASE {self.name} WITH (FORCE)")
 
     def _execute(self, statement: str) -> None:
@@ -78,14 +81,14 @@ class PostgresTemplate:
 
 
 class SqliteTemplate:
-    """One migrated file, copied for each test."""
+    """Migrated SQLite file that is copied for each test."""
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / "template.db"
         migrate.upgrade(without_environment(database_url=SecretStr(f"sqlite:///{self.path}")))
 
     def clone(self, directory: Path) -> str:
-        """A fresh copy in this directory."""
+        """Copy the template into this directory and return the URL of the copy."""
         path = directory / "partner-connector.db"
         for suffix in ("", "-wal", "-shm"):
             source = Path(f"{self.path}{suffix}")

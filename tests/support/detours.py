@@ -1,4 +1,7 @@
-"""A way to be a public server: what is meant for the internet comes to a port of this machine."""
+"""Redirection of outgoing connections to a port of this machine.
+
+So a local server of a test can replace a server with a public address.
+"""
 
 import ssl
 from typing import Any
@@ -8,7 +11,7 @@ import httpx
 
 
 class Detour(httpcore.AsyncNetworkBackend):
-    """Notes who is to be connected to, and connects to a server of this test in their place."""
+    """Network backend that records each requested address and connects to a local port instead."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -18,13 +21,13 @@ class Detour(httpcore.AsyncNetworkBackend):
     async def connect_tcp(
         self, host: str, port: int, *_: Any, **__: Any
     ) -> httpcore.AsyncNetworkStream:
-        """As a router would that leads all of the internet here."""
+        """Record the address and connect to the local port."""
         self.asked.append((host, port))
         return await self._real.connect_tcp("127.0.0.1", self.port)
 
 
 def detoured(detour: Detour, trusted: ssl.SSLContext | None = None) -> httpx.AsyncHTTPTransport:
-    """The HTTP library's own transport, TLS and all, on that way."""
+    """Return httpx's own transport, TLS included, with this network backend."""
     transport = httpx.AsyncHTTPTransport(
         verify=True if trusted is None else trusted, trust_env=False
     )

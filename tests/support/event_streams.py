@@ -1,4 +1,4 @@
-"""Server-sent events as a client reads them."""
+"""Client side of server-sent events."""
 
 import json
 from collections.abc import AsyncIterator, Iterable
@@ -14,32 +14,32 @@ ACCEPT = {"Accept": "text/event-stream"}
 
 @dataclass(slots=True)
 class Reader:
-    """Takes lines apart (HTML standard, 9.2.6). An event that is cut off is none."""
+    """Parser of an event stream (HTML standard, 9.2.6). It ignores an incomplete event."""
 
     events: list[Json] = field(default_factory=list)
     comments: int = 0
     _fields: Json = field(default_factory=dict)
 
     def take(self, line: str) -> bool:
-        """One line more; True where it completes an event."""
+        """Parse the next line. Return True if the line completes an event."""
         if line.startswith(":"):
             self.comments += 1
         elif line:
             name, _, value = line.partition(": ")
             self._fields[name] = value
         elif self._fields:
-            told, self._fields = self._fields, {}
-            item: Json = json.loads(told["data"])
-            # What the frame says is what the item says.
-            assert (told["id"], told["event"]) == (item["id"], item["type"])
-            assert set(told) == {"id", "event", "data"}
+            fields, self._fields = self._fields, {}
+            item: Json = json.loads(fields["data"])
+            # The id and the type in the frame are those of the item.
+            assert (fields["id"], fields["event"]) == (item["id"], item["type"])
+            assert set(fields) == {"id", "event", "data"}
             self.events.append(item)
             return True
         return False
 
 
 def events_in(lines: Iterable[str]) -> list[Json]:
-    """Every whole event."""
+    """Return every complete event."""
     reader = Reader()
     for line in lines:
         reader.take(line)
@@ -47,7 +47,7 @@ def events_in(lines: Iterable[str]) -> list[Json]:
 
 
 def resuming(after: str | None) -> dict[str, str]:
-    """The headers of whoever has the events up to this one."""
+    """Return the headers of a client that has every event up to this id."""
     return ACCEPT if after is None else {**ACCEPT, "Last-Event-ID": after}
 
 
@@ -55,7 +55,7 @@ def resuming(after: str | None) -> dict[str, str]:
 async def following(
     client: httpx.AsyncClient, path: str, after: str | None = None
 ) -> AsyncIterator[httpx.Response]:
-    """An open stream."""
+    """Open an event stream and yield its response."""
     async with client.stream("GET", path, headers=resuming(after)) as answer:
         if answer.status_code == 200:
             assert answer.headers["content-type"].split(";")[0] == "text/event-stream"
@@ -63,7 +63,7 @@ async def following(
 
 
 async def streamed(client: httpx.AsyncClient, path: str, after: str | None = None) -> list[Json]:
-    """All that the stream tells until it ends by itself."""
+    """Return all events of a stream, which the server ends. Fail unless the status is 200."""
     async with following(client, path, after) as answer:
         assert answer.status_code == 200, await answer.aread()
         return events_in([line async for line in answer.aiter_lines()])

@@ -1,4 +1,4 @@
-"""The commands on a page of docs/, as requests that can be sent."""
+"""Commands on a page of docs/, as requests that can be sent."""
 
 import re
 import shlex
@@ -8,7 +8,7 @@ import httpx
 
 
 def commands(page: str) -> Iterator[tuple[str, str]]:
-    """Each command of the page's console blocks, and what the page says it prints."""
+    """Yield each command of the page's console blocks, with the output that the page shows."""
     for block in re.findall(r"^```console\n(.*?)^```", page, re.MULTILINE | re.DOTALL):
         for part in re.split(r"^\$ ", block.replace("\\\n", " "), flags=re.MULTILINE)[1:]:
             command, _, output = part.partition("\n")
@@ -16,7 +16,7 @@ def commands(page: str) -> Iterator[tuple[str, str]]:
 
 
 def request_of(command: str, known: Mapping[str, str]) -> httpx.Request:
-    """The request that curl would make of the few options that our pages use."""
+    """Convert a curl command to a request. Only the options that our pages use are known."""
     for name, value in known.items():
         command = command.replace(f"${name}", value)
     words = iter(shlex.split(command)[1:])
@@ -37,5 +37,5 @@ def request_of(command: str, known: Mapping[str, str]) -> httpx.Request:
 
 
 def assert_printed(output: str, text: str) -> None:
-    """The text is what the page prints; `…` stands for anything."""
+    """Fail unless the text is the output on the page, where `…` matches any text."""
     assert re.fullmatch(re.escape(output).replace("…", ".*"), text, re.DOTALL), (output, text)

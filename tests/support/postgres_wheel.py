@@ -1,4 +1,4 @@
-"""The PostgreSQL server that comes in a wheel, with a lock file of this process's own."""
+"""PostgreSQL server from a wheel, with a lock file that only this process uses."""
 
 import atexit
 import os

@@ -1,4 +1,4 @@
-"""Our own programs as real processes: started, spoken to, stopped or killed."""
+"""The project's programs as real processes: start, stop and kill them, and read their logs."""
 
 import json
 import os
@@ -19,7 +19,7 @@ STARTS_WITHIN_SECONDS = 60
 
 @dataclass(slots=True)
 class Running:
-    """A process of ours and where its output goes."""
+    """Running process and the file that has its output."""
 
     process: subprocess.Popen[bytes]
     log_path: Path
@@ -27,23 +27,23 @@ class Running:
 
     @property
     def log(self) -> str:
-        """Everything it has printed so far."""
+        """Output so far, standard error included."""
         return self.log_path.read_text(encoding="utf-8", errors="replace")
 
     def kill(self) -> None:
-        """-9: no farewell."""
+        """Send SIGKILL and wait for the end of the process."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait(timeout=10)
 
-    def stop(self, patience: float = 30) -> int:
-        """SIGTERM, as an orchestrator does. Answers the exit code."""
+    def stop(self, timeout: float = 30) -> int:
+        """Send SIGTERM, as an orchestrator does. Return the exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=patience)
+        return self.process.wait(timeout=timeout)
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """This machine's environment with our settings and no others of ours."""
+    """Return this process's environment, with these settings of the product and no others."""
     base = {k: v for k, v in os.environ.items() if not k.startswith("PARTNER_CONNECTOR_")}
     given = {"ASSERT_LOCK_ORDER": "true", **settings}
     return base | {f"PARTNER_CONNECTOR_{name}": value for name, value in given.items()}
@@ -52,7 +52,7 @@ def environment(settings: Mapping[str, str]) -> dict[str, str]:
 def run_cli(
     *arguments: str, settings: Mapping[str, str], cwd: Path
 ) -> subprocess.CompletedProcess[str]:
-    """One command to its end."""
+    """Run one command of the product until it ends."""
     return subprocess.run(
         [sys.executable, "-m", "partner_connector", *arguments],
         env=environment(settings),
@@ -65,7 +65,7 @@ def run_cli(
 
 
 def run_json(*arguments: str, settings: Mapping[str, str], cwd: Path) -> dict[str, Any]:
-    """One command that answers JSON."""
+    """Run one command with `--json` and return its output. Fail if it fails."""
     done = run_cli(*arguments, "--json", settings=settings, cwd=cwd)
     assert done.returncode == 0, done.stderr
     document: dict[str, Any] = json.loads(done.stdout)
@@ -76,7 +76,7 @@ def run_json(*arguments: str, settings: Mapping[str, str], cwd: Path) -> dict[st
 def started(
     module: str, *arguments: str, settings: Mapping[str, str], cwd: Path, name: str
 ) -> Iterator[Running]:
-    """A long-lived process in the background, ended with the block."""
+    """Start a process in the background, and end it with the block."""
     log_path = cwd / f"{name}.log"
     with log_path.open("ab") as log:
         process = subprocess.Popen(
@@ -100,7 +100,10 @@ def started(
 
 
 def wait_for_log(running: Running, marker: str) -> str:
-    """The first line with this text. Fails with the whole log when it never comes."""
+    """Return the first log line with this text.
+
+    Fail with the whole log if the process ends or 60 seconds pass.
+    """
     deadline = time.monotonic() + STARTS_WITHIN_SECONDS
     while time.monotonic() < deadline:
         for line in running.log.splitlines():
@@ -108,12 +111,12 @@ def wait_for_log(running: Running, marker: str) -> str:
                 return line
         assert running.process.poll() is None, running.log
         time.sleep(0.05)
-    raise AssertionError(f"{marker!r} never came:\n{running.log}")
+    raise AssertionError(f"{marker!r} is not in the log:\n{running.log}")
 
 
 @contextmanager
 def graph_simulator(cwd: Path, *arguments: str) -> Iterator[Running]:
-    """The simulator on a free port; its `url` is where the Graph API is."""
+    """Run the simulator on a free port. Its `url` is the base URL of the Graph API."""
     options: Sequence[str] = ("--port", "0", *arguments)
     with started("graph_simulator", *options, settings={}, cwd=cwd, name="simulator") as running:
         line = wait_for_log(running, "Graph simulator on ")
@@ -125,10 +128,10 @@ def graph_simulator(cwd: Path, *arguments: str) -> Iterator[Running]:
 def api_process(
     settings: Mapping[str, str], cwd: Path, *arguments: str, name: str = "api"
 ) -> Iterator[Running]:
-    """`serve` on a free port, ready to answer."""
+    """Run `serve` on a free port. Yield it when it is ready."""
     options = ("serve", "--port", "0", *arguments)
     with started("partner_connector", *options, settings=settings, cwd=cwd, name=name) as running:
-        line = wait_for_log(running, "api_listens")
+        line = wait_for_log(running, "api_listening")
         running.url = json.loads(line)["url"]
         deadline = time.monotonic() + STARTS_WITHIN_SECONDS
         while time.monotonic() < deadline:
@@ -145,7 +148,7 @@ def api_process(
 def worker_process(
     settings: Mapping[str, str], cwd: Path, name: str = "worker"
 ) -> Iterator[Running]:
-    """`worker`, working."""
+    """Run `worker`. Yield it when it has started."""
     with started("partner_connector", "worker", settings=settings, cwd=cwd, name=name) as running:
         wait_for_log(running, "worker_started")
         yield running

@@ -1,4 +1,4 @@
-"""A customer's server that receives webhooks, as a real one: it verifies before it believes."""
+"""Webhook receiver of a customer, which verifies each signature as a real one does."""
 
 import ssl
 import threading
@@ -12,13 +12,13 @@ from typing import Any
 from standardwebhooks import Webhook, WebhookVerificationError
 
 Json = dict[str, Any]
-# As an answer: it closes the connection without a word.
+# As a status: close the connection without an answer.
 HANGS_UP = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One request: what it said, by whose secret, and what was answered."""
+    """Verified request, with the status that was answered."""
 
     id: str
     body: Json
@@ -28,35 +28,38 @@ class Received:
 
     @property
     def data(self) -> Json:
-        """Ids and states."""
+        """Member `data` of the event: ids and states."""
         data: Json = self.body["data"]
         return data
 
 
 @dataclass
 class Receiver:
-    """Answers 204, unless told otherwise, to whatever is signed with its secret; else 401."""
+    """Webhook receiver.
+
+    It answers 401 to a wrong signature, and otherwise the next status of `answers`, or 204.
+    """
 
     url: str = ""
     port: int = 0
     secret: str = ""
     requests: list[Received] = field(default_factory=list)
     answers: deque[tuple[int, dict[str, str]]] = field(default_factory=deque)
-    # An answer waits for this: clear it to be slow.
+    # Each answer waits for this event: clear it to be slow.
     awake: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def answer_next(self, *statuses: int, **headers: str) -> None:
-        """These, in order, before it goes on with 204."""
+        """Answer the next requests with these statuses, in order, and the later ones with 204."""
         self.answers.extend((status, headers) for status in statuses)
 
     @property
     def accepted(self) -> list[Received]:
-        """What it answered with a success."""
+        """Requests that were answered with a success."""
         return [each for each in self.requests if 200 <= each.status < 300]
 
     def take(self, raw: bytes, headers: Mapping[str, str]) -> tuple[int, Mapping[str, str]]:
-        """Verify it, and answer."""
+        """Verify and record a request. Return the status and the headers of the answer."""
         with self.lock:
             try:
                 body = Webhook(self.secret).verify(raw, dict(headers))
@@ -70,15 +73,15 @@ class Receiver:
 
 @contextmanager
 def receiver(certificate: ssl.SSLContext | None = None) -> Iterator[Receiver]:
-    """A server on a port of its own, which speaks TLS where it has a certificate."""
-    told = Receiver()
-    told.awake.set()
+    """Run a receiver on a free port, with TLS if there is a certificate."""
+    running = Receiver()
+    running.awake.set()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             raw = self.rfile.read(int(self.headers["Content-Length"]))
-            told.awake.wait(timeout=30)
-            status, more = told.take(raw, dict(self.headers.items()))
+            running.awake.wait(timeout=30)
+            status, more = running.take(raw, dict(self.headers.items()))
             if status == HANGS_UP:
                 self.close_connection = True
                 return
@@ -89,7 +92,7 @@ def receiver(certificate: ssl.SSLContext | None = None) -> Iterator[Receiver]:
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Says nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
@@ -97,12 +100,12 @@ def receiver(certificate: ssl.SSLContext | None = None) -> Iterator[Receiver]:
         server.socket = certificate.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
-    told.port = server.server_address[1]
-    told.url = f"http://127.0.0.1:{told.port}/hooks"
+    running.port = server.server_address[1]
+    running.url = f"http://127.0.0.1:{running.port}/hooks"
     try:
-        yield told
+        yield running
     finally:
-        told.awake.set()
+        running.awake.set()
         server.shutdown()
         thread.join()
         server.server_close()

@@ -1,11 +1,11 @@
-"""What `make test` plays, and how its workers share it."""
+"""Selection of the tests that `make test` runs, and their distribution over its workers."""
 
 import re
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # has no types
 
-# The two ways to play a test: `by_day` names the one that `make test` plays.
+# The two ways to run a test: `by_day` names the one that `make test` runs.
 _TWINS = {
     "sqlite": "postgresql",
     "postgresql": "sqlite",
@@ -29,8 +29,8 @@ class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]  # see above
 def group_of(nodeid: str) -> str:
     """Return the name of the group, or the test's own id where it shares nothing.
 
-    Of journeys, each way to run the product is started by one worker; other files of them, and
-    those of migrations, have fixtures of their own.
+    Journeys form one group for each way to run the product, so that one worker starts it once. Each
+    other file of journeys or migrations forms a group, because it has its own fixtures.
     """
     file, _, test = nodeid.partition("::")
     folder = file.split("/")[-2]
@@ -42,9 +42,9 @@ def group_of(nodeid: str) -> str:
 
 
 def is_nightly(item: pytest.Item, collected: set[str]) -> bool:
-    """Return whether this test, or this way to play it, is left to `make nightly`.
+    """Return whether only `make nightly` runs this test, or this parametrization of it.
 
-    A test that is asked for by its full id has no twin beside it and is played.
+    If a test is requested by its full id, its twin is not collected, and the test runs.
     """
     if item.get_closest_marker("nightly") is not None:
         return True
@@ -56,5 +56,5 @@ def is_nightly(item: pytest.Item, collected: set[str]) -> bool:
 
 
 def twin_of(nodeid: str, way: str) -> str:
-    """Return the id of the same test as it is played in this way."""
+    """Return the id of the same test in the given way to run it."""
     return re.sub(rf"(?<=[\[-]){_TWINS[way]}(?=[\]-])", way, nodeid)

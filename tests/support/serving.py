@@ -1,6 +1,6 @@
-"""The API behind a real socket, in the test's own process: what streams needs a network to stream.
+"""The API behind a real socket, in the test's own process, for answers that are streamed.
 
-The app in memory (`clients.client_of`) hands an answer over when it is whole.
+The client of the app in memory (`clients.client_of`) returns an answer only when it is complete.
 """
 
 import asyncio
@@ -16,14 +16,14 @@ from partner_connector.cli.serving import ApiServer, address, listen
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A server that runs, and where."""
+    """Running server, its URL, and the task that ends with it."""
 
     server: ApiServer
     url: str
     ended: asyncio.Task[None]
 
     def client(self, api_key: str) -> httpx.AsyncClient:
-        """A client of it with this key."""
+        """Return a client of this server with this API key."""
         headers = {"Authorization": f"Bearer {api_key}"}
         limits = httpx.Limits(max_connections=None)
         return httpx.AsyncClient(
@@ -33,7 +33,7 @@ class Served:
 
 @asynccontextmanager
 async def served(app: FastAPI) -> AsyncIterator[Served]:
-    """The app, from its start to its end."""
+    """Serve the app on a free port, and end the server with the block."""
     listener = listen("127.0.0.1", 0)
     server = ApiServer(app)
     task = asyncio.create_task(server.serve(sockets=[listener]))

@@ -1,1 +1,1 @@
-"""What the product survives, as real processes: campaigns of blows, and a lean sample of each."""
+"""Campaigns of kills and outages against real processes, and a small sample of each."""

@@ -1,6 +1,6 @@
 """The full campaign: `make survive`, or `python -m tests.survival --help`.
 
-Prints a report for each scenario, and ends with 1 where any promise was broken.
+Prints a report for each scenario, and exits with 1 where a promise was broken.
 """
 
 import argparse
@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.survival.api_killed import kill_api
-from tests.survival.blows import freeze_workers, kill_workers
 from tests.survival.customer import Customer, customer
 from tests.survival.deployment import deployment
 from tests.survival.handing_over import lose_host, lose_host_in_transaction, stop_workers
+from tests.survival.kills import freeze_workers, kill_workers
 from tests.survival.outages import fill_disk, lock_database, restart_postgres
 from tests.survival.postgres import OwnPostgres, own_postgres
 from tests.survival.report import Report
@@ -24,14 +24,14 @@ from tests.survival.rolling import restart_apis
 from tests.survival.side_by_side import check_at_once
 from tests.survival.webhooks import SETTINGS, trouble_receiver
 
-# The last of each is longer than anything waits for a lock, and than a job is tried again.
+# The last of each is longer than any wait for a lock, and than all retries of a job.
 _LOCKED_SECONDS = [5.0, 15.0, 40.0]
 _FULL_SECONDS = [3.0, 10.0, 30.0, 120.0]
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What was asked for."""
+    """Options of the command line."""
 
     kills: int
     freezes: int
@@ -41,7 +41,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Where a scenario is played: a customer, and PostgreSQL in our own hand if it is there."""
+    """Customer, options, and a PostgreSQL server that the campaign controls, if there is one."""
 
     subject: Customer
     postgres: OwnPostgres | None
@@ -159,7 +159,7 @@ def _stage(database: str, options: Options) -> Iterator[Stage]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Play every scenario that was asked for. 1 where a promise was broken."""
+    """Play every scenario that was asked for; return 1 where a promise was broken."""
     asked = _parser().parse_args(arguments)
     freezes = asked.kills if asked.freezes is None else asked.freezes
     options = Options(asked.kills, freezes, asked.seed, asked.partners)
@@ -184,7 +184,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.survival", description=__doc__)
     add = parser.add_argument
     add("--kills", type=int, default=100, help="of the worker; default %(default)s")
-    add("--freezes", type=int, help="of the worker; as many as kills unless told")
+    add("--freezes", type=int, help="of the worker; as many as kills by default")
     add("--seed", type=int, default=1, help="of all that is random; default %(default)s")
     add("--partners", type=int, default=20, help="of the customer; default %(default)s")
     add("--database", action="append", choices=list(SCENARIOS), help="default both")

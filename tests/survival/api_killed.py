@@ -1,4 +1,4 @@
-"""The API is killed between a request and its answer."""
+"""Kills of the API between a request and its response."""
 
 import random
 import time
@@ -10,15 +10,16 @@ from tests.journey.meta import Json
 from tests.survival.customer import Customer
 from tests.survival.report import Report
 
-# Longer than a request takes, so that every moment of it is hit, and those around it.
+# Longer than a request takes, so that kills hit moments before, in and after it.
 _LONGEST_AIM_SECONDS = 0.015
-# The job has to be unfinished when it is asked for again, however long the API takes to start.
+# The job must be unfinished when the request is repeated, however slowly the API starts.
 LATENCY_SECONDS = 2.0
 
 
 def kill_api(subject: Customer, *, seed: int, kills: int) -> Report:
-    """kill -9 of the API while it is asked for a check: there is one job or none, and whoever asks
-    again gets the one.
+    """Kill the API with -9 during a request for a check.
+
+    There is one job or none, and a repeated request gets that one job.
     """
     report = Report("kill -9 of the API", subject, seed)
     dice = random.Random(f"{seed} api")  # noqa: S311 - guards nothing
@@ -49,7 +50,7 @@ def _answer(asked: Future[Json]) -> str:
 
 
 def _ask_again(subject: Customer, report: Report, partner: Json, before: int) -> None:
-    """Twice: both times it is the one job, whoever it was that made it."""
+    """Repeat the request twice; assert that both responses have the one job."""
     jobs = [subject.caller.start_check(partner) for _ in range(2)]
     if len({job["id"] for job in jobs}) != 1:
         report.violations.append(f"job twice: asked again, {jobs}")

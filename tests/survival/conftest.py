@@ -1,4 +1,4 @@
-"""Two small products, in whose midst things are struck."""
+"""Two small products for kills and outages."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ PARTNERS = 4
 
 @pytest.fixture(scope="package")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Customer]:
-    """SQLite, and one process."""
+    """Customer of a product on SQLite, in one process."""
     directory = tmp_path_factory.mktemp("survival-embedded")
     with deployment(directory, None, partners=PARTNERS) as running, customer(running) as made:
         yield made
@@ -21,14 +21,14 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Customer]:
 
 @pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnPostgres]:
-    """A PostgreSQL that nobody else needs."""
+    """PostgreSQL server for this package only."""
     with own_postgres(tmp_path_factory.mktemp("survival-postgres")) as started:
         yield started
 
 
 @pytest.fixture(scope="package")
 def separate(tmp_path_factory: pytest.TempPathFactory, server: OwnPostgres) -> Iterator[Customer]:
-    """PostgreSQL, an API and two workers."""
+    """Customer of a product on PostgreSQL, with an API and two workers."""
     directory = tmp_path_factory.mktemp("survival-apart")
     with deployment(directory, server.url, partners=PARTNERS) as running, customer(running) as made:
         yield made
@@ -36,6 +36,6 @@ def separate(tmp_path_factory: pytest.TempPathFactory, server: OwnPostgres) -> I
 
 @pytest.fixture(params=["embedded", "separate"])
 def subject(request: pytest.FixtureRequest) -> Customer:
-    """A customer of each product in turn."""
+    """Customer of each product in turn."""
     made: Customer = request.getfixturevalue(request.param)
     return made

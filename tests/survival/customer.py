@@ -1,4 +1,4 @@
-"""A customer with connected partners, who looks closely at what each check for updates left."""
+"""Customer with connected partners, and the comparison of each check's result with Meta."""
 
 import time
 from collections import Counter
@@ -15,7 +15,7 @@ from tests.survival.deployment import Deployment
 ENDS_WITHIN_SECONDS = 180.0
 _CONNECTED_AT_ONCE = 5
 
-# Each row would be there once too often.
+# Columns whose combination must be unique.
 _DUPLICATES = (
     ("partners", "integration_id, meta_business_id"),
     ("partner_users", "partner_id, meta_user_id"),
@@ -28,15 +28,15 @@ _UNFINISHED_RUNS = """
 SELECT workflow_uuid, status FROM {engine}workflow_status
 WHERE status IN ('PENDING', 'ENQUEUED', 'DELAYED')
 """
-# Its worker may have been killed after the job had ended: then another one has to end the run.
+# When the worker was killed after the job had ended, another worker has to end the run.
 _RUN_ENDS_WITHIN_SECONDS = 60.0
-# Cleared away by the run of a job once it has ended the job, or else by a sweep.
+# Deleted by the run of a job after the job has ended, or by a cleanup.
 _SWEPT_WITHIN_SECONDS = 75.0
 _PASSING = ("staged_partners", "staged_assets", "staged_users", "staged_grants", "planned_changes")
 
 
 class Customer:
-    """One workspace whose integration and partners are connected, and what it remembers."""
+    """Workspace with a connected integration and partners, and what it has seen so far."""
 
     def __init__(self, deployment: Deployment, caller: Caller, integration: Json) -> None:
         self.deployment = deployment
@@ -44,17 +44,17 @@ class Customer:
         self.integration = integration
         self.partners: list[Json] = []
         self.judged: Counter[str] = Counter()
-        """How much of what was looked at."""
+        """Number of objects compared, by kind."""
         self._ids: dict[tuple[str, str], str] = {}
         self._jobs: set[str] = set()
 
     @property
     def business_ids(self) -> list[str]:
-        """The connected partners by their id in Meta."""
+        """Connected partners by their id in Meta."""
         return [partner["meta_business_id"] for partner in self.partners]
 
     def connect(self, partners: Sequence[Json]) -> None:
-        """Hand over the tokens of these, and wait for each first check."""
+        """Hand over the tokens of these partners, and wait for each first check."""
         for start in range(0, len(partners), _CONNECTED_AT_ONCE):
             at_once(self.caller.connect, partners[start : start + _CONNECTED_AT_ONCE])
         for partner in partners:
@@ -63,7 +63,7 @@ class Customer:
         self._jobs = {job["id"] for job in self.all_jobs()}
 
     def all_jobs(self) -> list[Json]:
-        """Every job of the workspace, of all time."""
+        """Return every job of the workspace."""
         return self.caller.everything("/v1/sync-jobs", page_size=100)
 
     def ended(self, *started: Json) -> None:
@@ -72,15 +72,15 @@ class Customer:
             self.caller.ended(job, seconds=ENDS_WITHIN_SECONDS)
 
     def with_children(self, parent: Json) -> list[Json]:
-        """The check and those of the partners under it, as they are now."""
+        """Return the job and its child jobs, as they are now."""
         return [self.caller.job(parent), *self.caller.children(parent).values()]
 
-    def knows_of(self, jobs: Iterable[Json]) -> None:
-        """These were asked for, whatever became of them."""
+    def add_known_jobs(self, jobs: Iterable[Json]) -> None:
+        """Record that these jobs were requested."""
         self._jobs |= {job["id"] for job in jobs}
 
     def violations(self, *started: Json, first_attempt_only: bool = True) -> list[str]:
-        """Whatever is not as undisturbed jobs would have left it; of these, and no others."""
+        """Return every difference to an undisturbed run of these jobs and no others."""
         return [
             *self._wrong_jobs(started, first_attempt_only=first_attempt_only),
             *self._wrong_state(),
@@ -97,13 +97,13 @@ class Customer:
             found += [f"job lost: none for {partner_id}" for partner_id in sorted(lost)]
         for job in jobs:
             if job["status"] != "completed" or job["partial"]:
-                found.append(f"job not complete: {_told(job)}")
+                found.append(f"job not complete: {_summary(job)}")
             elif first_attempt_only and job["attempt"] != 1:
-                found.append(f"job tried again: {_told(job)}")
+                found.append(f"job tried again: {_summary(job)}")
         self.judged["jobs"] += len(jobs)
         now = {job["id"] for job in self.all_jobs()}
         twice = now - self._jobs - {job["id"] for job in jobs}
-        found += [f"job twice: nobody asked for {job_id}" for job_id in sorted(twice)]
+        found += [f"job twice: no request for {job_id}" for job_id in sorted(twice)]
         self._jobs = now
         return found
 
@@ -134,7 +134,7 @@ class Customer:
         return found
 
     def left_over(self) -> list[str]:
-        """What jobs have staged and nobody needs; a sweeper clears away what a run could not."""
+        """Return staged rows of ended jobs that no run or cleanup has deleted."""
 
         def look() -> dict[str, int]:
             counts = {
@@ -149,7 +149,7 @@ class Customer:
         return [f"left over: {count} rows in {table}" for table, count in left.items()]
 
     def _unfinished_runs(self) -> list[tuple[str, str]]:
-        """A run ends a moment after the job that it has finished."""
+        """Return the unfinished runs; a run ends shortly after its job."""
         deadline = time.monotonic() + _RUN_ENDS_WITHIN_SECONDS
         while (runs := self.deployment.rows(_UNFINISHED_RUNS)) and time.monotonic() < deadline:
             time.sleep(0.1)
@@ -166,7 +166,7 @@ class Customer:
 
 @contextmanager
 def customer(deployment: Deployment, *, partners: int | None = None) -> Iterator[Customer]:
-    """A customer of the deployment's workspace with so many partners connected, or all."""
+    """Yield a customer with `partners` connected partners, by default all."""
     with deployment.caller() as caller:
         integration, listed = _discover(caller)
         made = Customer(deployment, caller, integration)
@@ -175,7 +175,7 @@ def customer(deployment: Deployment, *, partners: int | None = None) -> Iterator
 
 
 def unlike_undisturbed(disturbed: Customer) -> list[str]:
-    """What another workspace shows otherwise, which has seen the same Meta in peace."""
+    """Return the differences to a workspace that read the same Meta without disturbance."""
     deployment = disturbed.deployment
     tenant = make_tenant(deployment.of_worker, deployment.directory)
     with deployment.caller(tenant) as caller:
@@ -193,7 +193,7 @@ def unlike_undisturbed(disturbed: Customer) -> list[str]:
 
 
 def _discover(caller: Caller) -> tuple[Json, dict[str, Json]]:
-    """Without the daily check, whose minute may come while we look."""
+    """List the partners, with the daily check paused so that it does not interfere."""
     integration, listed = caller.discover()
     path = f"/v1/integrations/{integration['id']}"
     paused = caller.ask("PATCH", path, json={"schedule": {"paused": True}})
@@ -210,7 +210,7 @@ _SHOWN: dict[str, Callable[[Caller, Json], Json]] = {
 
 
 def differing(what: str, found: Json, wanted: Json) -> list[str]:
-    """A line for each entry that is not the same."""
+    """Return a line for each entry that differs."""
     keys = sorted(key for key in found.keys() | wanted.keys() if found.get(key) != wanted.get(key))
     return [
         f"row missing or wrong: {what}, {key} is {found.get(key)}, not {wanted.get(key)}"
@@ -218,13 +218,13 @@ def differing(what: str, found: Json, wanted: Json) -> list[str]:
     ]
 
 
-def _told(job: Json) -> str:
+def _summary(job: Json) -> str:
     names = ("id", "task", "status", "attempt", "partial", "warnings", "error")
     return str({name: job[name] for name in names})
 
 
 def feed(caller: Caller) -> Iterator[Json]:
-    """The whole change feed of a workspace."""
+    """Yield the whole change feed of a workspace."""
     after = 0
     while items := caller.get("/v1/changes", after=after, page_size=100)["items"]:
         yield from items

@@ -1,4 +1,4 @@
-"""The product with every process in our hand: each can be killed and started again."""
+"""Product whose processes can each be killed and started again."""
 
 import json
 import sqlite3
@@ -17,16 +17,16 @@ from tests.journey.stacks import make_tenant, settings_apart, settings_for, simu
 from tests.support.processes import Running, api_process, wait_for_log, worker_process
 
 EMBEDDED = "embedded"
-# As long as an outage in these campaigns may last for a reader.
+# The longest outage of these campaigns that a read may meet.
 AWAY_AT_MOST_SECONDS = 90.0
 _LOOKS_AGAIN_AFTER_SECONDS = 0.2
 
 
-class PatientCaller(Caller):
-    """Reads again where the API is away or cannot answer now, as every client has to."""
+class RetryingCaller(Caller):
+    """Caller that repeats a read while the API is down or answers 5xx."""
 
     def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """A read is repeated until it is answered; what has an effect is asked once."""
+        """Repeat a read until it is answered; send a request with an effect once."""
         deadline = time.monotonic() + AWAY_AT_MOST_SECONDS
         while method == "GET" and time.monotonic() < deadline:
             try:
@@ -41,7 +41,7 @@ class PatientCaller(Caller):
 
 
 class Deployment:
-    """One product in front of one simulated Meta. In the embedded mode the API is the worker."""
+    """Product in front of one simulated Meta. In the embedded mode the API is the worker."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Deployment:
         self.of_api = of_api
         self.database_url = database_url
         self.workers: dict[str, Running] = {}
-        """The processes that work, by the id under which they do."""
+        """Worker processes by executor id."""
         self._processes = processes
         self._started = 0
         self.api = self._serve("0")
@@ -68,39 +68,39 @@ class Deployment:
 
     @property
     def is_embedded(self) -> bool:
-        """One process on SQLite."""
+        """True for one process on SQLite."""
         return self.database_url is None
 
     @property
     def name(self) -> str:
-        """The database, as the command line names it."""
+        """Database, as the command line names it."""
         return "sqlite" if self.is_embedded else "postgresql"
 
     @property
     def sqlite_file(self) -> Path:
-        """The database of the embedded mode."""
+        """Database file of the embedded mode."""
         return self.directory / "var" / "partner-connector.db"
 
     @contextmanager
-    def caller(self, tenant: Json | None = None) -> Iterator[PatientCaller]:
-        """A customer of this product; always the same one unless told otherwise."""
-        caller = PatientCaller(self.api.url, self.meta, tenant or self.tenant, [])
+    def caller(self, tenant: Json | None = None) -> Iterator[RetryingCaller]:
+        """Yield a customer of this product, by default always of the same workspace."""
+        caller = RetryingCaller(self.api.url, self.meta, tenant or self.tenant, [])
         try:
             yield caller
         finally:
             caller.close()
 
     def start_api(self) -> None:
-        """The API again, on the port that its clients know."""
+        """Start the API again, on the same port."""
         self.api = self._serve(self.port)
 
     def start_worker(self) -> str:
-        """One more worker, or the embedded one again. Answers its id."""
+        """Start one more worker, or the embedded process again; return its executor id."""
         if self.is_embedded:
             self.start_api()
             return EMBEDDED
         name = self._next("worker")
-        # The name under which the database knows its connections.
+        # The database shows the worker's connections under this name.
         settings = {
             **self.of_worker,
             "DATABASE_URL": f"{self.database_url}&application_name={name}",
@@ -111,11 +111,11 @@ class Deployment:
         return executor
 
     def kill_worker(self, executor: str) -> None:
-        """-9."""
+        """Kill this worker with -9."""
         self.workers.pop(executor).kill()
 
     def rows(self, statement: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        """What the database says, past the product. `{engine}` names the engine's schema."""
+        """Return the rows of a query on the database; `{engine}` stands for the engine's schema."""
         query = statement.replace("{engine}", "" if self.is_embedded else "dbos.")
         if self.database_url is not None:
             with psycopg.connect(self.database_url) as server:
@@ -127,7 +127,7 @@ class Deployment:
             file.close()
 
     def execute(self, statements: str) -> None:
-        """Change the database past the product."""
+        """Run statements on the database."""
         if self.database_url is not None:
             with psycopg.connect(self.database_url) as server:
                 server.execute(statements.encode())
@@ -139,14 +139,14 @@ class Deployment:
             file.close()
 
     def runs_in_hand(self) -> dict[str, list[str]]:
-        """The engine's unfinished runs by the worker that has them, each by its last checkpoint."""
+        """Return the last checkpoint of each unfinished run of the engine, by its worker."""
         found: dict[str, list[str]] = {}
         for executor, step in self.rows(_RUNS_IN_HAND):
             found.setdefault(executor, []).append(step or "taken")
         return found
 
     def is_queued(self) -> bool:
-        """Whether any run waits for a worker."""
+        """Return whether any run waits for a worker."""
         return bool(self.rows(_QUEUED))
 
     def _serve(self, port: str) -> Running:
@@ -185,8 +185,9 @@ def deployment(
     seed: int = 1,
     settings: Mapping[str, str] | None = None,
 ) -> Iterator[Deployment]:
-    """A running product: embedded on SQLite without a URL, else apart with so many workers; with
-    these settings beside the usual ones.
+    """Run a product: embedded on SQLite without a URL, else with `workers` workers.
+
+    `settings` are added to the usual ones.
     """
     directory.mkdir(parents=True, exist_ok=True)
     options = ("--partners", str(partners), "--seed", str(seed))

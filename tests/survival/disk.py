@@ -1,4 +1,4 @@
-"""A disk that is full for our database, and for nothing else on this machine."""
+"""A full disk that only the product's database sees."""
 
 import random
 import resource
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from tests.survival.deployment import Deployment
 
-# Each file of the process may grow to this: SQLite's log is full at a random moment of a check.
+# Limits of the process's file size, so that SQLite's log is full at a random moment of a check.
 _LEAST_ROOM, _MOST_ROOM = 50_000, 500_000
 _NO_ROOM = """
 CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -23,7 +23,7 @@ CREATE TRIGGER no_room BEFORE INSERT OR UPDATE ON {table} EXECUTE FUNCTION no_ro
 
 @contextmanager
 def full(deployment: Deployment, dice: random.Random) -> Iterator[None]:
-    """Until the block ends: SQLite cannot write on, PostgreSQL refuses rows of one table."""
+    """Let SQLite stop writing, or PostgreSQL refuse rows of one table, until the block ends."""
     if deployment.is_embedded:
         with _sqlite_full(deployment, dice.randrange(_LEAST_ROOM, _MOST_ROOM)):
             yield
@@ -40,7 +40,7 @@ def full(deployment: Deployment, dice: random.Random) -> Iterator[None]:
 @contextmanager
 def _sqlite_full(deployment: Deployment, room: int) -> Iterator[None]:
     file = sqlite3.connect(deployment.sqlite_file, timeout=30)
-    # Begins its log anew, so that there is as much room as we say.
+    # Truncates the log, so that exactly `room` bytes are left.
     file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     file.close()
     process_id = deployment.api.process.pid

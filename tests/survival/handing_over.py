@@ -1,4 +1,4 @@
-"""Workers that are asked to stop, and hosts that are gone: when others go on with their work."""
+"""Workers that are stopped and hosts that are lost: other workers continue their runs."""
 
 import random
 import signal
@@ -10,19 +10,19 @@ import psycopg
 from tests.journey.caller import wait_until
 from tests.journey.meta import Json
 from tests.support.processes import Running
-from tests.survival.blows import TAKEN_OVER_WITHIN_SECONDS, aim
 from tests.survival.customer import Customer
 from tests.survival.deployment import Deployment
+from tests.survival.kills import TAKEN_OVER_WITHIN_SECONDS, aim
 from tests.survival.report import Report
 
-# Few enough for one worker to go on with all of them at once.
+# Few enough for one worker to run all of them at once.
 PARTNERS_AT_ONCE = 6
 LATENCY_SECONDS = 0.4
 WITHIN_SECONDS = 2.0
 
 
 def stop_workers(subject: Customer, *, seed: int, stops: int) -> Report:
-    """SIGTERM in the middle of a check: it ends and another one goes on, both within 2 s."""
+    """Send SIGTERM during a check: the worker ends and another continues, both within 2 s."""
     deployment = subject.deployment
     report = Report("SIGTERM of a worker", subject, seed)
     dice = random.Random(f"{seed} stop")  # noqa: S311 - guards nothing
@@ -37,7 +37,7 @@ def stop_workers(subject: Customer, *, seed: int, stops: int) -> Report:
 
 
 def lose_host(subject: Customer, *, seed: int) -> Report:
-    """A host without power: it says nothing, and its connections stay open. Nobody helps."""
+    """Freeze a worker like a host without power: its connections stay open."""
     deployment = subject.deployment
     report = Report("a host that is gone", subject, seed)
     dice = random.Random(f"{seed} host")  # noqa: S311 - guards nothing
@@ -63,7 +63,7 @@ def lose_host(subject: Customer, *, seed: int) -> Report:
 
 
 def lose_host_in_transaction(subject: Customer, *, seed: int) -> Report:
-    """A host that is gone while it holds locks: with the job's row, in the middle of applying."""
+    """Freeze a worker that holds the lock of the job's row while it applies the plan."""
     deployment = subject.deployment
     report = Report("a host that is gone in a transaction", subject, seed)
     partner = random.Random(f"{seed} locks").choice(subject.partners)  # noqa: S311 - guards nothing
@@ -84,7 +84,7 @@ def lose_host_in_transaction(subject: Customer, *, seed: int) -> Report:
 
 
 def _waits_for_a_lock(deployment: Deployment) -> str | None:
-    """The worker whose transaction waits for a lock."""
+    """Return the worker whose transaction waits for a lock."""
     waiting = {
         name
         for (name,) in deployment.rows(
@@ -145,7 +145,7 @@ def _runs_of(deployment: Deployment, executor: str) -> list[str]:
 
 
 def _elsewhere(deployment: Deployment, executor: str, left: list[str]) -> bool:
-    """Whether each of the runs has been begun by another one, or had ended before."""
+    """Return whether each of the runs has ended or was started by another worker."""
     unfinished = deployment.rows(
         "SELECT workflow_uuid FROM {engine}workflow_status WHERE status = 'ENQUEUED' "
         "OR (status = 'PENDING' AND executor_id = ?)",

@@ -1,13 +1,13 @@
-"""Catches what a worker writes about a job that it does not have: triggers in the database itself.
+"""Triggers in PostgreSQL that record what a worker writes about a job it no longer has.
 
-On PostgreSQL, which knows the workers apart by the `application_name` of their connections. What a
-transaction wrote counts only once it commits, and so do the rows in which the triggers note it.
+The `application_name` of a connection identifies the worker. A write counts only once its
+transaction commits, and so do the rows in which the triggers record it.
 """
 
 from tests.survival.deployment import Deployment
 
-# Only whoever has the job writes here, while anybody may clear away what is left of one that ended.
-# Its own row is also written by its parent.
+# Only the worker that runs the job writes here, while any worker may delete rows of an ended job.
+# The job's own row is also written by its parent job.
 _STAGING = ("staged_partners", "staged_assets", "staged_users", "staged_grants")
 _SET_UP = """
 CREATE TABLE seen_writes (
@@ -37,7 +37,7 @@ _SEE_STAGING = """
 CREATE TRIGGER see_staging AFTER INSERT OR UPDATE ON {table}
   FOR EACH ROW EXECUTE FUNCTION see_staging();
 """
-# Who had the job when it was written about: the last that the engine said of its run.
+# The worker that had the job at the time of the write, by the engine's last record of the run.
 _BY_OTHERS = """
 SELECT w.worker, w.relation, w.job_id, count(*) FROM seen_writes w
 CROSS JOIN LATERAL (
@@ -49,13 +49,13 @@ WHERE w.worker = ? AND had.executor IS DISTINCT FROM ? GROUP BY 1, 2, 3
 
 
 def watch_writes(deployment: Deployment) -> None:
-    """From now on the database notes who has which job, and who writes about it."""
+    """Create triggers that record which worker has which job, and which one writes about it."""
     of_staging = (_SEE_STAGING.format(table=table) for table in _STAGING)
     deployment.execute(_SET_UP + "".join(of_staging))
 
 
 def late_writes(deployment: Deployment) -> tuple[int, list[str]]:
-    """How many writes were seen, and those of workers about jobs that they had no longer."""
+    """Return the number of writes, and those about a job that the worker no longer had."""
     late = [
         f"late write: {worker} wrote {rows} times to {relation} for {job_id}"
         for executor, running in deployment.workers.items()

@@ -1,6 +1,6 @@
-"""Clients that ask again as soon as they are answered, each over a connection that it keeps.
+"""Clients that send the next request after each response, over a kept connection.
 
-They repeat nothing that fails: a request without its answer counts as failed.
+They repeat no request: one without a response counts as failed.
 """
 
 import asyncio
@@ -17,13 +17,13 @@ from tests.support.event_streams import Reader, following
 from tests.survival.customer import Customer
 
 READERS, WRITERS, WAITERS, FOLLOWERS = 3, 3, 1, 1
-# Each asks some ten times a second: the machine that asks has to serve and to start as well.
+# About ten requests a second for each client: the same machine also runs the product.
 _THINKS_FOR_SECONDS = 0.1
 _HELD_FOR_SECONDS = 2
 
 
 class Load:
-    """What was asked through one address, and what came of it."""
+    """Requests that were sent through one address, and their results."""
 
     def __init__(self, url: str, subject: Customer) -> None:
         self.subject = subject
@@ -32,19 +32,19 @@ class Load:
         self.answered: Counter[str] = Counter()
         self.failed: list[str] = []
         self.seconds: dict[str, list[float]] = {}
-        """How long plain requests took, by phase."""
+        """Seconds that plain requests took, by phase."""
         self.made: set[str] = set()
-        """Names of API keys whose making was answered."""
+        """Names of API keys whose creation was answered."""
         self.jobs: set[str] = set()
         self._url = url
         self._stopped = False
 
     def stop(self) -> None:
-        """Once each has its answer."""
+        """Stop each client after its current response."""
         self._stopped = True
 
     async def run(self) -> None:
-        """All clients, until `stop`."""
+        """Run all clients until `stop`."""
         partners = self.subject.partners
         async with asyncio.TaskGroup() as clients:
             for _ in range(READERS):
@@ -85,14 +85,14 @@ class Load:
         self.made.add(name)
 
     async def _wait(self, http: httpx.AsyncClient, partner: Json) -> None:
-        """For a check; an answer before it is done is one, too."""
+        """Request a check with `Prefer: wait`; a response before its end is valid, too."""
         path = f"/v1/partners/{partner['id']}/sync-jobs"
         answer = await http.post(path, json={}, headers={"Prefer": f"wait={_HELD_FOR_SECONDS}"})
         self.jobs.add(_expected(answer, 200, 202).json()["id"])
         self.answered["checks waited for"] += 1
 
     async def _follow(self, http: httpx.AsyncClient, partner: Json) -> None:
-        """A check from its first event to its last, over as many streams as it takes."""
+        """Follow a check from its first event to its last, over as many streams as it takes."""
         answer = await http.post(f"/v1/partners/{partner['id']}/sync-jobs", json={})
         job = _expected(answer, 202).json()
         self.jobs.add(job["id"])
@@ -107,7 +107,7 @@ class Load:
                     reader.take(line)
         listed = _expected(await http.get(path, params={"page_size": 100}), 200).json()
         if reader.events != listed["items"]:
-            raise _Refused(f"{reader.events} were told, not {listed['items']}")
+            raise _Refused(f"{reader.events} were streamed, not {listed['items']}")
         self.answered["checks followed"] += 1
         self.answered["streams"] += streams
         self.answered["streams that were resumed"] += streams - 1
@@ -119,7 +119,7 @@ class Load:
 
 
 class _Refused(Exception):
-    """Another answer than the one that is due."""
+    """Unexpected response."""
 
 
 def _expected(answer: httpx.Response, *due: int) -> httpx.Response:
@@ -130,7 +130,7 @@ def _expected(answer: httpx.Response, *due: int) -> httpx.Response:
 
 @asynccontextmanager
 async def under_load(url: str, subject: Customer) -> AsyncIterator[Load]:
-    """For as long as the block lasts; in the end everybody has their answer."""
+    """Run the clients until the block ends, and wait for their last responses."""
     load = Load(url, subject)
     running = asyncio.create_task(load.run())
     try:

@@ -1,4 +1,4 @@
-"""The database is struck dead, locked or full in the middle of a check."""
+"""A database that is killed, locked or full in the middle of a check."""
 
 import random
 import signal
@@ -14,9 +14,9 @@ import psycopg
 from tests.journey import truth
 from tests.journey.meta import Json
 from tests.survival import disk
-from tests.survival.blows import LATENCIES_SECONDS, aim
 from tests.survival.customer import Customer
 from tests.survival.deployment import Deployment
+from tests.survival.kills import LATENCIES_SECONDS, aim
 from tests.survival.postgres import OwnPostgres
 from tests.survival.report import Report
 from tests.survival.world import ChangingWorld
@@ -35,11 +35,11 @@ file.execute("ROLLBACK")
 def restart_postgres(
     subject: Customer, postgres: OwnPostgres, *, seed: int, restarts: int
 ) -> Report:
-    """An immediate shutdown or kill -9 of the server in the middle of a check, and a new start."""
-    report = Report("PostgreSQL struck dead", subject, seed)
+    """Shut the server down immediately or kill it during a check, and start it again."""
+    report = Report("PostgreSQL killed", subject, seed)
     for hit in _checks_hit(subject, report, restarts):
         how = hit.dice.choice((signal.SIGQUIT, signal.SIGKILL))
-        postgres.strike_dead(how)
+        postgres.kill(how)
         time.sleep(hit.dice.uniform(0, _LONGEST_RESTART_SECONDS))
         postgres.start()
         report.notes[how.name] += 1
@@ -48,7 +48,7 @@ def restart_postgres(
 
 
 def lock_database(subject: Customer, *, seed: int, seconds: list[float]) -> Report:
-    """Somebody else holds the lock that our writes need, for so long."""
+    """Hold the lock that our writes need from another connection, for so many seconds."""
     report = Report("database locked", subject, seed)
     for hit in _checks_hit(subject, report, len(seconds)):
         with _locked(subject.deployment):
@@ -60,10 +60,10 @@ def lock_database(subject: Customer, *, seed: int, seconds: list[float]) -> Repo
 
 
 def fill_disk(subject: Customer, *, seed: int, seconds: list[float]) -> Report:
-    """There is no room for what a check wants to write, so long; then there is again.
+    """Refuse writes for so many seconds during a check.
 
-    Meanwhile each partner is shown as before the check or as after it, and nothing between. A job
-    that has given up says why, and can be asked for again.
+    Meanwhile each partner is shown as before the check or as after it, never in between. A job that
+    has failed has its reason, and can be started again.
     """
     report = Report("disk full", subject, seed)
     for hit in _checks_hit(subject, report, len(seconds)):
@@ -77,7 +77,7 @@ def fill_disk(subject: Customer, *, seed: int, seconds: list[float]) -> Report:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A check in the middle of its work, and what was true before it."""
+    """Check in the middle of its work, and the state of Meta before it."""
 
     dice: random.Random
     parent: Json
@@ -85,7 +85,7 @@ class Hit:
 
 
 def _checks_hit(subject: Customer, report: Report, blows: int) -> Iterator[Hit]:
-    """So many checks, each at a random moment of its middle."""
+    """Yield `blows` checks, each at a random moment of its work."""
     dice = random.Random(f"{report.seed} {report.scenario}")  # noqa: S311 - guards nothing
     world = ChangingWorld(subject.caller.meta, report.seed)
     while report.blows < blows:
@@ -94,7 +94,7 @@ def _checks_hit(subject: Customer, report: Report, blows: int) -> Iterator[Hit]:
         subject.caller.meta.latency(dice.choice(LATENCIES_SECONDS))
         parent = subject.caller.start_check(subject.integration)
         if aim(subject.deployment, dice) is None:
-            # Over before it could be hit.
+            # The check ended before it could be hit.
             subject.ended(parent)
             report.judge(parent)
             continue
@@ -105,14 +105,14 @@ def _checks_hit(subject: Customer, report: Report, blows: int) -> Iterator[Hit]:
 
 
 def _ends_well(subject: Customer, report: Report, parent: Json) -> None:
-    """By itself; a step that met the outage may have been tried again."""
+    """Assert that the check ends by itself; steps may have been retried."""
     subject.caller.meta.latency(0.0)
     began = time.monotonic()
     subject.ended(parent)
     report.measured("from the end of the outage to the end of the check", time.monotonic() - began)
     if subject.caller.job(parent)["status"] == "failed":
         given_up = subject.with_children(parent)
-        subject.knows_of(given_up)
+        subject.add_known_jobs(given_up)
         for job in given_up:
             if job["error"] is not None:
                 report.notes[f"jobs that gave up with {job['error']['code']}"] += 1

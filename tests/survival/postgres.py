@@ -1,4 +1,4 @@
-"""A PostgreSQL of one's own, that can be struck dead and started again."""
+"""PostgreSQL server that can be killed and started again."""
 
 import signal
 import subprocess
@@ -16,15 +16,16 @@ _STARTS_WITHIN_SECONDS = 30
 
 
 class OwnPostgres:
-    """One server of ours; its address stays the same."""
+    """Server with a fixed address."""
 
     def __init__(self, server: PostgresServer) -> None:
         self._server = server
         self.url = server.get_uri()
 
-    def strike_dead(self, how: signal.Signals) -> None:
-        """SIGQUIT is an immediate shutdown, without a checkpoint; SIGKILL leaves the backends alone
-        for a moment.
+    def kill(self, how: signal.Signals) -> None:
+        """Send SIGQUIT (immediate shutdown) or SIGKILL to the postmaster.
+
+        SIGQUIT skips the checkpoint. After SIGKILL the backends live on for a moment.
         """
         process = self._server.get_postmaster_info().process
         assert process is not None
@@ -32,13 +33,13 @@ class OwnPostgres:
         process.wait(timeout=_STARTS_WITHIN_SECONDS)
 
     def start(self) -> None:
-        """Start again, through the recovery from its log."""
+        """Start again, with recovery from the log."""
         deadline = time.monotonic() + _STARTS_WITHIN_SECONDS
         while True:
             try:
                 self._server.ensure_postgres_running()
             except subprocess.SubprocessError:
-                # Backends that outlived a SIGKILL still hold its memory.
+                # Backends that survived a SIGKILL still hold the shared memory.
                 assert time.monotonic() < deadline, "PostgreSQL did not start again"
                 time.sleep(0.2)
             else:
@@ -49,6 +50,6 @@ class OwnPostgres:
 
 @contextmanager
 def own_postgres(directory: Path) -> Iterator[OwnPostgres]:
-    """A fresh server below this directory, ended with the block."""
+    """Run a new server below this directory until the block ends."""
     with postgres_wheel.started(directory) as server:
         yield OwnPostgres(server)

@@ -1,4 +1,4 @@
-"""What a campaign tells in the end."""
+"""Report of a campaign."""
 
 import time
 from collections import Counter
@@ -8,7 +8,7 @@ from statistics import quantiles
 from tests.journey.meta import Json
 from tests.survival.customer import Customer, unlike_undisturbed
 
-# Told of every scenario, also where there were none; the others where there were any.
+# Listed for every scenario, also with a count of 0; other kinds only where there were any.
 KINDS = (
     "job lost",
     "job twice",
@@ -18,14 +18,14 @@ KINDS = (
     "change duplicate",
     "unlike an undisturbed run",
 )
-_MOST_TOLD = 20
+_MOST_LISTED = 20
 _ENOUGH_FOR_PERCENTILES = 200
 _MOST_CHARACTERS = 400
 
 
 @dataclass(slots=True)
 class Report:
-    """One scenario on one database. Anything in `violations` is a promise that was broken."""
+    """Result of one scenario on one database. `violations` are the promises that were broken."""
 
     scenario: str
     subject: Customer
@@ -35,35 +35,35 @@ class Report:
     changes: int = 0
     """Changes made at Meta, for the checks to find."""
     judged: Counter[str] = field(default_factory=Counter)
-    """How much was looked at, so that nobody takes nothing for no violation."""
+    """Number of objects compared: without any, no violation means nothing."""
     moments: Counter[str] = field(default_factory=Counter)
-    """Runs that a blow hit, by the last step that they had behind them."""
+    """Interrupted runs by their last completed step."""
     figures: dict[str, list[float]] = field(default_factory=dict)
-    """Measured seconds, by what they are of."""
+    """Measured seconds by name."""
     notes: Counter[str] = field(default_factory=Counter)
     violations: list[str] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
     seconds: float = 0.0
 
     def judge(self, *jobs: Json, first_attempt_only: bool = True) -> None:
-        """Look closely at what these jobs left; they have ended."""
+        """Compare the results of these ended jobs with Meta."""
         before = Counter(self.subject.judged)
         self.violations += self.subject.violations(*jobs, first_attempt_only=first_attempt_only)
         self.judged += self.subject.judged - before
         self.checks += 1
 
     def compare_with_undisturbed(self) -> None:
-        """Hold the final state against that of a customer whom nothing happened to."""
+        """Compare the final state with that of an undisturbed customer."""
         self.violations += self.subject.left_over()
         found = unlike_undisturbed(self.subject)
         self.violations += [f"unlike an undisturbed run: {one}" for one in found]
 
     def measured(self, what: str, seconds: float) -> None:
-        """One more figure."""
+        """Add a measured duration."""
         self.figures.setdefault(what, []).append(seconds)
 
     def ended(self) -> "Report":
-        """With the time that it took."""
+        """Record the duration of the scenario, and return the report."""
         self.seconds = time.monotonic() - self.began
         return self
 
@@ -73,23 +73,23 @@ class Report:
             f"{self.blows} blows in {self.checks} checks of {len(self.subject.partners)} partners, "
             f"{self.changes} changes at Meta, {self.seconds:.0f} s"
         )
-        told = Counter(one.split(": ")[0] for one in self.violations)
-        kinds = [*KINDS, *(kind for kind in told if kind not in KINDS)]
+        counted = Counter(one.split(": ")[0] for one in self.violations)
+        kinds = [*KINDS, *(kind for kind in counted if kind not in KINDS)]
         lines = [
             head,
             _line("judged", self.judged),
             _line("runs hit after", self.moments),
             _line("noted", self.notes),
             *(_figure(what, seconds) for what, seconds in self.figures.items()),
-            _line("violations", {kind: told[kind] for kind in kinds}),
-            *(f"    {one[:_MOST_CHARACTERS]}" for one in self.violations[:_MOST_TOLD]),
+            _line("violations", {kind: counted[kind] for kind in kinds}),
+            *(f"    {one[:_MOST_CHARACTERS]}" for one in self.violations[:_MOST_LISTED]),
         ]
         return "\n".join(line for line in lines if line)
 
 
 def _line(name: str, counts: dict[str, int]) -> str:
-    told = ", ".join(f"{what} {count}" for what, count in counts.items())
-    return f"  {name}: {told}" if told else ""
+    counted = ", ".join(f"{what} {count}" for what, count in counts.items())
+    return f"  {name}: {counted}" if counted else ""
 
 
 def _figure(what: str, seconds: list[float]) -> str:

@@ -1,4 +1,4 @@
-"""Two API processes behind a balancer are restarted in turn, while clients ask without a pause."""
+"""Rolling restart of two API processes behind a balancer, under load."""
 
 import asyncio
 from collections import Counter
@@ -12,16 +12,16 @@ from tests.survival.customer import Customer
 from tests.survival.load import Load, under_load
 from tests.survival.report import Report
 
-# Many times as long as the balancer needs to notice, also where the machine is busy.
+# Many times as long as the balancer needs to notice, also on a busy machine.
 DRAIN_SECONDS = 3.0
 # Undisturbed service before, between and after the restarts, in seconds.
 CALM_SECONDS = 0.5
-# So that checks are under way, waited for and followed whenever a process ends.
+# Slow enough that checks are running, waited for and followed whenever a process ends.
 LATENCY_SECONDS = 0.1
 
 
 def restart_apis(subject: Customer, *, seed: int, restarts: int) -> Report:
-    """SIGTERM of one API process after the other: no client gets anything but its answer."""
+    """Send SIGTERM to each API process in turn; every client gets its response."""
     report = Report("rolling restart of two APIs", subject, seed)
     subject.caller.meta.latency(LATENCY_SECONDS)
     with two_apis(subject) as apis:
@@ -30,12 +30,12 @@ def restart_apis(subject: Customer, *, seed: int, restarts: int) -> Report:
     report.notes += load.answered
     report.figures |= load.seconds
     report.violations += [f"request failed: {one}" for one in load.failed]
-    report.violations += [*_made_otherwise_than_told(load, subject), *_jobs_not_complete(load)]
+    report.violations += [*_wrong_keys(load, subject), *_jobs_not_complete(load)]
     return report.ended()
 
 
 class Apis:
-    """Two processes, each of which has one address for good."""
+    """Two API processes, each with a fixed address."""
 
     def __init__(self, subject: Customer, processes: ExitStack) -> None:
         self.subject = subject
@@ -47,11 +47,11 @@ class Apis:
 
     @property
     def urls(self) -> list[str]:
-        """Their addresses."""
+        """Addresses of the processes."""
         return list(self._running)
 
     def restart(self, url: str) -> int:
-        """SIGTERM, and a new process once the old one has ended. Answers the exit code."""
+        """Send SIGTERM, start a new process after the old one ended, and return the exit code."""
         code = self._running[url].stop()
         self._serve(url.rsplit(":", 1)[1])
         return code
@@ -69,7 +69,7 @@ class Apis:
 
 @contextmanager
 def two_apis(subject: Customer) -> Iterator[Apis]:
-    """Beside the one that the deployment has, and on the same database."""
+    """Run two API processes besides the deployment's own, on the same database."""
     with ExitStack() as processes:
         yield Apis(subject, processes)
 
@@ -94,16 +94,16 @@ async def _restart(apis: Apis, entrance: Balancer, load: Load, report: Report, u
         report.violations.append(f"exit code: {code}")
 
 
-def _made_otherwise_than_told(load: Load, subject: Customer) -> list[str]:
-    """Each key whose making was answered is there once, and no other one."""
+def _wrong_keys(load: Load, subject: Customer) -> list[str]:
+    """Return keys that were created without a response, or not exactly once."""
     keys: list[Json] = subject.caller.everything("/v1/api-keys", page_size=100)
     made = Counter(key["name"] for key in keys if key["name"].startswith(load.name))
     return [
         f"write: {name} is there {made[name]} times" for name in load.made if made[name] != 1
-    ] + [f"write: nobody was told of {name}" for name in made.keys() - load.made]
+    ] + [f"write: no response for {name}" for name in made.keys() - load.made]
 
 
 def _jobs_not_complete(load: Load) -> list[str]:
     jobs = [load.subject.caller.ended({"id": job_id}) for job_id in sorted(load.jobs)]
-    load.subject.knows_of(jobs)
+    load.subject.add_known_jobs(jobs)
     return [f"job not complete: {job}" for job in jobs if job["status"] != "completed"]

@@ -1,4 +1,4 @@
-"""Several workers on one PostgreSQL: each does some of the work, and none does another's."""
+"""Several workers on one PostgreSQL, which share the work without overlap."""
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +10,7 @@ from tests.survival.report import Report
 LATENCY_SECONDS = 0.05
 MOST_ROUNDS = 30
 
-# From the first step of a run to the end of its last one, by the engine's own clock.
+# First start and last end of a run's steps, by the engine's own clock.
 _SPANS = """
 SELECT j.partner_id, w.executor_id, min(o.started_at_epoch_ms), max(o.completed_at_epoch_ms)
 FROM {engine}workflow_status w
@@ -22,10 +22,10 @@ GROUP BY j.partner_id, w.executor_id, w.workflow_uuid ORDER BY 1, 3
 
 
 def check_at_once(subject: Customer, *, seed: int, rounds: int) -> Report:
-    """Customers ask for checks of all and of each at once, again and again.
+    """Request checks of the integration and of each partner at once, repeatedly.
 
-    A worker that looks at the queue takes all that it has room for, so that of little work another
-    one may get nothing: there are more rounds until each had some.
+    A worker takes all queued runs that it has room for, so another one may get none of a small
+    load: more rounds follow until each worker had some.
     """
     report = Report("workers side by side", subject, seed)
     subject.caller.meta.latency(LATENCY_SECONDS)
@@ -46,7 +46,7 @@ def check_at_once(subject: Customer, *, seed: int, rounds: int) -> Report:
 
 
 def _done(subject: Customer) -> dict[str, int]:
-    """How many runs each worker has begun."""
+    """Return the number of runs that each worker has started."""
     spans = subject.deployment.rows(_SPANS)
     by_worker = Counter(str(executor) for _, executor, _, _ in spans)
     return {worker: by_worker[worker] for worker in sorted(subject.deployment.workers)}

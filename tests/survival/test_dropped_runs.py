@@ -1,4 +1,4 @@
-"""A run that the engine has given to a process, and that nothing there works on."""
+"""Run that the engine assigned to a process in which no task runs it."""
 
 import asyncio
 from datetime import timedelta
@@ -12,19 +12,19 @@ from partner_connector.clock import now
 from partner_connector.db.engine import open_database
 from partner_connector.db.models import Integration, SyncJob, Workspace
 from partner_connector.durable import tasks
-from partner_connector.durable.dropped_runs import LOOK_SECONDS
+from partner_connector.durable.dropped_runs import POLL_SECONDS
 from partner_connector.durable.engine import WorkQueue
 from partner_connector.settings import without_environment
 from tests.support.databases import SqliteTemplate
 from tests.support.processes import api_process, run_cli, wait_for_log
 
-# Two looks, and the time to enqueue it and to run it.
-WITHIN_SECONDS = 2 * LOOK_SECONDS + 10
+# Two searches for lost runs, and the time to enqueue the run and to run it.
+WITHIN_SECONDS = 2 * POLL_SECONDS + 10
 TOMORROW = now() + timedelta(days=1)
 
 
-async def test_a_dropped_run_is_taken_up_again(sqlite: SqliteTemplate, tmp_path: Path) -> None:
-    """By its record it goes on here; when nobody works on it, it is begun anew."""
+async def test_dropped_run_is_recovered(sqlite: SqliteTemplate, tmp_path: Path) -> None:
+    """Assert that a run which is `PENDING` without a task here is started again."""
     url = sqlite.clone(tmp_path)
     settings = {"DATABASE_URL": url, "DATA_DIR": str(tmp_path / "data")}
     ours = without_environment(database_url=SecretStr(url))
@@ -45,16 +45,16 @@ async def test_a_dropped_run_is_taken_up_again(sqlite: SqliteTemplate, tmp_path:
             await asyncio.sleep(0.2)
             async with database.reading() as session:
                 job = await session.get_one(SyncJob, job.id)
-        wait_for_log(api, "runs_were_dropped")
+        wait_for_log(api, "dropped_runs_requeued")
     queue.close()
     await database.close()
-    # It was run: there is no token to read with.
+    # The job ran, and failed because there is no token to read with.
     assert (job.status, job.error and job.error["code"]) == ("failed", "token_missing")
     assert job.attempt == 1
 
 
 async def check_of_an_integration(session: AsyncSession) -> SyncJob:
-    """A job for which there is nothing to read with."""
+    """Create a job for an integration without a token."""
     workspace = Workspace(name="Test")
     session.add(workspace)
     await session.flush()

@@ -1,4 +1,4 @@
-"""The replay of the change feed finds what was told twice, out of turn or of nobody."""
+"""Replay of the change feed, which finds repeated, unordered and unexpected events."""
 
 from tests.journey.replay import Json, replay
 
@@ -19,8 +19,8 @@ ACCESS: Json = {"via": "direct", "tasks": ["MANAGE", "ANALYZE"], "full_control":
 Event = tuple[str, Json | None, Json | None]
 
 
-def told(*events: Event) -> list[Json]:
-    """A feed of these kinds, with what was before and after."""
+def feed_of(*events: Event) -> list[Json]:
+    """Return a feed of these events."""
     return [
         {
             "sequence": sequence,
@@ -62,9 +62,9 @@ IMPOSSIBLE: list[list[Event]] = [
 ]
 
 
-def test_a_true_feed_ends_in_what_it_tells() -> None:
-    """Who came, was renamed and was given access is in, with that name and that access."""
-    known = replay(told(("partner_listed", None, {}), JOINED, GRANTED, RENAMED))
+def test_valid_feed_leads_to_its_state() -> None:
+    """Assert that a user who joined, was renamed and got access has that name and access."""
+    known = replay(feed_of(("partner_listed", None, {}), JOINED, GRANTED, RENAMED))
     assert known.wrong == []
     assert known.partners == {"ptn"}
     assert known.shown() == {
@@ -77,27 +77,27 @@ def test_a_true_feed_ends_in_what_it_tells() -> None:
     }
 
 
-def test_who_left_and_came_back_is_in() -> None:
-    """Leaving takes the access first; coming back is no joining."""
+def test_user_who_left_and_rejoined_is_active() -> None:
+    """Assert that leaving removes access first, and that a return is not a join."""
     came_back = ("user_rejoined", FACTS, FACTS)
-    known = replay(told(JOINED, GRANTED, REVOKED, LEFT, came_back))
+    known = replay(feed_of(JOINED, GRANTED, REVOKED, LEFT, came_back))
     assert known.wrong == []
     assert known.users.keys() == {"usr"}
     assert known.grants == {}
 
 
-def test_what_does_not_follow_is_named() -> None:
-    """Each of these feeds has one event that cannot be true, and it is the last one."""
+def test_impossible_event_is_reported() -> None:
+    """Assert that the last event of each impossible feed is reported."""
     for events in IMPOSSIBLE:
-        feed = told(*events)
+        feed = feed_of(*events)
         wrong = replay(feed).wrong
         last = feed[-1]
         assert [one.split(" of ")[0] for one in wrong] == [f"{len(feed)} {last['kind']}"], events
 
 
-def test_sequences_only_grow() -> None:
-    """An event with a number that was there already is out of turn."""
-    first, second = told(("partner_listed", None, {}), JOINED)
+def test_repeated_sequence_is_reported() -> None:
+    """Assert that an event with an earlier sequence is reported."""
+    first, second = feed_of(("partner_listed", None, {}), JOINED)
     assert replay([first, {**second, "sequence": 1}]).wrong == [
         "1 user_joined of usr comes after 1"
     ]

@@ -1,7 +1,7 @@
-"""Work that an older program has begun is finished by this one.
+"""Upgrade during work: the new version finishes what the old version began.
 
-The older program is a copy of this one, as it would be installed, with another version, and with a
-step in the check of all partners that this one no longer has.
+The old version is a copy of this one, as it would be installed, with another version number and
+with a step in the parent job that this one no longer has.
 """
 
 import shutil
@@ -39,7 +39,7 @@ OLDER_STEP = """\
 
 
 def change(file: Path, what: str, into: str) -> None:
-    """Of a copy of our code."""
+    """Replace text in a copied source file."""
     code = file.read_text(encoding="utf-8")
     assert code.count(what) == 1, (file, what)
     file.write_text(code.replace(what, into), encoding="utf-8")
@@ -47,7 +47,7 @@ def change(file: Path, what: str, into: str) -> None:
 
 @pytest.fixture
 def older_code(tmp_path: Path) -> Path:
-    """Where Python finds the older program."""
+    """Directory from which Python imports the old version."""
     package = tmp_path / "older" / "partner_connector"
     shutil.copytree(SOURCE, package, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(migrations_directory(), package / "migrations", dirs_exist_ok=True)
@@ -60,7 +60,7 @@ def older_code(tmp_path: Path) -> Path:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest) -> Iterator[str | None]:
-    """None for SQLite in the data directory, or an empty database of PostgreSQL."""
+    """None for SQLite in the data directory, or an empty PostgreSQL database."""
     if request.param == "sqlite":
         yield None
         return
@@ -70,14 +70,16 @@ def database_url(request: pytest.FixtureRequest) -> Iterator[str | None]:
 
 
 def version(running: Deployment) -> str:
-    """What the API that answers is."""
+    """Return the version of the API that answers."""
     document = httpx.get(f"{running.api.url}/openapi.json", trust_env=False).json()
     return str(document["info"]["version"])
 
 
 def upgrade(running: Deployment) -> None:
-    """On PostgreSQL the old processes are asked to stop, as an orchestrator does it; on SQLite the
-    one process dies without a word.
+    """Replace the processes by ones of the new version.
+
+    On PostgreSQL the old processes are stopped, as an orchestrator does it; on SQLite the one
+    process is killed.
     """
     (old,) = running.workers
     if running.is_embedded:
@@ -90,11 +92,13 @@ def upgrade(running: Deployment) -> None:
     running.start_api()
 
 
-def test_a_newer_program_finishes_what_an_older_one_began(
+def test_new_version_finishes_work_of_the_old_version(
     database_url: str | None, older_code: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A check and a proof go on where they were. A check with a step that is no more begins anew as
-    its next attempt. Nothing is lost, and nothing is told twice.
+    """Assert that no work is lost or repeated by an upgrade.
+
+    A check and a validation continue where they were. A check with a removed step starts again as
+    its next attempt.
     """
     monkeypatch.setenv("PYTHONPATH", str(older_code))
     with (
@@ -107,12 +111,12 @@ def test_a_newer_program_finishes_what_an_older_one_began(
         caller.meta.mutate("join", partner=one["meta_business_id"])
         caller.meta.latency(LATENCY_SECONDS)
         same_steps, other_steps = caller.start_check(one), caller.start_check(subject.integration)
-        proof = caller.ask(
+        validation = caller.ask(
             "POST",
             f"/v1/partners/{other['id']}/token-validations",
             json={"access_token": caller.meta.token(other["meta_business_id"])},
         )
-        assert proof.status_code == 202
+        assert validation.status_code == 202
         wait_until(
             lambda: sorted(chain(*running.runs_in_hand().values())),
             lambda behind: behind == ["begin", "start", "taken"],
@@ -121,7 +125,9 @@ def test_a_newer_program_finishes_what_an_older_one_began(
         assert version(running) == __version__
         caller.meta.latency(0.0)
         subject.ended(same_steps, other_steps)
-        assert caller.proven(proof.headers["Location"])["verdict"] == "connectable"
+        assert (
+            caller.wait_for_validation(validation.headers["Location"])["verdict"] == "connectable"
+        )
         assert caller.job(same_steps)["attempt"] == 1
         assert caller.job(other_steps)["attempt"] == 2
         checked = (same_steps, other_steps)

@@ -1,4 +1,4 @@
-"""A customer's server in every kind of trouble, while workers that send to it are killed."""
+"""A customer's server with every kind of failure, while workers that send to it are killed."""
 
 import random
 import time
@@ -13,7 +13,7 @@ from tests.survival.customer import Customer, feed
 from tests.survival.report import Report
 from tests.survival.world import ChangingWorld
 
-# What the deployment has to allow for it.
+# Settings that the deployment needs for a receiver on this machine.
 SETTINGS = {"WEBHOOK_ALLOW_LOOPBACK": "true"}
 
 _LATENCY_SECONDS = 0.05
@@ -21,14 +21,14 @@ _ASLEEP_SECONDS = 3.0
 _LONGEST_AIM_SECONDS = 1.5
 _IN_A_ROW = 12
 _ARRIVES_WITHIN_SECONDS = 120.0
-# The schedule is of three days, which nobody waits for: as if the next time had come. Endpoints
-# first, as the product locks them.
+# Makes every retry due now, since the schedule takes three days. Endpoints first, in the order in
+# which the product locks them.
 _HURRY = """
 UPDATE webhook_endpoints SET resume_at = NULL;
 UPDATE webhook_deliveries SET next_attempt_at = queued_at, leased_until = NULL
 WHERE status = 'pending';
 """
-_TOLD_AS = {
+_EVENT_TYPES = {
     "user_joined": "partner_user.joined",
     "user_rejoined": "partner_user.rejoined",
     "user_left": "partner_user.left",
@@ -71,8 +71,9 @@ TROUBLES: Mapping[str, Trouble] = {
 
 
 def trouble_receiver(subject: Customer, *, seed: int, rounds: int) -> Report:
-    """Checks that find much, a server in one trouble after the other, kill -9 of a worker in each;
-    at last the server answers 410, is enabled again, and asks for all of that time.
+    """Run checks while the server fails in each way and a worker is killed each time.
+
+    Finally the server answers 410, is enabled again, and gets all missed events redelivered.
     """
     report = Report("webhooks to a server in trouble", subject, seed)
     dice = random.Random(f"{seed} webhooks")  # noqa: S311 - guards nothing
@@ -92,7 +93,7 @@ def trouble_receiver(subject: Customer, *, seed: int, rounds: int) -> Report:
         _all_arrive(subject)
         report.violations += _wrong_order(server)
         _gone_and_back(subject, server, world, report, endpoint)
-        report.violations += _wrong_story(subject, server, began_with)
+        report.violations += _wrong_events(subject, server, began_with)
         _count(report, server)
     subject.caller.meta.latency(0.0)
     return report.ended()
@@ -118,7 +119,7 @@ def _check_with_a_kill(
     report.blows += 1
     subject.deployment.execute(_HURRY)
     subject.deployment.start_worker()
-    subject.knows_of(subject.all_jobs())
+    subject.add_known_jobs(subject.all_jobs())
 
 
 def _all_arrive(subject: Customer) -> None:
@@ -136,11 +137,13 @@ def _all_arrive(subject: Customer) -> None:
 def _gone_and_back(
     subject: Customer, server: Receiver, world: ChangingWorld, report: Report, endpoint: str
 ) -> None:
-    """410 disables; what could not be sent is dead-lettered, visible, and sent when asked for."""
-    # What happens while it is disabled is not kept for it: all of the check has to be told by then.
+    """Answer 410, which disables the endpoint; enable it and redeliver dead-lettered events."""
+    # A disabled endpoint gets no new deliveries: all events are fanned out before it is disabled.
     server.awake.clear()
     report.changes += world.change(subject.business_ids)
     subject.ended(subject.caller.start_check(subject.integration))
+    waiting = "SELECT count(*) FROM webhook_events WHERE sequence IS NULL"
+    wait_until(lambda: subject.deployment.rows(waiting)[0][0], lambda events: events == 0)
     server.answers.append((410, {}))
     server.awake.set()
     wait_until(lambda: subject.caller.get(endpoint), lambda seen: seen["disabled_reason"] == "gone")
@@ -156,21 +159,21 @@ def _gone_and_back(
 
 
 def _wrong_order(server: Receiver) -> list[str]:
-    """Of each partner, by what was accepted first."""
+    """Return the partners whose events were first accepted out of order."""
     sequences: dict[str, list[int]] = {}
     for each in server.accepted:
         of_partner = sequences.setdefault(each.data["partner_id"], [])
         if each.data["sequence"] not in of_partner:
             of_partner.append(each.data["sequence"])
     return [
-        f"out of order: {partner_id} {heard}"
-        for partner_id, heard in sequences.items()
-        if heard != sorted(heard)
+        f"out of order: {partner_id} {received}"
+        for partner_id, received in sequences.items()
+        if received != sorted(received)
     ]
 
 
-def _wrong_story(subject: Customer, server: Receiver, began_with: int) -> list[str]:
-    """Every event has arrived, under one id with one body; and they tell what the feed tells."""
+def _wrong_events(subject: Customer, server: Receiver, began_with: int) -> list[str]:
+    """Return lost, changed or unexpected events, compared with the change feed."""
     bodies: dict[str, set[bytes]] = {}
     for each in server.requests:
         bodies.setdefault(each.id, set()).add(each.raw)
@@ -180,29 +183,29 @@ def _wrong_story(subject: Customer, server: Receiver, began_with: int) -> list[s
     if len(accepted) != rows[0][0]:
         found.append(f"event lost: {len(accepted)} of {rows[0][0]} arrived")
     changes = list(feed(subject.caller))[began_with:]
-    wanted = Counter(_told_by_feed(changes))
-    told = Counter(_told_by_message(each) for each in accepted.values() if _is_of_feed(each))
-    found += [f"not told: {one}" for one in (wanted - told).elements()]
-    found += [f"told for nothing: {one}" for one in (told - wanted).elements()]
+    wanted = Counter(_events_of_feed(changes))
+    sent = Counter(_event_of_message(each) for each in accepted.values() if _is_of_feed(each))
+    found += [f"not sent: {one}" for one in (wanted - sent).elements()]
+    found += [f"sent without a change: {one}" for one in (sent - wanted).elements()]
     for each in accepted.values():
         if each.body["type"] == _OF_ACCESS and each.data["change_sequence"] is None:
             found.append(f"of no change: {each.id}")
     return found
 
 
-def _told_by_feed(changes: list[Json]) -> list[tuple[str, int]]:
+def _events_of_feed(changes: list[Json]) -> list[tuple[str, int]]:
     return [
-        (_TOLD_AS[change["kind"]], change["sequence"])
+        (_EVENT_TYPES[change["kind"]], change["sequence"])
         for change in changes
-        if change["kind"] in _TOLD_AS
+        if change["kind"] in _EVENT_TYPES
     ]
 
 
 def _is_of_feed(message: Received) -> bool:
-    return message.body["type"] in _TOLD_AS.values()
+    return message.body["type"] in _EVENT_TYPES.values()
 
 
-def _told_by_message(message: Received) -> tuple[str, int]:
+def _event_of_message(message: Received) -> tuple[str, int]:
     return message.body["type"], message.data["change_sequence"]
 
 

@@ -1,4 +1,4 @@
-"""What changes at Meta between two checks, drawn by a seed."""
+"""Random changes at Meta between two checks, from a seed."""
 
 import random
 from collections.abc import Callable
@@ -10,7 +10,7 @@ ROLES = ("ADMIN", "EMPLOYEE", "FINANCE_EDITOR", "DEVELOPER", "NEW_ROLE_OF_META")
 
 
 class ChangingWorld:
-    """People come, go, come back and change; assets are shared and are no longer."""
+    """People who join, leave, return and change; assets that are shared and unshared."""
 
     def __init__(self, meta: Meta, seed: int) -> None:
         self.meta = meta
@@ -18,10 +18,7 @@ class ChangingWorld:
         self._away: list[tuple[str, str, list[str]]] = []
 
     def change(self, partner_ids: list[str]) -> int:
-        """One to three changes at each partner, and some who were away come back.
-
-        Answers how many changes were made.
-        """
+        """Change each partner one to three times, let some users return; return the count."""
         made = self._come_back()
         partners = self.meta.partners()
         for business_id in partner_ids:
@@ -32,13 +29,13 @@ class ChangingWorld:
         return made
 
     def _come_back(self) -> int:
-        """Under the same id in Meta, so that we have to know them again."""
+        """Give some users access again, under the same id in Meta."""
         still_there = {
             person["id"]
             for partner in self.meta.partners().values()
             for person in partner["people"]
         }
-        # Whoever has left the business meanwhile cannot.
+        # People who have left the business meanwhile cannot return.
         self._away = [who for who in self._away if who[0] in still_there]
         back = [who for who in self._away if self.dice.random() < 0.5]
         for who in back:
@@ -52,41 +49,41 @@ class ChangingWorld:
         self.meta.mutate("join", partner=partner["id"], assets=[asset["id"]])
 
     def _leave(self, partner: Json) -> None:
-        self.meta.mutate("leave", person=self._somebody(partner))
+        self.meta.mutate("leave", person=self._some_person(partner))
 
     def _go_away(self, partner: Json) -> None:
-        """Lose what is assigned to them, and stay with the business."""
-        person = self._somebody(partner)
+        """Remove the person's assignments, but not the person from the business."""
+        person = self._some_person(partner)
         assigned = _assigned_to(person, partner)
         for asset_id in assigned:
             self.meta.mutate("change_tasks", person=person, asset=asset_id, tasks=[])
         self._away += [(person, *one) for one in list(assigned.items())[:1]]
 
     def _move_to_group(self, partner: Json) -> None:
-        """Reach an asset in another way from now on."""
-        person = self._somebody(partner)
+        """Replace an assignment by access through a group."""
+        person = self._some_person(partner)
         for asset_id in list(_assigned_to(person, partner))[:1]:
             self.meta.mutate("move_to_group", person=person, asset=asset_id)
 
     def _rename(self, partner: Json) -> None:
         name = f"Renamed {self.dice.randrange(10**9)}"
-        self.meta.mutate("rename", id=self._somebody(partner), name=name)
+        self.meta.mutate("rename", id=self._some_person(partner), name=name)
 
     def _change_role(self, partner: Json) -> None:
-        person = self._somebody(partner)
+        person = self._some_person(partner)
         self.meta.mutate("change_role", person=person, role=self.dice.choice(ROLES))
 
     def _change_email(self, partner: Json) -> None:
         address = f"new.{self.dice.randrange(10**9)}@example.com"
-        self.meta.mutate("change_email", person=self._somebody(partner), email=address)
+        self.meta.mutate("change_email", person=self._some_person(partner), email=address)
 
     def _change_two_factor(self, partner: Json) -> None:
         status = self.dice.choice(("on", "off", None))
-        person = self._somebody(partner)
+        person = self._some_person(partner)
         self.meta.mutate("change_two_factor", person=person, two_fac_status=status)
 
     def _change_tasks(self, partner: Json) -> None:
-        person, asset = self._somebody(partner), self.dice.choice(partner["shared_assets"])
+        person, asset = self._some_person(partner), self.dice.choice(partner["shared_assets"])
         allowed = asset["permitted_tasks"]
         tasks = self.dice.sample(allowed, self.dice.randint(1, len(allowed)))
         self.meta.mutate("change_tasks", person=person, asset=asset["id"], tasks=tasks)
@@ -96,7 +93,7 @@ class ChangingWorld:
         asset = self.meta.mutate("share", partner=partner["id"], type=kind)["asset"]
         shared = self.meta.partner(partner["id"])["shared_assets"]
         tasks = next(item["permitted_tasks"] for item in shared if item["id"] == asset)
-        person = self._somebody(partner)
+        person = self._some_person(partner)
         self.meta.mutate("change_tasks", person=person, asset=asset, tasks=tasks[:1])
 
     def _unshare(self, partner: Json) -> None:
@@ -106,8 +103,8 @@ class ChangingWorld:
             self.meta.mutate("unshare", partner=partner["id"], asset=asset["id"])
             self._away = [who for who in self._away if who[1] != asset["id"]]
 
-    def _somebody(self, partner: Json) -> str:
-        """A person with access; whoever has run out of them gets a new one."""
+    def _some_person(self, partner: Json) -> str:
+        """Return a person with access; add one where the partner has few."""
         users = truth.users(partner)
         people = [key for key, user in sorted(users.items()) if user["kind"] == "person"]
         if len(people) < 3:
@@ -118,7 +115,7 @@ class ChangingWorld:
 
 
 def _assigned_to(person: str, partner: Json) -> dict[str, list[str]]:
-    """Tasks by shared asset, where they are assigned and not reached through a group."""
+    """Return the tasks of directly assigned shared assets."""
     return {
         asset["id"]: row["tasks"]
         for asset in partner["shared_assets"]
@@ -128,8 +125,10 @@ def _assigned_to(person: str, partner: Json) -> dict[str, list[str]]:
 
 
 def _is_our_page(asset: Json) -> bool:
-    """It tells whom it is shared with to a Page's token only, and our own token has none of it:
-    that it is no longer shared cannot be proven, and the check would rightly be partial.
+    """Return whether this is a Page of ours.
+
+    Meta shows whom a Page is shared with only to a Page token, and our own token has none. So the
+    end of the share cannot be verified, and the check is correctly partial.
     """
     return bool(asset["type"] == "page" and asset["direction"] == "ours_shared_to_partner")
 

@@ -1,4 +1,4 @@
-"""Checks for updates against a database alone: what was read is given, and staged as ever."""
+"""Checks for updates against a database alone: the test gives the rows that Meta would send."""
 
 import uuid
 from collections.abc import Collection, Mapping, Sequence
@@ -32,10 +32,10 @@ from partner_connector.worker.sync.apply.users import apply_users
 from partner_connector.worker.sync.stage import cleanup
 from partner_connector.worker.sync.stage.access import stage_access
 from partner_connector.worker.sync.stage.staging import (
-    named_only,
     stage_assets,
     stage_people,
     staged_grant,
+    user_with_name_only,
 )
 
 Json = dict[str, Any]
@@ -44,19 +44,19 @@ Tasks = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """One partner as Meta has it: who may do what, and what the people are like."""
+    """A partner as Meta has it: the users, and their tasks on each asset."""
 
     assets: Mapping[str, Mapping[str, Tasks]]
-    """Asset → person → tasks."""
+    """Asset → user → tasks."""
     people: Mapping[str, Json]
-    """Person → row of `business_users`."""
+    """User → row of `business_users`."""
     groups: Mapping[tuple[str, str], Tasks] = field(default_factory=dict)
-    """(asset, person) → tasks through an asset group."""
+    """(asset, user) → tasks through an asset group."""
 
 
 @dataclass(slots=True)
-class Checked:
-    """A partner of its own in a real database, checked as often as one likes."""
+class CheckedPartner:
+    """A partner in a real database, which a test can check any number of times."""
 
     database: Database
     workspace_id: uuid.UUID
@@ -73,9 +73,9 @@ class Checked:
         granular: Mapping[str, Any] | None = None,
         raw: Sequence[AccessRead] | None = None,
     ) -> SyncJob:
-        """Stage the world, but for assets that are refused, and apply it.
+        """Stage the world, except for refused assets, and apply it.
 
-        `raw` stands for what was read of the assets, in place of what the world says.
+        `raw` replaces the reads that the world would give.
         """
         async with self.database.writing() as session:
             queued = SyncJob(
@@ -88,7 +88,7 @@ class Checked:
             session.add(queued)
         await self._stage(queued.id, world, refused, raw)
         async with self.database.writing() as session:
-            await capability.note_scopes(session, queued, scopes, granular)
+            await capability.store_scopes(session, queued, scopes, granular)
         job = await self.apply(queued.id)
         if job.status != "halted":
             await cleanup.clear_staging(self.database, job.id)
@@ -131,7 +131,7 @@ class Checked:
                 for (asset, person), tasks in world.groups.items()
             ]
             members = [
-                named_only(job.id, {"id": person, "name": f"Named {person}"})
+                user_with_name_only(job.id, {"id": person, "name": f"Named {person}"})
                 for person in sorted({person for _, person in world.groups})
             ]
             await write_rows(session, StagedUser, members, key=("job_id", "meta_user_id"))
@@ -139,7 +139,7 @@ class Checked:
             await write_rows(session, StagedGrant, through_groups, key=key)
 
     async def apply(self, job_id: uuid.UUID) -> SyncJob:
-        """What the last step of a check does."""
+        """Apply the staged rows, as the last step of a check does."""
         async with self.database.writing() as session:
             job = await session.get_one(SyncJob, job_id)
             token = None if self.token_id is None else await session.get(Token, self.token_id)
@@ -147,7 +147,7 @@ class Checked:
         return job
 
     async def approve(self, job: SyncJob) -> SyncJob:
-        """Somebody's word for the plan of a halted job, and the attempt that carries it out."""
+        """Approve the plan of a halted job, and run the attempt that applies it."""
         async with self.database.writing() as session:
             row = await session.get_one(SyncJob, job.id)
             assert row.plan is not None
@@ -158,8 +158,8 @@ class Checked:
             assert await progress.begin(session, job.id, row.attempt) is not None
         return await self.apply(job.id)
 
-    async def with_token(self, **facts: Any) -> None:
-        """The partner hands over a token whose proof showed these facts."""
+    async def add_token(self, **facts: Any) -> None:
+        """Store an active token whose validation found these facts."""
         async with self.database.writing() as session:
             token = Token(
                 workspace_id=self.workspace_id,
@@ -174,18 +174,18 @@ class Checked:
             await session.flush()
             self.token_id = token.id
 
-    async def forget(self, user_id: uuid.UUID | None) -> None:
-        """The user and its grants are gone, by no doing of a check."""
+    async def delete_user(self, user_id: uuid.UUID | None) -> None:
+        """Delete the user and its grants outside any check."""
         async with self.database.writing() as session:
             await session.execute(delete(PartnerUser).where(PartnerUser.id == user_id))
 
     async def capability(self) -> Capability:
-        """What is known of the token's view."""
+        """Return the stored capability of the token."""
         async with self.database.reading() as session:
             return await session.get_one(Capability, self.partner_id)
 
     async def users(self) -> dict[str, Json]:
-        """Active users as the API would show them, by id, with their grants."""
+        """Return the active users with their grants, as the API shows them, by id."""
         async with self.database.reading() as session:
             rows = await session.execute(
                 select(PartnerUser, Grant, Asset)
@@ -196,7 +196,7 @@ class Checked:
             )
             users: dict[str, Json] = {}
             for user, grant, asset in rows:
-                known = users.setdefault(encode("usr", user.id), _shown(user))
+                known = users.setdefault(encode("usr", user.id), _view(user))
                 if grant is not None:
                     known["grants"].append(
                         {
@@ -209,7 +209,7 @@ class Checked:
             return users
 
     async def feed(self) -> list[Json]:
-        """The partner's changes as the API would show them."""
+        """Return the partner's changes as the API shows them."""
         async with self.database.reading() as session:
             rows = await session.scalars(
                 select(Change).where(Change.partner_id == self.partner_id).order_by(Change.sequence)
@@ -228,7 +228,7 @@ class Checked:
             ]
 
 
-def _shown(user: PartnerUser) -> Json:
+def _view(user: PartnerUser) -> Json:
     names = ("meta_user_id", "kind", "name", "email", "title", "role", "role_class")
     facts = {name: getattr(user, name) for name in (*names, "two_factor", "finance_permission")}
     return {
@@ -240,8 +240,8 @@ def _shown(user: PartnerUser) -> Json:
     }
 
 
-async def a_partner(database: Database, *, safeguard_percent: int = 100) -> Checked:
-    """A connected partner of a new workspace that was never checked."""
+async def make_partner(database: Database, *, safeguard_percent: int = 100) -> CheckedPartner:
+    """Return a connected partner of a new workspace that was never checked."""
     workspace = Workspace(id=new_id(), name="Checks")
     integration = Integration(
         id=new_id(),
@@ -264,4 +264,4 @@ async def a_partner(database: Database, *, safeguard_percent: int = 100) -> Chec
     for row in (workspace, integration, partner):
         async with database.writing() as session:
             session.add(row)
-    return Checked(database, workspace.id, integration.id, partner.id)
+    return CheckedPartner(database, workspace.id, integration.id, partner.id)

@@ -1,4 +1,4 @@
-"""A made-up fact of a person. Import it before tables and schemas, which read the lists."""
+"""A made-up fact of a user. Import this module before tables and schemas, which read the lists."""
 
 from dataclasses import replace
 

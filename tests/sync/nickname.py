@@ -1,6 +1,6 @@
-"""Two checks for updates of a person whose nickname changes; prints the result as JSON.
+"""Two checks for updates of a user whose nickname changes.
 
-A program of its own, to be run after `tests.sync.made_up_fact`.
+Prints the result as JSON. Run this program in its own process, after `tests.sync.made_up_fact`.
 """
 
 import asyncio
@@ -19,13 +19,13 @@ from partner_connector.features.partner_users.repository import PartnerUserFilte
 from partner_connector.sealing import keyring as keyring_file
 from partner_connector.sealing.public import PublicKeyring
 from partner_connector.settings import Settings, without_environment
-from tests.sync.checks import Json, World, a_partner
+from tests.sync.checks import Json, World, make_partner
 
 
 async def run(settings: Settings) -> Json:
     """Return the change feed, the CSV and the schemas."""
     database = open_database(settings)
-    partner = await a_partner(database)
+    partner = await make_partner(database)
     for nickname in ("Addy", "Ads"):
         ada = {"id": "901", "name": "Ada", "nickname": nickname}
         await partner.check(World({"11": {"901": ("ANALYZE",)}}, {"901": ada}))
@@ -42,7 +42,7 @@ async def run(settings: Settings) -> Json:
 
 
 def main(directory: Path) -> None:
-    """Make the tables, then run."""
+    """Create the tables, and run the checks."""
     path = directory / "nickname.db"
     settings = without_environment(
         data_dir=directory, database_url=SecretStr(f"sqlite:///{path}"), rate_limit="off"

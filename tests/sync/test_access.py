@@ -1,4 +1,4 @@
-"""Who is assigned to an asset: which answers prove it, and which have to be asked anew."""
+"""Assigned users in the rows of assets: the rows that are complete, and those read again."""
 
 from typing import Any
 
@@ -11,22 +11,28 @@ PARTNER = "900"
 CATALOG = SharedAsset("product_catalog", "30", "Catalog", OURS_TO_PARTNER, None)
 
 
-def person(number: str, business: object = None) -> dict[str, Any]:
-    """One row of `assigned_users`."""
+def assigned_user(number: str, business: object = None) -> dict[str, Any]:
+    """Return one row of `assigned_users`."""
     named = {} if business is None else {"business": business}
     return {"id": number, "name": f"Person {number}", "tasks": ["MANAGE"], **named}
 
 
-def listed(*rows: dict[str, Any], **more: object) -> dict[str, Any]:
-    """An edge's answer."""
+def edge_answer(*rows: dict[str, Any], **more: object) -> dict[str, Any]:
+    """Return the answer of an edge."""
     return {"data": list(rows), **more}
 
 
-def test_a_row_that_names_the_business_of_everybody_is_believed() -> None:
-    """It is complete where the count agrees."""
-    mine = {"id": PARTNER}
+def test_row_that_names_business_of_every_user_is_complete() -> None:
+    """Require also that the count agrees."""
+    partner_business = {"id": PARTNER}
     found = access_from_row(
-        CATALOG, listed(person("1", mine), person("2", mine), summary={"total_count": 2}), PARTNER
+        CATALOG,
+        edge_answer(
+            assigned_user("1", partner_business),
+            assigned_user("2", partner_business),
+            summary={"total_count": 2},
+        ),
+        PARTNER,
     )
 
     assert found is not None
@@ -37,25 +43,26 @@ def test_a_row_that_names_the_business_of_everybody_is_believed() -> None:
 @pytest.mark.parametrize(
     "nested",
     [
-        listed(person("1")),
-        listed(person("1", {"id": PARTNER}), person("2")),
-        listed(person("1", {"id": PARTNER}), person("2", {"id": "777"})),
-        listed(person("1", PARTNER)),
-        listed({"name": "Nobody", "business": {"id": PARTNER}}),
-        listed(person("1", {"id": PARTNER}), summary={"total_count": 2}),
-        listed(
-            person("1", {"id": PARTNER}), paging={"cursors": {"after": "c"}, "next": "https://x"}
+        edge_answer(assigned_user("1")),
+        edge_answer(assigned_user("1", {"id": PARTNER}), assigned_user("2")),
+        edge_answer(assigned_user("1", {"id": PARTNER}), assigned_user("2", {"id": "777"})),
+        edge_answer(assigned_user("1", PARTNER)),
+        edge_answer({"name": "Ada", "business": {"id": PARTNER}}),
+        edge_answer(assigned_user("1", {"id": PARTNER}), summary={"total_count": 2}),
+        edge_answer(
+            assigned_user("1", {"id": PARTNER}),
+            paging={"cursors": {"after": "c"}, "next": "https://x"},
         ),
-        listed(),
+        edge_answer(),
         {"error": {"code": 1}},
         {},
     ],
     ids=[
         "no business named",
-        "one without a business",
-        "another business too: the choice was ignored",
+        "one user without a business",
+        "another business: the filter was ignored",
         "a business of another shape",
-        "somebody without an id",
+        "user without an id",
         "fewer than counted",
         "more pages",
         "empty without a count",
@@ -63,6 +70,6 @@ def test_a_row_that_names_the_business_of_everybody_is_believed() -> None:
         "nothing",
     ],
 )
-def test_any_other_row_sends_us_to_the_asset_itself(nested: dict[str, Any]) -> None:
-    """Nobody is stored, and nothing is taken for complete, on the word of such a row."""
+def test_any_other_row_is_read_again_from_the_asset(nested: dict[str, Any]) -> None:
+    """Neither store users from such a row nor take it as complete."""
     assert access_from_row(CATALOG, nested, PARTNER) is None

@@ -1,4 +1,4 @@
-"""A token replaced in the middle of a check: what the old one read is not judged by the new."""
+"""A token that is replaced during a check: rows that the old token read are read again."""
 
 import pytest
 
@@ -8,16 +8,16 @@ from partner_connector.ids import new_id
 from partner_connector.worker.sync import progress
 from partner_connector.worker.sync.step_runner import _reads_with_another_token
 from partner_connector.worker.sync.target import load_target
-from tests.sync.checks import World, a_partner
+from tests.sync.checks import World, make_partner
 
 
 @pytest.mark.parametrize(("is_same", "expected"), [(True, False), (False, True), (None, False)])
-async def test_the_reading_token_is_remembered(
+async def test_job_records_the_token_that_read(
     database: Database, is_same: bool | None, expected: bool
 ) -> None:
-    """Read with this token, with another one, or not begun to read."""
-    partner = await a_partner(database)
-    await partner.with_token(system_user_id="800")
+    """Compare with this token, another token, and a job that has read nothing."""
+    partner = await make_partner(database)
+    await partner.add_token(system_user_id="800")
     job = await partner.check(World({"11": {"901": ("ANALYZE",)}}, {}))
 
     async with database.reading() as session:
@@ -28,9 +28,9 @@ async def test_the_reading_token_is_remembered(
     assert _reads_with_another_token(job, target) is expected
 
 
-async def test_what_another_token_read_is_read_again(database: Database) -> None:
-    """No asset counts as read, and no plan stands."""
-    partner = await a_partner(database, safeguard_percent=0)
+async def test_reads_of_another_token_are_discarded(database: Database) -> None:
+    """Discard the read assets and the plan."""
+    partner = await make_partner(database, safeguard_percent=0)
     people = dict.fromkeys(("901", "902", "903"), ("ANALYZE",))
     await partner.check(World({"11": people}, {}))
     halted = await partner.check(World({"11": {}}, {}))
@@ -39,7 +39,7 @@ async def test_what_another_token_read_is_read_again(database: Database) -> None
     async with database.writing() as session:
         job = await session.get_one(SyncJob, halted.id)
         job.approved_plan = "digest"
-        await progress.forget_what_was_read(session, job)
+        await progress.discard_reads(session, job)
 
     async with database.reading() as session:
         asset = await session.get_one(StagedAsset, (halted.id, "page", "11"))

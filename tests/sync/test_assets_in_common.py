@@ -1,4 +1,4 @@
-"""Partners to whom the same asset is shared: their checks run side by side, and it is one asset."""
+"""Two partners with the same shared asset: their checks run at once and store one asset."""
 
 import asyncio
 
@@ -7,19 +7,19 @@ from partner_connector.db.models import Partner, SyncJob
 from partner_connector.ids import new_id
 from partner_connector.worker.sync.apply.users import apply_users
 from tests.journey.replay import replay, shown
-from tests.sync.checks import Checked, World, a_partner
+from tests.sync.checks import CheckedPartner, World, make_partner
 
-LONG_ENOUGH_TO_WAIT = 0.5
+WAIT_SECONDS = 0.5
 
 
-def of(person: str) -> World:
-    """This person on the asset that both partners have."""
+def world_of(person: str) -> World:
+    """Return a world with this user on the asset that both partners have."""
     facts = {"id": person, "name": "Ada", "email": None}
     return World({"11": {person: ("ANALYZE",)}}, {person: facts})
 
 
-async def with_the_same_business(partner: Checked) -> Checked:
-    """Another partner of it."""
+async def another_partner_of_integration(partner: CheckedPartner) -> CheckedPartner:
+    """Store another partner of the same integration."""
     other = Partner(
         id=new_id(),
         workspace_id=partner.workspace_id,
@@ -30,11 +30,11 @@ async def with_the_same_business(partner: Checked) -> Checked:
     )
     async with partner.database.writing() as session:
         session.add(other)
-    return Checked(partner.database, partner.workspace_id, partner.integration_id, other.id)
+    return CheckedPartner(partner.database, partner.workspace_id, partner.integration_id, other.id)
 
 
-async def read(partner: Checked, world: World) -> SyncJob:
-    """A check that has read all of it, and applied nothing."""
+async def stage_check(partner: CheckedPartner, world: World) -> SyncJob:
+    """Stage a check without applying it."""
     job = SyncJob(
         id=new_id(),
         workspace_id=partner.workspace_id,
@@ -49,19 +49,19 @@ async def read(partner: Checked, world: World) -> SyncJob:
     return job
 
 
-async def test_two_checks_find_the_same_new_asset(database: Database) -> None:
-    """The one that comes second waits for the first one's row, and takes it for its own."""
-    first = await a_partner(database)
-    second = await with_the_same_business(first)
-    jobs = [await read(first, of("901")), await read(second, of("902"))]
+async def test_two_checks_of_same_new_asset_store_it_once(database: Database) -> None:
+    """Let the second check wait for the first check's row, and use it."""
+    first = await make_partner(database)
+    second = await another_partner_of_integration(first)
+    jobs = [await stage_check(first, world_of("901")), await stage_check(second, world_of("902"))]
 
     async with database.writing() as session:
         await apply_users(session, await session.get_one(SyncJob, jobs[0].id), None)
-        waits = asyncio.create_task(second.apply(jobs[1].id))
-        await asyncio.sleep(LONG_ENOUGH_TO_WAIT)
-        assert not waits.done()
+        waiting = asyncio.create_task(second.apply(jobs[1].id))
+        await asyncio.sleep(WAIT_SECONDS)
+        assert not waiting.done()
 
-    assert (await waits).status == "completed"
+    assert (await waiting).status == "completed"
     (ada,), (other_ada,) = [list((await one.users()).values()) for one in (first, second)]
     assert ada["grants"][0]["asset"] == other_ada["grants"][0]["asset"]
     for partner in (first, second):

@@ -1,4 +1,4 @@
-"""Random worlds, one after another: what is stored and what the feed tells are the truth."""
+"""Random worlds, checked one after another: stored grants and the change feed stay correct."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from partner_connector.db.engine import Database
 from tests.journey.replay import replay, shown
-from tests.sync.checks import World, a_partner
+from tests.sync.checks import World, make_partner
 
 Json = dict[str, Any]
 Grants = dict[tuple[str, str, str], tuple[str, ...]]
@@ -20,7 +20,7 @@ _TASKS = st.sampled_from([("ANALYZE",), ("ADVERTISE", "ANALYZE"), ("MANAGE",), (
 
 @st.composite
 def worlds(draw: st.DrawFn) -> World:
-    """Some assets, some people on each, some through a group, and what the people are like."""
+    """Draw some assets, users with direct and group access, and the facts of the users."""
     assets = draw(st.sets(st.sampled_from(_ASSETS), min_size=1))
     assigned = {
         asset: draw(st.dictionaries(st.sampled_from(_PEOPLE), _TASKS)) for asset in sorted(assets)
@@ -49,29 +49,31 @@ def _person(person: str) -> st.SearchStrategy[Json]:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(sequence=st.lists(st.tuples(worlds(), st.booleans()), min_size=1, max_size=5))
-async def test_what_is_stored_is_what_was_read(
+async def test_stored_grants_equal_what_was_read(
     database: Database, sequence: list[tuple[World, bool]]
 ) -> None:
-    """Complete checks end in the truth; partial ones add and change, and take nothing away."""
-    partner = await a_partner(database)
+    """Complete checks store exactly what was read; partial checks add and change, but remove
+    nothing.
+    """
+    partner = await make_partner(database)
     expected: Grants = {}
-    for world, whole in sequence:
-        refused = frozenset() if whole else frozenset(list(world.assets)[:1])
-        before, news = expected, _granted(world)
-        expected = news if whole else {**before, **news}
+    for world, is_complete in sequence:
+        refused = frozenset() if is_complete else frozenset(list(world.assets)[:1])
+        before, seen = expected, _granted(world)
+        expected = seen if is_complete else {**before, **seen}
 
         job = await partner.check(world, refused=refused)
 
         users = await partner.users()
         assert _stored(users) == expected
         assert job.status == "completed"
-        assert job.seen == len({person for _, person, _ in news})
-        assert job.added == len({p for _, p, _ in news} - {p for _, p, _ in before})
+        assert job.seen == len({person for _, person, _ in seen})
+        assert job.added == len({p for _, p, _ in seen} - {p for _, p, _ in before})
         assert job.removed == (len(_people(before) - _people(expected)))
         assert {user["meta_user_id"] for user in users.values()} == _people(expected)
         for user in users.values():
             assert user["asset_count"] == len({grant["asset"]["id"] for grant in user["grants"]})
-            _assert_facts(user, world, news)
+            _assert_facts(user, world, seen)
         replayed = replay(await partner.feed())
         assert replayed.wrong == []
         assert replayed.shown() == shown(users.values())
@@ -107,11 +109,11 @@ def _people(grants: Grants) -> set[str]:
     return {person for _, person, _ in grants}
 
 
-def _assert_facts(user: Json, world: World, news: Grants) -> None:
-    """Whoever was seen and is in the business's list is as the list says."""
-    told = world.people.get(user["meta_user_id"])
-    if told is None or user["meta_user_id"] not in _people(news):
+def _assert_facts(user: Json, world: World, seen: Grants) -> None:
+    """Require that a seen and listed user has the facts of the list."""
+    listed = world.people.get(user["meta_user_id"])
+    if listed is None or user["meta_user_id"] not in _people(seen):
         return
-    assert user["name"] == told["name"]
-    assert user["email"] == told["email"]
-    assert user["role"] == told["role"]
+    assert user["name"] == listed["name"]
+    assert user["email"] == listed["email"]
+    assert user["role"] == listed["role"]

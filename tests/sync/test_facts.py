@@ -12,8 +12,8 @@ from partner_connector.features.changes.schemas import ChangeKind
 from partner_connector.graph import edges
 
 
-def test_made_up_fact_of_a_person_appears_everywhere(tmp_path: Path) -> None:
-    """A member of the list is enough: staging, tables, plan, feed, CSV and schemas have it."""
+def test_made_up_fact_of_user_appears_everywhere(tmp_path: Path) -> None:
+    """Add one member to the list, and find it in staging, tables, plan, feed, CSV and schemas."""
     program = "import tests.sync.made_up_fact, tests.sync.nickname"
     result = json.loads(subprocess.check_output([sys.executable, "-c", program, str(tmp_path)]))
 
@@ -30,8 +30,7 @@ def test_made_up_fact_of_a_person_appears_everywhere(tmp_path: Path) -> None:
     assert "nickname" in result["schemas"]["ChangeFacts"]["properties"]
 
 
-def test_edges_ask_for_every_field() -> None:
-    """The edge of a fact asks for its field."""
+def test_edges_ask_for_field_of_every_fact() -> None:
     people, assigned = edges.business_users("1"), edges.assigned_users("act_1", "1")
     for fact in PERSON.values():
         assert fact.field is None or fact.field in people.fields
@@ -40,7 +39,7 @@ def test_edges_ask_for_every_field() -> None:
         assert fact.field is None or fact.field in edges.client_pages("1").fields
 
 
-def test_every_fact_of_a_person_makes_a_change() -> None:
-    """Each fact has a kind of change, and the API lists that kind."""
+def test_every_fact_of_user_has_a_kind_of_change() -> None:
+    """Require that the API lists that kind."""
     assert {fact.change for fact in PERSON.values()} == set(get_args(FactChange))
     assert set(get_args(FactChange)) <= set(get_args(ChangeKind))

@@ -1,4 +1,4 @@
-"""Access through asset groups: what a row proves, what has to be asked, and what it all means."""
+"""Access through asset groups: complete rows, further reads, and the resulting grants."""
 
 import json
 from typing import Any
@@ -24,7 +24,7 @@ from partner_connector.worker.sync.read.groups import (
 from partner_connector.worker.sync.stage.access import stage_access
 from partner_connector.worker.sync.stage.staging import stage_assets
 from tests.graph.meta import TOKEN, Meta, Reply, error, reply
-from tests.sync.checks import a_partner
+from tests.sync.checks import make_partner
 
 PARTNER = "900"
 ACCOUNT, PAGE = ("ad_account", "10"), ("page", "70")
@@ -35,55 +35,55 @@ CONTAINED: dict[str, Any] = {
 }
 
 
-def person(number: str, business: str = PARTNER) -> dict[str, Any]:
-    """One row of a group's `assigned_users`."""
+def group_member(number: str, business: str = PARTNER) -> dict[str, Any]:
+    """Return one row of a group's `assigned_users`."""
     return {"id": number, "name": f"Person {number}", "business": {"id": business}}
 
 
-def members(*rows: dict[str, Any]) -> dict[str, Any]:
-    """Who is in a group, with its count."""
+def members_edge(*rows: dict[str, Any]) -> dict[str, Any]:
+    """Return the `assigned_users` edge of a group, with its count."""
     return {"data": list(rows), "summary": {"total_count": len(rows)}}
 
 
 def row(number: str = "33", **nested: Any) -> dict[str, Any]:
-    """One row of `business_asset_groups`."""
+    """Return one row of `business_asset_groups`."""
     return {"id": number, "name": f"Group {number}", **nested}
 
 
-FULL = row(**CONTAINED, assigned_users=members(person("1")))
+FULL = row(**CONTAINED, assigned_users=members_edge(group_member("1")))
 
 
 def item(content: dict[str, Any], code: int = 200) -> dict[str, Any]:
-    """One answer of a batch."""
+    """Return one answer of a batch."""
     return {"code": code, "body": json.dumps(content)}
 
 
-def refused(code: int, message: str = "No", **more: Any) -> dict[str, Any]:
-    """One refusal in a batch."""
+def refused_item(code: int, message: str = "No", **more: Any) -> dict[str, Any]:
+    """Return one refusal in a batch."""
     return item({"error": {"code": code, "message": message, **more}}, 400)
 
 
 NOTHING = item({"data": []})
 
 
-async def read(meta: Meta) -> GroupsRead:
-    """The groups, where a batch brings the first answer about them."""
+async def read_all(meta: Meta) -> GroupsRead:
+    """Read the groups, with the first answer from a batch."""
     reader = meta.client().reader(TOKEN)
     wanted = edges.business_asset_groups(PARTNER, with_contents=True)
     (first,) = await reader.batch([first_page(wanted)])
     return await read_groups(reader, first, PARTNER, SHARED)
 
 
-def asked(meta: Meta, index: int = -1) -> list[str]:
-    """The edges that one batch asked for."""
+def requested_edges(meta: Meta, index: int = -1) -> list[str]:
+    """Return the edges that one batch requested."""
     return [one["relative_url"].partition("?")[0] for one in meta.operations(index)]
 
 
-# What a row proves
+# Rows that are complete
 
 
-def test_a_row_that_shows_all_is_believed() -> None:
-    """What is left out is empty, in other rows too; an ad account goes by its number."""
+def test_complete_row_needs_no_further_read() -> None:
+    """Treat missing edges as empty, and name ad accounts by number."""
     full, empty = groups_from_rows([FULL, row("34")], PARTNER)
 
     assert full.assets() == {*SHARED, ("ad_account", "11")}
@@ -94,33 +94,34 @@ def test_a_row_that_shows_all_is_believed() -> None:
     assert empty.people() == []
 
 
-def test_a_kind_that_no_row_shows_is_asked_for_where_access_is_at_stake() -> None:
-    """An edge that Meta refuses is left out like an empty one (8.2 [O])."""
+def test_missing_kind_is_read_where_grants_depend_on_it() -> None:
+    """Distinguish a refused edge, which Meta leaves out, from an empty one
+    (`docs/reference/graph-facts.md#field-expansion`).
+    """
     (group,) = groups_from_rows([row("34", contained_pages={"data": [{"id": "70"}]})], PARTNER)
-    (at_stake,) = groups_from_rows(
+    (with_group_grants,) = groups_from_rows(
         [row("34", contained_pages={"data": [{"id": "70"}]})], PARTNER, {"ad_account"}
     )
 
     assert group.contents["ad_account"] == set()
-    assert at_stake.contents["ad_account"] is None
-    assert at_stake.contents["pixel"] == set()
+    assert with_group_grants.contents["ad_account"] is None
+    assert with_group_grants.contents["pixel"] == set()
 
 
 @pytest.mark.parametrize(
     "people",
     [
         None,
-        members(person("1", "777")),
-        {"data": [{"id": "1", "name": "Nobody's"}], "summary": {"total_count": 1}},
-        {"data": [person("1")], "summary": {"total_count": 2}},
-        {"data": [person("1")], "paging": {"cursors": {"after": "x"}, "next": "https://x"}},
+        members_edge(group_member("1", "777")),
+        {"data": [{"id": "1", "name": "Ada"}], "summary": {"total_count": 1}},
+        {"data": [group_member("1")], "summary": {"total_count": 2}},
+        {"data": [group_member("1")], "paging": {"cursors": {"after": "x"}, "next": "https://x"}},
         {"data": []},
         [],
     ],
-    ids=["absent", "another's", "no business", "counted", "more", "no count", "no edge"],
+    ids=["absent", "other business", "no business", "short", "more pages", "no count", "no edge"],
 )
-def test_members_are_believed_only_where_they_are_proven(people: Any) -> None:
-    """Anything else sends us to the group itself."""
+def test_incomplete_members_are_read_from_the_group(people: Any) -> None:
     nested = {} if people is None else {"assigned_users": people}
 
     (group,) = groups_from_rows([row(**CONTAINED, **nested)], PARTNER)
@@ -147,25 +148,24 @@ def test_members_are_believed_only_where_they_are_proven(people: Any) -> None:
     ],
     ids=["nothing at all", "more pages", "no edge"],
 )
-def test_contents_that_a_row_leaves_open_are_unknown(
+def test_contents_missing_from_every_row_are_unknown(
     nested: dict[str, Any], unknown: set[str]
 ) -> None:
-    """Where no row shows anything of its group nobody can say what Meta left out."""
     for group in groups_from_rows([row("33", **nested)] * 2, PARTNER):
         assert {kind for kind, ids in group.contents.items() if ids is None} == unknown
 
 
-# What is asked
+# Further reads
 
 
-async def test_groups_that_are_told_at_once_cost_nothing_more() -> None:
-    """And those that hold nothing shared concern nobody, whoever is in them."""
+async def test_complete_groups_cost_no_further_request() -> None:
+    """Ignore groups without shared assets."""
     other = row("34", contained_pixels={"data": [{"id": "50"}]})
     meta = Meta(reply([item({"data": [FULL, other]})]))
 
-    found = await read(meta)
+    found = await read_all(meta)
 
-    assert (found.warnings, found.is_bare) == ([], False)
+    assert (found.warnings, found.nested_refused) == ([], False)
     assert [group.node.meta_id for group in found.groups] == ["33"]
     assert found.assets == sorted(SHARED)
     assert [one.read.path for one in found.reads()] == ["1/assigned_business_asset_groups"]
@@ -173,40 +173,40 @@ async def test_groups_that_are_told_at_once_cost_nothing_more() -> None:
 
 
 @pytest.mark.parametrize(
-    ("trouble", "is_remembered"),
+    ("failure", "is_stored"),
     [
-        (refused(100, "(#100) Tried accessing nonexisting field"), True),
-        (refused(200), True),
-        (refused(99999), True),
-        (refused(1, "Please reduce the amount of data you're asking for"), False),
+        (refused_item(100, "(#100) Tried accessing nonexisting field"), True),
+        (refused_item(200), True),
+        (refused_item(99999), True),
+        (refused_item(1, "Please reduce the amount of data you're asking for"), False),
     ],
 )
-async def test_groups_that_cannot_be_expanded_are_asked_one_by_one(
-    trouble: dict[str, Any], is_remembered: bool
+async def test_groups_that_cannot_be_expanded_are_read_one_by_one(
+    failure: dict[str, Any], is_stored: bool
 ) -> None:
-    """What each holds in a batch, then in another who is in those that hold something shared."""
+    """Read the contents in one batch, then the members of groups with shared assets."""
 
     def answer(request: httpx.Request) -> httpx.Response:
         if request.method == "GET":
             with_contents = "contained" in str(request.url)
-            return reply(json.loads(trouble["body"]) if with_contents else groups, 200)
-        return reply([answers.get(one, NOTHING) for one in asked(meta)])
+            return reply(json.loads(failure["body"]) if with_contents else groups, 200)
+        return reply([answers.get(one, NOTHING) for one in requested_edges(meta)])
 
     groups = {"data": [row("33"), row("34")]}
     answers = {
-        f"{PARTNER}/business_asset_groups": trouble,
+        f"{PARTNER}/business_asset_groups": failure,
         "34/contained_pages": item(CONTAINED["contained_pages"]),
-        "34/assigned_users": item(members(person("1"))),
+        "34/assigned_users": item(members_edge(group_member("1"))),
     }
     meta = Meta(answer)
 
-    found = await read(meta)
+    found = await read_all(meta)
 
-    assert (found.warnings, found.is_bare) == ([], is_remembered)
+    assert (found.warnings, found.nested_refused) == ([], is_stored)
     assert found.assets == [PAGE]
     assert list(found.members()) == ["1"]
-    assert len(asked(meta, -2)) == 2 * len(edges.CONTAINED)
-    assert asked(meta, -1) == ["34/assigned_users"]
+    assert len(requested_edges(meta, -2)) == 2 * len(edges.CONTAINED)
+    assert requested_edges(meta, -1) == ["34/assigned_users"]
 
 
 @pytest.mark.parametrize(
@@ -215,35 +215,35 @@ async def test_groups_that_cannot_be_expanded_are_asked_one_by_one(
         ("business_asset_groups", (error(200),)),
         (
             "contained_pages",
-            (reply({"data": [row()]}), reply([NOTHING, refused(200)] + [NOTHING] * 2)),
+            (reply({"data": [row()]}), reply([NOTHING, refused_item(200)] + [NOTHING] * 2)),
         ),
         (
             "assigned_users",
             (
                 reply({"data": [row()]}),
                 reply([item(CONTAINED["contained_adaccounts"]), *[NOTHING] * 3]),
-                reply([refused(200)]),
+                reply([refused_item(200)]),
             ),
         ),
     ],
 )
-async def test_what_meta_refuses_of_groups_is_a_warning_and_no_grant(
+async def test_refused_group_edge_is_a_warning_without_grants(
     edge: str, answers: tuple[Reply, ...]
 ) -> None:
-    """It is unknown: nobody is staged by it, and the job will be partial."""
-    found = await read(Meta(reply([refused(200)]), *answers))
+    """Leave the job partial."""
+    found = await read_all(Meta(reply([refused_item(200)]), *answers))
 
     assert [(code, named) for code, named, _ in found.warnings] == [("edge_refused", edge)]
     assert found.assets == []
     assert found.reads() == []
 
 
-async def test_members_that_are_counted_and_not_shown_are_a_warning() -> None:
-    """Those that were shown are in it all the same."""
-    short = {"data": [person("1")], "summary": {"total_count": 2}}
+async def test_short_list_of_members_is_a_warning() -> None:
+    """Keep the members that were listed."""
+    short = {"data": [group_member("1")], "summary": {"total_count": 2}}
     group_alone = item({"data": [row(**CONTAINED)]})
 
-    found = await read(Meta(reply([group_alone]), reply([item(short)])))
+    found = await read_all(Meta(reply([group_alone]), reply([item(short)])))
 
     assert [(code, edge) for code, edge, _ in found.warnings] == [
         ("edge_incomplete", "assigned_users")
@@ -251,32 +251,32 @@ async def test_members_that_are_counted_and_not_shown_are_a_warning() -> None:
     assert list(found.members()) == ["1"]
 
 
-async def test_a_dead_token_is_no_refusal_of_groups() -> None:
-    """It ends the check."""
+async def test_dead_token_ends_the_check() -> None:
     with pytest.raises(TokenDead):
-        await read(Meta(reply([refused(190, error_subcode=463)])))
+        await read_all(Meta(reply([refused_item(190, error_subcode=463)])))
 
 
-# What it means
+# Resulting tasks
 
 
-def group(number: str, people: tuple[str, ...], *assets: tuple[str, str]) -> Group:
-    """A group of which everything is known."""
+def complete_group(number: str, people: tuple[str, ...], *assets: tuple[str, str]) -> Group:
+    """Return a group whose contents and members are known."""
     node = AssetToRead("asset_group", number, f"Group {number}")
     contents: dict[str, set[str] | None] = {kind: set() for kind in edges.CONTAINED}
     for kind, meta_id in assets:
         known = contents[kind]
         assert known is not None
         known.add(meta_id)
-    return Group(node, contents, AccessRead(node, [person(one) for one in people]))
+    return Group(node, contents, AccessRead(node, [group_member(one) for one in people]))
 
 
-async def told(groups: list[Group], **lists: Any) -> GroupsRead:
-    """The groups with what each member's own list says; an int is the code of a refusal."""
+async def read_tasks(groups: list[Group], **lists: Any) -> GroupsRead:
+    """Read each member's own list of groups. An int stands for a refusal with that code."""
     found = GroupsRead(groups, sorted({asset for one in groups for asset in one.assets()}))
     answers = [lists[f"of_{user_id}"] for user_id in found.members()]
     items = [
-        refused(answer) if isinstance(answer, int) else item({"data": answer}) for answer in answers
+        refused_item(answer) if isinstance(answer, int) else item({"data": answer})
+        for answer in answers
     ]
     reader = Meta(reply(items)).client().reader(TOKEN)
     await reader.batch(found.reads())
@@ -284,10 +284,10 @@ async def told(groups: list[Group], **lists: Any) -> GroupsRead:
     return found
 
 
-async def test_tasks_of_several_groups_are_put_together() -> None:
-    """Each person by the tasks of its own list; nothing for a type without tasks."""
-    found = await told(
-        [group("33", ("1", "2"), ACCOUNT, PAGE), group("34", ("1",), ACCOUNT)],
+async def test_tasks_of_several_groups_are_merged() -> None:
+    """Use the tasks of each user's own list, and store nothing for a type without tasks."""
+    found = await read_tasks(
+        [complete_group("33", ("1", "2"), ACCOUNT, PAGE), complete_group("34", ("1",), ACCOUNT)],
         of_1=[
             {"id": "33", "adaccount_tasks": ["ANALYZE"], "page_tasks": []},
             {"id": "34", "adaccount_tasks": ["ADVERTISE", "ANALYZE"]},
@@ -301,11 +301,11 @@ async def test_tasks_of_several_groups_are_put_together() -> None:
     assert tasks_on(PAGE, found) == {"2": {"MODERATE"}}
 
 
-async def test_tasks_that_nothing_tells_are_none_and_access_all_the_same() -> None:
-    """Of catalogs always, and of all where Meta sends no tasks."""
+async def test_access_without_listed_tasks_has_no_tasks() -> None:
+    """Apply this to catalogs always, and to all types where Meta sends no tasks."""
     catalog = ("product_catalog", "30")
-    found = await told(
-        [group("33", ("1",), catalog), group("34", ("2",), PAGE)],
+    found = await read_tasks(
+        [complete_group("33", ("1",), catalog), complete_group("34", ("2",), PAGE)],
         of_1=[{"id": "33", "adaccount_tasks": []}],
         of_2=[{"id": "34"}],
     )
@@ -314,10 +314,10 @@ async def test_tasks_that_nothing_tells_are_none_and_access_all_the_same() -> No
     assert tasks_on(PAGE, found) == {"2": set()}
 
 
-async def test_whose_groups_are_not_all_told_is_left_as_known() -> None:
-    """Less than all of somebody's tasks would be a change that nobody made."""
-    found = await told(
-        [group("33", ("1", "2", "3"), ACCOUNT), group("34", ("2",), ACCOUNT)],
+async def test_user_with_unlisted_groups_keeps_known_tasks() -> None:
+    """Avoid a change that would come from an incomplete list."""
+    found = await read_tasks(
+        [complete_group("33", ("1", "2", "3"), ACCOUNT), complete_group("34", ("2",), ACCOUNT)],
         of_1=200,
         of_2=[{"id": "33", "adaccount_tasks": ["ANALYZE"]}],
         of_3=[{"id": "33", "adaccount_tasks": ["ANALYZE"]}],
@@ -331,12 +331,12 @@ async def test_whose_groups_are_not_all_told_is_left_as_known() -> None:
     assert "Person 2 (2)" in found.warnings[1][2]
 
 
-# What is written
+# Staged rows
 
 
-async def test_staged_again_only_what_is_true_now_is_left(database: Database) -> None:
-    """A step that is repeated, and an attempt that finds less; direct access is not touched."""
-    partner = await a_partner(database)
+async def test_restaged_group_access_replaces_previous_rows(database: Database) -> None:
+    """Stage twice, then stage less. Direct access stays."""
+    partner = await make_partner(database)
     async with database.writing() as session:
         job = SyncJob(
             workspace_id=partner.workspace_id,
@@ -347,14 +347,16 @@ async def test_staged_again_only_what_is_true_now_is_left(database: Database) ->
         )
         session.add(job)
     assets = [SharedAsset(*ACCOUNT, "An account", OURS_TO_PARTNER, None)]
-    direct = AccessRead(AssetToRead(*ACCOUNT, "An account"), [{**person("1"), "tasks": ["MANAGE"]}])
-    both = await told(
-        [group("33", ("1", "2"), ACCOUNT)],
+    direct = AccessRead(
+        AssetToRead(*ACCOUNT, "An account"), [{**group_member("1"), "tasks": ["MANAGE"]}]
+    )
+    both = await read_tasks(
+        [complete_group("33", ("1", "2"), ACCOUNT)],
         of_1=[{"id": "33", "adaccount_tasks": ["DRAFT", "ANALYZE"]}],
         of_2=[{"id": "33", "adaccount_tasks": ["MANAGE"]}],
     )
-    one = await told(
-        [group("33", ("2",), ACCOUNT)], of_2=[{"id": "33", "adaccount_tasks": ["MANAGE"]}]
+    one = await read_tasks(
+        [complete_group("33", ("2",), ACCOUNT)], of_2=[{"id": "33", "adaccount_tasks": ["MANAGE"]}]
     )
 
     async def staged() -> list[tuple[str, str, list[str], bool]]:

@@ -1,4 +1,4 @@
-"""Lists of people with more than one page: the next pages of many assets go out in one batch."""
+"""Lists of users with more than one page: the next pages of many assets are read in one batch."""
 
 import json
 from typing import Any
@@ -15,8 +15,8 @@ from tests.graph.meta import TOKEN, Meta
 PARTNER = "900"
 
 
-class Lists:
-    """People on assets, served page by page to batches, and refused where told so."""
+class UserLists:
+    """Users of assets, served page by page to batches and refused where a test says so."""
 
     def __init__(self, **sizes: int) -> None:
         self.sizes = sizes
@@ -25,7 +25,7 @@ class Lists:
         """(asset, page size or cursor) → the error instead of a page."""
 
     def answer(self, request: httpx.Request) -> httpx.Response:
-        """One batch, or one read by itself."""
+        """Answer one batch, or one single read."""
         if request.method == "GET":
             found = self._one(request.url.raw_path.decode().partition("/v26.0/")[2])
             return httpx.Response(400 if "error" in found else 200, json=found)
@@ -63,77 +63,78 @@ class Lists:
         }
 
 
-async def read(lists: Lists) -> list[AccessBatch]:
-    """All of the assets that there are."""
+async def read_all(lists: UserLists) -> list[AccessBatch]:
+    """Read all of the assets."""
     assets = [AssetToRead("pixel", meta_id, f"Pixel {meta_id}") for meta_id in lists.sizes]
     reader = Meta(lists.answer).client().reader(TOKEN)
     return [batch async for batch in read_access(reader, assets, PARTNER, {})]
 
 
-def found(batches: list[AccessBatch]) -> dict[str, int]:
-    """People by asset, of those that were read."""
+def users_by_asset(batches: list[AccessBatch]) -> dict[str, int]:
+    """Return the number of users of each asset that was read."""
     reads = [one for batch in batches for one in batch.reads]
     assert all(one.is_complete for one in reads)
     return {one.asset.meta_id: len({row["id"] for row in one.rows}) for one in reads}
 
 
-async def test_later_pages_of_many_assets_go_out_together() -> None:
-    """Three assets of up to a thousand people: three requests, not thirteen."""
-    lists = Lists(**{"1": 40, "2": 600, "3": 1000, "4": 150})
+async def test_later_pages_of_many_assets_share_a_batch() -> None:
+    """Read assets of up to a thousand users with three requests instead of thirteen."""
+    lists = UserLists(**{"1": 40, "2": 600, "3": 1000, "4": 150})
 
-    assert found(await read(lists)) == lists.sizes
+    assert users_by_asset(await read_all(lists)) == lists.sizes
     assert [len(batch) for batch in lists.batches] == [4, 3, 1]
 
 
-async def test_what_would_fill_the_memory_comes_in_parts() -> None:
-    """A batch of lists is handed on before the next ones are read on."""
-    lists = Lists(**{str(number): 3000 for number in range(1, 6)})
+async def test_long_lists_are_returned_in_parts() -> None:
+    """Return a batch of lists before the next lists are read, to limit memory."""
+    lists = UserLists(**{str(number): 3000 for number in range(1, 6)})
 
-    batches = await read(lists)
+    batches = await read_all(lists)
 
-    assert found(batches) == lists.sizes
+    assert users_by_asset(batches) == lists.sizes
     assert sorted(len(batch.reads) for batch in batches) == [0, 1, 2, 2]
 
 
-async def test_an_edge_that_refuses_great_pages_is_read_in_small_ones() -> None:
-    """Together with the others, not one by one."""
-    lists = Lists(**{"1": 250, "2": 250})
+async def test_edge_that_refuses_large_pages_is_read_in_small_ones() -> None:
+    """Keep the assets in common batches."""
+    lists = UserLists(**{"1": 250, "2": 250})
     lists.refused = {(asset, "500"): {"code": 100, "message": "limit"} for asset in lists.sizes}
 
-    assert found(await read(lists)) == lists.sizes
+    assert users_by_asset(await read_all(lists)) == lists.sizes
     assert [len(batch) for batch in lists.batches] == [2, 2, 2, 2]
 
 
-async def test_a_cursor_that_died_is_read_anew_alone() -> None:
-    """Its asset is complete, and nobody is in it twice."""
-    lists = Lists(**{"1": 250, "2": 250})
+async def test_list_with_expired_cursor_is_read_again_alone() -> None:
+    """Return every user of its asset once."""
+    lists = UserLists(**{"1": 250, "2": 250})
     lists.refused = {("1", "after 100"): {"code": 2642, "message": "Invalid cursors values"}}
-    later = Lists(**lists.sizes)
+    later = UserLists(**lists.sizes)
 
     def answer(request: httpx.Request) -> httpx.Response:
+        """Answer one batch, or one single read."""
         return (later if request.method == "GET" else lists).answer(request)
 
     reader = Meta(answer).client().reader(TOKEN)
     assets = [AssetToRead("pixel", meta_id, "P") for meta_id in lists.sizes]
 
-    assert found([batch async for batch in read_access(reader, assets, PARTNER, {})]) == {
+    assert users_by_asset([batch async for batch in read_access(reader, assets, PARTNER, {})]) == {
         "1": 250,
         "2": 250,
     }
 
 
 @pytest.mark.parametrize(
-    ("told", "kind"),
+    ("failure", "kind"),
     [({"code": 200, "message": "No"}, None), ({"code": 2, "message": "Later"}, Temporary)],
 )
-async def test_a_later_page_that_is_missing_makes_no_shorter_list(
-    told: dict[str, Any], kind: type[Exception] | None
+async def test_failed_later_page_makes_no_short_list(
+    failure: dict[str, Any], kind: type[Exception] | None
 ) -> None:
-    """Refused: known as refused. In trouble: not read, and told as trouble. The others are read."""
-    lists = Lists(**{"1": 250, "2": 250})
-    lists.refused = {("1", "after 100"): told}
+    """Return a refusal as a refusal and another error in `error`, and read the other assets."""
+    lists = UserLists(**{"1": 250, "2": 250})
+    lists.refused = {("1", "after 100"): failure}
 
-    batches = await read(lists)
+    batches = await read_all(lists)
 
     reads = {one.asset.meta_id: one for batch in batches for one in batch.reads}
     assert reads["2"].is_complete
@@ -142,4 +143,4 @@ async def test_a_later_page_that_is_missing_makes_no_shorter_list(
         assert not isinstance(reads["1"].refusal, InvalidRequest)
     else:
         assert "1" not in reads
-        assert isinstance(batches[-1].trouble, kind)
+        assert isinstance(batches[-1].error, kind)

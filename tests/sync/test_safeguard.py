@@ -1,4 +1,4 @@
-"""A check that would remove many people halts with a plan, and nothing is applied meanwhile."""
+"""The safeguard: a check that would remove many users halts with a plan and applies nothing."""
 
 import pytest
 from sqlalchemy import select
@@ -7,13 +7,13 @@ from partner_connector.db.engine import Database
 from partner_connector.db.models import PlannedChange, SyncJob
 from partner_connector.worker.sync.apply.safeguard import is_allowed
 from tests.journey.replay import replay, shown
-from tests.sync.checks import Checked, World, a_partner
+from tests.sync.checks import CheckedPartner, World, make_partner
 
 TASKS = ("ANALYZE",)
 
 
-def of(*people: str, name: str = "Ada") -> World:
-    """These people on one asset."""
+def world_of(*people: str, name: str = "Ada") -> World:
+    """Return a world with these users on one asset."""
     return World(
         {"11": dict.fromkeys(people, TASKS)},
         {person: {"id": person, "name": name, "email": None} for person in people},
@@ -35,18 +35,20 @@ TEN = tuple(str(900 + number) for number in range(10))
         (10, 10, 100, True),
     ],
 )
-def test_how_many_may_go(leavers: int, users: int, percent: int, *, allowed: bool) -> None:
-    """A share of the users, rounded down; one may always go, all of them never by themselves."""
+def test_safeguard_allows_a_share_of_removals(
+    leavers: int, users: int, percent: int, *, allowed: bool
+) -> None:
+    """Round down. Always allow one removal, and never all of the users below 100 percent."""
     assert is_allowed(leavers, users, percent) is allowed
 
 
-async def test_more_than_allowed_halts_and_changes_nothing(database: Database) -> None:
-    """The plan tells every change; users, grants and feed are as they were."""
-    partner = await a_partner(database, safeguard_percent=20)
-    await partner.check(of(*TEN))
-    before, told = await partner.users(), await partner.feed()
+async def test_too_many_removals_halt_without_changes(database: Database) -> None:
+    """List every change in the plan; keep users, grants and feed."""
+    partner = await make_partner(database, safeguard_percent=20)
+    await partner.check(world_of(*TEN))
+    before, feed = await partner.users(), await partner.feed()
 
-    job = await partner.check(of(*TEN[:7], "999", name="Changed"))
+    job = await partner.check(world_of(*TEN[:7], "999", name="Changed"))
 
     assert job.status == "halted"
     assert job.plan is not None
@@ -55,18 +57,18 @@ async def test_more_than_allowed_halts_and_changes_nothing(database: Database) -
     assert job.plan["counts"]["user_joined"] == 1
     assert job.plan["counts"]["user_name_changed"] == 7
     assert job.finished_at is None
-    assert (await partner.users(), await partner.feed()) == (before, told)
-    planned = await plan_of(partner, job)
+    assert (await partner.users(), await partner.feed()) == (before, feed)
+    planned = await planned_changes(partner, job)
     assert [kind for kind, _ in planned].count("access_revoked") == 3
 
 
-async def test_an_approved_plan_is_carried_out_to_the_letter(database: Database) -> None:
-    """What the feed then tells is the plan, in its order, and the state is what was read."""
-    partner = await a_partner(database, safeguard_percent=20)
-    await partner.check(of(*TEN))
+async def test_approved_plan_is_applied_exactly(database: Database) -> None:
+    """Expect the feed to equal the plan, in its order."""
+    partner = await make_partner(database, safeguard_percent=20)
+    await partner.check(world_of(*TEN))
     known = len(await partner.feed())
-    halted = await partner.check(of(*TEN[:5]))
-    planned = await plan_of(partner, halted)
+    halted = await partner.check(world_of(*TEN[:5]))
+    planned = await planned_changes(partner, halted)
 
     job = await partner.approve(halted)
 
@@ -79,20 +81,20 @@ async def test_an_approved_plan_is_carried_out_to_the_letter(database: Database)
     assert (replayed.wrong, replayed.shown()) == ([], shown(users.values()))
 
 
-async def test_a_plan_that_no_longer_fits_is_not_carried_out(database: Database) -> None:
-    """What is known changed after somebody approved: the job halts again, with another plan."""
-    partner = await a_partner(database, safeguard_percent=20)
-    await partner.check(of(*TEN))
-    halted = await partner.check(of(*TEN[:5]))
-    # By the same account another check removed somebody meanwhile.
+async def test_outdated_plan_halts_again(database: Database) -> None:
+    """Halt with another plan when the stored users changed after the approval."""
+    partner = await make_partner(database, safeguard_percent=20)
+    await partner.check(world_of(*TEN))
+    halted = await partner.check(world_of(*TEN[:5]))
+    # Another check removes one of the users in the meantime.
     async with database.writing() as session:
-        gone = await session.scalar(
+        removed = await session.scalar(
             select(PlannedChange).where(
                 PlannedChange.job_id == halted.id, PlannedChange.kind == "user_left"
             )
         )
-        assert gone is not None
-    await partner.forget(gone.partner_user_id)
+        assert removed is not None
+    await partner.delete_user(removed.partner_user_id)
 
     job = await partner.approve(halted)
 
@@ -104,19 +106,19 @@ async def test_a_plan_that_no_longer_fits_is_not_carried_out(database: Database)
     assert len(await partner.users()) == 9
 
 
-async def test_who_is_not_seen_in_a_partial_check_needs_no_plan(database: Database) -> None:
-    """Nobody would be removed, so there is nothing to ask."""
-    partner = await a_partner(database, safeguard_percent=0)
-    await partner.check(of(*TEN))
+async def test_partial_check_needs_no_plan(database: Database) -> None:
+    """Remove no user, so that there is nothing to approve."""
+    partner = await make_partner(database, safeguard_percent=0)
+    await partner.check(world_of(*TEN))
 
-    job = await partner.check(of(TEN[0]), refused=frozenset({"11"}))
+    job = await partner.check(world_of(TEN[0]), refused=frozenset({"11"}))
 
     assert (job.status, job.removed) == ("completed", 0)
     assert len(await partner.users()) == 10
 
 
-async def plan_of(partner: Checked, job: SyncJob) -> list[tuple[str, object]]:
-    """Kind and `before` of each planned change, in order."""
+async def planned_changes(partner: CheckedPartner, job: SyncJob) -> list[tuple[str, object]]:
+    """Return kind and `before` of each planned change, in order."""
     async with partner.database.reading() as session:
         rows = await session.execute(
             select(PlannedChange.kind, PlannedChange.before)

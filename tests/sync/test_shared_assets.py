@@ -1,4 +1,4 @@
-"""Shared assets with their people in the rows: the plain way stays open."""
+"""Shared assets with their users in the rows, and the separate reads where that fails."""
 
 import json
 from typing import Any
@@ -14,90 +14,93 @@ from partner_connector.worker.meta.shared_assets import (
 )
 from tests.graph.meta import TOKEN, Meta, Reply, error, reply
 
-HOST, PARTNER = "100", "900"
-PIXEL = {"id": "50", "name": "Pixel", "owner_business": {"id": HOST}}
+OWN_BUSINESS, PARTNER = "100", "900"
+PIXEL = {"id": "50", "name": "Pixel", "owner_business": {"id": OWN_BUSINESS}}
 EMPTY: dict[str, Any] = {"code": 200, "body": '{"data":[]}'}
 TOO_MUCH = "Please reduce the amount of data you're asking for"
 
 
-def failed(code: int, message: str = "No", **more: object) -> dict[str, Any]:
-    """One failed read of a batch."""
+def failed_item(code: int, message: str = "No", **more: object) -> dict[str, Any]:
+    """Return one failed read of a batch."""
     return {"code": 400, "body": json.dumps({"error": {"code": code, "message": message, **more}})}
 
 
-async def pixels(meta: Meta) -> tuple[list[SharedAssets], GraphError | None]:
-    """What is found where only the last of the four edges has trouble."""
+async def read_pixels(meta: Meta) -> tuple[list[SharedAssets], GraphError | None]:
+    """Read the four edges, where only the last one fails, and return its assets and the error."""
     reader = meta.client().reader(TOKEN)
     reads = reads_with_people(PARTNER)
     found: list[SharedAssets] = []
     raised = None
     try:
         first_pages = await reader.batch([first_page(read) for read in reads])
-        shares = shared_assets(reader, first_pages, owned_by=HOST, direction=OURS_TO_PARTNER)
-        found.extend([some async for some in shares])
-    except GraphError as trouble:
-        raised = trouble
-    return [some for some in found if some.edge == "client_pixels"], raised
+        shares = shared_assets(
+            reader, first_pages, owned_by=OWN_BUSINESS, direction=OURS_TO_PARTNER
+        )
+        found.extend([share async for share in shares])
+    except GraphError as failure:
+        raised = failure
+    return [share for share in found if share.edge == "client_pixels"], raised
 
 
 @pytest.mark.parametrize(
-    ("trouble", "repeats", "is_remembered"),
+    ("failure", "repeats", "is_stored"),
     [
-        (failed(100, "(#100) Tried accessing nonexisting field"), 0, True),
-        (failed(200), 0, True),
-        (failed(368), 0, True),
-        (failed(99999), 0, True),
-        (failed(2), 2, False),
-        (failed(200, is_transient=True), 2, False),
+        (failed_item(100, "(#100) Tried accessing nonexisting field"), 0, True),
+        (failed_item(200), 0, True),
+        (failed_item(368), 0, True),
+        (failed_item(99999), 0, True),
+        (failed_item(2), 2, False),
+        (failed_item(200, is_transient=True), 2, False),
     ],
 )
-async def test_rows_that_cannot_have_people_are_read_without(
-    trouble: dict[str, Any], repeats: int, is_remembered: bool
+async def test_rows_that_cannot_include_users_are_read_without_them(
+    failure: dict[str, Any], repeats: int, is_stored: bool
 ) -> None:
-    """Only what will not pass is remembered."""
-    again: list[Reply] = [reply([trouble])] * repeats
-    meta = Meta(reply([EMPTY, EMPTY, EMPTY, trouble]), *again, reply({"data": [PIXEL]}))
+    """Record only errors that will not pass."""
+    again: list[Reply] = [reply([failure])] * repeats
+    meta = Meta(reply([EMPTY, EMPTY, EMPTY, failure]), *again, reply({"data": [PIXEL]}))
 
-    found, raised = await pixels(meta)
+    found, raised = await read_pixels(meta)
 
     assert raised is None
-    assert [asset.meta_id for some in found for asset in some.assets] == ["50"]
-    assert [some.is_bare for some in found] == [is_remembered]
+    assert [asset.meta_id for share in found for asset in share.assets] == ["50"]
+    assert [share.nested_refused for share in found] == [is_stored]
     assert "assigned_users" not in meta.urls[-1]
 
 
 @pytest.mark.parametrize(
-    ("trouble", "kind"), [(failed(190, error_subcode=463), TokenDead), (failed(17), GraphError)]
+    ("failure", "kind"),
+    [(failed_item(190, error_subcode=463), TokenDead), (failed_item(17), GraphError)],
 )
-async def test_what_hits_the_rest_too_is_raised_at_once(
-    trouble: dict[str, Any], kind: type[GraphError]
+async def test_error_that_affects_all_reads_is_raised_at_once(
+    failure: dict[str, Any], kind: type[GraphError]
 ) -> None:
-    """A dead token and a limit are no reason to ask in another way."""
-    meta = Meta(reply([EMPTY, EMPTY, EMPTY, trouble]))
+    """Try no other way after a dead token or throttling."""
+    meta = Meta(reply([EMPTY, EMPTY, EMPTY, failure]))
 
-    _, raised = await pixels(meta)
+    _, raised = await read_pixels(meta)
 
     assert isinstance(raised, kind)
     assert len(meta.requests) == 1
 
 
-async def test_an_edge_that_refuses_both_ways_is_unknown() -> None:
-    """It is not empty, and not remembered as a refusal of its people."""
-    meta = Meta(reply([EMPTY, EMPTY, EMPTY, failed(200)]), error(200))
+async def test_edge_refused_with_and_without_users_is_unknown() -> None:
+    """Do not treat the edge as empty, and do not record a refusal of its users."""
+    meta = Meta(reply([EMPTY, EMPTY, EMPTY, failed_item(200)]), error(200))
 
-    (found,), raised = await pixels(meta)
+    (found,), raised = await read_pixels(meta)
 
     assert raised is None
     assert found.refusal is not None
-    assert not found.is_bare
+    assert not found.nested_refused
 
 
-async def test_rows_that_are_too_much_with_people_may_fit_without() -> None:
-    """After halving down to one row."""
+async def test_rows_too_large_with_users_are_read_without_them() -> None:
+    """Halve the page down to one row first."""
     small = [reply({"error": {"code": 1, "message": TOO_MUCH}}, 500)] * 12
     meta = Meta(
-        reply([EMPTY, EMPTY, EMPTY, failed(1, TOO_MUCH)]),
-        reply([failed(1, TOO_MUCH)]),
+        reply([EMPTY, EMPTY, EMPTY, failed_item(1, TOO_MUCH)]),
+        reply([failed_item(1, TOO_MUCH)]),
         *small,
         lambda request: (
             reply({"error": {"code": 1, "message": TOO_MUCH}}, 500)
@@ -106,7 +109,7 @@ async def test_rows_that_are_too_much_with_people_may_fit_without() -> None:
         ),
     )
 
-    found, raised = await pixels(meta)
+    found, raised = await read_pixels(meta)
 
     assert raised is None
-    assert [asset.meta_id for some in found for asset in some.assets][-1:] == ["50"]
+    assert [asset.meta_id for share in found for asset in share.assets][-1:] == ["50"]

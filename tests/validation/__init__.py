@@ -1,1 +1,1 @@
-"""Tests of the validation room."""
+"""Tests of token validation."""

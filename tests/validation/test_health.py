@@ -1,4 +1,4 @@
-"""What a proof says of an active token's health: pure."""
+"""The health of an active token after a validation, computed without a database."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from partner_connector.db.models import Token
-from partner_connector.features.tokens.health import reason, settle_view
+from partner_connector.features.tokens.health import reason, set_health_from_narrowing
 from partner_connector.worker.validation import verdicts
 from partner_connector.worker.validation.health import health_of
 from partner_connector.worker.validation.verdicts import PARTNER_CHECKS, Check
@@ -15,15 +15,15 @@ AT = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 REFUSED = reason("system_user_not_admin", "It is not.", "Make it one.")
 
 
-def a_token(
+def make_token(
     health: str = "healthy", *reasons: dict[str, Any], values: dict[str, Any] | None = None
 ) -> Token:
-    """Active, with this health."""
+    """Return an active token with this health."""
     return Token(health=health, health_reasons=list(reasons), **(values or {}))
 
 
-def checks(**found: tuple[str, str]) -> list[Check]:
-    """All passed, but for these: status and code."""
+def make_checks(**found: tuple[str, str]) -> list[Check]:
+    """Return checks that passed, except for the given ones: status and code."""
     return [
         Check(name, *found.get(name, ("pass", "ok")), detail="Seen.", remedy="Do it.")
         for name in PARTNER_CHECKS
@@ -48,10 +48,10 @@ def checks(**found: tuple[str, str]) -> list[Check]:
         ({"format": ("fail", "key_lost")}, "unreadable", ["key_lost"]),
     ],
 )
-def test_what_was_found(found: dict[str, Any], health: str, codes: list[str]) -> None:
-    """What is refused needs attention; a warning does not, nor what is not the token's own."""
-    now_is, reasons = health_of(a_token(), checks(**found), [], AT)
-    assert (now_is, [one["code"] for one in reasons]) == (health, codes)
+def test_health_follows_failed_checks(found: dict[str, Any], health: str, codes: list[str]) -> None:
+    """Ignore warnings, and failures that are not the token's own."""
+    new_health, reasons = health_of(make_token(), make_checks(**found), [], AT)
+    assert (new_health, [one["code"] for one in reasons]) == (health, codes)
     assert all(one["detail"] == "Seen." and one["remedy"] == "Do it." for one in reasons)
 
 
@@ -59,27 +59,25 @@ def test_what_was_found(found: dict[str, Any], health: str, codes: list[str]) ->
 @pytest.mark.parametrize(
     "found",
     [
-        verdicts.given_up(PARTNER_CHECKS, "meta_refused", "Meta did not answer."),
-        verdicts.given_up(PARTNER_CHECKS, "internal_error", "A fault of ours."),
-        checks(live=("unknown", "not_shown")),
+        verdicts.inconclusive(PARTNER_CHECKS, "meta_refused", "Meta did not answer."),
+        verdicts.inconclusive(PARTNER_CHECKS, "internal_error", "A fault of ours."),
+        make_checks(live=("unknown", "not_shown")),
     ],
 )
-def test_no_verdict_changes_nothing(before: str, found: list[Check]) -> None:
-    """Neither for the better nor for the worse."""
-    assert health_of(a_token(before, REFUSED), found, [], AT) == (before, [REFUSED])
+def test_inconclusive_checks_keep_health(before: str, found: list[Check]) -> None:
+    assert health_of(make_token(before, REFUSED), found, [], AT) == (before, [REFUSED])
 
 
-def test_unknown_is_not_fail_and_not_recovered() -> None:
-    """A check that Meta does not show takes nothing away, and gives nothing back."""
-    unclear = checks(system_user_role=("unknown", "not_shown"))
-    assert health_of(a_token(), unclear, [], AT) == ("healthy", [])
-    assert health_of(a_token("insufficient", REFUSED), unclear, [], AT) == (
+def test_unknown_check_neither_fails_nor_recovers() -> None:
+    unclear = make_checks(system_user_role=("unknown", "not_shown"))
+    assert health_of(make_token(), unclear, [], AT) == ("healthy", [])
+    assert health_of(make_token("insufficient", REFUSED), unclear, [], AT) == (
         "insufficient",
         [REFUSED],
     )
-    assert health_of(a_token("insufficient", REFUSED), checks(), [], AT) == ("healthy", [])
-    # It is alive again, which is all that was in doubt.
-    assert health_of(a_token("invalid", REFUSED), unclear, [], AT) == ("healthy", [])
+    assert health_of(make_token("insufficient", REFUSED), make_checks(), [], AT) == ("healthy", [])
+    # The token is live again, and nothing else was in doubt.
+    assert health_of(make_token("invalid", REFUSED), unclear, [], AT) == ("healthy", [])
 
 
 @pytest.mark.parametrize(
@@ -92,37 +90,39 @@ def test_unknown_is_not_fail_and_not_recovered() -> None:
         (timedelta(days=1), ["expires_within_1_days"]),
     ],
 )
-def test_an_end_that_comes_near(left: timedelta, codes: list[str]) -> None:
-    """Told again at each of 30, 14, 7 and 1 days, whichever of its two ends it is."""
+def test_token_near_its_end_is_expiring(left: timedelta, codes: list[str]) -> None:
+    """Add a reason at 30, 14, 7 and 1 days, for either of the token's two ends."""
     for end in ("expires_at", "data_access_expires_at"):
-        health, reasons = health_of(a_token(values={end: AT + left}), checks(), [], AT)
+        health, reasons = health_of(make_token(values={end: AT + left}), make_checks(), [], AT)
         assert health == ("expiring" if codes else "healthy")
         assert [one["code"] for one in reasons] == codes
 
 
-def test_a_narrower_view_is_a_reason_of_its_own() -> None:
-    """It comes and goes with the checks for updates; what a proof refused stays."""
-    health, reasons = health_of(a_token(), checks(), ["ads_read is gone"], AT)
+def test_narrowed_view_is_a_separate_reason() -> None:
+    """Add and remove the reason with checks for updates, and keep the reasons of a validation."""
+    health, reasons = health_of(make_token(), make_checks(), ["ads_read is gone"], AT)
     assert (health, [one["code"] for one in reasons]) == ("insufficient", ["view_narrowed"])
 
-    token = a_token("insufficient", REFUSED)
-    settle_view(token, ["ads_read is gone"], AT)
+    token = make_token("insufficient", REFUSED)
+    set_health_from_narrowing(token, ["ads_read is gone"], AT)
     assert [one["code"] for one in token.health_reasons] == [
         "system_user_not_admin",
         "view_narrowed",
     ]
-    settle_view(token, [], AT)
+    set_health_from_narrowing(token, [], AT)
     assert (token.health, token.health_reasons) == ("insufficient", [REFUSED])
 
-    token = a_token()
-    settle_view(token, ["ads_read is gone"], AT)
+    token = make_token()
+    set_health_from_narrowing(token, ["ads_read is gone"], AT)
     assert token.health == "insufficient"
-    settle_view(token, [], AT)
+    set_health_from_narrowing(token, [], AT)
     assert (token.health, token.health_reasons) == ("healthy", [])
 
-    settle_view(token, ["what its permissions cover was not shown"], AT)
+    set_health_from_narrowing(
+        token, ["the list of assets that its permissions cover was not shown"], AT
+    )
     assert token.health == "healthy"
 
-    dead = a_token("invalid", REFUSED)
-    settle_view(dead, ["ads_read is gone"], AT)
+    dead = make_token("invalid", REFUSED)
+    set_health_from_narrowing(dead, ["ads_read is gone"], AT)
     assert (dead.health, dead.health_reasons) == ("invalid", [REFUSED])

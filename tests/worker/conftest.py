@@ -1,4 +1,4 @@
-"""What a worker works with, on this test's database."""
+"""Fixtures of worker tests: contexts, receivers and deliverers on the test's database."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -9,10 +9,10 @@ import pytest
 
 from partner_connector.db.engine import Database
 from partner_connector.db.models import Partner
-from partner_connector.sealing.keyring import KeyringFile, Ring
+from partner_connector.sealing.keyring import KeyringFile, KeyringSource
 from partner_connector.settings import Settings
 from partner_connector.worker import process
-from partner_connector.worker.context import Workshop
+from partner_connector.worker.context import WorkerContext
 from partner_connector.worker.delivery.deliverer import Deliverer
 from partner_connector.worker.delivery.sender import Sender
 from tests.api import rows
@@ -21,58 +21,58 @@ from tests.support.receivers import Receiver, receiver
 
 
 @asynccontextmanager
-async def workshop_open(settings: Settings, ring: Ring) -> AsyncIterator[Workshop]:
-    """A worker's with this keyring."""
+async def open_context(settings: Settings, ring: KeyringSource) -> AsyncIterator[WorkerContext]:
+    """Yield the context of a worker with this keyring."""
     async with AsyncExitStack() as stack:
-        yield await process._open_workshop(settings, ring, stack)
+        yield await process._open_context(settings, ring, stack)
 
 
 @pytest.fixture
-async def shop(settings: Settings, ring: KeyringFile) -> AsyncIterator[Workshop]:
-    """One worker's."""
-    async with workshop_open(settings, ring) as opened:
+async def context(settings: Settings, ring: KeyringFile) -> AsyncIterator[WorkerContext]:
+    """The context of one worker."""
+    async with open_context(settings, ring) as opened:
         yield opened
 
 
 @pytest.fixture
-async def other_shop(settings: Settings, ring: KeyringFile) -> AsyncIterator[Workshop]:
-    """Another worker's, with connections of its own."""
-    async with workshop_open(settings, ring) as opened:
+async def other_context(settings: Settings, ring: KeyringFile) -> AsyncIterator[WorkerContext]:
+    """The context of another worker, with its own connections."""
+    async with open_context(settings, ring) as opened:
         yield opened
 
 
 @pytest.fixture
 def workspace_id(tenant: Tenant) -> UUID:
-    """A workspace."""
+    """The id of a workspace."""
     return cast("UUID", tenant.workspace_id)
 
 
 @pytest.fixture
 def server() -> Iterator[Receiver]:
-    """Where messages go."""
+    """A server that receives webhook events."""
     with receiver() as running:
         yield running
 
 
 @pytest.fixture
 async def partners(database: Database, workspace_id: UUID) -> list[Partner]:
-    """Two of them."""
-    ours = rows.integration(workspace_id)
-    theirs = [rows.partner(ours), rows.partner(ours)]
-    await rows.store(database, ours, *theirs)
-    return theirs
+    """Two partners of one integration."""
+    integration = rows.integration(workspace_id)
+    made = [rows.partner(integration), rows.partner(integration)]
+    await rows.store(database, integration, *made)
+    return made
 
 
 @asynccontextmanager
-async def delivering(shop: Workshop) -> AsyncIterator[Deliverer]:
-    """One worker's."""
+async def open_deliverer(context: WorkerContext) -> AsyncIterator[Deliverer]:
+    """Yield the deliverer of one worker."""
     sender = Sender(allow_loopback=True)
-    yield Deliverer(shop, sender)
+    yield Deliverer(context, sender)
     await sender.close()
 
 
 @pytest.fixture
-async def deliverer(shop: Workshop) -> AsyncIterator[Deliverer]:
-    """One worker's."""
-    async with delivering(shop) as made:
+async def deliverer(context: WorkerContext) -> AsyncIterator[Deliverer]:
+    """The deliverer of one worker."""
+    async with open_deliverer(context) as made:
         yield made

@@ -1,4 +1,4 @@
-"""After a rotation every token comes under the current key, and none is ever written over."""
+"""Re-sealing after a rotation: every token moves to the current key, and none is damaged."""
 
 import asyncio
 from pathlib import Path
@@ -13,44 +13,44 @@ from partner_connector.db.models import Integration, Token
 from partner_connector.features.tokens.keys_in_use import tokens_by_key
 from partner_connector.sealing import keyring as keyring_file
 from partner_connector.sealing.keyring import KeyringFile, rotated
-from partner_connector.sealing.on_disk import KeyringOnDisk
+from partner_connector.sealing.reloading import ReloadingKeyring
 from partner_connector.settings import Settings
 from partner_connector.worker.maintenance.key_rotation import Resealer
 from tests.support.sealed_tokens import opened, store_tokens
-from tests.worker.conftest import workshop_open
+from tests.worker.conftest import open_context
 
 PARTNERS = 12
 
 
-async def look(settings: Settings, ring: KeyringFile) -> None:
-    """One look of a worker with this keyring."""
-    async with workshop_open(settings, ring) as shop:
-        await Resealer(shop).look()
+async def reseal_once(settings: Settings, ring: KeyringFile) -> None:
+    """Run the re-sealing once, as a worker with this keyring."""
+    async with open_context(settings, ring) as context:
+        await Resealer(context).poll()
 
 
 async def healths(database: Database) -> dict[UUID, str]:
-    """Of every active token."""
+    """Return the health of every active token."""
     async with database.reading() as session:
         tokens = await session.scalars(select(Token).where(Token.state == "active"))
         return {token.id: token.health for token in tokens}
 
 
 async def ciphertexts(database: Database) -> dict[UUID, tuple[str, bytes | None]]:
-    """Every token as it lies there."""
+    """Return key id and ciphertext of every token as stored."""
     async with database.reading() as session:
         tokens = await session.scalars(select(Token))
         return {token.id: (token.key_id, token.sealed) for token in tokens}
 
 
-async def test_everything_comes_under_the_current_key(
+async def test_every_token_moves_to_current_key(
     settings: Settings, ring: KeyringFile, database: Database
 ) -> None:
-    """Active tokens, our own and candidates in their boxes: each opens as what it was."""
+    """Re-seal active tokens, the own business's token and sealed boxes of candidates."""
     plaintexts = await store_tokens(database, ring, PARTNERS)
     newer = rotated(rotated(ring))
-    await look(settings, newer)
+    await reseal_once(settings, newer)
     current = newer.current.key_id
-    # The two keys before it are needed no more.
+    # The two previous keys are no longer needed.
     alone = keyring_file.KeyringFile(newer.service_secret, newer.keys[:1])
     expected = {token_id: (current, text) for token_id, text in plaintexts.items()}
     assert await opened(database, alone) == expected
@@ -58,38 +58,37 @@ async def test_everything_comes_under_the_current_key(
     assert not [text for text in plaintexts.values() if text.encode() in stored]
     assert set((await healths(database)).values()) == {"healthy"}
     before = await ciphertexts(database)
-    await look(settings, newer)
+    await reseal_once(settings, newer)
     assert await ciphertexts(database) == before
 
 
-async def test_a_running_worker_follows_its_file(
+async def test_running_worker_notices_rotation(
     settings: Settings, database: Database, tmp_path: Path
 ) -> None:
-    """A rotation is noticed without a restart."""
     path = tmp_path / "keys" / "keyring.json"
     first = provision.generate_keyring(path)
     plaintexts = await store_tokens(database, first, 3)
-    async with workshop_open(settings, KeyringOnDisk(path)) as shop:
-        resealer = Resealer(shop)
-        await resealer.look()
+    async with open_context(settings, ReloadingKeyring(path)) as context:
+        resealer = Resealer(context)
+        await resealer.poll()
         assert {key for key, _ in (await opened(database, first)).values()} == {
             first.current.key_id
         }
         newer = provision.rotate_keyring(path)
-        await resealer.look()
+        await resealer.poll()
     assert await opened(database, newer) == {
         token_id: (newer.current.key_id, text) for token_id, text in plaintexts.items()
     }
 
 
-async def test_workers_share_the_work(
+async def test_concurrent_workers_reseal_each_token(
     settings: Settings, ring: KeyringFile, database: Database
 ) -> None:
-    """Three at once: each token is sealed anew, and opens."""
+    """Run three workers at once."""
     plaintexts = await store_tokens(database, ring, PARTNERS)
     newer = rotated(ring)
-    await asyncio.gather(*(look(settings, newer) for _ in range(3)))
-    await look(settings, newer)
+    await asyncio.gather(*(reseal_once(settings, newer) for _ in range(3)))
+    await reseal_once(settings, newer)
     assert {text for _, text in (await opened(database, newer)).values()} == set(
         plaintexts.values()
     )
@@ -97,11 +96,11 @@ async def test_workers_share_the_work(
         assert await tokens_by_key(session) == {newer.current.key_id: len(plaintexts)}
 
 
-async def test_what_cannot_be_opened_is_not_written_over(
+async def test_unreadable_ciphertext_is_not_overwritten(
     settings: Settings, ring: KeyringFile, database: Database
 ) -> None:
-    """An altered ciphertext and one that was moved from another row stay as they are, are told as
-    unreadable, and keep nothing else from being sealed anew.
+    """Keep an altered ciphertext and one moved from another row, report both as unreadable, and
+    re-seal all other tokens.
     """
     plaintexts = await store_tokens(database, ring, PARTNERS)
     altered, moved, source = [
@@ -115,67 +114,67 @@ async def test_what_cannot_be_opened_is_not_written_over(
             await session.execute(update(Token).where(Token.id == token_id).values(sealed=sealed))
     damaged = await ciphertexts(database)
     newer = rotated(ring)
-    await look(settings, newer)
+    await reseal_once(settings, newer)
     after = await ciphertexts(database)
     assert {token_id: after[token_id] for token_id in (altered, moved)} == {
         token_id: damaged[token_id] for token_id in (altered, moved)
     }
-    told = {
+    unhealthy = {
         token_id for token_id, health in (await healths(database)).items() if health != "healthy"
     }
-    assert told == {altered, moved}
+    assert unhealthy == {altered, moved}
     others = set(plaintexts) - {altered, moved}
     assert {after[token_id][0] for token_id in others} == {newer.current.key_id}
 
 
-async def test_a_lost_key_is_told_and_a_found_one_too(
+async def test_lost_key_makes_tokens_unreadable_until_restored(
     settings: Settings, ring: KeyringFile, database: Database
 ) -> None:
-    """Without the key: unreadable, our own integration in need of attention, not a byte changed.
-    With it again: readable, without anybody's help.
+    """Report the integration as needing attention, and change no ciphertext.
+
+    The tokens recover by themselves when the key is back.
     """
     await store_tokens(database, ring, PARTNERS)
     before = await ciphertexts(database)
-    await look(settings, keyring_file.generate(ring))
+    await reseal_once(settings, keyring_file.generate(ring))
     assert await ciphertexts(database) == before
     assert set((await healths(database)).values()) == {"unreadable"}
     async with database.reading() as session:
-        ours = (await session.scalars(select(Integration))).one()
-    assert ours.health == "attention_required"
-    assert [reason["code"] for reason in ours.health_reasons] == ["token_unreadable"]
-    await look(settings, ring)
+        integration = (await session.scalars(select(Integration))).one()
+    assert integration.health == "attention_required"
+    assert [reason["code"] for reason in integration.health_reasons] == ["token_unreadable"]
+    await reseal_once(settings, ring)
     assert set((await healths(database)).values()) == {"unknown"}
 
 
-async def test_a_worker_with_an_old_keyring_changes_nothing(
+async def test_worker_with_old_keyring_changes_nothing(
     settings: Settings, ring: KeyringFile, database: Database
 ) -> None:
-    """A host that the rotation has not reached yet takes no token back under the old key."""
+    """Never re-seal under the old key on a host that does not have the new keyring yet."""
     plaintexts = await store_tokens(database, ring, PARTNERS)
     newer = rotated(ring)
-    await look(settings, newer)
+    await reseal_once(settings, newer)
     before = await ciphertexts(database)
-    await look(settings, ring)
+    await reseal_once(settings, ring)
     assert await ciphertexts(database) == before
-    await look(settings, newer)
+    await reseal_once(settings, newer)
     assert {text for _, text in (await opened(database, newer)).values()} == set(
         plaintexts.values()
     )
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-async def test_a_token_that_is_being_replaced_is_left_alone(
+async def test_locked_token_is_skipped_until_the_next_run(
     settings: Settings, ring: KeyringFile, database: Database
 ) -> None:
-    """Whoever holds a row is not waited for; the next look deals with what they leave."""
     plaintexts = await store_tokens(database, ring, 2)
     newer = rotated(ring)
     held = next(iter(plaintexts))
     async with database.writing() as session:
         await session.get_one(Token, held, with_for_update=True)
-        await look(settings, newer)
+        await reseal_once(settings, newer)
         keys = {token_id: key for token_id, (key, _) in (await ciphertexts(database)).items()}
     assert keys.pop(held) == ring.current.key_id
     assert set(keys.values()) == {newer.current.key_id}
-    await look(settings, newer)
+    await reseal_once(settings, newer)
     assert (await ciphertexts(database))[held][0] == newer.current.key_id

@@ -1,4 +1,4 @@
-"""Where messages may go, by the text of a URL and by the addresses of its name."""
+"""Allowed webhook targets, by the text of a URL and by the addresses of its host name."""
 
 import asyncio
 import contextlib
@@ -15,7 +15,7 @@ from partner_connector.features.webhooks.addresses import (
     is_public,
     require_sendable,
 )
-from partner_connector.worker.delivery.sender import Outcome, Sender, time_asked_for
+from partner_connector.worker.delivery.sender import Outcome, Sender, parse_retry_after
 from tests.support.detours import Detour, detoured
 
 HOSTILE = [
@@ -76,7 +76,7 @@ HOSTILE = [
 ]
 
 NOT_PUBLIC = [
-    "0.0.0.0",  # noqa: S104 - nothing listens there
+    "0.0.0.0",  # noqa: S104 - no socket is opened
     "10.0.0.1",
     "100.64.0.1",
     "127.0.0.1",
@@ -124,15 +124,14 @@ NOT_PUBLIC = [
 
 
 @pytest.mark.parametrize("url", HOSTILE)
-def test_what_is_refused(url: str) -> None:
-    """Nothing that is not, without a doubt, the name of a public server."""
+def test_hostile_url_is_refused(url: str) -> None:
+    """Accept only names of public servers."""
     for allow_loopback in (False, True):
         with pytest.raises(WebhookUrlRefused):
             require_sendable(url, allow_loopback=allow_loopback)
 
 
-def test_what_is_accepted() -> None:
-    """Names of public servers; this machine where that is allowed."""
+def test_public_name_and_allowed_loopback_are_accepted() -> None:
     for url in (
         "https://hooks.example.com",
         "https://a.b.io:443/x/%20?a=b&c=d@e",
@@ -149,8 +148,8 @@ def test_what_is_accepted() -> None:
 
 
 @pytest.mark.parametrize("address", NOT_PUBLIC)
-def test_addresses_that_nobody_is_led_to(address: str) -> None:
-    """Private, reserved, multicast, and each form that stands for one of them."""
+def test_non_public_address_is_refused(address: str) -> None:
+    """Cover private, reserved and multicast addresses, and every form that stands for one."""
     assert not is_public(address)
 
 
@@ -158,18 +157,21 @@ def test_addresses_that_nobody_is_led_to(address: str) -> None:
     "address",
     ["8.8.8.8", "1.1.1.1", "192.0.1.1", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"],
 )
-def test_public_addresses(address: str) -> None:
-    """On the public internet, also behind NAT64."""
+def test_public_address_is_accepted(address: str) -> None:
+    """Include addresses behind NAT64."""
     assert is_public(address)
 
 
-def test_the_table_is_our_own() -> None:
-    """The judgements of `ipaddress` differ between versions of Python; none of them is asked."""
+def test_address_ranges_do_not_depend_on_python_version() -> None:
+    """Never ask `ipaddress`, whose answers differ between versions of Python."""
     assert not re.search(r"\.is_[a-z_]+\b", inspect.getsource(addresses))
 
 
 async def attempt(found: Sequence[str]) -> tuple[str | None, list[str]]:
-    """What becomes of a message to a name with these addresses, and who was asked for it."""
+    """Send a message to a name with these addresses.
+
+    Return the error and the names that were resolved.
+    """
     asked = []
 
     async def resolve(host: str, _port: int) -> Sequence[str]:
@@ -184,18 +186,18 @@ async def attempt(found: Sequence[str]) -> tuple[str | None, list[str]]:
     return outcome.error, asked
 
 
-async def test_every_address_of_a_name_must_be_public() -> None:
-    """One that is not is enough to refuse, wherever it stands; and a name without any."""
+async def test_name_with_any_non_public_address_is_refused() -> None:
+    """Refuse also a name without addresses."""
     for found in (["127.0.0.1"], ["8.8.8.8", "10.0.0.1"], ["2606:4700::1111", "::1"], []):
         assert await attempt(found) == ("address_not_public", ["hooks.example.com"])
 
 
-async def test_the_address_that_was_looked_at_is_the_one_connected_to() -> None:
-    """A name that leads elsewhere a moment later changes nothing; TLS is for the name."""
-    first_words = asyncio.get_running_loop().create_future()
+async def test_sender_connects_to_the_checked_address() -> None:
+    """Ignore a later change of the name, and ask for TLS with the name."""
+    first_bytes = asyncio.get_running_loop().create_future()
 
     async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        first_words.set_result(await reader.read(2000))
+        first_bytes.set_result(await reader.read(2000))
         writer.close()
 
     answers = [["8.8.8.8", "2606:4700::1111"], ["127.0.0.1"]]
@@ -208,7 +210,7 @@ async def test_the_address_that_was_looked_at_is_the_one_connected_to() -> None:
         sender = Sender(resolve=resolve, transport=detoured(detour))
         outcome = await sender.send("https://hooks.example.com/x", "{}", {})
         await sender.close()
-        hello = await first_words
+        hello = await first_bytes
     assert outcome.error == "tls_failed"
     assert detour.asked == [("8.8.8.8", 443)]
     assert answers == [["127.0.0.1"]]
@@ -216,10 +218,8 @@ async def test_the_address_that_was_looked_at_is_the_one_connected_to() -> None:
     assert b"hooks.example.com" in hello
 
 
-async def test_what_a_server_can_do_to_us(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A redirect is not followed and a proxy of the environment not asked, a flood is not read,
-    and this machine is reached only where that is allowed.
-    """
+async def test_sender_ignores_redirects_proxies_and_bodies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reach this machine only where loopback is allowed."""
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
     lines = (
@@ -257,7 +257,7 @@ async def test_what_a_server_can_do_to_us(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize(
-    ("wish", "seconds"),
+    ("value", "seconds"),
     [
         ("0", 0),
         ("7", 7),
@@ -269,8 +269,8 @@ async def test_what_a_server_can_do_to_us(monkeypatch: pytest.MonkeyPatch) -> No
         ("", None),
     ],
 )
-def test_how_long_a_server_asks_us_to_wait(wish: str, seconds: int | None) -> None:
-    """Seconds or a date; nonsense asks for nothing."""
+def test_retry_after_is_read_as_seconds_or_date(value: str, seconds: int | None) -> None:
+    """Ignore malformed values."""
     at = datetime(2026, 11, 24, 12, tzinfo=UTC)
-    asked = time_asked_for(wish, at)
+    asked = parse_retry_after(value, at)
     assert asked == (None if seconds is None else timedelta(seconds=seconds))

@@ -1,4 +1,4 @@
-"""What is put out when: ends of jobs, and what becomes of tokens."""
+"""Webhook events of the ends of jobs and of the changes of tokens."""
 
 import contextlib
 from typing import Any
@@ -11,21 +11,21 @@ from partner_connector.db.engine import Database
 from partner_connector.db.models import Partner, SyncJob, Token, WebhookEvent
 from partner_connector.features.sync_jobs.recording import recorded
 from partner_connector.features.tokens.health import reason, set_health
-from partner_connector.features.tokens.health_changes import telling_health_changes
+from partner_connector.features.tokens.health_changes import record_health_changes
 from partner_connector.features.tokens.service import disconnect
 from partner_connector.features.webhooks import events
 from partner_connector.features.webhooks.event_types import EventType
-from partner_connector.worker.context import Workshop
+from partner_connector.worker.context import WorkerContext
 from tests.api import rows
 
-# What is put out does not depend on the database.
+# These events do not depend on the database system.
 ONLY_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 EVERY_TYPE = [str(each) for each in EventType]
 
 
 @pytest.fixture
 async def partner(database: Database, workspace_id: UUID) -> Partner:
-    """Of a workspace that wants to be told everything."""
+    """A partner of a workspace with an endpoint for every event type."""
     ours = rows.integration(workspace_id)
     theirs = rows.partner(ours)
     endpoint = rows.webhook_endpoint(workspace_id, event_types=EVERY_TYPE)
@@ -33,8 +33,8 @@ async def partner(database: Database, workspace_id: UUID) -> Partner:
     return theirs
 
 
-async def put_out(database: Database) -> list[tuple[str, dict[str, Any]]]:
-    """Type and states of each event, in their order."""
+async def stored_events(database: Database) -> list[tuple[str, dict[str, Any]]]:
+    """Return type and states of each event, in order."""
     async with database.reading() as session:
         found = await session.scalars(select(WebhookEvent).order_by(WebhookEvent.id))
         return [(each.type, each.states or {}) for each in found]
@@ -42,53 +42,56 @@ async def put_out(database: Database) -> list[tuple[str, dict[str, Any]]]:
 
 @ONLY_SQLITE
 @pytest.mark.parametrize(
-    ("parent", "steps", "told"),
+    ("is_parent", "steps", "expected"),
     [
         (False, ["running", "waiting", "running", "completed"], ["completed"]),
         (False, ["running", "halted", "running", "completed"], ["halted", "completed"]),
         (False, ["running", "failed"], ["failed"]),
         (False, ["cancelled"], ["cancelled"]),
-        # It shows the first failure at once, and is over with the last of its parts.
+        # A parent job shows the first failure at once, and ends with its last child job.
         (True, ["running", "failed", "failed", "over"], ["failed"]),
         (True, ["running", "halted", "over"], ["halted"]),
     ],
 )
-async def test_how_jobs_end(
-    database: Database, partner: Partner, parent: bool, steps: list[str], told: list[str]
+async def test_job_events_report_each_end_and_halt_once(
+    database: Database, partner: Partner, is_parent: bool, steps: list[str], expected: list[str]
 ) -> None:
-    """Each end is told once, each stand for a decision once, and nothing on the way."""
+    """Report no intermediate state."""
     task = {"task": "sync_integration", "partner_id": None, "phase": "checking_partners"}
-    job = rows.sync_job(partner, status="queued", **(task if parent else {}))
+    job = rows.sync_job(partner, status="queued", **(task if is_parent else {}))
     await rows.store(database, job)
     for step in steps:
         async with database.writing() as session:
-            mine = await session.get_one(SyncJob, job.id)
-            async with recorded(session, mine):
-                mine.done += 1
+            row = await session.get_one(SyncJob, job.id)
+            async with recorded(session, row):
+                row.done += 1
                 if step == "over":
-                    mine.phase = "finished"
+                    row.phase = "finished"
                 else:
-                    mine.status = step
-    assert [kind for kind, _ in await put_out(database)] == [f"sync_job.{each}" for each in told]
+                    row.status = step
+    assert [kind for kind, _ in await stored_events(database)] == [
+        f"sync_job.{each}" for each in expected
+    ]
 
 
-async def test_what_is_rolled_back_is_not_told(database: Database, partner: Partner) -> None:
-    """The event is part of the transaction of what it tells."""
+async def test_event_is_rolled_back_with_its_transaction(
+    database: Database, partner: Partner
+) -> None:
     job = rows.sync_job(partner, status="running")
     await rows.store(database, job)
     with contextlib.suppress(RuntimeError):
         async with database.writing() as session:
-            mine = await session.get_one(SyncJob, job.id)
-            async with recorded(session, mine):
-                mine.status = "failed"
+            row = await session.get_one(SyncJob, job.id)
+            async with recorded(session, row):
+                row.status = "failed"
             await session.flush()
             raise RuntimeError
-    assert await put_out(database) == []
+    assert await stored_events(database) == []
 
 
 @ONLY_SQLITE
 @pytest.mark.parametrize(
-    ("before", "after", "told"),
+    ("before", "after", "expected"),
     [
         ("healthy", "expiring", ["token.expiring"]),
         ("expiring", "expired", ["token.expired", "partner.needs_attention"]),
@@ -102,29 +105,35 @@ async def test_what_is_rolled_back_is_not_told(database: Database, partner: Part
         ("healthy", "healthy", []),
     ],
 )
-async def test_how_tokens_do(
-    database: Database, partner: Partner, shop: Workshop, before: str, after: str, told: list[str]
+async def test_health_change_has_event_of_token_and_partner(
+    database: Database,
+    partner: Partner,
+    context: WorkerContext,
+    before: str,
+    after: str,
+    expected: list[str],
 ) -> None:
-    """What is news of the token is told, and what is news of the partner beside it."""
     token = rows.token(partner, health=before)
     await rows.store(database, token)
-    why = [] if after in {"healthy", "unknown"} else [reason(f"token_{after}", "Secret.", None)]
+    reasons = [] if after in {"healthy", "unknown"} else [reason(f"token_{after}", "Secret.", None)]
     async with database.writing() as session:
-        mine = await session.get_one(Token, token.id)
-        async with telling_health_changes(session, shop.recorder(token.workspace_id, "x"), mine.id):
-            set_health(mine, after, why)
-    found = await put_out(database)
-    assert [kind for kind, _ in found] == told
-    if why:
+        row = await session.get_one(Token, token.id)
+        async with record_health_changes(
+            session, context.recorder(token.workspace_id, "x"), row.id
+        ):
+            set_health(row, after, reasons)
+    found = await stored_events(database)
+    assert [kind for kind, _ in found] == expected
+    if reasons:
         assert found[0][1] == {"version": 1, "health": after, "reasons": [f"token_{after}"]}
     assert "Secret" not in str(found)
 
 
-async def test_what_becomes_of_a_token(
-    database: Database, partner: Partner, shop: Workshop
+async def test_token_events_follow_connect_replace_and_disconnect(
+    database: Database, partner: Partner, context: WorkerContext
 ) -> None:
-    """The first one connects, the next ones replace; one that works where the one before did not
-    lets the partner recover; and our own business's token is nobody's partner.
+    """Report a recovery when a working token replaces a broken one, and no partner for the own
+    business's token.
     """
     broken = rows.token(partner, health="invalid", state="superseded")
     working = rows.token(partner, version=2)
@@ -135,9 +144,9 @@ async def test_what_becomes_of_a_token(
         await events.token_connected(session, working, broken)
         await events.token_connected(session, own, broken)
         await events.token_connected(session, own, None)
-        audit = shop.recorder(partner.workspace_id, "x")
+        audit = context.recorder(partner.workspace_id, "x")
         await disconnect(session, audit, await session.get_one(Partner, partner.id))
-    assert [kind for kind, _ in await put_out(database)] == [
+    assert [kind for kind, _ in await stored_events(database)] == [
         "partner.connected",
         "token.replaced",
         "partner.recovered",

@@ -1,4 +1,4 @@
-"""Servers that mean us no good: slow by design, endless, or with names that read in two ways."""
+"""Hostile receivers: slow, endless, or with host names that can be read in two ways."""
 
 import asyncio
 import contextlib
@@ -12,19 +12,19 @@ import pytest
 
 from partner_connector.worker.delivery.sender import Outcome, Sender
 
-PATIENCE = 0.5
+TIMEOUT_SECONDS = 0.5
 
 
-async def drips_a_status(writer: asyncio.StreamWriter) -> None:
-    """A byte now and then, so that no single wait is long."""
+async def sends_status_slowly(writer: asyncio.StreamWriter) -> None:
+    """Send a byte now and then, so that no single wait is long."""
     for byte in b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 100:
         writer.write(bytes([byte]))
         await writer.drain()
-        await asyncio.sleep(PATIENCE / 10)
+        await asyncio.sleep(TIMEOUT_SECONDS / 10)
 
 
-async def says_nothing_for_ever(writer: asyncio.StreamWriter) -> None:
-    """Interim answers without an end."""
+async def sends_interim_responses_forever(writer: asyncio.StreamWriter) -> None:
+    """Send interim responses without an end."""
     while True:
         writer.write(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
         await writer.drain()
@@ -32,36 +32,38 @@ async def says_nothing_for_ever(writer: asyncio.StreamWriter) -> None:
 
 
 async def sends_endless_headers(writer: asyncio.StreamWriter) -> None:
-    """As fast as they are taken."""
+    """Send headers as fast as they are read."""
     writer.write(b"HTTP/1.1 200 OK\r\n")
     while True:
         writer.write(b"X-Filling: " + b"x" * 8000 + b"\r\n")
         await writer.drain()
 
 
-async def drips_a_body(writer: asyncio.StreamWriter) -> None:
-    """What it says after its status is of no interest."""
+async def sends_body_slowly(writer: asyncio.StreamWriter) -> None:
+    """Send a body that the sender ignores after the status."""
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
     while True:
         writer.write(b"x")
         await writer.drain()
-        await asyncio.sleep(PATIENCE / 10)
+        await asyncio.sleep(TIMEOUT_SECONDS / 10)
 
 
 @pytest.mark.parametrize(
     ("answers", "outcome"),
     [
-        (drips_a_status, Outcome(error="timeout")),
-        (says_nothing_for_ever, Outcome(error="timeout")),
+        (sends_status_slowly, Outcome(error="timeout")),
+        (sends_interim_responses_forever, Outcome(error="timeout")),
         (sends_endless_headers, Outcome(error="connection_failed")),
-        (drips_a_body, Outcome(200)),
+        (sends_body_slowly, Outcome(200)),
     ],
 )
-async def test_an_answer_takes_neither_time_nor_memory(
+async def test_hostile_response_is_limited_in_time_and_memory(
     monkeypatch: pytest.MonkeyPatch, answers: Any, outcome: Outcome
 ) -> None:
-    """The whole attempt has its seconds, however it is stretched, and headers have their end."""
-    monkeypatch.setattr("partner_connector.worker.delivery.sender.PATIENCE_SECONDS", PATIENCE)
+    """Limit the time of the whole attempt and the size of the headers."""
+    monkeypatch.setattr(
+        "partner_connector.worker.delivery.sender.ATTEMPT_TIMEOUT_SECONDS", TIMEOUT_SECONDS
+    )
 
     served = asyncio.Event()
 
@@ -75,13 +77,13 @@ async def test_an_answer_takes_neither_time_nor_memory(
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         sender = Sender(allow_loopback=True)
         began = time.monotonic()
-        came = await sender.send(f"http://127.0.0.1:{_port(server)}/", "{}", {})
+        result = await sender.send(f"http://127.0.0.1:{_port(server)}/", "{}", {})
         took = time.monotonic() - began
         await sender.close()
-        # It finds itself cut off.
+        # The receiver notices that its connection is closed.
         await served.wait()
-    assert came == outcome
-    assert took < PATIENCE * 2
+    assert result == outcome
+    assert took < TIMEOUT_SECONDS * 2
 
 
 def _port(server: asyncio.Server) -> int:
@@ -90,8 +92,10 @@ def _port(server: asyncio.Server) -> int:
 
 
 @pytest.mark.parametrize("host", ["xn--strae-oqa.de", "xn--zz.example.com", "a.xn--p1ai"])
-async def test_a_name_is_looked_up_as_it_is_written(host: str) -> None:
-    """Read as Unicode and written again it would be another's: `strasse.de`, or none at all."""
+async def test_host_name_is_resolved_as_written(host: str) -> None:
+    """Avoid a conversion through Unicode, which would give another name, such as `strasse.de`, or
+    none.
+    """
     asked = []
 
     async def resolve(name: str, _port: int) -> Sequence[str]:
@@ -106,7 +110,7 @@ async def test_a_name_is_looked_up_as_it_is_written(host: str) -> None:
 
 @pytest.fixture
 async def silent_resolver(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
-    """The name servers of these customers take a lookup and never answer."""
+    """A resolver that takes each lookup and never answers."""
     ended = Event()
 
     def never(*_: object, **__: object) -> list[object]:
@@ -119,17 +123,19 @@ async def silent_resolver(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None
 
 
 @pytest.mark.usefixtures("silent_resolver")
-async def test_names_that_never_resolve_hold_up_nobody_else(
+async def test_unresolvable_names_do_not_block_shared_threads(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Threads that everybody in the worker needs stay free, and the attempts end in time."""
-    monkeypatch.setattr("partner_connector.worker.delivery.sender.PATIENCE_SECONDS", PATIENCE)
+    """End the attempts in time."""
+    monkeypatch.setattr(
+        "partner_connector.worker.delivery.sender.ATTEMPT_TIMEOUT_SECONDS", TIMEOUT_SECONDS
+    )
     sender = Sender()
     urls = [f"https://hooks-{number}.example.com/" for number in range(40)]
     attempts = asyncio.gather(*(sender.send(url, "{}", {}) for url in urls))
-    await asyncio.sleep(PATIENCE / 5)
+    await asyncio.sleep(TIMEOUT_SECONDS / 5)
     began = time.monotonic()
-    await asyncio.wait_for(asyncio.to_thread(time.monotonic), timeout=PATIENCE * 4)
-    assert time.monotonic() - began < PATIENCE / 2
+    await asyncio.wait_for(asyncio.to_thread(time.monotonic), timeout=TIMEOUT_SECONDS * 4)
+    assert time.monotonic() - began < TIMEOUT_SECONDS / 2
     assert {outcome.error for outcome in await attempts} == {"timeout"}
     await sender.close()

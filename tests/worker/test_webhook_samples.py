@@ -1,4 +1,4 @@
-"""The programs of docs/webhooks.md, as they stand there: both verify what we send."""
+"""The receiver programs of docs/how-to/follow-changes.md, which verify the service's messages."""
 
 import os
 import re
@@ -16,35 +16,36 @@ from partner_connector.cli.serving import listen
 from partner_connector.clock import now
 from partner_connector.features.webhooks.event_types import EventType
 from partner_connector.settings import Settings
-from partner_connector.worker.context import Workshop
+from partner_connector.worker.context import WorkerContext
 from partner_connector.worker.delivery.deliverer import Deliverer
 from partner_connector.worker.delivery.sender import Sender
 
-PAGE = (Path(__file__).parents[2] / "docs" / "webhooks.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "how-to" / "follow-changes.md").read_text(encoding="utf-8")
+EVENTS = (DOCS / "reference" / "events.md").read_text(encoding="utf-8")
 NODE = str(Path(sys.executable).with_name("node"))
 LANGUAGES = {"python": (sys.executable, "receive.py"), "javascript": (NODE, "receive.mjs")}
 
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """Messages may go to this machine."""
+    """Settings that allow webhooks to this machine."""
     return settings.model_copy(update={"webhook_allow_loopback": True})
 
 
-def test_every_type_is_on_the_page() -> None:
-    """And no other."""
-    table = re.findall(r"`([a-z_]+\.[a-z_]+)`", PAGE.split("## What is told")[1].split("```")[0])
+def test_page_lists_every_event_type() -> None:
+    table = re.findall(
+        r"`([a-z_]+\.[a-z_]+)`", EVENTS.split("## Webhook events\n")[1].split("```")[0]
+    )
     assert sorted(table) == sorted(EventType)
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("language", LANGUAGES)
-async def test_what_the_page_shows_works(
-    api: httpx.AsyncClient, shop: Workshop, tmp_path: Path, language: str
+async def test_sample_accepts_only_messages_with_its_secret(
+    api: httpx.AsyncClient, context: WorkerContext, tmp_path: Path, language: str
 ) -> None:
-    """A message of ours is believed, also while the secret is replaced; one of somebody else's
-    with another secret is not.
-    """
+    """Accept messages while the secret is replaced, and refuse a message with another secret."""
     (program,) = re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     interpreter, name = LANGUAGES[language]
     (tmp_path / name).write_text(program, encoding="utf-8")
@@ -56,14 +57,14 @@ async def test_what_the_page_shows_works(
     environment = os.environ | {"PORT": str(port), "SIGNING_SECRET": made["signing_secret"]}
     log = tmp_path / "receiver.log"
     sender = Sender(allow_loopback=True)
-    deliverer = Deliverer(shop, sender)
+    deliverer = Deliverer(context, sender)
     statuses = []
-    with started([interpreter, name], environment, tmp_path, log):
-        wait_for_answer(port)
+    with running_program([interpreter, name], environment, tmp_path, log):
+        wait_until_listening(port)
         for _ in range(3):
             sent = await api.post(f"{path}/test")
-            await deliverer.look(now())
-            await deliverer.rest()
+            await deliverer.poll(now())
+            await deliverer.wait_until_idle()
             statuses.append((await api.get(sent.headers["Location"])).json())
             await api.post(f"{path}/rotate-secret")
     await sender.close()
@@ -74,10 +75,10 @@ async def test_what_the_page_shows_works(
 
 
 @contextmanager
-def started(
+def running_program(
     command: list[str], environment: Mapping[str, str], directory: Path, log: Path
 ) -> Iterator[None]:
-    """The program, until the end of the block."""
+    """Run the program until the end of the block."""
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=directory, env=environment, stdout=output)
     try:
@@ -87,8 +88,8 @@ def started(
         process.wait(timeout=10)
 
 
-def wait_for_answer(port: int) -> None:
-    """Until the program listens; it takes a message without a signature for what it is."""
+def wait_until_listening(port: int) -> None:
+    """Wait until the program listens. It must refuse a message without a signature."""
     deadline = time.monotonic() + 20
     while True:
         try:

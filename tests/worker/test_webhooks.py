@@ -1,4 +1,4 @@
-"""Events on their way out: in order, at least once, with one id, whatever the receiver does."""
+"""Delivery of webhook events: in order, at least once, with one id, for any receiver."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -12,21 +12,30 @@ from sqlalchemy import select, update
 from partner_connector.clock import now
 from partner_connector.db.engine import Database
 from partner_connector.db.models import Partner, WebhookDelivery, WebhookEndpoint, WebhookEvent
-from partner_connector.db.models.webhook_event import put_out
+from partner_connector.db.models.webhook_event import write_to_outbox
 from partner_connector.features.webhooks.event_types import EventType
 from partner_connector.ids import encode
 from partner_connector.sealing import keyring as keyring_file
 from partner_connector.sealing.keyring import KeyringFile
 from partner_connector.settings import Settings
-from partner_connector.worker.context import Workshop
+from partner_connector.worker.context import WorkerContext
 from partner_connector.worker.delivery.deliverer import Deliverer
-from partner_connector.worker.delivery.lanes import LANES_OF_AN_ENDPOINT, LEASE, due_lanes, take
-from partner_connector.worker.delivery.retry_schedule import PAUSES, WHOLE, next_attempt
+from partner_connector.worker.delivery.delivery_queues import (
+    LEASE,
+    QUEUES_PER_ENDPOINT,
+    due_queues,
+    take,
+)
+from partner_connector.worker.delivery.retry_schedule import (
+    RETRY_DELAYS,
+    RETRY_PERIOD,
+    next_attempt,
+)
 from partner_connector.worker.maintenance.key_rotation import Resealer
 from partner_connector.worker.maintenance.retention import delete_old_webhook_events
 from tests.api import rows
 from tests.support.receivers import Receiver, receiver
-from tests.worker.conftest import delivering, workshop_open
+from tests.worker.conftest import open_context, open_deliverer
 
 EVERY_TYPE = [str(each) for each in EventType]
 CONNECTED = "partner.connected"
@@ -34,12 +43,12 @@ CONNECTED = "partner.connected"
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """Messages may go to this machine."""
+    """Settings that allow webhooks to this machine."""
     return settings.model_copy(update={"webhook_allow_loopback": True})
 
 
 async def register(api: httpx.AsyncClient, server: Receiver, **body: Any) -> dict[str, Any]:
-    """An endpoint at that server, which knows its secret from now on."""
+    """Create an endpoint at the server, and give the server its secret."""
     given = {"url": server.url, "event_types": EVERY_TYPE, **body}
     made = await api.post("/v1/webhook-endpoints", json=given)
     assert made.status_code == 201, made.text
@@ -48,9 +57,9 @@ async def register(api: httpx.AsyncClient, server: Receiver, **body: Any) -> dic
     return endpoint
 
 
-async def tell(database: Database, partner: Partner, *types: str) -> None:
-    """Put out events of a partner in one transaction."""
-    told = [
+async def publish_events(database: Database, partner: Partner, *types: str) -> None:
+    """Write events of a partner to the outbox in one transaction."""
+    events = [
         {
             "workspace_id": partner.workspace_id,
             "type": each,
@@ -62,37 +71,40 @@ async def tell(database: Database, partner: Partner, *types: str) -> None:
         for each in types or (CONNECTED,)
     ]
     async with database.writing() as session:
-        await (await session.connection()).run_sync(put_out, told)
+        await (await session.connection()).run_sync(write_to_outbox, events)
 
 
-async def look(deliverer: Deliverer, after: timedelta = timedelta()) -> datetime:
-    """One look, as if so much time had gone by, and until what it started is done."""
+async def poll_deliverer(deliverer: Deliverer, after: timedelta = timedelta()) -> datetime:
+    """Poll once as if `after` has passed, and wait for the started deliveries.
+
+    Return the time used.
+    """
     at = now() + after
-    await deliverer.look(at)
-    await deliverer.rest()
+    await deliverer.poll(at)
+    await deliverer.wait_until_idle()
     return at
 
 
 async def deliveries(database: Database) -> list[WebhookDelivery]:
-    """All of them, in their order."""
+    """Return all deliveries in order."""
     async with database.reading() as session:
         query = select(WebhookDelivery).order_by(WebhookDelivery.sequence, WebhookDelivery.id)
         return list(await session.scalars(query))
 
 
-async def test_what_is_told(
+async def test_event_has_thin_signed_body_for_subscribers_only(
     api: httpx.AsyncClient,
     database: Database,
     partners: list[Partner],
     server: Receiver,
     deliverer: Deliverer,
 ) -> None:
-    """A thin, signed body, to those alone who want it; a disabled endpoint keeps nothing."""
-    await tell(database, partners[0])
+    """Keep nothing for a disabled endpoint."""
+    await publish_events(database, partners[0])
     assert await deliveries(database) == []
     endpoint = await register(api, server, event_types=[CONNECTED, "token.invalid"])
-    await tell(database, partners[0], CONNECTED, "partner.recovered", CONNECTED)
-    await look(deliverer)
+    await publish_events(database, partners[0], CONNECTED, "partner.recovered", CONNECTED)
+    await poll_deliverer(deliverer)
     first, second = server.accepted
     assert first.body == {
         "type": CONNECTED,
@@ -118,27 +130,27 @@ async def test_what_is_told(
     assert (await api.patch(path, json={"status": "disabled"})).json()[
         "disabled_reason"
     ] is not None
-    await tell(database, partners[0])
-    await look(deliverer)
+    await publish_events(database, partners[0])
+    await poll_deliverer(deliverer)
     assert (await api.patch(path, json={"status": "enabled"})).json()["disabled_reason"] is None
-    await look(deliverer)
+    await poll_deliverer(deliverer)
     assert len(server.requests) == 2
 
 
-async def test_a_partners_events_come_in_order(
+async def test_events_of_a_partner_are_delivered_in_order(
     api: httpx.AsyncClient,
     database: Database,
     partners: list[Partner],
     server: Receiver,
     deliverer: Deliverer,
 ) -> None:
-    """While one is refused the later ones of its partner wait, and those of others do not."""
+    """Make later events of a partner wait for a refused one, but not those of other partners."""
     await register(api, server)
     server.answer_next(500)
-    await tell(database, partners[0], *[CONNECTED] * 3)
-    await look(deliverer)
-    await tell(database, partners[1], *[CONNECTED] * 2)
-    await look(deliverer)
+    await publish_events(database, partners[0], *[CONNECTED] * 3)
+    await poll_deliverer(deliverer)
+    await publish_events(database, partners[1], *[CONNECTED] * 2)
+    await poll_deliverer(deliverer)
     assert [each.data["sequence"] for each in server.requests] == [1, 4, 5]
     refused, *others = await deliveries(database)
     assert (refused.status, refused.last_status_code, refused.attempts) == ("pending", 500, 1)
@@ -146,39 +158,40 @@ async def test_a_partners_events_come_in_order(
     pause = refused.next_attempt_at - refused.last_attempt_at
     assert timedelta(seconds=4) < pause < timedelta(seconds=6)
     assert {each.attempts for each in others[:2]} == {0}
-    await look(deliverer, timedelta(seconds=6))
+    await poll_deliverer(deliverer, timedelta(seconds=6))
     assert [each.data["sequence"] for each in server.requests] == [1, 4, 5, 1, 2, 3]
     assert server.requests[0].id == server.requests[3].id
     assert server.requests[0].raw == server.requests[3].raw
 
 
-async def redelivered(api: httpx.AsyncClient, path: str, body: dict[str, Any]) -> int:
-    """How many are sent again, which are all that there are."""
+async def redeliver_range(api: httpx.AsyncClient, path: str, body: dict[str, Any]) -> int:
+    """Redeliver a time range at once, and return the number of deliveries."""
     answer = (await api.post(f"{path}/redeliver", json=body)).json()
     assert answer["more_since_at"] is None
     number: int = answer["redelivered"]
     return number
 
 
-async def test_it_is_tried_for_three_days(
+async def test_event_is_dead_lettered_after_ten_attempts_and_can_be_redelivered(
     api: httpx.AsyncClient,
     database: Database,
     partners: list[Partner],
     server: Receiver,
     deliverer: Deliverer,
 ) -> None:
-    """After ten attempts it is dead-lettered and visible, as is what waited for it all the time;
-    both are sent again on demand, by one or by range, with the ids that they had.
+    """Dead-letter also the events that waited for it.
+
+    Redeliver one delivery and a time range, with the same ids.
     """
     endpoint = await register(api, server)
-    await tell(database, partners[0], CONNECTED, CONNECTED)
+    await publish_events(database, partners[0], CONNECTED, CONNECTED)
     server.answer_next(*[500] * 11)
-    gone = timedelta()
-    for pause in (timedelta(), *PAUSES):
-        gone += pause * 1.2
-        await look(deliverer, gone)
+    elapsed = timedelta()
+    for pause in (timedelta(), *RETRY_DELAYS):
+        elapsed += pause * 1.2
+        await poll_deliverer(deliverer, elapsed)
     assert [each.data["sequence"] for each in server.requests] == [1] * 10
-    await look(deliverer, gone)
+    await poll_deliverer(deliverer, elapsed)
     assert [each.data["sequence"] for each in server.requests] == [1] * 10 + [2]
     first, second = await deliveries(database)
     assert (first.status, first.attempts) == ("dead_lettered", 10)
@@ -189,55 +202,53 @@ async def test_it_is_tried_for_three_days(
     assert [each["id"] for each in dead] == [encode("dlv", each.id) for each in (second, first)]
     again = await api.post(f"/v1/webhook-deliveries/{dead[0]['id']}/redeliver")
     assert (again.status_code, again.json()["status"]) == (202, "pending")
-    await look(deliverer)
+    await poll_deliverer(deliverer)
     known = await api.get(again.headers["Location"])
     assert (known.json()["status"], known.json()["attempts"]) == ("delivered", 1)
     body = {"since_at": "2026-01-01T00:00:00Z"}
-    assert await redelivered(api, path, body) == 1
-    await look(deliverer)
+    assert await redeliver_range(api, path, body) == 1
+    await poll_deliverer(deliverer)
     assert [each.data["sequence"] for each in server.accepted] == [2, 1]
     everything = body | {"include_delivered": True}
-    assert await redelivered(api, path, everything) == 2
+    assert await redeliver_range(api, path, everything) == 2
     none = body | {"include_delivered": True, "until_at": "2026-01-02T00:00:00Z"}
-    assert await redelivered(api, path, none) == 0
-    await look(deliverer)
+    assert await redeliver_range(api, path, none) == 0
+    await poll_deliverer(deliverer)
     assert [each.data["sequence"] for each in server.accepted] == [2, 1, 1, 2]
     assert len({each.id for each in server.requests}) == 2
 
 
-async def test_what_a_server_asks_for(
+async def test_429_delays_and_410_disables_the_endpoint(
     api: httpx.AsyncClient,
     database: Database,
     partners: list[Partner],
     server: Receiver,
     deliverer: Deliverer,
 ) -> None:
-    """After 429 nothing is sent to it for as long as it says; 410 disables it, and what is left
-    goes on when it is enabled again.
-    """
+    """Continue with the remaining events when the endpoint is enabled again."""
     endpoint = await register(api, server)
     server.answer_next(429, Retry_After="100")
-    await tell(database, partners[0], CONNECTED, CONNECTED)
-    await look(deliverer)
-    await tell(database, partners[1])
-    await look(deliverer, timedelta(seconds=90))
+    await publish_events(database, partners[0], CONNECTED, CONNECTED)
+    await poll_deliverer(deliverer)
+    await publish_events(database, partners[1])
+    await poll_deliverer(deliverer, timedelta(seconds=90))
     assert len(server.requests) == 1
     server.answer_next(204, 410)
-    await look(deliverer, timedelta(seconds=101))
+    await poll_deliverer(deliverer, timedelta(seconds=101))
     assert [each.status for each in server.requests[1:]][:2] == [204, 410]
     path = f"/v1/webhook-endpoints/{endpoint['id']}"
     seen = (await api.get(path)).json()
     assert (seen["status"], seen["disabled_reason"]) == ("disabled", "gone")
-    came = len(server.requests)
-    await look(deliverer, timedelta(hours=1))
-    assert len(server.requests) == came
+    requests_before = len(server.requests)
+    await poll_deliverer(deliverer, timedelta(hours=1))
+    assert len(server.requests) == requests_before
     await api.patch(path, json={"status": "enabled"})
-    await look(deliverer)
+    await poll_deliverer(deliverer)
     statuses = [each.status for each in await deliveries(database)]
     assert sorted(statuses) == ["dead_lettered", "delivered", "delivered"]
 
 
-async def test_nobody_is_there_or_very_slow(
+async def test_unreachable_or_slow_receiver_is_a_failed_attempt(
     api: httpx.AsyncClient,
     database: Database,
     partners: list[Partner],
@@ -245,117 +256,119 @@ async def test_nobody_is_there_or_very_slow(
     deliverer: Deliverer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A closed port and an answer that takes too long are failed attempts, and told as such."""
     endpoint = await register(api, server)
-    await tell(database, partners[0])
-    monkeypatch.setattr("partner_connector.worker.delivery.sender.PATIENCE_SECONDS", 0.3)
+    await publish_events(database, partners[0])
+    monkeypatch.setattr("partner_connector.worker.delivery.sender.ATTEMPT_TIMEOUT_SECONDS", 0.3)
     server.awake.clear()
-    await look(deliverer)
+    await poll_deliverer(deliverer)
     (slow,) = await deliveries(database)
     assert (slow.status, slow.last_error, slow.last_status_code) == ("pending", "timeout", None)
     server.awake.set()
     await api.patch(
-        f"/v1/webhook-endpoints/{endpoint['id']}", json={"url": "http://127.0.0.1:9/nobody"}
+        f"/v1/webhook-endpoints/{endpoint['id']}", json={"url": "http://127.0.0.1:9/closed"}
     )
-    await look(deliverer, timedelta(seconds=6))
-    (away,) = await deliveries(database)
-    assert (away.status, away.last_error, away.attempts) == ("pending", "connection_failed", 2)
+    await poll_deliverer(deliverer, timedelta(seconds=6))
+    (unreachable,) = await deliveries(database)
+    assert (unreachable.status, unreachable.last_error, unreachable.attempts) == (
+        "pending",
+        "connection_failed",
+        2,
+    )
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-async def test_a_slow_server_keeps_no_other_waiting(
+async def test_slow_receiver_does_not_delay_other_endpoints(
     api: httpx.AsyncClient,
     database: Database,
     workspace_id: UUID,
     server: Receiver,
     deliverer: Deliverer,
 ) -> None:
-    """It is sent a few messages at once and no more, while the others get theirs."""
-    ours = rows.integration(workspace_id)
-    partners = [rows.partner(ours) for _ in range(6)]
-    await rows.store(database, ours, *partners)
+    """Send a slow server only a few messages at once."""
+    integration = rows.integration(workspace_id)
+    partners = [rows.partner(integration) for _ in range(6)]
+    await rows.store(database, integration, *partners)
     slow = await register(api, server)
     server.awake.clear()
     with receiver() as quick:
         await register(api, quick)
         for partner in partners:
-            await tell(database, partner)
+            await publish_events(database, partner)
         for _ in range(4):
-            await deliverer.look(now())
+            await deliverer.poll(now())
             await asyncio.sleep(0.2)
         assert len(quick.accepted) == 6
         under_way = [each for each in await deliveries(database) if each.leased_until is not None]
         assert {encode("whk", each.endpoint_id) for each in under_way} == {slow["id"]}
-        assert len(under_way) == LANES_OF_AN_ENDPOINT
+        assert len(under_way) == QUEUES_PER_ENDPOINT
         server.awake.set()
-        await deliverer.rest()
-    await look(deliverer)
+        await deliverer.wait_until_idle()
+    await poll_deliverer(deliverer)
     assert len(server.accepted) == 6
 
 
-async def test_two_workers_share_the_work(
+async def test_two_workers_send_each_event_once_and_in_order(
     api: httpx.AsyncClient,
     database: Database,
     partners: list[Partner],
     server: Receiver,
-    shop: Workshop,
-    other_shop: Workshop,
+    context: WorkerContext,
+    other_context: WorkerContext,
 ) -> None:
-    """Looking at once and again and again, they send each message once and in order."""
     await register(api, server)
     for _ in range(10):
         for partner in partners:
-            await tell(database, partner, CONNECTED, "partner.recovered")
-    async with delivering(shop) as one, delivering(other_shop) as other:
+            await publish_events(database, partner, CONNECTED, "partner.recovered")
+    async with open_deliverer(context) as one, open_deliverer(other_context) as other:
         for _ in range(10):
-            await asyncio.gather(one.look(now()), other.look(now()))
-        await asyncio.gather(one.rest(), other.rest())
+            await asyncio.gather(one.poll(now()), other.poll(now()))
+        await asyncio.gather(one.wait_until_idle(), other.wait_until_idle())
     assert {each.status for each in await deliveries(database)} == {"delivered"}
     for partner in partners:
-        ours = [
+        requests = [
             each
             for each in server.requests
             if each.data["partner_id"].endswith(encode("ptn", partner.id))
         ]
-        sequences = [each.data["sequence"] for each in ours]
+        sequences = [each.data["sequence"] for each in requests]
         assert sequences == sorted(sequences)
-        assert len(ours) == len({each.id for each in ours}) == 20
-        assert [each.body["type"] for each in ours] == [CONNECTED, "partner.recovered"] * 10
+        assert len(requests) == len({each.id for each in requests}) == 20
+        assert [each.body["type"] for each in requests] == [CONNECTED, "partner.recovered"] * 10
 
 
-async def test_a_lease_runs_out(
+async def test_delivery_is_taken_again_after_its_lease(
     api: httpx.AsyncClient,
     database: Database,
     partners: list[Partner],
     server: Receiver,
     deliverer: Deliverer,
 ) -> None:
-    """What a worker took that is gone is sent by another one; one that stops gives it back."""
+    """Send the delivery of a lost worker again. A worker that stops releases its leases."""
     await register(api, server)
-    await tell(database, partners[0])
+    await publish_events(database, partners[0])
     server.awake.clear()
-    await deliverer.look(now())
+    await deliverer.poll(now())
     while not [each for each in await deliveries(database) if each.leased_until]:
         await asyncio.sleep(0.05)
     (leased,) = await deliveries(database)
     assert await take(database, leased.id) is None
-    assert await due_lanes(database, now(), [], 10) == []
+    assert await due_queues(database, now(), [], 10) == []
     await deliverer.stop()
     server.awake.set()
-    taken = await take(database, leased.id)
-    assert taken is not None
-    assert taken.leased_until > now() + LEASE / 2
+    leased_delivery = await take(database, leased.id)
+    assert leased_delivery is not None
+    assert leased_delivery.leased_until > now() + LEASE / 2
     async with database.writing() as session:
         await session.execute(update(WebhookDelivery).values(leased_until=now()))
-    await look(deliverer)
+    await poll_deliverer(deliverer)
     (sent,) = await deliveries(database)
     assert (sent.status, sent.attempts) == ("delivered", 1)
 
 
-async def test_two_signatures_while_a_secret_is_replaced(
+async def test_message_has_two_signatures_while_secret_is_replaced(
     api: httpx.AsyncClient, database: Database, server: Receiver, deliverer: Deliverer
 ) -> None:
-    """Who knows the old secret, and who knows the new one, can both verify; not the one before."""
+    """Let receivers verify with the old or the new secret, but not with an earlier one."""
     endpoint = await register(api, server)
     path = f"/v1/webhook-endpoints/{endpoint['id']}"
     secrets = [endpoint["signing_secret"]]
@@ -368,7 +381,7 @@ async def test_two_signatures_while_a_secret_is_replaced(
         server.secret = secret
         tested = await api.post(f"{path}/test")
         assert tested.status_code == 202
-        await look(deliverer)
+        await poll_deliverer(deliverer)
         seen = (await api.get(tested.headers["Location"])).json()
         assert (seen["status"] == "delivered", seen["event_type"]) == (
             verifies,
@@ -384,7 +397,7 @@ async def test_two_signatures_while_a_secret_is_replaced(
     assert await deliveries(database) == []
 
 
-async def test_secrets_follow_the_rotation_of_keys(
+async def test_signing_secrets_are_resealed_after_key_rotation(
     api: httpx.AsyncClient,
     partners: list[Partner],
     database: Database,
@@ -392,52 +405,52 @@ async def test_secrets_follow_the_rotation_of_keys(
     settings: Settings,
     ring: KeyringFile,
 ) -> None:
-    """Under a new key they still sign, without the old one."""
+    """Sign without the old key."""
     await register(api, server)
-    await tell(database, partners[0])
+    await publish_events(database, partners[0])
     rotated = keyring_file.rotated(ring, timedelta())
-    async with workshop_open(settings, rotated) as shop:
-        await Resealer(shop).look()
-    only_new = keyring_file.without(rotated, ring.current.key_id, now())
-    async with workshop_open(settings, only_new) as shop, delivering(shop) as deliverer:
-        await look(deliverer)
+    async with open_context(settings, rotated) as context:
+        await Resealer(context).poll()
+    only_new = keyring_file.without_key(rotated, ring.current.key_id, now())
+    async with open_context(settings, only_new) as context, open_deliverer(context) as deliverer:
+        await poll_deliverer(deliverer)
     assert len(server.accepted) == 1
 
 
-async def test_old_events_are_swept(
+async def test_old_webhook_events_are_deleted_with_their_deliveries(
     api: httpx.AsyncClient,
     database: Database,
     partners: list[Partner],
     server: Receiver,
-    shop: Workshop,
+    context: WorkerContext,
     deliverer: Deliverer,
 ) -> None:
-    """After 30 days, with their deliveries; younger ones stay."""
+    """Delete events after 30 days, and keep younger ones."""
     await register(api, server)
-    await tell(database, partners[0], CONNECTED, CONNECTED)
-    await look(deliverer)
+    await publish_events(database, partners[0], CONNECTED, CONNECTED)
+    await poll_deliverer(deliverer)
     async with database.writing() as session:
         await session.execute(
             update(WebhookEvent)
             .where(WebhookEvent.sequence == 1)
             .values(occurred_at=now() - timedelta(days=31))
         )
-    await delete_old_webhook_events(shop)
+    await delete_old_webhook_events(context)
     (left,) = await deliveries(database)
     assert left.sequence == 2
     async with database.reading() as session:
         assert await session.scalar(select(WebhookEndpoint.status)) == "enabled"
 
 
-def test_the_schedule() -> None:
-    """At once, 5 s, 5 min, 30 min, 2, 5, 10, 14, 20 and 24 h with jitter, and then never."""
+def test_retry_schedule_has_ten_attempts_with_jitter() -> None:
+    """Wait 5 s, 5 min, 30 min, 2, 5, 10, 14, 20 and 24 h after the attempts, then give up."""
     at = now()
     waits = [next_attempt(number, at, at, None) for number in range(1, 10)]
-    for pause, wait in zip(PAUSES, waits, strict=True):
+    for pause, wait in zip(RETRY_DELAYS, waits, strict=True):
         assert wait is not None
         assert pause <= wait - at <= pause * 1.1
     assert next_attempt(10, at, at, None) is None
-    assert next_attempt(1, at - WHOLE, at, None) is None
+    assert next_attempt(1, at - RETRY_PERIOD, at, None) is None
     asked = next_attempt(1, at, at, timedelta(hours=1))
     assert asked == at + timedelta(hours=1)
     assert next_attempt(1, at, at, timedelta(days=400)) == at + timedelta(hours=24)

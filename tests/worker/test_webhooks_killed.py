@@ -1,4 +1,4 @@
-"""A worker that is killed while messages are on their way: nothing is lost, and order stays."""
+"""A worker that is killed while it sends messages: no event is lost, and the order is kept."""
 
 import asyncio
 from pathlib import Path
@@ -18,20 +18,20 @@ from partner_connector.settings import Settings
 from tests.api import rows
 from tests.support.processes import worker_process
 from tests.support.receivers import Receiver, receiver
-from tests.worker.test_webhooks import deliveries, register, tell
+from tests.worker.test_webhooks import deliveries, publish_events, register
 
 KILLS = 3
-EACH = 30
+EVENTS_PER_PARTNER = 30
 
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """Messages may go to this machine."""
+    """Settings that allow webhooks to this machine."""
     return settings.model_copy(update={"webhook_allow_loopback": True})
 
 
-async def wait_for(server: Receiver, number: int) -> None:
-    """Until the server has so many requests."""
+async def wait_for_requests(server: Receiver, number: int) -> None:
+    """Wait until the server has this number of requests."""
     for _ in range(600):
         if len(server.requests) >= number:
             return
@@ -39,7 +39,7 @@ async def wait_for(server: Receiver, number: int) -> None:
     raise AssertionError(f"{len(server.requests)} of {number} came")
 
 
-async def test_killed_in_between(
+async def test_no_event_is_lost_when_worker_is_killed(
     api: httpx.AsyncClient,
     database: Database,
     workspace_id: UUID,
@@ -47,15 +47,15 @@ async def test_killed_in_between(
     ring: KeyringFile,
     tmp_path: Path,
 ) -> None:
-    """Each event arrives at least once, with one id, first in the order of its partner, whenever
-    the worker is killed.
+    """Deliver each event at least once with one id, and the first deliveries in order of the
+    partner.
     """
-    ours = rows.integration(workspace_id)
-    partners = [rows.partner(ours) for _ in range(3)]
-    await rows.store(database, ours, *partners)
+    integration = rows.integration(workspace_id)
+    partners = [rows.partner(integration) for _ in range(3)]
+    await rows.store(database, integration, *partners)
     keyring_file.write_new(tmp_path / "keyring.json", ring)
     assert settings.database_url is not None
-    given = {
+    worker_settings = {
         "DATA_DIR": str(tmp_path),
         "DATABASE_URL": settings.database_url.get_secret_value(),
         "GRAPH_BASE_URL": settings.graph_base_url,
@@ -63,27 +63,27 @@ async def test_killed_in_between(
     }
     with receiver() as server:
         await register(api, server)
-        for _ in range(EACH):
+        for _ in range(EVENTS_PER_PARTNER):
             for partner in partners:
-                await tell(database, partner)
+                await publish_events(database, partner)
         for kill in range(KILLS):
-            with worker_process(given, tmp_path, f"worker-{kill}") as worker:
-                await wait_for(server, (kill + 1) * EACH // 2)
+            with worker_process(worker_settings, tmp_path, f"worker-{kill}") as worker:
+                await wait_for_requests(server, (kill + 1) * EVENTS_PER_PARTNER // 2)
                 worker.kill()
-            # As if its leases had run out: half a minute that nobody needs to wait for.
+            # End the leases at once instead of waiting half a minute for them.
             async with database.writing() as session:
                 leased = update(WebhookDelivery).where(WebhookDelivery.leased_until.is_not(None))
                 await session.execute(leased.values(leased_until=now()))
-        with worker_process(given, tmp_path, "last"):
+        with worker_process(worker_settings, tmp_path, "last"):
             while {each.status for each in await deliveries(database)} != {"delivered"}:
                 await asyncio.sleep(0.1)
     for partner in partners:
-        heard = [
+        received = [
             each for each in server.requests if each.data["partner_id"] == encode("ptn", partner.id)
         ]
-        first_heard = list(dict.fromkeys(each.data["sequence"] for each in heard))
-        assert len(first_heard) == EACH
-        assert first_heard == sorted(first_heard)
-        # What came twice is the same message, and one that was on its way when the worker died.
-        assert len({(each.id, each.raw) for each in heard}) == EACH
-        assert len(heard) <= EACH + KILLS
+        first_received = list(dict.fromkeys(each.data["sequence"] for each in received))
+        assert len(first_received) == EVENTS_PER_PARTNER
+        assert first_received == sorted(first_received)
+        # A repeated message is the same, and was being sent when the worker was killed.
+        assert len({(each.id, each.raw) for each in received}) == EVENTS_PER_PARTNER
+        assert len(received) <= EVENTS_PER_PARTNER + KILLS

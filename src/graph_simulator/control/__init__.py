@@ -1,1 +1,1 @@
-"""The control surface: truth, faults, switches, counters, mutations."""
+"""The control surface: truth, faults, switches, counters and mutations."""

@@ -1,4 +1,4 @@
-"""The control surface under `/__simulator__/`: the truth, faults, switches, counters, changes."""
+"""The control surface under `/__simulator__/`: truth, faults, switches, counters, mutations."""
 
 import json
 from typing import Any
@@ -16,22 +16,22 @@ from graph_simulator.truth import tell
 
 OPERATIONS = {
     "GET /__simulator__/": "this list",
-    "GET /__simulator__/world": "the truth: businesses, tokens, shared assets, people, tasks",
-    "POST /__simulator__/reset": "back to the first moment: world, switches, faults, counters",
-    "POST /__simulator__/down": '{"down": true}: every Graph call answers 503 with HTML',
-    "GET /__simulator__/down": "whether it is so",
-    "GET /__simulator__/faults": "the rules and how often each was seen and hit",
+    "GET /__simulator__/world": "the whole world: businesses, tokens, shared assets, people, tasks",
+    "POST /__simulator__/reset": "restore the first state of world, switches, faults and counters",
+    "POST /__simulator__/down": '{"down": true}: answer every Graph call with 503 and HTML',
+    "GET /__simulator__/down": "whether every Graph call is answered with 503",
+    "GET /__simulator__/faults": "all rules, with the calls they matched (seen) and changed (hits)",
     "POST /__simulator__/faults": '{"match", "after", "times", "probability", "fault"} → {"id"}',
-    "DELETE /__simulator__/faults": "forget all rules",
+    "DELETE /__simulator__/faults": "delete all rules",
     "GET /__simulator__/faults/{id}": "one rule",
-    "DELETE /__simulator__/faults/{id}": "forget one rule",
+    "DELETE /__simulator__/faults/{id}": "delete one rule",
     "GET /__simulator__/switches": "every switch with its value, default, choices and meaning",
-    "PATCH /__simulator__/switches": '{"name": value, …}, all or none',
-    "GET /__simulator__/mutations": "the changes the world knows, with their arguments",
-    "POST /__simulator__/mutations": '{"op": …, …} → what was changed',
-    "GET /__simulator__/calls": "counters, the latest requests, what Meta does not publish",
-    "DELETE /__simulator__/calls": "counters back to zero",
-    "GET /__simulator__/outside-published": "what Meta does not publish, of the whole run",
+    "PATCH /__simulator__/switches": '{"name": value, …}: set all, or none if one is refused',
+    "GET /__simulator__/mutations": "all mutations with their arguments",
+    "POST /__simulator__/mutations": '{"op": …, …}: change the world → what was changed',
+    "GET /__simulator__/calls": "counters, the latest requests, and what Meta does not publish",
+    "DELETE /__simulator__/calls": "set the counters to zero",
+    "GET /__simulator__/outside-published": "what Meta does not publish, since the start",
 }
 
 
@@ -56,7 +56,7 @@ def _simulator(request: Request) -> Simulator:
 
 
 async def _body(request: Request) -> dict[str, Any]:
-    """An object, or an empty one; anything else is refused with one sentence."""
+    """Return the JSON object of the body; {} for an empty body. Raises `ControlError` otherwise."""
     try:
         found = json.loads(await request.body() or b"{}")
     except ValueError:
@@ -67,7 +67,7 @@ async def _body(request: Request) -> dict[str, Any]:
 
 
 class ControlError(ValueError):
-    """The body of a control call is no use."""
+    """The body of a control call is not a JSON object."""
 
 
 def _refused(error: Exception) -> JSONResponse:
@@ -124,7 +124,7 @@ async def one_fault(request: Request) -> Response:
     rules = _simulator(request).faults.rules
     rule = rules.get(request.path_params["id"])
     if rule is None:
-        return JSONResponse({"refused": "there is no such rule"}, status_code=404)
+        return JSONResponse({"refused": "no rule has this id"}, status_code=404)
     if request.method == "DELETE":
         del rules[rule.id]
         return Response(status_code=204)

@@ -1,1 +1,1 @@
-"""What the Graph answers: node types, fields, paging, permissions, errors."""
+"""The simulated Graph API: node types, fields, paging, permissions and errors."""

@@ -1,7 +1,9 @@
-"""Who is asking, and what that token may see.
+"""The caller of a read, and the assets that its token can see.
 
-A token sees what its business owns or was given, minus what its scopes and granular targets
-leave out. What is left out is left out silently: the list is shorter and nothing says so.
+A token sees the assets that its business owns or received, except those that its scopes and
+granular targets exclude. Excluded assets are missing from lists without an error.
+
+A mark such as `#assigned-users` is a heading of `docs/reference/graph-facts.md`.
 """
 
 from collections.abc import Iterable
@@ -11,7 +13,7 @@ from graph_simulator.graph import errors
 from graph_simulator.model.records import Account, Asset, Business, Member
 from graph_simulator.model.registry import World
 from graph_simulator.model.tokens import Token
-from graph_simulator.model.vocabulary import FULL_CONTROL_MARKS, KINDS, PAGE, AssetKind
+from graph_simulator.model.vocabulary import FULL_CONTROL_TASKS, KINDS, PAGE, AssetKind
 from graph_simulator.switches import Switches
 
 BUSINESS_SCOPE = ("business_management",)
@@ -19,7 +21,7 @@ BUSINESS_SCOPE = ("business_management",)
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """A live token and whom it speaks for. App tokens speak for no business."""
+    """A valid token with its business and its member. An app token has neither."""
 
     world: World
     switches: Switches
@@ -32,15 +34,15 @@ class Viewer:
         return self.token.owner_id
 
     @property
-    def sees_everything(self) -> bool:
-        """An admin sees all of the business; an employee only what it was given."""
+    def is_admin(self) -> bool:
+        """True for an admin, who sees all assets; an employee sees its own only."""
         return self.member is not None and self.member.role == "ADMIN"
 
     def is_of(self, business: Business) -> bool:
         return self.business is not None and self.business.id == business.id
 
-    def knows(self, business: Business) -> bool:
-        """Its own business and those it shares something with; nobody else exists for it."""
+    def is_related_to(self, business: Business) -> bool:
+        """Return whether this is its own business or one that shares an asset with it."""
         own = self.business
         if own is None:
             return False
@@ -64,12 +66,12 @@ class Viewer:
             return False
         if asset.kind == PAGE and not token.has_any(BUSINESS_SCOPE):
             return False
-        return self.sees_everything or bool(self.tasks_on(asset))
+        return self.is_admin or bool(self.tasks_on(asset))
 
     def visible(self, kind: AssetKind, assets: Iterable[Asset]) -> list[Asset]:
-        """Those of its own business's assets of one kind that this token sees.
+        """Return those of its business's assets of one kind that this token sees.
 
-        An admin with an unnarrowed scope sees them all, so nothing is looked at one by one.
+        An admin with a scope for all assets sees everything, so no asset is checked.
         """
         if self._sees_all(kind):
             return list(assets)
@@ -79,7 +81,7 @@ class Viewer:
         token = self.token
         return (
             token.type != "PAGE"
-            and self.sees_everything
+            and self.is_admin
             and any(s in token.scopes and s not in token.targets for s in KINDS[kind].scopes)
             and (kind != PAGE or token.has_any(BUSINESS_SCOPE))
         )
@@ -88,10 +90,10 @@ class Viewer:
         return () if self.member is None else self.world.tasks_of(self.member, asset)
 
     def manages(self, page: Asset) -> bool:
-        return any(task in FULL_CONTROL_MARKS for task in self.tasks_on(page))
+        return any(task in FULL_CONTROL_TASKS for task in self.tasks_on(page))
 
     def page_token(self, page: Asset) -> str | None:
-        """Only somebody with MANAGE gets the Page's own token (REFERENCE 3.2)."""
+        """Return the Page's token, or None without full control of the Page (`#assigned-users`)."""
         if self.token.type == "PAGE":
             return self.token.text if self.token.owner_id == page.id else None
         if not self.manages(page):
@@ -99,7 +101,10 @@ class Viewer:
         return self.world.page_token(self.token, page).text
 
     def require_page_management(self, page: Asset) -> None:
-        """The edges `agencies` and `assigned_users` of a Page (REFERENCE 3.2)."""
+        """Check access to a Page's edges `agencies` and `assigned_users` (`#assigned-users`).
+
+        Raises `GraphError` 210 without a Page token, 200 without full control or scope.
+        """
         if self.switches.page_edges_need_page_token and self.token.type != "PAGE":
             raise errors.page_token_needed()
         if not self.manages(page):
@@ -116,13 +121,13 @@ def viewer_of(world: World, switches: Switches, token: Token) -> Viewer:
         switches=switches,
         token=token,
         business=world.businesses.get(token.business_id),
-        member=_member_behind(world, token),
+        member=_member_of_token(world, token),
     )
 
 
-def _member_behind(world: World, token: Token) -> Member | None:
+def _member_of_token(world: World, token: Token) -> Member | None:
     if token.type == "PAGE":
-        origin = world.tokens.get(token.behind)
-        return None if origin is None else _member_behind(world, origin)
+        origin = world.tokens.get(token.origin_text)
+        return None if origin is None else _member_of_token(world, origin)
     account: Account | None = world.accounts.get(token.owner_id)
     return world.members.get(token.owner_id if account is None else account.person_id)

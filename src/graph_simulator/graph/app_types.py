@@ -1,4 +1,7 @@
-"""Apps: which businesses have them, and who waits for approval (REFERENCE 4.3)."""
+"""Apps, and requests for an app that wait for approval.
+
+Facts: `docs/reference/graph-facts.md#app-access`.
+"""
 
 from collections.abc import Sequence
 
@@ -13,7 +16,7 @@ def _check_app(reading: Reading, app: App) -> None:
 
 
 def _app_businesses(reading: Reading, app: App, _params: Params) -> Sequence[Business]:
-    """Only the app itself and the business that owns it see who uses it."""
+    """Return the businesses that use an app. Only an app token or the owner may read them."""
     viewer = reading.viewer
     owns = viewer.business is not None and viewer.business.id == app.owner_id
     if viewer.token.type != "APP" and not owns:
@@ -35,7 +38,7 @@ APPLICATION = NodeType(
         "agencies": Edge("Business", _app_businesses),
         "connected_client_businesses": Edge("Business", _app_businesses),
     },
-    silent=frozenset({"owner_business", "business", "app_type", "company", "icon_url"}),
+    valueless=frozenset({"owner_business", "business", "app_type", "company", "icon_url"}),
     check=_check_app,
 )
 

@@ -1,4 +1,7 @@
-"""Ad accounts, Pages, catalogs, pixels and asset groups (REFERENCE 3.1 to 3.3)."""
+"""Ad accounts, Pages, catalogs, pixels and asset groups.
+
+Facts: `docs/reference/graph-facts.md#asset-agencies`, `#assigned-users` and `#full-control`.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,9 +18,9 @@ from graph_simulator.graph.schema import (
     Ref,
     attribute,
     constant,
-    moment,
-    spell_moment,
-    spelled,
+    format_time,
+    format_word,
+    time_field,
 )
 from graph_simulator.model.records import Asset, AssetGroup, Business, Member, Share
 from graph_simulator.model.vocabulary import KINDS, PAGE, AssetKind
@@ -26,7 +29,7 @@ from graph_simulator.model.vocabulary import KINDS, PAGE, AssetKind
 
 
 def _check_asset(reading: Reading, asset: Asset) -> None:
-    """A missing scope is told on a direct read; everything else is the ambiguous 100/33."""
+    """Raise an error for an invisible asset: 200 if only the scope is missing, else 100/33."""
     viewer = reading.viewer
     if viewer.sees(asset):
         return
@@ -62,7 +65,7 @@ def _user_tasks(reading: Reading, asset: Asset) -> Any:
 
 
 def _assigned_users(reading: Reading, asset: Asset, params: Params) -> Sequence[Member]:
-    """Direct assignments of one business: everybody it has there, its system users included."""
+    """Return the people and system users of one business with a direct assignment."""
     if asset.kind == PAGE:
         reading.viewer.require_page_management(asset)
     business_id = params["business"]
@@ -75,7 +78,7 @@ def _assigned_users(reading: Reading, asset: Asset, params: Params) -> Sequence[
 
 
 def _require_people_of(reading: Reading, asset: Asset, business_id: str) -> None:
-    """Open question 3: the people of another business are a secret, unless the switch says not."""
+    """Refuse another business's people, unless a switch allows it (`#open-partner-people`)."""
     viewer = reading.viewer
     if not business_id.isdigit():
         raise errors.bad_parameter("Param business must be a valid ID string")
@@ -122,7 +125,7 @@ ASSIGNED_USERS = Edge(
 
 
 def _agencies(reading: Reading, asset: Asset, _params: Params) -> Sequence[Business]:
-    """The owner sees everybody it shared with; an agency sees its own row only."""
+    """Return the businesses an asset is shared with. Only the owner sees other businesses."""
     if asset.kind == PAGE:
         reading.viewer.require_page_management(asset)
     own = reading.viewer.business
@@ -135,7 +138,7 @@ def _agencies(reading: Reading, asset: Asset, _params: Params) -> Sequence[Busin
 
 
 def _share_status(reading: Reading, _business: Business, share: Share) -> Any:
-    return spelled(share.access_status, reading.switches.access_status)
+    return format_word(share.access_status, reading.switches.access_status)
 
 
 AGENCIES = Edge(
@@ -145,8 +148,8 @@ AGENCIES = Edge(
     fields={
         "access_status": _share_status,
         "permitted_tasks": lambda _reading, _business, share: list(share.permitted_tasks),
-        "access_requested_time": lambda _reading, _b, share: spell_moment(share.requested_at),
-        "access_updated_time": lambda _reading, _b, share: spell_moment(share.updated_at),
+        "access_requested_time": lambda _reading, _b, share: format_time(share.requested_at),
+        "access_updated_time": lambda _reading, _b, share: format_time(share.updated_at),
     },
     defaults=(
         "access_status",
@@ -200,7 +203,7 @@ AD_ACCOUNT = NodeType(
         "account_status": constant(1),
         "currency": constant("EUR"),
         "timezone_name": constant("Europe/Lisbon"),
-        "created_time": moment("created_at"),
+        "created_time": time_field("created_at"),
         "owner": attribute("owner_id"),
         "amount_spent": constant("0"),
         "user_tasks": _user_tasks,
@@ -209,7 +212,9 @@ AD_ACCOUNT = NodeType(
     defaults=("account_id", "id"),
     refs=OWNERS,
     edges=EDGES,
-    silent=frozenset({"user_access_expire_time", "business_name", "balance", "spend_cap", "age"}),
+    valueless=frozenset(
+        {"user_access_expire_time", "business_name", "balance", "spend_cap", "age"}
+    ),
     check=_check_asset,
 )
 
@@ -225,7 +230,7 @@ PAGE_TYPE = NodeType(
     },
     refs=OWNERS,
     edges=EDGES,
-    silent=frozenset({"user_access_expire_time", "username", "verification_status", "about"}),
+    valueless=frozenset({"user_access_expire_time", "username", "verification_status", "about"}),
     check=_check_asset,
 )
 
@@ -239,7 +244,7 @@ PRODUCT_CATALOG = NodeType(
     },
     refs=OWNERS,
     edges=EDGES,
-    silent=frozenset({"user_access_expire_time", "default_image_url", "is_catalog_segment"}),
+    valueless=frozenset({"user_access_expire_time", "default_image_url", "is_catalog_segment"}),
     check=_check_asset,
 )
 
@@ -247,13 +252,13 @@ PIXEL = NodeType(
     "AdsPixel",
     fields={
         **_common("pixel"),
-        "creation_time": moment("created_at"),
-        "last_fired_time": moment("created_at"),
+        "creation_time": time_field("created_at"),
+        "last_fired_time": time_field("created_at"),
         "is_unavailable": constant(False),
     },
     refs=OWNERS,
     edges={**EDGES, "shared_agencies": SHARED_AGENCIES},
-    silent=frozenset({"user_access_expire_time", "owner_ad_account", "code", "creator"}),
+    valueless=frozenset({"user_access_expire_time", "owner_ad_account", "code", "creator"}),
     check=_check_asset,
 )
 

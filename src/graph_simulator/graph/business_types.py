@@ -1,4 +1,8 @@
-"""Businesses: their partners, assets, people and apps (REFERENCE 2 and 3.6)."""
+"""Businesses: their partners, assets, people and apps.
+
+Facts: `docs/reference/graph-facts.md#business`, `#partner-lists`, `#asset-lists`,
+`#business-users`, `#pending-users`.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,9 +20,9 @@ from graph_simulator.graph.schema import (
     Ref,
     attribute,
     constant,
-    moment,
-    spelled,
-    spelled_role,
+    format_role,
+    format_word,
+    time_field,
 )
 from graph_simulator.model.records import (
     App,
@@ -33,8 +37,8 @@ from graph_simulator.model.records import (
 )
 from graph_simulator.model.vocabulary import KINDS, AssetKind
 
-PARTIAL_SHARE = 3
-"""`business_users: partial` shows about two of seven people (REFERENCE 3.4)."""
+PARTIAL_STEP = 3
+"""With the switch `business_users: partial`, every third person is listed (`#business-users`)."""
 
 PERMISSION_ROWS: dict[str, AssetKind] = {
     "adaccount_permissions": "ad_account",
@@ -53,13 +57,13 @@ class AssetRequest:
 
 
 def _check_business(reading: Reading, business: Business) -> None:
-    if not reading.viewer.knows(business):
+    if not reading.viewer.is_related_to(business):
         raise errors.unsupported_get(business.id)
     reading.viewer.require_business_scope(business)
 
 
 def _require_own(reading: Reading, business: Business) -> None:
-    """Business A cannot read the lists of business B, partner or not (DOMAIN a.1)."""
+    """Refuse to list what another business has, even a partner (`#plan-partners`)."""
     if not reading.viewer.is_of(business) or reading.viewer.token.type == "PAGE":
         raise errors.unsupported_get(business.id)
 
@@ -73,7 +77,7 @@ def _require_scope(reading: Reading, business: Business) -> None:
 
 
 def _detail(getter: FieldGetter) -> FieldGetter:
-    """Open question in CALL_PLANS a1: facts of a business that is not ours may be missing."""
+    """Wrap the getter of a field that may be absent for other businesses (`#plan-partners`)."""
 
     def read(reading: Reading, business: Business) -> Any:
         shown = reading.switches.partner_details or reading.viewer.is_of(business)
@@ -87,7 +91,7 @@ def _primary_page(_reading: Reading, business: Business) -> Any:
     return ABSENT if page is None else Ref("Page", page)
 
 
-# agencies and clients: the link is the assets between the two businesses
+# agencies and clients: the link is the receiver's id and the assets shared with it
 
 
 def _agencies(reading: Reading, business: Business, _params: Params) -> Sequence[Business]:
@@ -128,7 +132,7 @@ def _permission_row(reading: Reading, asset: Asset, receiver: str, mode: str) ->
         return {"id": asset.graph_id}
     share = asset.shares[receiver]
     row: dict[str, Any] = {"id": asset.graph_id}
-    status = spelled(share.access_status, reading.switches.access_status)
+    status = format_word(share.access_status, reading.switches.access_status)
     if status is not ABSENT:
         row["access_status"] = status
     return {**row, "permitted_tasks": list(share.permitted_tasks)}
@@ -158,8 +162,8 @@ def _relationship(_reading: Reading, other: Business, parent: Business) -> list[
 # Assets of a business
 
 
-def _reads_assets(reading: Reading, business: Business) -> bool:
-    """Without the scope the lists of assets are empty, or refused (switch `missing_scope`)."""
+def _may_read_assets(reading: Reading, business: Business) -> bool:
+    """Return False without the scope: then lists are empty. With `missing_scope: error`, raise."""
     _require_own(reading, business)
     if reading.viewer.token.has_any(("business_management",)):
         return True
@@ -176,7 +180,7 @@ def _require_kind_scope(reading: Reading, kind: AssetKind) -> None:
 
 def _owned(kind: AssetKind) -> Edge:
     def items(reading: Reading, business: Business, _params: Params) -> Sequence[Asset]:
-        if not _reads_assets(reading, business):
+        if not _may_read_assets(reading, business):
             return ()
         _require_kind_scope(reading, kind)
         return reading.viewer.visible(kind, business.owned[kind].values())
@@ -186,7 +190,7 @@ def _owned(kind: AssetKind) -> Edge:
 
 def _received(kind: AssetKind) -> Edge:
     def items(reading: Reading, business: Business, _params: Params) -> Sequence[Asset]:
-        if not _reads_assets(reading, business):
+        if not _may_read_assets(reading, business):
             return ()
         _require_kind_scope(reading, kind)
         if kind == "ad_account" and reading.switches.client_ad_accounts_lapsed:
@@ -200,7 +204,7 @@ def _received(kind: AssetKind) -> Edge:
         full = "MANAGE" in asset.shares[business.id].permitted_tasks
         return ["ADMIN"] if full else ["ADVERTISER"]
 
-    # Catalogs say roles where the others say tasks (REFERENCE 2.3); neither is a default field.
+    # Catalogs have roles where other kinds have tasks (`#asset-lists`); both only on request.
     fields: dict[str, LinkGetter] = (
         {"permitted_roles": roles} if kind == "product_catalog" else {"permitted_tasks": permitted}
     )
@@ -209,7 +213,7 @@ def _received(kind: AssetKind) -> Edge:
 
 def _pending(kind: AssetKind, target: str) -> Edge:
     def items(reading: Reading, business: Business, _params: Params) -> Sequence[AssetRequest]:
-        if not _reads_assets(reading, business):
+        if not _may_read_assets(reading, business):
             return ()
         return [AssetRequest(f"9{a.id}", a) for a in business.offered[kind].values()]
 
@@ -217,7 +221,7 @@ def _pending(kind: AssetKind, target: str) -> Edge:
 
 
 def _all_pixels(reading: Reading, business: Business, _params: Params) -> Sequence[Asset]:
-    if not _reads_assets(reading, business):
+    if not _may_read_assets(reading, business):
         return ()
     both = {**business.owned["pixel"], **business.received["pixel"]}
     return reading.viewer.visible("pixel", both.values())
@@ -232,10 +236,13 @@ def _asset_groups(reading: Reading, business: Business, _params: Params) -> Sequ
 
 
 def _require_people(reading: Reading, business: Business, mode: str) -> None:
-    """Open question 2: a business that only uses the app, without owning it, may be refused."""
+    """Refuse the people of a business that does not own the app, if a switch says so.
+
+    See `#open-unclaimed-app`.
+    """
     _require_scope(reading, business)
     member = reading.viewer.member
-    if not reading.viewer.sees_everything and not reading.switches.employee_reads_people:
+    if not reading.viewer.is_admin and not reading.switches.employee_reads_people:
         raise errors.permission_missing("business_management", 403)
     if mode != "refused" or business.owned_app_ids or member is None:
         return
@@ -252,7 +259,7 @@ def _business_users(reading: Reading, business: Business, _params: Params) -> Se
     _require_people(reading, business, mode)
     people = list(business.people.values())
     if mode == "partial" and not business.owned_app_ids:
-        return people[::PARTIAL_SHARE]
+        return people[::PARTIAL_STEP]
     return people
 
 
@@ -268,7 +275,7 @@ def _pending_users(reading: Reading, business: Business, params: Params) -> Sequ
 
 
 def _role(reading: Reading, member: Member, _link: object) -> str:
-    return spelled_role(reading, member.role)
+    return format_role(reading, member.role)
 
 
 # Apps
@@ -297,8 +304,8 @@ BUSINESS = NodeType(
         "name": attribute("name"),
         "verification_status": _detail(attribute("verification_status")),
         "two_factor_type": _detail(attribute("two_factor_type")),
-        "created_time": _detail(moment("created_at")),
-        "updated_time": _detail(moment("created_at")),
+        "created_time": _detail(time_field("created_at")),
+        "updated_time": _detail(time_field("created_at")),
         "link": _detail(
             lambda _reading, b: f"https://business.facebook.com/latest/home?business_id={b.id}"
         ),
@@ -345,7 +352,7 @@ BUSINESS = NodeType(
         "pending_users": Edge("BusinessRoleRequest", _pending_users, summary=True),
     },
     refs={"primary_page": "Page"},
-    silent=frozenset(
+    valueless=frozenset(
         {
             "extended_updated_time",
             "created_by",

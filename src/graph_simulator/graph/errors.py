@@ -1,4 +1,4 @@
-"""Graph errors, spelled as in REFERENCE 5."""
+"""Errors of the Graph API (`docs/reference/graph-facts.md#error-object`, `#error-codes`)."""
 
 from dataclasses import dataclass, field
 
@@ -8,7 +8,7 @@ GRAPH_METHOD = "GraphMethodException"
 
 @dataclass
 class GraphError(Exception):
-    """One refusal. `status` is the HTTP status; everything else ends up in the body."""
+    """A Graph error. `status` is the HTTP status; the other attributes make the body."""
 
     code: int
     message: str
@@ -17,9 +17,9 @@ class GraphError(Exception):
     type: str = OAUTH
     is_transient: bool | None = None
     more: dict[str, object] = field(default_factory=dict)
-    """Further keys of the envelope: error_user_title, error_data, …"""
+    """Additional keys of the error object: error_user_title, error_data, …"""
     status_is_fixed: bool = False
-    """The switches do not move the status: a rule named it."""
+    """Whether a fault rule set the status, so that switches do not change it."""
 
     def envelope(self, trace_id: str) -> dict[str, object]:
         error: dict[str, object] = {"message": self.message, "type": self.type}
@@ -33,7 +33,7 @@ class GraphError(Exception):
 
     @property
     def www_authenticate(self) -> str | None:
-        """Auth refusals carry this header too (REFERENCE 5.1)."""
+        """Value of the header `WWW-Authenticate` of authentication errors (`#error-object`)."""
         if self.code not in AUTH_CODES:
             return None
         kind = "invalid_token" if self.code == INVALID_TOKEN else "invalid_request"
@@ -82,7 +82,7 @@ def revoked_token(subcode: int) -> GraphError:
 
 
 def unsupported_get(object_id: str) -> GraphError:
-    """Gone, never there, or not for this caller: Meta gives one answer for the three."""
+    """Make the one error for an object that is deleted, unknown or not visible to the caller."""
     return GraphError(
         100,
         f"Unsupported get request. Object with ID '{object_id}' does not exist, cannot be loaded "
@@ -137,13 +137,13 @@ def capability_missing() -> GraphError:
     return GraphError(3, "(#3) Application does not have the capability to make this API call.")
 
 
-def proof_missing() -> GraphError:
+def appsecret_proof_missing() -> GraphError:
     return GraphError(
         100, "API calls from the server require an appsecret_proof argument", type=GRAPH_METHOD
     )
 
 
-def proof_wrong() -> GraphError:
+def appsecret_proof_wrong() -> GraphError:
     return GraphError(
         100, "Invalid appsecret_proof provided in the API argument", type=GRAPH_METHOD
     )
@@ -172,7 +172,7 @@ def read_only() -> GraphError:
 
 def too_many_operations() -> GraphError:
     return GraphError(
-        0,  # this error comes without a code (REFERENCE 8.1)
+        0,  # this error has no code (`#batches`)
         "Too many requests in batch message. Maximum batch size is 50",
         type="GraphBatchException",
     )

@@ -1,4 +1,7 @@
-"""The grammar of `fields=`: names, nested selections and chained arguments (REFERENCE 8.2)."""
+"""Parser of `fields=`: names, nested selections and arguments.
+
+Facts: `docs/reference/graph-facts.md#field-expansion`.
+"""
 
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -10,7 +13,7 @@ _NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345678
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """`edge.limit(10).business(1){id,name}` → name, arguments and the fields inside."""
+    """Selected field: `edge.limit(10).business(1){id,name}` has arguments and fields inside."""
 
     name: str
     arguments: dict[str, str] = field(default_factory=dict, hash=False)
@@ -19,7 +22,10 @@ class Selection:
 
 @lru_cache(maxsize=1024)
 def parse_fields(text: str) -> tuple[Selection, ...]:
-    """Comma text, or the JSON list the SDKs send."""
+    """Parse comma-separated fields, or the JSON list that Meta's SDKs send.
+
+    Raises `GraphError` 2500 for a syntax error.
+    """
     if text.startswith("["):
         text = text.strip("[]").replace('"', "")
     reader = _Reader(text)

@@ -1,4 +1,4 @@
-"""Cursor paging (REFERENCE 7): the rows of one page, and the cursors around them."""
+"""Cursor paging (`docs/reference/graph-facts.md#paging`): the rows of one page, and its cursors."""
 
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -11,8 +11,8 @@ from graph_simulator.graph import errors
 from graph_simulator.switches import Switches
 
 DEFAULT_LIMIT = 25
-_SEAL = b"AQHR"
-"""Makes every cursor begin with QVFI, as Meta's do."""
+_CURSOR_PREFIX = b"AQHR"
+"""Start of every cursor: encoded it is `QVFI`, as in Meta's cursors."""
 
 
 @dataclass(slots=True)
@@ -25,7 +25,7 @@ class Page:
     limit: int = DEFAULT_LIMIT
 
 
-def asked_limit(params: dict[str, str], switches: Switches) -> int:
+def requested_limit(params: dict[str, str], switches: Switches) -> int:
     text = params.get("limit", "")
     if not text:
         return DEFAULT_LIMIT
@@ -39,21 +39,24 @@ def asked_limit(params: dict[str, str], switches: Switches) -> int:
     return switches.max_page_limit
 
 
-def cut(
+def page_of(
     items: Sequence[Any],
     identify: Callable[[Any], str],
     params: dict[str, str],
     edge: str,
     switches: Switches,
 ) -> Page:
-    """One page of an edge. `edge` names the list, so a cursor of another list is refused."""
-    limit = asked_limit(params, switches)
+    """Return one page of an edge. `edge` names the list; a cursor of another list is refused.
+
+    Raises `GraphError` 2642 for a bad cursor, 100 for a bad limit.
+    """
+    limit = requested_limit(params, switches)
     start, end, blank = 0, 0, False
     if after := params.get("after"):
-        position, blank = _read(after, edge, items, identify)
+        position, blank = _decode_cursor(after, edge, items, identify)
         start = position + 1
     elif before := params.get("before"):
-        position, _ = _read(before, edge, items, identify)
+        position, _ = _decode_cursor(before, edge, items, identify)
         start, limit = max(0, position - limit), min(limit, position)
     if switches.empty_pages and start and not blank and start < len(items):
         return _empty_page(start, edge, items, identify, limit)
@@ -64,8 +67,8 @@ def cut(
         return Page(items=(), limit=limit)
     return Page(
         items=chosen,
-        before=_write(start, identify(chosen[0]), edge),
-        after=_write(end - 1, identify(chosen[-1]), edge),
+        before=_encode_cursor(start, identify(chosen[0]), edge),
+        after=_encode_cursor(end - 1, identify(chosen[-1]), edge),
         has_next=end < len(items),
         has_previous=start > 0,
         limit=limit,
@@ -75,24 +78,31 @@ def cut(
 def _empty_page(
     start: int, edge: str, items: Sequence[Any], identify: Callable[[Any], str], limit: int
 ) -> Page:
-    """No rows, and still a `next`: its cursor is marked so that rows come after it."""
-    marked = _write(start - 1, identify(items[start - 1]), edge, blank=True)
+    """Return a page without rows that has a `next`. Its cursor is marked: rows come after it."""
+    marked = _encode_cursor(start - 1, identify(items[start - 1]), edge, blank=True)
     return Page(items=(), before=marked, after=marked, has_next=True, limit=limit)
 
 
-def _write(position: int, item_id: str, edge: str, *, blank: bool = False) -> str:
+def _encode_cursor(position: int, item_id: str, edge: str, *, blank: bool = False) -> str:
     text = f"{crc32(edge.encode()):x}.{position}.{item_id}{'.b' if blank else ''}"
-    return urlsafe_b64encode(_SEAL + text.encode()).decode().rstrip("=")
+    return urlsafe_b64encode(_CURSOR_PREFIX + text.encode()).decode().rstrip("=")
 
 
-def _read(
+def _decode_cursor(
     cursor: str, edge: str, items: Sequence[Any], identify: Callable[[Any], str]
 ) -> tuple[int, bool]:
-    """Where the cursor points. It dies when its row is gone (REFERENCE 7: do not store them)."""
+    """Return the cursor's position, and whether it is of an empty page.
+
+    Raises `GraphError` 2642 if the cursor's row no longer exists: cursors cannot be stored.
+    """
     try:
-        raw = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).removeprefix(_SEAL).decode()
-        tag, place, item_id, *rest = raw.split(".")
-        position = int(place)
+        raw = (
+            urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+            .removeprefix(_CURSOR_PREFIX)
+            .decode()
+        )
+        tag, position_text, item_id, *rest = raw.split(".")
+        position = int(position_text)
     except (ValueError, binascii.Error):
         raise errors.bad_cursor() from None
     if tag != f"{crc32(edge.encode()):x}":

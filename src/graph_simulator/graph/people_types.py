@@ -1,4 +1,7 @@
-"""People, system users and what is assigned to them (REFERENCE 3.4 to 3.6)."""
+"""People, system users and their assigned assets.
+
+Facts: `docs/reference/graph-facts.md#business-users`, `#system-user-roles` and `#pending-users`.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,9 +18,9 @@ from graph_simulator.graph.schema import (
     Ref,
     attribute,
     constant,
-    moment,
-    spelled,
-    spelled_role,
+    format_role,
+    format_word,
+    time_field,
 )
 from graph_simulator.model.records import (
     Account,
@@ -36,7 +39,7 @@ FOREIGN_APP_OFFSET = 9_000_000_000
 @dataclass(frozen=True, slots=True)
 class PermissionRow:
     id: str
-    """The permission itself: its row has no id of its own."""
+    """The permission's name: Meta gives these rows no id."""
 
 
 # Access
@@ -54,7 +57,7 @@ def _check_self(reading: Reading, member: Member | Account) -> None:
 
 
 def _member_of(reading: Reading, node: Member | Account) -> Member:
-    """Whose assignments count: the person behind a Facebook profile, else the member itself."""
+    """Return the member that holds the assignments: for a Facebook profile, its person."""
     if isinstance(node, Account):
         return reading.world.members[node.person_id]
     return node
@@ -64,7 +67,7 @@ def _member_of(reading: Reading, node: Member | Account) -> Member:
 
 
 def system_user_id(reading: Reading, member: Member) -> str:
-    """Open question 10: the id may be scoped to the app of the token that asks."""
+    """Return the id, which may be scoped to the token's app (`#open-app-scoped-ids`)."""
     scoped = (
         reading.switches.app_scoped_system_users
         and isinstance(member, SystemUser)
@@ -78,17 +81,17 @@ def _business(reading: Reading, member: Member) -> Ref:
 
 
 def _role(reading: Reading, member: Member) -> str:
-    return spelled_role(reading, member.role)
+    return format_role(reading, member.role)
 
 
 def _two_fac(reading: Reading, person: Person) -> Any:
     status = person.two_fac_status
-    return ABSENT if status is None else spelled(status, reading.switches.two_fac_status)
+    return ABSENT if status is None else format_word(status, reading.switches.two_fac_status)
 
 
 def _user_type(reading: Reading, member: Member) -> Any:
     word = "SYSTEM_USER" if isinstance(member, SystemUser) else "BUSINESS_USER"
-    return spelled(word, reading.switches.user_type)
+    return format_word(word, reading.switches.user_type)
 
 
 # Edges of a member
@@ -115,7 +118,7 @@ def _assigned(kind: AssetKind) -> Edge:
         return "OWNER" if asset.owner_id == link[0].business_id else "AGENCY"
 
     if kind == "product_catalog":
-        # Open question 6: the docs list access_type and no tasks; the reader asks the switch.
+        # Meta documents access_type and no tasks; a switch allows them (`#open-catalog-tasks`).
         fields = {"access_type": access_type, "tasks": tasks, "permitted_tasks": permitted}
         return Edge(KINDS[kind].node_type, items, link, fields, defaults=("access_type",))
     fields = {"tasks": tasks, "permitted_tasks": permitted}
@@ -123,7 +126,7 @@ def _assigned(kind: AssetKind) -> Edge:
 
 
 def permitted_tasks(asset: Asset, business_id: str) -> tuple[str, ...]:
-    """What people of this business may be given: all of it for the owner, else the share's."""
+    """Return the tasks that people of a business may have: all for the owner, else the share's."""
     share = asset.shares.get(business_id)
     return asset.full_control if share is None else share.permitted_tasks
 
@@ -162,7 +165,7 @@ ASSIGNED = {
 }
 
 
-# Edges of the token's own person (`/me/…`)
+# Edges of the token's owner (`/me/…`)
 
 
 def _businesses(reading: Reading, node: Member | Account, _params: Params) -> Sequence[Business]:
@@ -183,7 +186,7 @@ def _permissions(reading: Reading, node: Any, params: Params) -> Sequence[Permis
 
 
 def _pages(reading: Reading, node: Member | Account, _params: Params) -> Sequence[Asset]:
-    """Without `business_management` a Page that a business owns is not there (DOMAIN failure 2)."""
+    """Return the assigned Pages; none without `business_management` (`#short-lists`)."""
     _check_self(reading, node)
     member = _member_of(reading, node)
     assets = reading.world.assets
@@ -236,7 +239,7 @@ BUSINESS_USER = NodeType(
     defaults=("id", "name", "business"),
     edges=ASSIGNED,
     refs={"business": "Business"},
-    silent=frozenset({"business_role_request", "ip_permission", "tasks"}),
+    valueless=frozenset({"business_role_request", "ip_permission", "tasks"}),
     check=_check_member,
 )
 
@@ -245,11 +248,11 @@ SYSTEM_USER = NodeType(
     fields={
         "id": system_user_id,
         "name": attribute("name"),
-        "created_time": moment("created_at"),
+        "created_time": time_field("created_at"),
         "finance_permission": attribute("finance_permission"),
     },
     edges=ASSIGNED | SELF,
-    silent=frozenset({"created_by", "ip_permission"}),
+    valueless=frozenset({"created_by", "ip_permission"}),
     check=_check_member,
 )
 
@@ -268,7 +271,9 @@ USER = NodeType(
     "User",
     fields={"id": attribute("id"), "name": attribute("name")},
     edges=ASSIGNED | SELF | {"business_users": Edge("BusinessUser", _own_people)},
-    silent=frozenset({"first_name", "last_name", "email", "client_business_id", "is_guest_user"}),
+    valueless=frozenset(
+        {"first_name", "last_name", "email", "client_business_id", "is_guest_user"}
+    ),
     check=_check_self,
 )
 
@@ -279,16 +284,16 @@ INVITE = NodeType(
         "email": attribute("email"),
         "role": _role,
         "status": attribute("status"),
-        "created_time": moment("created_at"),
-        "expiration_time": moment("expires_at"),
-        "expiry_time": moment("expires_at"),
+        "created_time": time_field("created_at"),
+        "expiration_time": time_field("expires_at"),
+        "expiry_time": time_field("expires_at"),
         "owner": _business,
         "invited_user_type": constant(["FB"]),
         "invite_link": lambda _reading, invite: f"https://business.example.com/join/{invite.id}",
     },
     defaults=("id", "email", "role", "status"),
     refs={"owner": "Business"},
-    silent=frozenset(
+    valueless=frozenset(
         {"tasks", "finance_role", "ip_role", "created_by", "updated_by", "updated_time"}
     ),
 )

@@ -1,4 +1,7 @@
-"""Read one node or one edge: pick fields, follow expansions, cut pages."""
+"""Reads of one node or one edge: selected fields, expanded edges and pages.
+
+A mark such as `#paging` is a heading of `docs/reference/graph-facts.md`.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +15,7 @@ from graph_simulator.graph.errors import GraphError
 from graph_simulator.graph.grammar import Selection, parse_fields
 from graph_simulator.graph.people_types import PEOPLE_TYPES
 from graph_simulator.graph.schema import ABSENT, Edge, NodeType, Params, Reading, Ref
-from graph_simulator.model import dice
+from graph_simulator.model import seeded
 
 NODE_TYPES: dict[str, NodeType] = {
     node_type.name: node_type
@@ -25,7 +28,7 @@ def read_node(reading: Reading, node_type: NodeType, node: Any, params: Params) 
     node_type.check(reading, node)
     selections = _selections(params)
     _validate(reading, node_type, None, selections)
-    _keep_within_budget(reading, _weight(selections), rows=1)
+    _check_data_budget(reading, _weight(selections), rows=1)
     return _render(reading, node_type, node, selections)
 
 
@@ -35,8 +38,8 @@ def read_edge(
     edge = node_type.edges[edge_name]
     selections = _selections(params)
     _validate(reading, NODE_TYPES[edge.target], edge, selections)
-    limit = paging.asked_limit(params, reading.switches)
-    _keep_within_budget(reading, _weight(selections), rows=limit)
+    limit = paging.requested_limit(params, reading.switches)
+    _check_data_budget(reading, _weight(selections), rows=limit)
     return _list(reading, node, edge_name, edge, params, selections)
 
 
@@ -56,7 +59,7 @@ def _list(
             raise errors.missing_parameter(name)
     items = edge.items(reading, parent, params)
     list_name = f"{parent.id}/{edge_name}/{params.get('business', '')}"
-    page = paging.cut(items, _identify, params, list_name, reading.switches)
+    page = paging.page_of(items, _identify, params, list_name, reading.switches)
     target = NODE_TYPES[edge.target]
     rows = [_row(reading, target, edge, parent, item, params, selections) for item in page.items]
     answer: dict[str, Any] = {"data": rows}
@@ -89,7 +92,7 @@ def _paging(
 ) -> dict[str, Any]:
     found: dict[str, Any] = {"cursors": {"before": page.before, "after": page.after}}
     path = f"{reading.base_url}/{reading.version}/{_graph_id(parent)}/{edge_name}"
-    # Meta really puts the token into these addresses, which is why clients must not follow them.
+    # Meta puts the token into these URLs, so clients must not store or follow them.
     kept = {name: value for name, value in params.items() if name not in ("after", "before")}
     kept = {"access_token": reading.viewer.token.text, **kept, "limit": str(page.limit)}
     if page.has_next:
@@ -149,23 +152,25 @@ def _value(
     else:
         return ABSENT
     if isinstance(value, Ref):
-        return _render(reading, NODE_TYPES[value.node_type], value.node, selection.inside or _NAMED)
+        return _render(
+            reading, NODE_TYPES[value.node_type], value.node, selection.inside or _ID_AND_NAME
+        )
     if selection.inside and isinstance(value, list):
         wanted = [inner.name for inner in selection.inside]
         return [{key: row[key] for key in wanted if key in row} for row in value]
     return value
 
 
-_NAMED = (Selection("id"), Selection("name"))
+_ID_AND_NAME = (Selection("id"), Selection("name"))
 
 
 def _expand(reading: Reading, node_type: NodeType, node: Any, selection: Selection) -> Any:
-    """An edge inside `fields=`: its own list and paging; without rows it is not there at all."""
+    """Return the list of an edge inside `fields=`, with its own paging; ABSENT without rows."""
     params = dict(selection.arguments)
     if not reading.switches.business_argument_in_expansion:
         params.pop("business", None)
     if selection.inside is not None:
-        params["fields"] = _spell(selection.inside)
+        params["fields"] = _format_selections(selection.inside)
     edge = node_type.edges[selection.name]
     try:
         found = _list(reading, node, selection.name, edge, params, selection.inside)
@@ -177,11 +182,11 @@ def _expand(reading: Reading, node_type: NodeType, node: Any, selection: Selecti
     return ABSENT if empty and reading.switches.empty_expansion == "absent" else found
 
 
-def _spell(selections: Sequence[Selection]) -> str:
+def _format_selections(selections: Sequence[Selection]) -> str:
     return ",".join(
         selection.name
         + "".join(f".{name}({value})" for name, value in selection.arguments.items())
-        + ("" if selection.inside is None else "{" + _spell(selection.inside) + "}")
+        + ("" if selection.inside is None else "{" + _format_selections(selection.inside) + "}")
         for selection in selections
     )
 
@@ -200,7 +205,7 @@ def _validate(
     edge: Edge | None,
     selections: Sequence[Selection] | None,
 ) -> None:
-    """Meta refuses an unknown field even where no row would show it."""
+    """Refuse an unknown field, even if the list has no rows, as Meta does."""
     for selection in selections or ():
         name = selection.name
         if not _exists(reading, node_type, edge, name):
@@ -223,26 +228,26 @@ def _exists(reading: Reading, node_type: NodeType, edge: Edge | None, name: str)
         if "access_type" in edge.fields and name in ("tasks", "permitted_tasks"):
             return reading.switches.tasks_on_assigned_catalogs
         return True
-    return name in node_type.fields or name in node_type.edges or name in node_type.silent
+    return name in node_type.fields or name in node_type.edges or name in node_type.valueless
 
 
 def _weight(selections: Sequence[Selection] | None) -> int:
-    """Fields asked for per row, nested lists multiplied by their own limit."""
+    """Return the number of fields per row. A nested list counts its limit times."""
     weight = 0
-    for selection in selections or _NAMED:
+    for selection in selections or _ID_AND_NAME:
         limit = selection.arguments.get("limit", "")
         many = int(limit) if limit.isdigit() else 1
         weight += 1 if selection.inside is None else many * _weight(selection.inside)
     return weight
 
 
-def _keep_within_budget(reading: Reading, weight: int, rows: int) -> None:
-    """Too much at once is code 1 (REFERENCE 7); a single row always gets through."""
+def _check_data_budget(reading: Reading, weight: int, rows: int) -> None:
+    """Raise error 1 if a read asks for too much data (`#paging`). A single row always passes."""
     switches = reading.switches
     if rows == 1:
         return
     over = switches.data_budget and weight * rows > switches.data_budget
     chance = switches.data_budget_chance
-    unlucky = chance > 0 and dice.share(reading.world.seed, "budget", reading.call) < chance
+    unlucky = chance > 0 and seeded.share(reading.world.seed, "budget", reading.call) < chance
     if over or unlucky:
         raise errors.reduce_data()

@@ -1,4 +1,7 @@
-"""How a node type and its edges are declared, and the context in which they are read."""
+"""Declarations of node types and edges, and the context of a read.
+
+A mark such as `#business` is a heading of `docs/reference/graph-facts.md`.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,14 +13,14 @@ from graph_simulator.model.registry import World
 from graph_simulator.switches import Switches
 
 ABSENT: Final = object()
-"""A field that exists but has no value here: Meta leaves it out instead of sending null."""
+"""Value of a field without a value: Meta omits the field instead of sending null."""
 
 Params = dict[str, str]
 
 
 @dataclass(slots=True)
 class Reading:
-    """One Graph read: who asks, for which version, and where `paging.next` points."""
+    """Context of one Graph read: the caller, the version, and the base URL of `paging.next`."""
 
     world: World
     switches: Switches
@@ -25,7 +28,7 @@ class Reading:
     base_url: str
     version: str
     call: int
-    """Number of this call, for repeatable chance."""
+    """Number of this call, the input of repeatable random choices."""
 
 
 FieldGetter = Callable[[Reading, Any], Any]
@@ -36,7 +39,7 @@ Link = Callable[[Reading, Any, Any, Params], Any]
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """A field whose value is another node: `{id,name}` unless more is asked for."""
+    """Value of a field that is another node: rendered as `{id,name}` unless fields are selected."""
 
     node_type: str
     node: Any
@@ -48,10 +51,10 @@ def _no_link(_reading: Reading, _parent: Any, _node: Any, _params: Params) -> No
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A list hanging on a node.
+    """A list of nodes that belongs to a parent node.
 
-    `items` decides access and gives the nodes; `link` tells, for one row, what stands between
-    the parent and the node (tasks, a share, …); `fields` read that link.
+    `items` checks access and returns the nodes. `link` returns what connects the parent with the
+    node of one row (tasks, a share, …). `fields` are the row's fields that read this link.
     """
 
     target: str
@@ -70,15 +73,15 @@ class NodeType:
     defaults: tuple[str, ...] = ("id", "name")
     edges: Mapping[str, Edge] = field(default_factory=dict)
     refs: Mapping[str, str] = field(default_factory=dict)
-    """Fields that are another node, and its type: what may be asked for inside them."""
-    silent: frozenset[str] = frozenset()
-    """Fields Meta has for this type and this world has no value for."""
+    """Fields whose value is another node, with its type: its fields may be selected inside."""
+    valueless: frozenset[str] = frozenset()
+    """Fields that Meta has for this type and that have no value in this world."""
     check: Callable[[Reading, Any], None] = lambda _reading, _node: None
-    """Raises when the viewer may not read such a node by its id."""
+    """Raises `GraphError` if the viewer may not read the node by its id."""
 
 
 def attribute(name: str) -> FieldGetter:
-    """A field that is an attribute of the record; None is absent."""
+    """Make a field that reads an attribute of the record. None becomes ABSENT."""
 
     def read(_reading: Reading, node: Any) -> Any:
         value = getattr(node, name)
@@ -91,21 +94,21 @@ def constant(value: Any) -> FieldGetter:
     return lambda _reading, _node: value
 
 
-def moment(name: str) -> FieldGetter:
-    """A date in Meta's spelling: no colon in the offset (REFERENCE 2.1)."""
-    return lambda _reading, node: spell_moment(getattr(node, name))
+def time_field(name: str) -> FieldGetter:
+    """Make a time field in Meta's format: no colon in the offset (`#business`)."""
+    return lambda _reading, node: format_time(getattr(node, name))
 
 
-def spell_moment(seconds: int) -> str:
+def format_time(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S+0000")
 
 
-def spelled(word: str, how: str) -> Any:
-    """Open question 9: the same word as documented, in lower case, or not at all."""
+def format_word(word: str, how: str) -> Any:
+    """Return the word as documented, in lower case, or ABSENT (`#open-spelling`)."""
     if how == "absent":
         return ABSENT
     return word.lower() if how == "lower" else word
 
 
-def spelled_role(reading: Reading, role: str) -> str:
+def format_role(reading: Reading, role: str) -> str:
     return role.title() if reading.switches.role_spelling == "title" else role

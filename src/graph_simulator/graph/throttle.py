@@ -1,4 +1,7 @@
-"""Usage meters, the headers that show them, and the errors when one is full (REFERENCE 6)."""
+"""Usage meters, their headers, and the errors when a limit is reached.
+
+Facts: `docs/reference/graph-facts.md#usage-headers`, `#limit-scopes` and `#waiting`.
+"""
 
 import json
 import math
@@ -9,9 +12,9 @@ from graph_simulator.graph.errors import GraphError
 from graph_simulator.model.records import Asset
 from graph_simulator.switches import Switches
 
-CALLS_PER_SHOWN_PERCENT = 50
-SHOWN_WITHOUT_LIMIT = 30
-"""Without a limit the shown use still grows, and stays below where clients slow down."""
+CALLS_PER_PERCENT = 50
+MAX_PERCENT_WITHOUT_LIMIT = 30
+"""Highest usage shown without a limit: it grows, but stays where clients do not slow down."""
 
 
 @dataclass(slots=True)
@@ -22,7 +25,7 @@ class Meter:
     def percent(self, limit: int) -> int:
         if limit:
             return 100 * self.count // limit
-        return min(SHOWN_WITHOUT_LIMIT, self.count // CALLS_PER_SHOWN_PERCENT)
+        return min(MAX_PERCENT_WITHOUT_LIMIT, self.count // CALLS_PER_PERCENT)
 
 
 @dataclass(slots=True)
@@ -32,7 +35,7 @@ class Throttle:
     def charge(
         self, viewer: Viewer, asset: Asset | None, switches: Switches, now: float
     ) -> GraphError | None:
-        """Count one call on each meter it falls under; the first full one refuses it."""
+        """Count one call on each of its meters. Return the error of the first limit exceeded."""
         refusal = None
         for key, limit, full in _limits(viewer, asset, switches):
             meter = self._meter(key, switches, now)
@@ -106,7 +109,7 @@ class Throttle:
 
 
 def regain(meter: Meter, switches: Switches, now: float) -> int:
-    """Minutes, as Meta counts them."""
+    """Return the estimated time to regain access, in minutes."""
     if switches.regain_minutes >= 0:
         return switches.regain_minutes
     return max(1, math.ceil((meter.ends_at - now) / 60))
@@ -148,7 +151,7 @@ _APP_REFUSAL = Refusal(4, "(#4) Application request limit reached", is_transient
 def _limits(
     viewer: Viewer, asset: Asset | None, switches: Switches
 ) -> list[tuple[str, int, Refusal]]:
-    """A business use case wins over the platform limits, so it is asked first (REFERENCE 6.2)."""
+    """Return meters with limits and refusals. A business use case comes first (`#limit-scopes`)."""
     limits = [
         (f"token:{viewer.token.label}", switches.token_call_limit, _TOKEN_REFUSAL),
         (f"app:{viewer.token.app_id}", switches.app_call_limit, _APP_REFUSAL),

@@ -1,1 +1,1 @@
-"""Graph calls over HTTP, plain and in batches."""
+"""Graph calls over HTTP, alone and in batches."""

@@ -1,4 +1,7 @@
-"""`POST /` with `batch=`: up to fifty calls in one request (REFERENCE 8.1)."""
+"""`POST /` with `batch=`: up to 50 calls in one request.
+
+Facts: `docs/reference/graph-facts.md#batches`.
+"""
 
 import json
 from typing import Any
@@ -6,39 +9,42 @@ from urllib.parse import parse_qsl, urlsplit
 
 from graph_simulator import published
 from graph_simulator.graph import errors
-from graph_simulator.graph.addresses import split_version
+from graph_simulator.graph.authentication import authenticate
+from graph_simulator.graph.path_parts import split_version
 from graph_simulator.graph.schema import Params
-from graph_simulator.graph.tokens_at_work import authenticate
 from graph_simulator.http.operation import (
     Answer,
     Operation,
+    alter_answer,
+    apply_faults,
     owner_of,
     perform,
-    put_in_place,
     refuse,
-    spell_json,
-    spoil,
-    suffer,
+    replacement_answer,
+    to_meta_json,
 )
 from graph_simulator.runtime.faults import Call
 from graph_simulator.runtime.simulator import Simulator
 from graph_simulator.switches import Switches
 
 MAX_OPERATIONS = 50
-_OUTSIDE = ("x-app-usage", "facebook-api-version")
-"""Headers of the operations that the batch as a whole has too."""
+_COMMON_HEADERS = ("x-app-usage", "facebook-api-version")
+"""Headers of the operations that the batch's own response repeats."""
 INNER_TYPE = "text/javascript; charset=UTF-8"
 
 
 async def perform_batch(simulator: Simulator, outer: Operation) -> Answer:
-    """A list of results in order, or one error object when the whole batch is refused."""
+    """Return the results in order, or one error object if the whole batch is refused.
+
+    Raises `ConnectionCutError` if a fault resets the connection.
+    """
     simulator.calls.batches += 1
-    simulator.note_outside(outer.method, "batch", published.outside_batch(outer.params))
+    simulator.record_outside(outer.method, "batch", published.outside_batch(outer.params))
     owner = owner_of(simulator, outer.token)
     whole = Call(outer.method, "", "batch", outer.token, owner, "", "", in_batch=False)
-    fault = await suffer(simulator, whole)
-    answered = put_in_place(simulator, fault) or await _carry_out(simulator, outer)
-    spoil(answered, fault)
+    fault = await apply_faults(simulator, whole)
+    answered = replacement_answer(simulator, fault) or await _carry_out(simulator, outer)
+    alter_answer(answered, fault)
     return answered
 
 
@@ -49,16 +55,16 @@ async def _carry_out(simulator: Simulator, outer: Operation) -> Answer:
         return refuse(simulator, error)
     with_headers = outer.params.get("include_headers", "true").lower() not in ("false", "0")
     results = []
-    inherited: dict[str, str] = {}
+    common: dict[str, str] = {}
     for operation in operations:
         answered = await perform(simulator, operation)
-        inherited |= {k: v for k, v in answered.headers.items() if k in _OUTSIDE}
+        common |= {k: v for k, v in answered.headers.items() if k in _COMMON_HEADERS}
         results.append(_result(answered, with_headers=with_headers))
-    return Answer(200, spell_json(results), {"Content-Type": "application/json", **inherited})
+    return Answer(200, to_meta_json(results), {"Content-Type": "application/json", **common})
 
 
 def _operations(simulator: Simulator, outer: Operation) -> list[Operation]:
-    """Everything that can sink the batch as a whole is decided here."""
+    """Parse the operations. Raises `GraphError` for everything that fails the whole batch."""
     switches, now = simulator.switches, simulator.clock()
     if "access_token" not in outer.params and not switches.batch_header_token:
         raise errors.no_token()
@@ -85,11 +91,11 @@ def _operation(outer: Operation, described: dict[str, Any], switches: Switches) 
     address = urlsplit("/" + str(described.get("relative_url", "")).lstrip("/"))
     params: Params = dict(parse_qsl(address.query, keep_blank_values=True))
     params |= dict(parse_qsl(str(described.get("body", "")), keep_blank_values=True))
-    own = params.get("access_token")
-    if own is None and switches.batch_operation_headers:
-        own = _header_token(described.get("headers"))
-    if own is None:
-        # Without a token of its own an operation speaks, and proves itself, as the batch does.
+    own_token = params.get("access_token")
+    if own_token is None and switches.batch_operation_headers:
+        own_token = _header_token(described.get("headers"))
+    if own_token is None:
+        # An operation without its own token uses the token and appsecret_proof of the batch.
         for name in ("appsecret_proof", "appsecret_time"):
             if name in outer.params:
                 params.setdefault(name, outer.params[name])
@@ -99,7 +105,7 @@ def _operation(outer: Operation, described: dict[str, Any], switches: Switches) 
         method=str(described["method"]).upper(),
         path=address.path if has_version or not version else f"/{version}{address.path}",
         params=params,
-        token=own or outer.token,
+        token=own_token or outer.token,
         base_url=outer.base_url,
         in_batch=True,
     )

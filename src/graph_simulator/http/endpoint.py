@@ -1,4 +1,4 @@
-"""The HTTP side of the Graph surface: read the request, send the answer, or cut the line."""
+"""HTTP endpoint of the simulated Graph API: parses requests and sends responses."""
 
 import asyncio
 import json
@@ -23,12 +23,12 @@ from graph_simulator.http.operation import (
     perform,
     trace_id,
 )
-from graph_simulator.model import dice
+from graph_simulator.model import seeded
 from graph_simulator.runtime.simulator import Simulator
 
 METHODS = ["GET", "POST", "DELETE", "PUT", "PATCH"]
 SERVER_SEND = "graph_simulator.send"
-"""Where the application keeps the server's own `send`, the way to its connection."""
+"""Key of the ASGI scope that holds the server's `send`, which leads to its connection."""
 NO_LINGER = struct.pack("ii", 1, 0)
 
 
@@ -44,7 +44,7 @@ async def graph(request: Request) -> Response:
     try:
         answered = await (perform_batch if is_batch else perform)(simulator, operation)
     except ConnectionCutError:
-        return await _cut(request)
+        return await _reset_connection(request)
     return _response(simulator, answered)
 
 
@@ -62,7 +62,7 @@ async def _operation(request: Request) -> Operation:
 
 
 def _token(request: Request, params: Params) -> str:
-    """The header wins when both are sent; Meta does not say (REFERENCE 9)."""
+    """Return the token. The header wins over the parameter; Meta does not document this."""
     header = request.headers.get("authorization", "")
     scheme, _, value = header.partition(" ")
     if scheme.lower() in ("bearer", "oauth") and value:
@@ -105,16 +105,17 @@ def _response(simulator: Simulator, answered: Answer) -> Response:
         "x-fb-trace-id": trace_id(simulator)[:11],
         "x-fb-request-id": trace_id(simulator),
         "x-fb-rev": "1020304050",
-        "ETag": f'"{dice.number(answered.body):016x}"',
+        "ETag": f'"{seeded.number(answered.body):016x}"',
         **answered.headers,
     }
     return Response(answered.body or "", status_code=answered.status, headers=headers)
 
 
-async def _cut(request: Request) -> Response:
-    """Reset the TCP connection. Without a real server there is none, so the caller sees it raised.
+async def _reset_connection(request: Request) -> Response:
+    """Reset the TCP connection.
 
-    Zero linger makes the kernel send RST, as a failing load balancer does.
+    Zero linger makes the kernel send RST, as a failing load balancer does. Raises
+    `ConnectionResetError` without a real server, which has no connection.
     """
     send = request.scope.get(SERVER_SEND)
     transport = getattr(getattr(send, "__self__", None), "transport", None)
@@ -122,5 +123,5 @@ async def _cut(request: Request) -> Response:
         raise ConnectionResetError("the connection was reset")
     transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
     transport.abort()
-    await asyncio.sleep(0.01)  # until the server has seen it, nothing must be sent
+    await asyncio.sleep(0.01)  # send nothing until the server has noticed
     return Response(status_code=499)

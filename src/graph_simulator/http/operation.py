@@ -1,4 +1,7 @@
-"""One Graph call, plain or inside a batch: count it, break it if asked, answer it."""
+"""Execution of one Graph call, alone or inside a batch: counters, faults and the answer.
+
+A mark such as `#error-codes` is a heading of `docs/reference/graph-facts.md`.
+"""
 
 import asyncio
 import json
@@ -9,12 +12,12 @@ from typing import Any
 from graph_simulator import published
 from graph_simulator.graph import errors
 from graph_simulator.graph.access import Viewer
-from graph_simulator.graph.addresses import edge_name, served_version, split_version
+from graph_simulator.graph.authentication import authenticate, find_token
 from graph_simulator.graph.errors import GraphError
-from graph_simulator.graph.paths import answer, type_of
+from graph_simulator.graph.path_parts import edge_name, served_version, split_version
+from graph_simulator.graph.routing import answer, type_of
 from graph_simulator.graph.schema import Params, Reading
-from graph_simulator.graph.tokens_at_work import authenticate, find_token
-from graph_simulator.model import dice
+from graph_simulator.model import seeded
 from graph_simulator.model.records import Asset
 from graph_simulator.model.tokens import Token
 from graph_simulator.runtime.faults import Call, error_of
@@ -38,7 +41,7 @@ _PERMISSION_CODES = range(200, 300)
 
 
 class ConnectionCutError(Exception):
-    """The caller is to see its connection break instead of an answer."""
+    """A fault rule resets the connection instead of sending an answer."""
 
 
 @dataclass(slots=True)
@@ -55,24 +58,24 @@ class Operation:
 class Answer:
     status: int
     body: str | None
-    """None only inside a batch: the operation was not carried out."""
+    """None for an operation of a batch that was not carried out."""
     headers: dict[str, str]
 
 
-def spell_json(value: object) -> str:
-    """Meta's spelling: everything outside ASCII, slashes and the at sign are escaped."""
+def to_meta_json(value: object) -> str:
+    """Serialize as Meta does: non-ASCII characters, slashes and the at sign are escaped."""
     text = json.dumps(value, separators=(",", ":"))
     return text.replace("/", "\\/").replace("@", "\\u0040")
 
 
 async def perform(simulator: Simulator, operation: Operation) -> Answer:
-    """Answer one call. Raises `ConnectionCutError` when a fault says so."""
+    """Answer one call. Raises `ConnectionCutError` if a fault resets the connection."""
     simulator.answered += 1
-    asked, parts = split_version(operation.path)
+    requested, parts = split_version(operation.path)
     edge = edge_name(parts)
     owner = owner_of(simulator, operation.token)
     _count(simulator, operation, edge, owner)
-    _hold_against_published(simulator, operation, edge, parts)
+    _record_outside_published(simulator, operation, edge, parts)
     call = Call(
         method=operation.method,
         path="/".join(parts),
@@ -83,24 +86,27 @@ async def perform(simulator: Simulator, operation: Operation) -> Answer:
         fields=operation.params.get("fields", ""),
         in_batch=operation.in_batch,
     )
-    fault = await suffer(simulator, call)
-    version = served_version(asked, simulator.switches.unversioned)
+    fault = await apply_faults(simulator, call)
+    version = served_version(requested, simulator.switches.unversioned)
     version = simulator.switches.served_version or version
-    answered = put_in_place(simulator, fault)
+    answered = replacement_answer(simulator, fault)
     if answered is None:
-        answered = _respond(simulator, operation, version, asked, parts)
-    spoil(answered, fault)
+        answered = _respond(simulator, operation, version, requested, parts)
+    alter_answer(answered, fault)
     if version is not None:
         answered.headers["facebook-api-version"] = version
     simulator.calls.by_status[str(answered.status)] += 1
     return answered
 
 
-async def suffer(simulator: Simulator, call: Call) -> dict[str, Any]:
-    """The faults that hit this call, with the waiting and the breaking already done."""
+async def apply_faults(simulator: Simulator, call: Call) -> dict[str, Any]:
+    """Return the combined fault for this call, after its delay. {} if no rule applies.
+
+    Raises `ConnectionCutError` if the fault resets the connection.
+    """
     if not simulator.faults.rules:
         return {}
-    fault = simulator.faults.strike(call, simulator.world.seed)
+    fault = simulator.faults.combined_fault(call, simulator.world.seed)
     if "delay_seconds" in fault:
         await asyncio.sleep(float(fault["delay_seconds"]))
     if fault.get("reset"):
@@ -109,7 +115,7 @@ async def suffer(simulator: Simulator, call: Call) -> dict[str, Any]:
 
 
 def owner_of(simulator: Simulator, text: str) -> str:
-    """The label of a token, for counters and faults; never the token."""
+    """Return the label of a token for counters and faults, never the token itself."""
     token = find_token(simulator.world, text)
     if isinstance(token, Token):
         return token.label
@@ -133,20 +139,20 @@ def _count(simulator: Simulator, operation: Operation, edge: str, owner: str) ->
     )
 
 
-def _hold_against_published(
+def _record_outside_published(
     simulator: Simulator, operation: Operation, edge: str, parts: list[str]
 ) -> None:
-    """Write down what of the call Meta does not publish; the answer stays the same."""
+    """Record what Meta does not publish of this call. The answer stays the same."""
     node = type_of(simulator.world, parts[0]) if parts else None
     found = published.complaints(operation.method, operation.path, operation.params, node=node)
-    simulator.note_outside(operation.method, edge, found)
+    simulator.record_outside(operation.method, edge, found)
 
 
 def _respond(
     simulator: Simulator,
     operation: Operation,
     version: str | None,
-    asked: str,
+    requested: str,
     parts: list[str],
 ) -> Answer:
     now = simulator.clock()
@@ -154,7 +160,7 @@ def _respond(
     asset = _asset_in(simulator, parts)
     try:
         if version is None:
-            raise errors.unknown_path("/".join([asked, *parts]))
+            raise errors.unknown_path("/".join([requested, *parts]))
         if operation.method != "GET":
             simulator.calls.writes_refused += 1
             raise errors.read_only()
@@ -167,7 +173,7 @@ def _respond(
             raise refusal
         reading = Reading(world, switches, viewer, operation.base_url, version, simulator.answered)
         params = _visible_params(operation.params)
-        answered = Answer(200, spell_json(answer(reading, parts, params, now)), {})
+        answered = Answer(200, to_meta_json(answer(reading, parts, params, now)), {})
     except GraphError as error:
         answered = refuse(simulator, error)
     answered.headers["Content-Type"] = JSON_TYPE
@@ -178,29 +184,29 @@ def _respond(
     return answered
 
 
-_HIDDEN = ("access_token", "appsecret_proof", "appsecret_time")
+_CREDENTIAL_PARAMS = ("access_token", "appsecret_proof", "appsecret_time")
 
 
 def _visible_params(params: Params) -> Params:
-    return {name: value for name, value in params.items() if name not in _HIDDEN}
+    return {name: value for name, value in params.items() if name not in _CREDENTIAL_PARAMS}
 
 
 def refuse(simulator: Simulator, error: GraphError) -> Answer:
-    """A Graph error with the status the switches give its code, and what goes with it."""
+    """Count a Graph error and make its answer, with the HTTP status that the switches set."""
     simulator.calls.by_error[f"{error.code}/{error.subcode or 0}"] += 1
-    body = spell_json(error.envelope(trace_id(simulator)))
+    body = to_meta_json(error.envelope(trace_id(simulator)))
     headers = {"Content-Type": JSON_TYPE}
     if error.www_authenticate is not None:
         headers["WWW-Authenticate"] = error.www_authenticate
-    return Answer(_status_of(error, simulator), body, headers)
+    return Answer(_http_status_of(error, simulator), body, headers)
 
 
 def trace_id(simulator: Simulator) -> str:
-    return "A" + dice.letters(22, simulator.world.seed, "trace", simulator.answered)
+    return "A" + seeded.letters(22, simulator.world.seed, "trace", simulator.answered)
 
 
-def _status_of(error: GraphError, simulator: Simulator) -> int:
-    """A status somebody named wins; else open question 11 decides by code."""
+def _http_status_of(error: GraphError, simulator: Simulator) -> int:
+    """Return the status set by a fault rule, else the switch's (`#open-http-statuses`)."""
     if error.status_is_fixed:
         return error.status
     switches = simulator.switches
@@ -210,16 +216,16 @@ def _status_of(error: GraphError, simulator: Simulator) -> int:
     return error.status if name is None else int(getattr(switches, name))
 
 
-def put_in_place(simulator: Simulator, fault: dict[str, Any]) -> Answer | None:
-    """The answer a fault puts in place of the true one, if it puts any."""
-    for name, make in _IN_PLACE.items():
+def replacement_answer(simulator: Simulator, fault: dict[str, Any]) -> Answer | None:
+    """Return the answer with which a fault replaces the real one, or None."""
+    for name, make in _REPLACEMENTS.items():
         if name in fault:
             return make(simulator, fault)
     return None
 
 
-def spoil(answered: Answer, fault: dict[str, Any]) -> None:
-    """What a fault does to any answer: headers added, the body cut as by a dying proxy."""
+def alter_answer(answered: Answer, fault: dict[str, Any]) -> None:
+    """Change an answer as the fault says: add headers, truncate the body."""
     answered.headers.update(_usage_of(fault))
     if "truncate_body" in fault and answered.body is not None:
         answered.body = answered.body[: fault["truncate_body"]]
@@ -240,7 +246,7 @@ def _http(_simulator: Simulator, fault: dict[str, Any]) -> Answer:
     return Answer(status, body, {"Content-Type": HTML_TYPE})
 
 
-_IN_PLACE: dict[str, Callable[[Simulator, dict[str, Any]], Answer]] = {
+_REPLACEMENTS: dict[str, Callable[[Simulator, dict[str, Any]], Answer]] = {
     "null_batch_item": lambda _simulator, _fault: Answer(200, None, {}),
     "error": _error,
     "ok_with_error_body": _error_with_200,
@@ -254,7 +260,7 @@ _IN_PLACE: dict[str, Callable[[Simulator, dict[str, Any]], Answer]] = {
 
 
 def _with_usage(simulator: Simulator, answered: Answer) -> Answer:
-    """Usage headers are on failures too (REFERENCE 5.2, rules)."""
+    """Add usage headers, which failures have too (`#error-codes`)."""
     app_id = simulator.world.app.id
     answered.headers.update(
         simulator.throttle.headers(None, app_id, None, simulator.switches, simulator.clock())
@@ -263,7 +269,7 @@ def _with_usage(simulator: Simulator, answered: Answer) -> Answer:
 
 
 def _usage_of(fault: dict[str, Any]) -> dict[str, str]:
-    """Headers a rule adds or replaces; a value that is not text becomes JSON."""
+    """Return the headers of a fault. Values that are not text become JSON."""
     usage = fault.get("usage", {})
     return {
         name.lower(): value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
@@ -272,7 +278,7 @@ def _usage_of(fault: dict[str, Any]) -> dict[str, str]:
 
 
 def _asset_in(simulator: Simulator, parts: list[str]) -> Asset | None:
-    """The asset whose own budget this call falls under, by the path alone."""
+    """Return the asset in the path, whose own rate limit counts this call."""
     if not parts:
         return None
     return simulator.world.assets.get(parts[0].removeprefix("act_"))

@@ -1,6 +1,6 @@
-"""The people of a business, its system users, its asset groups and its open invitations."""
+"""The people of a business, its system users, its asset groups and its pending invites."""
 
-from graph_simulator.model import dice, names
+from graph_simulator.model import names, seeded
 from graph_simulator.model.records import Asset, Business, Invite, Person, SystemUser, Tasks
 from graph_simulator.model.registry import World
 from graph_simulator.model.vocabulary import AssetKind
@@ -17,12 +17,12 @@ ROLES = (
 )
 TWO_FAC = ("enabled", "disabled", "not_required", None)
 PEOPLE_WITHOUT_ACCESS = 3
-QUIRKS_FROM = 6
-GROUPS_FROM = 4
+MIN_USERS_FOR_QUIRKS = 6
+MIN_USERS_FOR_GROUPS = 4
 
 
 def add_system_users(world: World, business: Business) -> tuple[SystemUser, SystemUser]:
-    """One admin and one employee system user, as Meta allows a business to have."""
+    """Add one admin and one employee system user."""
     admin, employee = (
         world.add_system_user(
             SystemUser(
@@ -41,16 +41,17 @@ def add_system_users(world: World, business: Business) -> tuple[SystemUser, Syst
 def add_people(
     world: World, business: Business, shared: list[Asset], unshared: list[Asset], users: int
 ) -> None:
-    """`users` people with access to something shared, then a few without any.
+    """Add `users` people with access to shared assets, then a few people without access.
 
-    The quirks a client must survive are always on the same places: the second person has no
-    e-mail address, the third a name outside ASCII, the fourth comes only through a group
-    (`add_groups`), the fifth holds a task nobody documents, the sixth is named like a formula.
+    From four users on, the fourth person has access through a group only (`add_groups`). With
+    `World.quirks` the fifth has an undocumented task. With `World.quirks`, from six users on, the
+    second has no email address, the third a non-ASCII name, and the name of the sixth is a formula.
     """
     for place in range(users):
         person = new_person(world, business, place)
-        _add_quirk(person, place, users)
-        if shared and not _comes_through_group(place, users):
+        if world.quirks:
+            _add_quirk(person, place, users)
+        if shared and not _has_group_access_only(place, users):
             _assign_some(world, person, shared, place)
     for place in range(PEOPLE_WITHOUT_ACCESS):
         person = new_person(world, business, users + place)
@@ -60,8 +61,8 @@ def add_people(
 
 def new_person(world: World, business: Business, place: int) -> Person:
     person_id = world.new_id("12")
-    first = dice.choose(names.FIRST_NAMES, person_id, "first")
-    last = dice.choose(names.LAST_NAMES, person_id, "last")
+    first = seeded.choose(names.FIRST_NAMES, person_id, "first")
+    last = seeded.choose(names.LAST_NAMES, person_id, "last")
     role = ROLES[place % len(ROLES)]
     domain = business.name.lower().replace(" ", "-")
     return world.add_person(
@@ -75,14 +76,14 @@ def new_person(world: World, business: Business, place: int) -> Person:
             first_name=first,
             last_name=last,
             email=f"{first}.{last}.{place + 1}@{domain}.example.com".lower(),
-            title=dice.choose(names.TITLES, person_id, "title"),
+            title=seeded.choose(names.TITLES, person_id, "title"),
             two_fac_status=TWO_FAC[place % len(TWO_FAC)],
         )
     )
 
 
 def _add_quirk(person: Person, place: int, users: int) -> None:
-    if users < QUIRKS_FROM:
+    if users < MIN_USERS_FOR_QUIRKS:
         return
     if place == 1:
         person.email = None
@@ -94,30 +95,30 @@ def _add_quirk(person: Person, place: int, users: int) -> None:
         person.last_name = ""
 
 
-def _comes_through_group(place: int, users: int) -> bool:
-    return users >= GROUPS_FROM and place == GROUPS_FROM - 1
+def _has_group_access_only(place: int, users: int) -> bool:
+    return users >= MIN_USERS_FOR_GROUPS and place == MIN_USERS_FOR_GROUPS - 1
 
 
 def _assign_some(world: World, person: Person, shared: list[Asset], place: int) -> None:
-    """Each asset gets somebody, most people get two or three."""
+    """Assign a person to one to three assets. `place` spreads the people over all assets."""
     chosen = {place % len(shared)}
     chosen.update(
-        dice.number(person.id, "also", extra) % len(shared)
-        for extra in range(dice.number(person.id, "extras") % 3)
+        seeded.number(person.id, "also", extra) % len(shared)
+        for extra in range(seeded.number(person.id, "extras") % 3)
     )
     for index in sorted(chosen):
         asset = shared[index]
-        tasks = dice.choose(asset.levels, person.id, asset.id)
-        if place == 4:  # noqa: PLR2004
+        tasks = seeded.choose(asset.levels, person.id, asset.id)
+        if place == 4 and world.quirks:  # noqa: PLR2004
             tasks = (*tasks, names.UNKNOWN_TASK)
         world.assign(person, asset, tasks)
 
 
 def add_groups(world: World, business: Business, shared: list[Asset], users: int) -> None:
-    """One person reaches an asset through a business asset group and in no other way."""
-    if users < GROUPS_FROM or not shared:
+    """Add a business asset group, through which alone one person has access to an asset."""
+    if users < MIN_USERS_FOR_GROUPS or not shared:
         return
-    person = list(business.people.values())[GROUPS_FROM - 1]
+    person = list(business.people.values())[MIN_USERS_FOR_GROUPS - 1]
     group = world.new_group(business, f"{business.name} launch")
     asset = shared[0]
     world.put_in_group(group, asset)
@@ -127,11 +128,11 @@ def add_groups(world: World, business: Business, shared: list[Asset], users: int
 
 def add_invites(world: World, business: Business) -> None:
     domain = business.name.lower().replace(" ", "-")
-    for who, status, days in (("newcomer", "PENDING", 20), ("latecomer", "EXPIRED", -3)):
+    for name, status, days in (("newcomer", "PENDING", 20), ("latecomer", "EXPIRED", -3)):
         world.add_invite(
             Invite(
                 id=world.new_id("44"),
-                email=f"{who}@{domain}.example.com",
+                email=f"{name}@{domain}.example.com",
                 role="EMPLOYEE",
                 status=status,
                 business_id=business.id,

@@ -1,4 +1,4 @@
-"""The things in the world. Every index a request needs is a dictionary on the thing itself."""
+"""Records of the world. Each record holds the indexes that requests need, as dictionaries."""
 
 from dataclasses import dataclass, field
 
@@ -17,7 +17,7 @@ class App:
 
 @dataclass(slots=True)
 class Share:
-    """One asset opened to one other business."""
+    """Share of one asset with one other business."""
 
     permitted_tasks: Tasks
     access_status: str
@@ -32,7 +32,7 @@ class Share:
 @dataclass(slots=True)
 class Asset:
     id: str
-    """The bare number; `graph_id` is what Graph paths use."""
+    """The number without prefix. Graph paths use `graph_id`."""
     kind: AssetKind
     name: str
     owner_id: str
@@ -41,7 +41,7 @@ class Asset:
     levels: tuple[Tasks, ...]
     shares: dict[str, Share] = field(default_factory=dict)
     assigned: dict[str, dict[str, Tasks]] = field(default_factory=dict)
-    """Business id, then member id: who of that business holds which tasks directly."""
+    """Business id → member id → tasks of the direct assignment."""
     group_ids: list[str] = field(default_factory=list)
 
     @property
@@ -55,7 +55,7 @@ class Asset:
 
 @dataclass(slots=True)
 class Member:
-    """Somebody a business can give assets to."""
+    """Person or system user of a business, to which assets can be assigned."""
 
     id: str
     name: str
@@ -85,7 +85,7 @@ class Person(Member):
 
 @dataclass(slots=True)
 class Account:
-    """A Facebook profile; behind each there is one person of one business."""
+    """A Facebook profile. It belongs to one person of one business."""
 
     id: str
     name: str
@@ -111,7 +111,7 @@ class AppRequest:
 
 @dataclass(slots=True)
 class AssetGroup:
-    """A business asset group: access to everything in it, task lists per kind."""
+    """A business asset group. Members have access to all of its assets, with tasks per kind."""
 
     id: str
     name: str
@@ -139,13 +139,13 @@ class Business:
     groups: dict[str, AssetGroup] = field(default_factory=dict)
     owned: dict[AssetKind, dict[str, Asset]] = field(default_factory=_by_kind)
     received: dict[AssetKind, dict[str, Asset]] = field(default_factory=_by_kind)
-    """Assets of others that this business may use (confirmed shares only)."""
+    """Assets of other businesses that this business may use: their shares are confirmed."""
     offered: dict[AssetKind, dict[str, Asset]] = field(default_factory=_by_kind)
-    """Assets of others whose share still waits for this business."""
+    """Assets of other businesses whose share with this business is pending."""
     agencies: dict[str, dict[str, Asset]] = field(default_factory=dict)
-    """Business id to those of our assets it may use."""
+    """Business id → the assets of this business that it may use."""
     clients: dict[str, dict[str, Asset]] = field(default_factory=dict)
-    """Business id to those of its assets we may use."""
+    """Business id → its assets that this business may use."""
     owned_app_ids: list[str] = field(default_factory=list)
     client_app_ids: list[str] = field(default_factory=list)
     app_requests: dict[str, AppRequest] = field(default_factory=dict)

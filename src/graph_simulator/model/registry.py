@@ -1,10 +1,13 @@
-"""The world: every record by id, and the acts that keep its indexes true."""
+"""The world: all records by id, and the changes that keep its indexes consistent.
+
+The host is the business that owns the app: our own business.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from graph_simulator.model import dice
+from graph_simulator.model import seeded
 from graph_simulator.model.records import (
     Account,
     App,
@@ -19,7 +22,7 @@ from graph_simulator.model.records import (
     SystemUser,
     Tasks,
 )
-from graph_simulator.model.tokens import Token, spell
+from graph_simulator.model.tokens import Token, make_token_text
 from graph_simulator.model.vocabulary import AssetKind
 
 T = TypeVar("T")
@@ -27,11 +30,11 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Partner:
-    """How one partner stands to the host, and the tokens a test can use."""
+    """Partner: its relationship to the host, and the tokens that a test can use."""
 
     business_id: str
     relationship: str
-    """agency (they use our assets), client (we use theirs) or both."""
+    """agency (uses assets of the host), client (the host uses its assets) or both."""
     system_user_id: str
     employee_system_user_id: str
     tokens: dict[str, Token] = field(default_factory=dict, repr=False)
@@ -39,13 +42,14 @@ class Partner:
 
 @dataclass(slots=True)
 class World:
-    """Everything the simulator knows. Same arguments, same world; only dates follow the clock."""
+    """All records of the simulator. The same arguments make the same world, except for dates."""
 
     seed: int
     now: int
     app: App
     host_id: str
     rebuild: Callable[[], "World"]
+    quirks: bool = True
     apps: dict[str, App] = field(default_factory=dict)
     businesses: dict[str, Business] = field(default_factory=dict)
     assets: dict[str, Asset] = field(default_factory=dict)
@@ -63,14 +67,14 @@ class World:
         return self.businesses[self.host_id]
 
     def new_id(self, lead: str) -> str:
-        """A 15 or 16 digit id; the lead tells the kinds apart to a human reader."""
+        """Return a new numeric id. Its first digits, `lead`, show the kind of record."""
         self.issued_ids += 1
-        tail = dice.number(self.seed, "id", self.issued_ids) % 10**7
+        tail = seeded.number(self.seed, "id", self.issued_ids) % 10**7
         return f"{lead}{self.issued_ids:06d}{tail:07d}"
 
     def new_token_text(self) -> str:
         self.issued_tokens += 1
-        return spell(self.seed, self.issued_tokens)
+        return make_token_text(self.seed, self.issued_tokens)
 
     # Records
 
@@ -124,7 +128,7 @@ class World:
     # Sharing
 
     def share(self, asset: Asset, with_business: Business, share: Share) -> None:
-        """Open an asset to another business; a share that is not confirmed is only offered."""
+        """Share an asset with another business. Without confirmation the share is pending."""
         owner = self.businesses[asset.owner_id]
         asset.shares[with_business.id] = share
         if not share.confirmed:
@@ -136,13 +140,13 @@ class World:
         with_business.clients.setdefault(owner.id, {})[asset.id] = asset
 
     def unshare(self, asset: Asset, with_business: Business) -> None:
-        """Close it again; the other business's people and groups lose it at the same moment."""
+        """End the share. People and groups of the other business lose the asset too."""
         owner = self.businesses[asset.owner_id]
         asset.shares.pop(with_business.id, None)
         with_business.received[asset.kind].pop(asset.id, None)
         with_business.offered[asset.kind].pop(asset.id, None)
-        _forget(owner.agencies, with_business.id, asset.id)
-        _forget(with_business.clients, owner.id, asset.id)
+        _discard(owner.agencies, with_business.id, asset.id)
+        _discard(with_business.clients, owner.id, asset.id)
         for member_id in list(asset.assigned.get(with_business.id, ())):
             self.unassign(self.members[member_id], asset)
         for group_id in list(asset.group_ids):
@@ -158,7 +162,7 @@ class World:
         member.assigned[asset.id] = tasks
 
     def unassign(self, member: Member, asset: Asset) -> None:
-        _forget(asset.assigned, member.business_id, member.id)
+        _discard(asset.assigned, member.business_id, member.id)
         member.assigned.pop(asset.id, None)
 
     def put_in_group(self, group: AssetGroup, asset: Asset) -> None:
@@ -174,7 +178,7 @@ class World:
         member.group_ids.remove(group.id)
 
     def group_tasks(self, member: Member, asset: Asset) -> Tasks:
-        """What the member may do with this asset through groups alone, all of them together."""
+        """Return the member's tasks on this asset through groups, those of all groups together."""
         groups = (self.groups[group_id] for group_id in asset.group_ids)
         given = (group.members.get(member.id, {}).get(asset.kind, ()) for group in groups)
         return tuple(dict.fromkeys(task for tasks in given for task in tasks))
@@ -182,17 +186,17 @@ class World:
     def tasks_of(self, member: Member, asset: Asset) -> Tasks:
         return member.assigned.get(asset.id) or self.group_tasks(member, asset)
 
-    # Looking up
+    # Queries
 
     def shared_with(self, partner: Business) -> list[Asset]:
-        """Every asset that is shared between the host and this partner, ours first."""
+        """Return all assets shared between the host and this partner, the host's assets first."""
         ours = self.host.agencies.get(partner.id, {})
         theirs = self.host.clients.get(partner.id, {})
         return [*ours.values(), *theirs.values()]
 
     def page_token(self, token: Token, page: Asset) -> Token:
-        """The Page token this token gets for this Page: the same one each time."""
-        text = spell(self.seed, "page", page.id, token.text)
+        """Return the Page token that this token gets for this Page: the same each time."""
+        text = make_token_text(self.seed, "page", page.id, token.text)
         known = self.tokens.get(text)
         if known is not None:
             return known
@@ -206,7 +210,7 @@ class World:
                 business_id=token.business_id,
                 scopes=token.scopes,
                 issued_at=token.issued_at,
-                behind=token.text,
+                origin_text=token.text,
             )
         )
 
@@ -215,7 +219,7 @@ class World:
         business.app_requests[request.id] = request
 
 
-def _forget(index: dict[str, dict[str, T]], outer: str, inner: str) -> None:
+def _discard(index: dict[str, dict[str, T]], outer: str, inner: str) -> None:
     entries = index.get(outer)
     if entries is None:
         return

@@ -1,4 +1,7 @@
-"""Kinds of asset, their tasks and the scopes that open them (REFERENCE 3.3 and 4.4)."""
+"""Kinds of assets, with their tasks and scopes.
+
+Facts: `docs/reference/graph-facts.md#full-control` and `#permissions`.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -25,18 +28,18 @@ REQUIRED_SCOPES = (
 
 @dataclass(frozen=True, slots=True)
 class KindFacts:
-    """What differs from one kind of asset to the next."""
+    """Properties of one kind of asset."""
 
     node_type: str
     plural: str
-    """As in `owned_…`, `client_…` and `assigned_…`."""
+    """Plural in the edges `owned_…`, `client_…` and `assigned_…`."""
     scopes: tuple[str, ...]
-    """Any one of these lets a token see assets of this kind."""
+    """A token needs one of these scopes to see assets of this kind."""
     full_control: tuple[str, ...]
     levels: tuple[tuple[str, ...], ...]
-    """Task combinations a person may hold, weakest first."""
+    """Combinations of tasks that a person may have, weakest first."""
     group_field: str
-    """Where a row of `assigned_business_asset_groups` lists the tasks for this kind."""
+    """Field with the tasks for this kind, in a row of `assigned_business_asset_groups`."""
     contained: str
     """The edge of a business asset group that lists this kind."""
 
@@ -113,4 +116,4 @@ KINDS: dict[AssetKind, KindFacts] = {
     ),
 }
 
-FULL_CONTROL_MARKS = ("MANAGE", "PROFILE_PLUS_FULL_CONTROL", "PROFILE_PLUS_MANAGE", "EDIT")
+FULL_CONTROL_TASKS = ("MANAGE", "PROFILE_PLUS_FULL_CONTROL", "PROFILE_PLUS_MANAGE", "EDIT")

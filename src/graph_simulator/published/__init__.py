@@ -1,13 +1,13 @@
-"""What of a read lies outside of what Meta publishes.
+"""Comparison of reads with what Meta publishes: types, edges, fields and parameters.
 
-The simulator holds every call against this, and so can a test that plays Meta from a list:
+The simulator checks every call with it. A test with its own fake of Meta can use it too:
 
     >>> from graph_simulator import published
     >>> published.complaints("GET", "/v26.0/act_1/assigned_users", {"fields": "id,nme"})
     ['assigned_users lacks business', 'AssignedUser has no field nme']
 
-A complaint names types, edges, fields and parameters, and never an id, a token or a value.
-What is published stands in `published.json`, with its sources.
+A complaint contains names of types, edges, fields and parameters, never an id, a token or a
+value. `published.json` lists what Meta publishes, with the sources.
 """
 
 import json
@@ -17,9 +17,9 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
-from graph_simulator.graph.addresses import split_version
 from graph_simulator.graph.errors import GraphError
 from graph_simulator.graph.grammar import Selection, parse_fields
+from graph_simulator.graph.path_parts import split_version
 from graph_simulator.published.types import (
     BATCH_PARAMETERS,
     EXPANSION_ARGUMENTS,
@@ -33,15 +33,15 @@ from graph_simulator.published.types import (
 
 _NODE_AND_EDGE = 2
 _NAME = re.compile(r"[A-Za-z_]\w{0,63}", re.ASCII)
-_DIGITS_IN_A_NAME = 3
+_MAX_DIGITS_IN_NAME = 3
 
 
 def outside(node: str | None, edge: str | None, params: Mapping[str, str]) -> list[str]:
-    """Everything about one read that Meta does not publish, as short sentences.
+    """Return one short complaint for each thing in this read that Meta does not publish.
 
-    `node` is a node type, or `me`, `app` or `debug_token`; None when nobody knows the type, and
-    then it is enough that some type has that edge with these fields. `edge` is None for the
-    node itself. Raises `KeyError` for a type that is not in the book.
+    `node` is a node type, or `me`, `app` or `debug_token`. If the type is unknown (None), the read
+    is compared with the type that fits best. `edge` is None for the node itself. Raises
+    `KeyError` for a type that is not in `published.json`.
     """
     given = frozenset(name for name, value in params.items() if value)
     return list(_outside(node, edge, frozenset(params), given, params.get("fields", "")))
@@ -50,17 +50,17 @@ def outside(node: str | None, edge: str | None, params: Mapping[str, str]) -> li
 def complaints(
     method: str, path: str, params: Mapping[str, Any] | None = None, *, node: str | None = None
 ) -> list[str]:
-    """The same of a raw request: of a read, or of a batch with all of its operations.
+    """Return the complaints about a request: a read, or a batch with all of its operations.
 
     `path` may have a version, and a query, which counts as parameters. A batch is a POST with a
-    parameter `batch`, as JSON text or as a list. `node` is the node type, when it is known.
+    parameter `batch`, as JSON text or as a list. `node` is the node type, if it is known.
     """
     plain_path, _, query = path.partition("?")
     given = {**dict(parse_qsl(query, keep_blank_values=True)), **(params or {})}
     if method.upper() == "POST" and "batch" in given:
-        return _once([*outside_batch(given), *_of_operations(given["batch"])])
+        return _unique([*outside_batch(given), *_of_operations(given["batch"])])
     if method.upper() != "GET":
-        return [f"{shown(method.upper())} is not a read"]
+        return [f"{safe_name(method.upper())} is not a read"]
     _, parts = split_version(plain_path)
     if not parts:
         return ["a read names a node"]
@@ -71,20 +71,24 @@ def complaints(
 
 
 def outside_batch(params: Mapping[str, Any]) -> list[str]:
-    """What Meta does not publish of a batch as such: its parameters and its operations' keys."""
-    found = [f"a batch takes no parameter {shown(n)}" for n in params if n not in BATCH_PARAMETERS]
+    """Return the complaints about a batch's own parameters and the keys of its operations."""
+    found = [
+        f"a batch takes no parameter {safe_name(n)}" for n in params if n not in BATCH_PARAMETERS
+    ]
     operations = _operations(params.get("batch"))
     if operations is None:
         return [*found, "a batch is a list of operations"]
     keys = (key for operation in operations for key in operation)
-    found += [f"an operation has no key {shown(key)}" for key in keys if key not in OPERATION_KEYS]
-    return _once(found)
+    found += [
+        f"an operation has no key {safe_name(key)}" for key in keys if key not in OPERATION_KEYS
+    ]
+    return _unique(found)
 
 
-def shown(name: str) -> str:
-    """A name as it was asked for, unless it might be an id or a secret."""
+def safe_name(name: str) -> str:
+    """Return a name from a request, or a placeholder if it may be an id or a secret."""
     digits = sum(character.isdigit() for character in name)
-    return name if _NAME.fullmatch(name) and digits <= _DIGITS_IN_A_NAME else "(not a name)"
+    return name if _NAME.fullmatch(name) and digits <= _MAX_DIGITS_IN_NAME else "(not a name)"
 
 
 # Requests
@@ -98,7 +102,7 @@ def _of_operations(batch: Any) -> Iterator[str]:
 
 
 def _operations(batch: Any) -> list[dict[str, Any]] | None:
-    """None when this is no list of objects."""
+    """Parse the operations of a batch. None if it is not a list of objects."""
     try:
         found = json.loads(batch) if isinstance(batch, str) else batch
     except ValueError:
@@ -109,7 +113,7 @@ def _operations(batch: Any) -> list[dict[str, Any]] | None:
 
 
 def _node_of(name: str) -> str | None:
-    """What the first part of a path tells of its type to somebody who does not know the ids."""
+    """Return the type that the first part of a path shows by itself, or None."""
     if name in PATHS:
         return name
     return "AdAccount" if name.startswith("act_") else None
@@ -132,16 +136,19 @@ def _outside(
         return ("fields cannot be read",)
     readables = _readables(node, edge)
     if not readables and node is None:
-        return (f"no node has an edge {shown(edge or '')}",)
+        return (f"no node has an edge {safe_name(edge or '')}",)
     if not readables:
-        return (f"{node} has no edge {shown(edge or '')}",)
-    found = [_once(_about(one, names, given, selections, READ_PARAMETERS)) for one in readables]
-    mildest = min(found, key=len)
-    return tuple(mildest)
+        return (f"{node} has no edge {safe_name(edge or '')}",)
+    found = [
+        _unique(_read_complaints(one, names, given, selections, READ_PARAMETERS))
+        for one in readables
+    ]
+    fewest = min(found, key=len)
+    return tuple(fewest)
 
 
 def _readables(node: str | None, edge: str | None) -> list[Readable]:
-    """What the read may be of, when its type is not known for sure."""
+    """Return the kinds of read that this may be; several if the type is unknown."""
     types = _types(node)
     if edge is None:
         return [one.itself for one in types]
@@ -154,53 +161,53 @@ def _types(node: str | None) -> Sequence[PublishedType]:
     return PATHS.get(node) or (TYPES[node],)
 
 
-def _about(
+def _read_complaints(
     readable: Readable,
     names: Iterable[str],
     given: Iterable[str],
     selections: Sequence[Selection],
     always: frozenset[str],
 ) -> list[str]:
-    """One read, or one edge that is expanded in another: its parameters, then its fields."""
+    """Return complaints about the parameters, then the fields, of a read or an expanded edge."""
     if not readable.rows:
         return []
     lacking = sorted(readable.required.difference(given))
     unknown = sorted(set(names) - always - readable.parameters)
     return [
         *(f"{readable.name} lacks {name}" for name in lacking),
-        *(f"{readable.name} takes no parameter {shown(name)}" for name in unknown),
-        *_about_fields(selections, readable),
+        *(f"{readable.name} takes no parameter {safe_name(name)}" for name in unknown),
+        *_selection_complaints(selections, readable),
     ]
 
 
-def _about_fields(selections: Sequence[Selection], readable: Readable) -> Iterator[str]:
+def _selection_complaints(selections: Sequence[Selection], readable: Readable) -> Iterator[str]:
     published = TYPES.get(readable.rows)
-    if published is None:  # a type that the book only names
+    if published is None:  # a type that is only named in published.json
         return
     fields = {**published.fields, **readable.row_fields}
     for selection in selections:
         name = selection.name
         if name in fields:
-            yield from _about_field(selection, readable.rows, fields[name])
+            yield from _field_complaints(selection, readable.rows, fields[name])
         elif name in published.edges:
-            yield from _about_expansion(selection, published.edges[name])
+            yield from _expansion_complaints(selection, published.edges[name])
         else:
-            yield f"{readable.rows} has no field {shown(name)}"
+            yield f"{readable.rows} has no field {safe_name(name)}"
 
 
-def _about_field(selection: Selection, owner: str, inside: str) -> Iterator[str]:
+def _field_complaints(selection: Selection, owner: str, inside: str) -> Iterator[str]:
     for argument in sorted(selection.arguments):
-        yield f"{selection.name} takes no parameter {shown(argument)}"
+        yield f"{selection.name} takes no parameter {safe_name(argument)}"
     if selection.inside and not inside:
         yield f"{selection.name} of {owner} has nothing inside"
-    yield from _about_fields(selection.inside or (), Readable(selection.name, inside))
+    yield from _selection_complaints(selection.inside or (), Readable(selection.name, inside))
 
 
-def _about_expansion(selection: Selection, edge: Readable) -> list[str]:
+def _expansion_complaints(selection: Selection, edge: Readable) -> list[str]:
     arguments = selection.arguments
     given = [name for name, value in arguments.items() if value]
-    return _about(edge, arguments, given, selection.inside or (), EXPANSION_ARGUMENTS)
+    return _read_complaints(edge, arguments, given, selection.inside or (), EXPANSION_ARGUMENTS)
 
 
-def _once(found: Iterable[str]) -> list[str]:
+def _unique(found: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(found))

@@ -1,4 +1,4 @@
-"""`published.json` as types, edges and parameters that can be looked up."""
+"""Types, edges and parameters of `published.json`."""
 
 import json
 import re
@@ -12,47 +12,50 @@ _EDGE = re.compile(r"(\w+)(?:\((.*)\))?: (\w+)")
 
 @dataclass(frozen=True, slots=True)
 class Readable:
-    """What one read gives rows of: the node itself, or one of its edges."""
+    """A kind of read: of a node itself, or of one of its edges."""
 
     name: str
     rows: str
-    """A type of this book, or an empty text: then nothing about the read is described."""
+    """Type of the rows; empty if `published.json` does not describe this read."""
     parameters: frozenset[str] = frozenset()
     required: frozenset[str] = frozenset()
     row_fields: Mapping[str, str] = field(default_factory=dict)
-    """Fields the edge adds to its rows, each with the type inside it."""
+    """Fields that the edge adds to its rows, each with the type of its value."""
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedType:
     itself: Readable
     fields: Mapping[str, str]
-    """Each with the type inside it; an empty text for a plain value."""
+    """Each field with the type of its value; empty for a plain value."""
     edges: Mapping[str, Readable]
     is_node: bool
-    """False for what only stands inside other answers."""
+    """False for a type that occurs only inside other answers."""
 
 
-def _read_types(book: Mapping[str, Any]) -> Iterator[PublishedType]:
-    for name, entry in book["types"].items():
+def _read_types(document: Mapping[str, Any]) -> Iterator[PublishedType]:
+    for name, entry in document["types"].items():
         parameters, required = _parameters(entry.get("parameters", ()))
-        edges = [_edge(text, entry) for text in _with_more(entry, "edges")]
+        edges = [_edge(text, entry) for text in _from_all_sources(entry, "edges")]
         edges += [Readable(other, rows="") for other in entry.get("other_edges", ())]
         yield PublishedType(
             itself=Readable(name, name, parameters, required),
-            fields=_fields(_with_more(entry, "fields")),
+            fields=_fields(_from_all_sources(entry, "fields")),
             edges={edge.name: edge for edge in edges},
             is_node="source" not in entry,
         )
 
 
-def _with_more(entry: Mapping[str, Any], key: str) -> list[str]:
-    """What the spec lists, and what other sources add to it."""
+def _from_all_sources(entry: Mapping[str, Any], key: str) -> list[str]:
+    """Return the names in Meta's specification, and those that other sources add."""
     return [*entry.get(key, ()), *_flat(entry.get(f"more_{key}", {}))]
 
 
 def _edge(text: str, entry: Mapping[str, Any]) -> Readable:
-    """`assigned_users(business*): AssignedUser`."""
+    """Parse an edge such as `assigned_users(business*): AssignedUser`.
+
+    Raises `ValueError` for another format.
+    """
     match = _EDGE.fullmatch(text)
     if match is None:
         raise ValueError(f"not an edge: {text}")
@@ -63,14 +66,14 @@ def _edge(text: str, entry: Mapping[str, Any]) -> Readable:
 
 
 def _parameters(listed: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:
-    """All of them, and those with a star, which are required."""
+    """Return all names, and the required ones, which have a star."""
     names = list(listed)
     required = frozenset(name.rstrip("*") for name in names if name.endswith("*"))
     return frozenset(name.rstrip("*") for name in names), required
 
 
 def _fields(listed: Iterable[str]) -> dict[str, str]:
-    """`primary_page: Page` → the type that is inside."""
+    """Parse fields such as `primary_page: Page` into names with the type of the value."""
     pairs = (text.partition(": ") for text in listed)
     return {name: inside for name, _, inside in pairs}
 
@@ -79,12 +82,12 @@ def _flat(by_source: Mapping[str, list[str]]) -> list[str]:
     return [name for names in by_source.values() for name in names]
 
 
-BOOK: dict[str, Any] = json.loads(
+PUBLISHED: dict[str, Any] = json.loads(
     files("graph_simulator.published").joinpath("published.json").read_text(encoding="utf-8")
 )
-TYPES = {one.itself.name: one for one in _read_types(BOOK)}
-PATHS = {name: tuple(TYPES[one] for one in path["of"]) for name, path in BOOK["paths"].items()}
-READ_PARAMETERS = frozenset(_flat(BOOK["reads"]["parameters"]))
-EXPANSION_ARGUMENTS = frozenset(_flat(BOOK["reads"]["expansion_arguments"]))
-BATCH_PARAMETERS = frozenset(_flat(BOOK["batches"]["parameters"]))
-OPERATION_KEYS = frozenset(_flat(BOOK["batches"]["operation_keys"]))
+TYPES = {one.itself.name: one for one in _read_types(PUBLISHED)}
+PATHS = {name: tuple(TYPES[one] for one in path["of"]) for name, path in PUBLISHED["paths"].items()}
+READ_PARAMETERS = frozenset(_flat(PUBLISHED["reads"]["parameters"]))
+EXPANSION_ARGUMENTS = frozenset(_flat(PUBLISHED["reads"]["expansion_arguments"]))
+BATCH_PARAMETERS = frozenset(_flat(PUBLISHED["batches"]["parameters"]))
+OPERATION_KEYS = frozenset(_flat(PUBLISHED["batches"]["operation_keys"]))

@@ -1,1 +1,1 @@
-"""One running simulator: its world, faults, counters and throttles."""
+"""State of a running simulator: its world, faults, counters and usage meters."""

@@ -1,23 +1,23 @@
-"""Counts what clients asked, without ever keeping a token."""
+"""Counters of calls, and the latest requests. Tokens are never stored."""
 
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
-from graph_simulator.published import shown
+from graph_simulator.published import safe_name
 
-KEPT_REQUESTS = 500
-KEPT_COMPLAINTS = 100
+MAX_RECENT_REQUESTS = 500
+MAX_COMPLAINTS = 100
 
 
 @dataclass(slots=True)
 class OutsidePublished:
-    """What was asked beyond what Meta publishes: each thing once, with how often."""
+    """Complaints about what Meta does not publish: each once, with a count."""
 
     counts: dict[tuple[str, str, str], int] = field(default_factory=dict)
 
     def add(self, method: str, edge: str, complaint: str) -> None:
-        key = (shown(method), shown(edge), complaint)
-        if key in self.counts or len(self.counts) < KEPT_COMPLAINTS:
+        key = (safe_name(method), safe_name(edge), complaint)
+        if key in self.counts or len(self.counts) < MAX_COMPLAINTS:
             self.counts[key] = self.counts.get(key, 0) + 1
 
     def as_json(self) -> list[dict[str, object]]:
@@ -29,7 +29,7 @@ class OutsidePublished:
 
 @dataclass(slots=True)
 class CallLog:
-    """HTTP requests on the wire, and calls as Meta counts them: every batch operation is one."""
+    """Counters of HTTP requests, and of calls as Meta counts them: each batch operation is one."""
 
     http_requests: int = 0
     counted_calls: int = 0
@@ -42,7 +42,7 @@ class CallLog:
     by_error: Counter[str] = field(default_factory=Counter)
     outside_published: OutsidePublished = field(default_factory=OutsidePublished)
     recent: deque[dict[str, object]] = field(
-        default_factory=lambda: deque[dict[str, object]](maxlen=KEPT_REQUESTS)
+        default_factory=lambda: deque[dict[str, object]](maxlen=MAX_RECENT_REQUESTS)
     )
 
     def as_json(self) -> dict[str, object]:

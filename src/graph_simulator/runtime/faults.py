@@ -1,42 +1,42 @@
-"""Faults a test asks for: which calls they hit, how often, and what happens to those calls."""
+"""Fault rules: the calls they match, how often they apply, and what they do to a call."""
 
 from dataclasses import dataclass, field
 from typing import Any
 
 from graph_simulator.graph.errors import TRANSIENT_CODES, GraphError
-from graph_simulator.model import dice
+from graph_simulator.model import seeded
 
 MATCH_KEYS = {
-    "edge": "last part of the path, or node, me, app, debug_token, root; batch is the batch itself",
+    "edge": "last part of the path, or node, me, app, debug_token, root; batch is the whole batch",
     "expands": "an edge that is read inside fields=",
-    "path_prefix": "how the path begins, without version and slash",
+    "path_prefix": "start of the path, without version and slash",
     "token": "the token's text",
-    "owner": "how the token's label begins: a business id, a slash, its kind; host/good is ours",
+    "owner": "start of the token's label: a business id, a slash, its kind; host/good is our own",
     "method": "GET, POST, DELETE, …",
     "business": "the parameter business",
 }
 FAULT_KEYS = {
     "error": "a Graph error: {code, subcode?, message?, type?, http_status?, is_transient?, …}",
-    "ok_with_error_body": "the same with HTTP 200",
-    "http": "this HTTP status, with a page of HTML",
+    "ok_with_error_body": "a Graph error as in error, with HTTP 200",
+    "http": "this HTTP status, with an HTML page",
     "body": "this text instead of the answer, with HTTP 200 or the status of http",
-    "empty_body": "HTTP 200 and nothing",
-    "service_unavailable_200": "HTTP 200 and the words Service Unavailable",
-    "truncate_body": "the body ends after so many characters",
-    "delay_seconds": "the answer comes so much later",
+    "empty_body": "HTTP 200 with an empty body",
+    "service_unavailable_200": "HTTP 200 with the text Service Unavailable",
+    "truncate_body": "the body ends after this number of characters",
+    "delay_seconds": "the answer is delayed by this number of seconds",
     "reset": "the connection is reset",
     "null_batch_item": "an operation of a batch is not carried out: its item is null",
-    "usage": "headers to add or replace, by name; what is not text becomes JSON",
+    "usage": "headers to add or replace, by name; values that are not text become JSON",
 }
 
 
 class FaultError(ValueError):
-    """A rule that makes no sense."""
+    """The rule is not valid."""
 
 
 @dataclass(slots=True)
 class Call:
-    """What rules look at: one plain call, or one operation of a batch."""
+    """Properties of a call that rules match: a single call or an operation of a batch."""
 
     method: str
     path: str
@@ -65,7 +65,7 @@ class Rule:
             return False
         wanted = self.match
         return (
-            # A batch as a whole is hit only by a rule that names it; other rules hit operations.
+            # Only a rule that names the batch matches it; other rules match its operations.
             wanted.get("edge", "" if call.edge == "batch" else call.edge) == call.edge
             and _expands(call.fields, wanted.get("expands", ""))
             and call.path.startswith(wanted.get("path_prefix", "").lstrip("/"))
@@ -75,12 +75,12 @@ class Rule:
             and wanted.get("business", call.business) == call.business
         )
 
-    def strikes(self, seed: int) -> bool:
-        """Count this matching call, and say whether it is one of those to hit."""
+    def applies_now(self, seed: int) -> bool:
+        """Count a matching call, and return whether the rule applies to it."""
         self.seen += 1
         if self.seen <= self.after or (self.times is not None and self.hits >= self.times):
             return False
-        if dice.share(seed, "fault", self.id, self.seen) >= self.probability:
+        if seeded.share(seed, "fault", self.id, self.seen) >= self.probability:
             return False
         self.hits += 1
         return True
@@ -100,7 +100,7 @@ class Rule:
 
 
 def _expands(fields: str, edge: str) -> bool:
-    """True when this edge is read inside `fields`, or when the rule does not care."""
+    """Return whether this edge is read inside `fields`. True for an empty edge."""
     return not edge or f"{edge}." in fields or f"{edge}{{" in fields
 
 
@@ -115,11 +115,11 @@ class Faults:
         self.rules[rule.id] = rule
         return rule
 
-    def strike(self, call: Call, seed: int) -> dict[str, Any]:
-        """Everything that happens to this call; the first rule that says a thing wins."""
+    def combined_fault(self, call: Call, seed: int) -> dict[str, Any]:
+        """Combine the faults of all rules that apply to a call. The first rule wins per key."""
         combined: dict[str, Any] = {}
         for rule in self.rules.values():
-            if rule.matches(call) and rule.strikes(seed):
+            if rule.matches(call) and rule.applies_now(seed):
                 combined = {**rule.fault, **combined}
         return combined
 
@@ -127,12 +127,12 @@ class Faults:
 def _rule(rule_id: str, wanted: dict[str, Any]) -> Rule:
     match, fault = wanted.get("match", {}), wanted.get("fault", {})
     if not isinstance(match, dict) or not set(match) <= set(MATCH_KEYS):
-        raise FaultError(f"match takes {', '.join(MATCH_KEYS)}")
+        raise FaultError(f"match can only have {', '.join(MATCH_KEYS)}")
     if not isinstance(fault, dict) or not fault or not set(fault) <= set(FAULT_KEYS):
-        raise FaultError(f"fault takes at least one of {', '.join(FAULT_KEYS)}")
+        raise FaultError(f"fault must have one or more of {', '.join(FAULT_KEYS)}")
     unknown = set(wanted) - {"match", "fault", "after", "times", "probability"}
     if unknown:
-        raise FaultError(f"a rule has no {', '.join(sorted(unknown))}")
+        raise FaultError(f"unknown keys of the rule: {', '.join(sorted(unknown))}")
     _check_values(fault)
     times = wanted.get("times")
     return Rule(
@@ -146,24 +146,24 @@ def _rule(rule_id: str, wanted: dict[str, Any]) -> Rule:
 
 
 def _check_values(fault: dict[str, Any]) -> None:
-    """Found when the rule is made, not when the first call trips over it."""
+    """Raise `FaultError` for a bad value now, not at the first call."""
     if "http" in fault and type(fault["http"]) is not int:
-        raise FaultError("http is a status, as a number")
+        raise FaultError("http must be a status, as a number")
     if not isinstance(fault.get("body", ""), str):
-        raise FaultError("body is text")
-    cut = fault.get("truncate_body", 0)
-    if type(cut) is not int or cut < 0:
-        raise FaultError("truncate_body is a number of characters, 0 or more")
+        raise FaultError("body must be text")
+    length = fault.get("truncate_body", 0)
+    if type(length) is not int or length < 0:
+        raise FaultError("truncate_body must be a number of characters, 0 or more")
     if "delay_seconds" in fault and not isinstance(fault["delay_seconds"], int | float):
-        raise FaultError("delay_seconds is a number")
+        raise FaultError("delay_seconds must be a number")
     if "error" in fault and not isinstance(fault["error"], dict):
-        raise FaultError("error is an object: code, subcode, message, http_status, …")
+        raise FaultError("error must be an object: code, subcode, message, http_status, …")
     if not isinstance(fault.get("usage", {}), dict):
-        raise FaultError("usage is an object of headers")
+        raise FaultError("usage must be an object of headers")
 
 
 def error_of(description: Any) -> GraphError:
-    """The Graph error a rule describes: code, and optionally everything else of the envelope."""
+    """Make the Graph error that a rule describes. Without a code it is code 2."""
     wanted = dict(description) if isinstance(description, dict) else {}
     code = int(wanted.pop("code", 2))
     subcode = wanted.pop("subcode", wanted.pop("error_subcode", None))

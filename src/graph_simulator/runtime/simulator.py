@@ -1,4 +1,4 @@
-"""All the state of one running simulator: the world, and what tests have done to its surface."""
+"""The state of one running simulator: the world, and all settings made by tests."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -19,19 +19,19 @@ class Simulator:
     throttle: Throttle = field(default_factory=Throttle)
     calls: CallLog = field(default_factory=CallLog)
     outside_published: OutsidePublished = field(default_factory=OutsidePublished)
-    """Of the whole run: neither new counters nor a reset forget it."""
+    """Complaints since the start: kept when counters are cleared and on reset."""
     down: bool = False
     clock: Callable[[], float] = time.time
     answered: int = 0
-    """Numbers the calls, for trace ids and repeatable chance."""
+    """Number of calls, the input of trace ids and repeatable random choices."""
 
-    def note_outside(self, method: str, edge: str, complaints: Iterable[str]) -> None:
+    def record_outside(self, method: str, edge: str, complaints: Iterable[str]) -> None:
         for complaint in complaints:
             self.calls.outside_published.add(method, edge, complaint)
             self.outside_published.add(method, edge, complaint)
 
     def reset(self) -> None:
-        """Back to the first moment: world, switches, faults, meters and counters."""
+        """Restore the first state of the world, switches, faults, meters and counters."""
         self.world = self.world.rebuild()
         self.switches = Switches()
         self.faults = Faults()

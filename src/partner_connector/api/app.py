@@ -1,6 +1,6 @@
-"""The API: the composition root of the process that faces the internet.
+"""The API application: it builds and connects all parts of the process that serves requests.
 
-Nothing that is imported from here reaches Meta's Graph API or a private key.
+Nothing that this module imports can call Meta's Graph API or read a private key.
 """
 
 import asyncio
@@ -17,20 +17,20 @@ from partner_connector.api.routes import ROUTERS
 from partner_connector.api.system.metrics import router as metrics
 from partner_connector.db import state_metrics
 from partner_connector.db.engine import open_database
-from partner_connector.db.state_metrics import LOOK_SECONDS
+from partner_connector.db.state_metrics import REFRESH_SECONDS
 from partner_connector.durable.periodic import Periodic, running
 from partner_connector.sealing.public import PublicKeyring
 from partner_connector.settings import Settings
 from partner_connector.web.context import ApiContext
 from partner_connector.web.error_handlers import install_error_handlers
-from partner_connector.web.key_usage import WRITTEN_EVERY_SECONDS
+from partner_connector.web.key_usage import WRITE_SECONDS
 from partner_connector.web.middleware import (
     BodyLimitMiddleware,
     CrashMiddleware,
     RequestContextMiddleware,
 )
 
-TAKEN_FROM_PAGES = [
+CORS_ALLOW_HEADERS = [
     "Authorization",
     "Content-Type",
     "Idempotency-Key",
@@ -41,7 +41,7 @@ TAKEN_FROM_PAGES = [
     "X-Request-Id",
     "traceparent",
 ]
-TOLD_TO_PAGES = [
+CORS_EXPOSE_HEADERS = [
     "Content-Disposition",
     "Deprecation",
     "ETag",
@@ -58,7 +58,7 @@ TOLD_TO_PAGES = [
 
 
 def create_app(settings: Settings, keyring: PublicKeyring) -> FastAPI:
-    """The whole API for these settings. Opens the database when it starts, closes it at its end."""
+    """Return the API for these settings. It opens the database at startup and closes it at exit."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -66,15 +66,17 @@ def create_app(settings: Settings, keyring: PublicKeyring) -> FastAPI:
         context = ApiContext.build(settings, database, keyring)
         app.state.context = context
         write = partial(context.key_usage.write, database)
-        key_usage = Periodic("key_usage", WRITTEN_EVERY_SECONDS, write, at_once=False)
-        look = partial(state_metrics.look, database)
-        following = asyncio.create_task(context.job_watch.watch(database, context.draining))
+        key_usage = Periodic("key_usage", WRITE_SECONDS, write, at_once=False)
+        refresh_gauges = partial(state_metrics.refresh_gauges, database)
+        watching = asyncio.create_task(context.job_watch.watch(database, context.stopping))
         try:
-            async with running(key_usage, Periodic("state_metrics", LOOK_SECONDS, look)):
+            async with running(
+                key_usage, Periodic("state_metrics", REFRESH_SECONDS, refresh_gauges)
+            ):
                 yield
         finally:
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
             await key_usage.run_once()
             context.queue.close()
             await database.close()
@@ -84,29 +86,30 @@ def create_app(settings: Settings, keyring: PublicKeyring) -> FastAPI:
         version=__version__,
         lifespan=lifespan,
         redirect_slashes=False,
-        openapi_url=None,  # `system.reference` serves the document, and a page without other hosts
-        # Its own spans and logs would hold whole URLs and what exceptions say: see `tracing`.
+        # `system.reference` serves the document, and a page that needs no other host.
+        openapi_url=None,
+        # FastAPI's spans and logs would contain full URLs and texts of exceptions: see `tracing`.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     for router in ROUTERS:
-        # Side by side: routers that are included are asked one by one, and the right one twice.
+        # `include_router` would match every request against each router, and the right one twice.
         app.router.routes.extend(router.routes)
     if settings.metrics_port is None:
         app.router.routes.extend(metrics.routes)
     install_error_handlers(app)
-    # The last one added is the outermost.
+    # The middleware that is added last is the outermost.
     app.add_middleware(BodyLimitMiddleware)
-    # Inside of what follows: a page of a named origin may read of a fault of ours, too.
+    # Inside the CORS middleware, so that a page of an allowed origin can read a `500`.
     app.add_middleware(CrashMiddleware)
     if settings.browser_origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.browser_origins,
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=TAKEN_FROM_PAGES,
-            expose_headers=TOLD_TO_PAGES,
+            allow_headers=CORS_ALLOW_HEADERS,
+            expose_headers=CORS_EXPOSE_HEADERS,
         )
     app.add_middleware(RequestContextMiddleware)
-    # FastAPI's documented way to replace it.
+    # FastAPI documents this way to replace the document.
     app.openapi = openapi_document  # type: ignore[method-assign]
     return app

@@ -1,4 +1,4 @@
-"""The one list of routers."""
+"""All routers of the API, and the tags of its operations."""
 
 from fastapi import APIRouter
 
@@ -27,7 +27,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     partners,
     tokens,
     sealing_keys,
-    # `current` has to be met before `{request_id}`.
+    # The path `current` has to come before `{request_id}`.
     hand_over,
     connect_page,
     token_requests,
@@ -46,18 +46,37 @@ ROUTERS: tuple[APIRouter, ...] = (
 )
 
 TAGS = [
-    {"name": "Integrations", "description": "Our own Meta business."},
-    {"name": "Partners", "description": "Businesses that share assets with ours."},
-    {"name": "Tokens", "description": "Proving, connecting and disconnecting. Write-only."},
-    {"name": "Token requests", "description": "One-time links, made by you for a partner."},
-    {"name": "Hand-over", "description": "The partner's side of a link, with its code."},
-    {"name": "Sealing", "description": "Public keys to seal a token for."},
-    {"name": "Sync jobs", "description": "Checks for updates and their progress."},
-    {"name": "Partner users", "description": "Who at our partners can touch our assets."},
-    {"name": "Changes", "description": "What changed between two checks, to be followed."},
-    {"name": "Webhooks", "description": "Being told of what happens, by signed messages."},
-    {"name": "Audit", "description": "Who decided what."},
-    {"name": "API keys", "description": "Keys of this workspace."},
-    {"name": "Problems", "description": "Everything that can go wrong."},
-    {"name": "Health", "description": "For load balancers."},
+    {
+        "name": "Integrations",
+        "description": "The connection to our own Meta business, with its own token.",
+    },
+    {
+        "name": "Partners",
+        "description": "Meta businesses that share assets with our own business.",
+    },
+    {
+        "name": "Tokens",
+        "description": "Validate a partner's access token, connect and disconnect the partner. "
+        "No operation returns a token.",
+    },
+    {
+        "name": "Token requests",
+        "description": "One-time links through which a partner's admin hands over a token.",
+    },
+    {
+        "name": "Hand-over",
+        "description": "The partner's side of a token request, authenticated by the link's code.",
+    },
+    {"name": "Sealing", "description": "Public keys to encrypt a token with before you send it."},
+    {"name": "Sync jobs", "description": "Checks for updates: their progress, events and plans."},
+    {
+        "name": "Partner users",
+        "description": "People, system users and pending invites of partners, with their access.",
+    },
+    {"name": "Changes", "description": "Feed of what the checks for updates changed."},
+    {"name": "Webhooks", "description": "Signed HTTP callbacks for events."},
+    {"name": "Audit", "description": "Record of decisions: the action, its actor and its subject."},
+    {"name": "API keys", "description": "Create, list and revoke the API keys of this workspace."},
+    {"name": "Problems", "description": "Every kind of problem that an operation can return."},
+    {"name": "Health", "description": "Liveness and readiness checks for load balancers."},
 ]

@@ -1,7 +1,7 @@
-"""`partner-connector demo`: the article's journey, through the public API alone.
+"""`partner-connector demo`: the whole journey of a partner, through the public API alone.
 
-The simulator, the API and the worker run in this one process, on a data directory that is made for
-the occasion. What is printed is what the API answered.
+The simulator, the API and the worker run in this one process, on a temporary data directory. The
+results that are printed are answers of the API.
 """
 
 import asyncio
@@ -9,7 +9,8 @@ import contextlib
 import socket
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import httpx
 import uvicorn
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
 from graph_simulator.app import create_app as create_simulator
@@ -38,26 +40,31 @@ from partner_connector.telemetry.logging import configure_logging
 from partner_connector.worker.process import worker_running
 
 _FINAL = {"completed", "failed", "cancelled", "halted"}
-_LOOK_EVERY_SECONDS = 0.2
-_PATIENCE_SECONDS = 120
-_WIDTH_WITHOUT_TERMINAL = 190
+_POLL_SECONDS = 0.2
+_TIMEOUT_SECONDS = 120
+_LINK_SECONDS = 86_400
+_WIDTH_WITHOUT_TERMINAL = 120
+_ACCESS_WIDTH = len("direct, group")
+_WAYS = {"direct": "direct", "asset_group": "group"}
+
+Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Where the journey takes place."""
+    """Addresses, API key and console of one demo."""
 
     api_url: str
     graph_url: str
     api_key: str
     data_dir: Path
-    # What the simulated partners' admins know, their tokens above all.
-    truth: dict[str, Any]
+    # The simulator's description of its world, with the tokens of its businesses.
+    world: Json
     console: Console
 
 
 async def run_demo(*, port: int, graph_port: int, once: bool) -> None:
-    """Build the stage, walk the journey, keep serving unless `once`. Raises `OperatorError`."""
+    """Start everything, walk the journey, keep serving unless `once`. Raises `OperatorError`."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=_WIDTH_WITHOUT_TERMINAL)
@@ -67,20 +74,20 @@ async def run_demo(*, port: int, graph_port: int, once: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="partner-connector-demo-") as directory:
         data_dir = Path(directory)
         with _simulator(graph_socket):
-            truth = await _truth(graph_url)
+            world = await _describe_world(graph_url)
             settings = without_environment(
                 data_dir=data_dir,
                 graph_base_url=graph_url,
-                meta_app_id=truth["app"]["id"],
-                meta_app_secret=truth["app"]["secret"],
+                meta_app_id=world["app"]["id"],
+                meta_app_secret=world["app"]["secret"],
                 log_level="WARNING",
                 log_format="console",
             )
             configure_logging(settings)
             provision.prepare_database(settings, lambda _: None)
             ring = provision.private_keyring(settings, lambda _: None)
-            api_key = await _bootstrap(settings, PublicKeyring(ring))
-            stage = Stage(address(api_socket), graph_url, api_key, data_dir, truth, console)
+            api_key = await _create_api_key(settings, PublicKeyring(ring))
+            stage = Stage(address(api_socket), graph_url, api_key, data_dir, world, console)
             server = ApiServer(create_app(settings, PublicKeyring(ring)))
             async with worker_running(settings, ring):
                 await _serve_and_walk(server, api_socket, stage, once=once)
@@ -91,25 +98,26 @@ async def _serve_and_walk(
 ) -> None:
     with signals_call(server.end):
         serving = asyncio.create_task(server.serve(sockets=[api_socket]))
-        walking = asyncio.create_task(_walk(stage))
+        walking = asyncio.create_task(_walk(stage, once=once))
         await asyncio.wait({serving, walking}, return_when=asyncio.FIRST_COMPLETED)
-        if server.should_exit:  # Ctrl-C in the middle of the journey: what it meets means nothing
+        if server.should_exit:  # Ctrl-C during the journey: errors of its requests mean nothing
             walking.cancel()
             await asyncio.gather(walking, serving, return_exceptions=True)
             return
         if once or walking.exception() is not None:
             server.end()
-        else:
-            _print_where(stage)
         await serving
         await walking
 
 
 @contextlib.contextmanager
 def _simulator(listener: socket.socket) -> Iterator[None]:
-    """Meta's stand-in, in a thread of its own with a loop of its own."""
+    """Run the simulated Meta in a separate thread, with a separate event loop."""
     config = uvicorn.Config(
-        create_simulator(build_world()), log_config=None, access_log=False, lifespan="off"
+        create_simulator(build_world(quirks=False)),
+        log_config=None,
+        access_log=False,
+        lifespan="off",
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
@@ -121,15 +129,15 @@ def _simulator(listener: socket.socket) -> Iterator[None]:
         thread.join(timeout=10)
 
 
-async def _truth(graph_url: str) -> dict[str, Any]:
-    """Return what the simulator knows about its world."""
+async def _describe_world(graph_url: str) -> Json:
+    """Return the simulator's description of its world."""
     async with httpx.AsyncClient(base_url=graph_url, trust_env=False, timeout=30) as simulator:
         answer = await simulator.get("/__simulator__/world")
-    world: dict[str, Any] = answer.raise_for_status().json()
+    world: Json = answer.raise_for_status().json()
     return world
 
 
-async def _bootstrap(settings: Settings, keyring: PublicKeyring) -> str:
+async def _create_api_key(settings: Settings, keyring: PublicKeyring) -> str:
     database = open_database(settings)
     async with database.writing() as session:
         workspace = await workspaces.create(session, "Demo")
@@ -145,35 +153,66 @@ async def _bootstrap(settings: Settings, keyring: PublicKeyring) -> str:
     return api_key
 
 
-async def _walk(stage: Stage) -> None:
+async def _walk(stage: Stage, *, once: bool) -> None:
     headers = {"Authorization": f"Bearer {stage.api_key}"}
     async with httpx.AsyncClient(
         base_url=stage.api_url, headers=headers, trust_env=False, timeout=60
     ) as api:
-        await Journey(api, stage.truth, stage.console).walk()
+        journey = Journey(api, stage)
+        partner = await journey.walk()
+        if not once:
+            await journey.print_next_steps(partner)
 
 
 @dataclass(frozen=True, slots=True)
 class Journey:
-    """The steps of the demo, each through the public API and printed."""
+    """The steps of the demo. Each calls the public API and prints the answer."""
 
     api: httpx.AsyncClient
-    truth: dict[str, Any]
-    console: Console
+    stage: Stage
 
-    async def walk(self) -> None:
-        """Take every step in order. Raises `OperatorError`."""
+    async def walk(self) -> Json:
+        """Take every step in order and return the connected partner. Raises `OperatorError`."""
         integration = await self._create_integration()
         await self._discover(integration)
-        partner, secrets = await self._pick_partner()
-        await self._dry_run_bad_token(partner, secrets)
-        await self._connect(partner, secrets)
+        partner, tokens = await self._pick_partner()
+        await self._validate_bad_token(partner, tokens["missing_scope"])
+        await self._connect(partner, tokens["good"])
         await self._check_for_updates(integration)
         await self._show_users(partner)
+        return partner
+
+    async def print_next_steps(self, partner: Json) -> None:
+        """Print what runs where, and three lines to copy."""
+        stage, other = self.stage, await self._pending_partner()
+        path = f"/v1/partners/{other['id']}/token-requests"
+        created = await self.api.post(path, json={"expires_in_seconds": _LINK_SECONDS})
+        link = _json(created, 201)["url"]
+        query = f"partner_id={partner['id']}&expand=grants"
+        curl = (
+            f"curl -s -H 'Authorization: Bearer {stage.api_key}' "
+            f"'{stage.api_url}/v1/partner-users?{query}'"
+        )
+        self._headline("What is running")
+        for name, text in (
+            ("API", stage.api_url),
+            ("API key", stage.api_key),
+            ("Simulated Meta", f"{stage.graph_url}/__simulator__/world (all tokens are here)"),
+            ("Data", f"{stage.data_dir} (deleted at the end)"),
+        ):
+            self._print(f"  {name:<14}  {text}")
+        self._headline("Three lines to copy")
+        for purpose, line in (
+            (f"Read the users of {partner['name']} from a shell:", curl),
+            (f"Hand over a token as the admin of {other['name']}, in a browser:", link),
+            ("Read the documentation of the API, in a browser:", f"{stage.api_url}/docs"),
+        ):
+            self._print(f"  {purpose}\n{line}")
+        self._print("\nServing until Ctrl-C.")
 
     async def _create_integration(self) -> str:
-        host = self.truth["host"]
-        self._headline(1, f"Connect our own business, {host['name']}")
+        host = self.stage.world["host"]
+        self._headline(f"1. Connect our own business, {host['name']}")
         body = {
             "name": host["name"],
             "meta_business_id": host["id"],
@@ -181,133 +220,219 @@ class Journey:
         }
         created = _json(await self.api.post("/v1/integrations", json=body), 201)
         path = f"/v1/integrations/{created['id']}"
-        async with asyncio.timeout(_PATIENCE_SECONDS):
+        async with asyncio.timeout(_TIMEOUT_SECONDS):
             while (seen := await self._get(path))["health"] == "pending_validation":
-                await asyncio.sleep(_LOOK_EVERY_SECONDS)
-        self.console.print(f"  {created['id']}  health: {seen['health']}")
+                await asyncio.sleep(_POLL_SECONDS)
+        self._print(f"  {created['id']}  health: {seen['health']}")
         if seen["health"] != "healthy":
-            raise OperatorError(f"our own token was refused: {seen['health_reasons']}")
+            raise OperatorError(f"our own business's token was refused: {seen['health_reasons']}")
         return str(created["id"])
 
     async def _discover(self, integration: str) -> None:
-        self._headline(2, "Check for updates: which partners share assets with us?")
+        self._headline("2. Check for updates: which partners share assets with us?")
         await self._run_job(f"/v1/integrations/{integration}/sync-jobs")
         page = await self._get("/v1/partners", integration_id=integration)
         table = _table("Partner", "Relationship", "Shared assets", "Status")
         for item in page["items"]:
-            counts = {k: v for k, v in item["shared_asset_counts"].items() if v}
-            shared = ", ".join(f"{count} {kind}" for kind, count in counts.items())
+            shared = _count_assets(item["shared_asset_counts"])
             status = item["onboarding_status_label"]
-            table.add_row(item["name"], item["relationship"], shared or "-", status)
-        self.console.print(table)
+            table.add_row(*map(escape, (item["name"], item["relationship"], shared, status)))
+        self.stage.console.print(table)
+        unknown = {
+            kind
+            for item in page["items"]
+            for kind, count in item["shared_asset_counts"].items()
+            if count is None
+        }
+        if unknown:
+            kinds = ", ".join(_plural(kind) for kind in sorted(unknown))
+            self._print(
+                f"  Not counted yet: {kinds}. Meta's list of partners does not count them; the "
+                "token of a partner does."
+            )
 
-    async def _pick_partner(self) -> tuple[dict[str, Any], dict[str, str]]:
-        known = {partner["id"]: partner["tokens"] for partner in self.truth["partners"]}
+    async def _pick_partner(self) -> tuple[Json, dict[str, str]]:
+        tokens = {partner["id"]: partner["tokens"] for partner in self.stage.world["partners"]}
         page = await self._get("/v1/partners", relationship="agency")
-        partner = page["items"][0]
-        self.console.print(f"\n  We go on with {partner['name']} ({partner['id']}).")
-        return partner, known[partner["meta_business_id"]]
+        partner: Json = page["items"][0]
+        self._print(f"\n  The next steps connect {partner['name']} ({partner['id']}).")
+        return partner, tokens[partner["meta_business_id"]]
 
-    async def _dry_run_bad_token(self, partner: dict[str, Any], secrets: dict[str, str]) -> None:
-        self._headline(3, "Dry-run a token that its admin made with too few permissions")
+    async def _pending_partner(self) -> Json:
+        page = await self._get("/v1/partners", relationship="client")
+        partner: Json = page["items"][0]
+        return partner
+
+    async def _validate_bad_token(self, partner: Json, token: str) -> None:
+        self._headline("3. Validate a token that lacks a permission, without storing it")
         path = f"/v1/partners/{partner['id']}/token-validations"
-        await self._validate("POST", path, secrets["missing_scope"])
+        validation = await self._validate("POST", path, token)
+        self._print_checks([c for c in validation["checks"] if c["status"] != "pass"])
+        self._print_verdict(validation)
 
-    async def _connect(self, partner: dict[str, Any], secrets: dict[str, str]) -> None:
-        self._headline(4, "Connect the partner with a good token")
-        await self._validate("PUT", f"/v1/partners/{partner['id']}/token", secrets["good"])
+    async def _connect(self, partner: Json, token: str) -> None:
+        self._headline("4. Connect the partner with a good token")
+        validation = await self._validate("PUT", f"/v1/partners/{partner['id']}/token", token)
+        self._print_checks(validation["checks"])
+        self._print_verdict(validation)
         seen = await self._get(f"/v1/partners/{partner['id']}")
-        self.console.print(f"  {seen['name']}: {seen['onboarding_status_label']}")
+        self._print(f"  {seen['name']}: {seen['onboarding_status_label']}")
         if seen["onboarding_status"] != "onboarded":
             raise OperatorError("the good token was not accepted")
 
     async def _check_for_updates(self, integration: str) -> None:
-        self._headline(5, "Check for updates: who at the partner can touch our assets?")
+        self._headline("5. Check for updates: which of the partner's users reach our assets?")
         await self._run_job(f"/v1/integrations/{integration}/sync-jobs")
 
-    async def _show_users(self, partner: dict[str, Any]) -> None:
-        self._headline(6, f"The users of {partner['name']}")
-        table = _table("Name", "Email", "Role", "2FA", "Asset", "Tasks")
+    async def _show_users(self, partner: Json) -> None:
+        self._headline(f"6. The users of {partner['name']}")
+        users = await self._active_users(partner)
+        user_labels = _label(users, "meta_user_id")
+        asset_labels = _label(
+            [grant["asset"] for user in users for grant in user["grants"]], "meta_id"
+        )
+        width = max(map(len, asset_labels.values()), default=0)
+        self._print_grants(width, [("Asset", "Access", "Tasks")])
+        for user in users:
+            address_or_kind = user["email"] or user["kind"].replace("_", " ")
+            facts = [address_or_kind, user["role"], f"2FA {user['two_factor']}"]
+            name = escape(user_labels[user["meta_user_id"]])
+            self.stage.console.print(
+                f"  [bold]{name}[/bold] · {escape(' · '.join(filter(None, facts)))}", soft_wrap=True
+            )
+            rows = [
+                (asset_labels[asset_id], ", ".join(ways), ", ".join(tasks))
+                for asset_id, (ways, tasks) in _by_asset(user["grants"]).items()
+            ]
+            self._print_grants(width, rows)
+        seen = await self._get(f"/v1/partners/{partner['id']}")
+        kinds = Counter(user["kind"] for user in users)
+        counted = " and ".join(_amount(number, kind) for kind, number in sorted(kinds.items()))
+        self._print(
+            f"\n  Users with access: {len(users)} ({counted}).\n"
+            f"  People of {seen['name']} without access: {seen['people_without_access_count']}, "
+            "counted but not stored.\n"
+            f"  Shared assets: {_count_assets(seen['shared_asset_counts'])}."
+        )
+
+    def _print_grants(self, asset_width: int, rows: Sequence[tuple[str, str, str]]) -> None:
+        console = self.stage.console
+        table = Table.grid(padding=(0, 2, 0, 0))
+        table.add_column(width=min(asset_width, console.width // 2), overflow="fold")
+        table.add_column(width=_ACCESS_WIDTH)
+        table.add_column()
+        for row in rows:
+            table.add_row(*map(escape, row))
+        console.print(Padding(table, (0, 0, 0, 4)))
+
+    async def _active_users(self, partner: Json) -> list[Json]:
         query: dict[str, str] = {"partner_id": partner["id"], "expand": "grants", "state": "active"}
-        count = 0
+        users: list[Json] = []
         while True:
             page = await self._get("/v1/partner-users", **query)
-            for user in page["items"]:
-                count += 1
-                who = (user["name"], user["email"] or "-", user["role"] or "-", user["two_factor"])
-                for grant in user["grants"]:
-                    what = (grant["asset"]["name"], ", ".join(grant["tasks"]))
-                    table.add_row(*map(escape, (*who, *what)))
-                    who = ("", "", "", "")
+            users += page["items"]
             if page["next_cursor"] is None:
-                break
+                return users
             query["cursor"] = page["next_cursor"]
-        self.console.print(table)
-        seen = await self._get(f"/v1/partners/{partner['id']}")
-        others = seen["people_without_access_count"]
-        told = f"{count} users with access; {others} other people counted, not stored."
-        self.console.print(f"\n  {told}")
 
-    async def _get(self, path: str, **query: str) -> dict[str, Any]:
+    async def _get(self, path: str, **query: str) -> Json:
         return _json(await self.api.get(path, params=query), 200)
 
-    async def _validate(self, method: str, path: str, token: str) -> None:
+    async def _validate(self, method: str, path: str, token: str) -> Json:
         answer = await self.api.request(
             method, path, json={"access_token": token}, headers={"Prefer": "wait=30"}
         )
-        validation = _json(answer, 200)
-        for check in validation["checks"]:
-            self.console.print(
-                f"  {check['status']:<8} {check['id']:<20} {check['detail']}", soft_wrap=True
-            )
+        return _json(answer, 200)
+
+    def _print_checks(self, checks: Sequence[Json]) -> None:
+        for check in checks:
+            self._print(f"  {check['status']:<8} {check['id']:<20} {check['detail']}")
             if check["remedy"] and check["status"] == "fail":
-                self.console.print(f"  {'':<8} {'':<20} → {check['remedy']}", soft_wrap=True)
-        self.console.print(f"  Verdict: {validation['verdict']}")
+                self._print(f"  {'':<8} {'':<20} → {check['remedy']}")
+
+    def _print_verdict(self, validation: Json) -> None:
+        found = Counter(check["status"] for check in validation["checks"])
+        counted = ", ".join(f"{number} {status}" for status, number in found.items())
+        self._print(f"  Verdict: {validation['verdict']} ({counted})")
 
     async def _run_job(self, path: str) -> None:
         job = _json(await self.api.post(path, json={}), 202)
         shown = ""
-        async with asyncio.timeout(_PATIENCE_SECONDS):
+        async with asyncio.timeout(_TIMEOUT_SECONDS):
             while True:
                 job = await self._get(f"/v1/sync-jobs/{job['id']}")
-                progress = job["progress"]
-                line = f"  {job['status_label']} · {progress['phase']}"
-                if progress["total"]:
-                    line += f" {progress['done']}/{progress['total']}"
-                if line != shown:
-                    self.console.print(line)
+                if (line := _progress_line(job)) != shown:
+                    self._print(line)
                     shown = line
                 if job["status"] in _FINAL:
                     break
-                await asyncio.sleep(_LOOK_EVERY_SECONDS)
+                await asyncio.sleep(_POLL_SECONDS)
         if job["status"] != "completed":
             ended = f"{job['status_label']}: {job['error']}"
             raise OperatorError(f"the check for updates ended as {ended}")
 
-    def _headline(self, number: int, text: str) -> None:
-        self.console.print(f"\n[bold]{number}. {text}[/bold]")
+    def _headline(self, text: str) -> None:
+        self.stage.console.print(f"\n[bold]{escape(text)}[/bold]", soft_wrap=True)
+
+    def _print(self, text: str) -> None:
+        """Print text as it is. A long line stays one line, which can be copied."""
+        self.stage.console.print(text, markup=False, soft_wrap=True)
 
 
-def _print_where(stage: Stage) -> None:
-    console = stage.console
-    console.print(f"\nAPI        {stage.api_url}  (docs: {stage.api_url}/docs)")
-    console.print(f"Simulator  {stage.graph_url}/__simulator__/")
-    console.print(f"API key    {stage.api_key}", soft_wrap=True)
-    console.print(f"Data       {stage.data_dir} (removed at the end)")
-    console.print("Serving until Ctrl-C.")
+def _progress_line(job: Json) -> str:
+    progress = job["progress"]
+    if job["status"] in _FINAL:
+        return f"  {job['status_label']}"
+    # A worker has taken the job, but its first step has not begun.
+    if progress["phase"] == "queued":
+        return "  Queued"
+    line = f"  {job['status_label']} · {progress['phase'].replace('_', ' ')}"
+    return f"{line} {progress['done']}/{progress['total']}" if progress["total"] else line
+
+
+def _by_asset(grants: Sequence[Json]) -> dict[str, tuple[list[str], list[str]]]:
+    """Return the ways of access and all tasks for each asset, by Meta's id of the asset."""
+    found: dict[str, tuple[list[str], list[str]]] = {}
+    for grant in grants:
+        ways, tasks = found.setdefault(grant["asset"]["meta_id"], ([], []))
+        ways.append(_WAYS.get(grant["via"]) or grant["via"])
+        tasks += [task for task in grant["tasks"] if task not in tasks]
+    return found
+
+
+def _label(things: Sequence[Json], id_field: str) -> dict[str, str]:
+    """Return a label for each thing, by its id: the name, with the id where two share the name."""
+    names = {thing[id_field]: thing["name"] for thing in things}
+    uses = Counter(names.values())
+    return {
+        thing_id: f"{name} ({thing_id})" if uses[name] > 1 else name
+        for thing_id, name in names.items()
+    }
+
+
+def _count_assets(counts: dict[str, int | None]) -> str:
+    return ", ".join(_amount(number, kind) for kind, number in counts.items() if number) or "none"
+
+
+def _amount(number: int, kind: str) -> str:
+    return f"{number} {kind.replace('_', ' ') if number == 1 else _plural(kind)}"
+
+
+def _plural(kind: str) -> str:
+    return {"person": "people"}.get(kind, f"{kind.replace('_', ' ')}s")
 
 
 def _table(*columns: str) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     for column in columns:
-        # Folded, not cut: half an address is no address.
+        # Folded, not cut: an address must be complete.
         table.add_column(column, overflow="fold")
     return table
 
 
-def _json(answer: httpx.Response, expected: int) -> dict[str, Any]:
+def _json(answer: httpx.Response, expected: int) -> Json:
     if answer.status_code != expected:
-        told = answer.json() if "json" in answer.headers.get("content-type", "") else {}
-        raise OperatorError(f"the API answered {answer.status_code}: {told.get('detail', '')}")
-    document: dict[str, Any] = answer.json()
+        problem = answer.json() if "json" in answer.headers.get("content-type", "") else {}
+        raise OperatorError(f"the API answered {answer.status_code}: {problem.get('detail', '')}")
+    document: Json = answer.json()
     return document

@@ -1,4 +1,4 @@
-"""`partner-connector check`: what is wrong with a deployment, in words."""
+"""`partner-connector check`: diagnosis of a deployment, with a remedy for each failure."""
 
 import asyncio
 import json
@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Sequence
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 
 import httpx
 from sqlalchemy import text
@@ -23,47 +24,47 @@ from partner_connector.features.webhooks.signing_secrets import secrets_by_key
 from partner_connector.graph import open_http_client
 from partner_connector.sealing import keyring as keyring_file
 from partner_connector.sealing.keyring import KeyringError, KeyringFile
-from partner_connector.settings import Settings, load_settings
+from partner_connector.settings import ENV_PREFIX, Settings, load_settings
 
-# Meta's answers tell whole seconds. Leases of messages end by the clocks of workers.
+# Meta's `Date` header has whole seconds. Webhook leases end by the clocks of workers.
 _TOLERATED_CLOCK_SECONDS = {"clock": 30, "database_clock": 5}
 _QUEUED_AT_MOST_SECONDS = 600
-_HAND_OVER = "have them handed over again"
-_ROTATE = "rotate the secret of each endpoint"
+_HAND_OVER_AGAIN = "have the tokens handed over again"
+_ROTATE_SECRETS = "rotate the secret of each webhook endpoint"
 
 Finding = dict[str, str]
 
 
 def check(as_json: bool) -> None:
-    """Print every finding; exit with 1 where a check failed."""
+    """Print every finding; exit with 1 if a check failed."""
     findings = asyncio.run(_run(load_settings()))
     if as_json:
-        print(json.dumps({"ok": all_well(findings), "checks": findings}))
+        print(json.dumps({"ok": is_healthy(findings), "checks": findings}))
     else:
         for finding in findings:
-            print(f"{finding['status']:<8} {finding['name']:<12} {finding['detail']}")
-    if not all_well(findings):
+            print(f"{finding['status']:<8} {finding['name']:<16} {finding['detail']}")
+    if not is_healthy(findings):
         sys.exit(1)
 
 
 async def _run(settings: Settings) -> list[Finding]:
-    """Every check, in the order in which to mend what is wrong."""
+    """Run all checks, in the order in which an operator should repair failures."""
     database = open_database(settings)
     try:
-        findings = await _database(database)
-        if all_well(findings):
+        findings = await _database(settings, database)
+        if is_healthy(findings):
             findings += await _engine(settings, database)
         ring = _read_keyring(settings)
         findings.append(_keys(ring))
-        if all_well(findings[:2]) and isinstance(ring, KeyringFile):
+        if is_healthy(findings[:2]) and isinstance(ring, KeyringFile):
             findings += await _sealed(database, ring)
     finally:
         await database.close()
     return findings + await _meta(settings)
 
 
-def all_well(findings: Sequence[Finding]) -> bool:
-    """Whether nothing failed. A warning is not a failure."""
+def is_healthy(findings: Sequence[Finding]) -> bool:
+    """Return whether no check failed. A warning is not a failure."""
     return all(finding["status"] != "fail" for finding in findings)
 
 
@@ -71,7 +72,14 @@ def _finding(name: str, status: str, detail: str) -> Finding:
     return {"name": name, "status": status, "detail": detail}
 
 
-async def _database(database: Database) -> list[Finding]:
+async def _database(settings: Settings, database: Database) -> list[Finding]:
+    path = Path(settings.sqlalchemy_url().database or "")
+    if settings.uses_sqlite and not await asyncio.to_thread(path.is_file):
+        detail = (
+            f"{path} does not exist yet: run `partner-connector serve --with-worker`, or "
+            "`partner-connector migrate`, which creates it"
+        )
+        return [_finding("database", "fail", detail)]
     began = time.perf_counter()
     try:
         async with database.reading() as session:
@@ -80,7 +88,13 @@ async def _database(database: Database) -> list[Finding]:
             at_head = await (await session.connection()).run_sync(is_at_head)
             skew = await _skew(session)
     except (SQLAlchemyError, OSError):
-        return [_finding("database", "fail", "cannot be reached; see DATABASE_URL")]
+        remedy = (
+            f"{path} cannot be opened: check that it is a SQLite file which this user may write"
+            if settings.uses_sqlite
+            else f"cannot be reached: check {ENV_PREFIX}DATABASE_URL, and that the server runs and "
+            "accepts connections from this host"
+        )
+        return [_finding("database", "fail", remedy)]
     reached = _finding("database", "ok", f"answers in {milliseconds:.0f} ms")
     migrations = (
         _finding("migrations", "ok", "at the newest revision")
@@ -91,34 +105,36 @@ async def _database(database: Database) -> list[Finding]:
 
 
 async def _skew(session: AsyncSession) -> float | None:
-    """How far this host's clock is from the database's; a file has the clock of its host."""
+    """Return the seconds by which the database's clock is ahead of ours; None with SQLite."""
     if session.get_bind().dialect.name == "sqlite":
         return None
-    told = await session.scalar(text("SELECT EXTRACT(EPOCH FROM clock_timestamp())"))
-    return float(told or 0) - now().timestamp()
+    epoch = await session.scalar(text("SELECT EXTRACT(EPOCH FROM clock_timestamp())"))
+    return float(epoch or 0) - now().timestamp()
 
 
-def _clock(name: str, skew: float | None, whose: str) -> list[Finding]:
+def _clock(name: str, skew: float | None, owner: str) -> list[Finding]:
     if skew is None:
         return []
-    well = abs(skew) <= _TOLERATED_CLOCK_SECONDS[name]
-    return [_finding(name, "ok" if well else "fail", f"{abs(skew):.0f} s away from {whose}")]
+    detail = f"{abs(skew):.0f} s away from {owner}"
+    if abs(skew) <= _TOLERATED_CLOCK_SECONDS[name]:
+        return [_finding(name, "ok", detail)]
+    return [_finding(name, "fail", f"{detail}: synchronize the clock of this host by NTP")]
 
 
 async def _engine(settings: Settings, database: Database) -> list[Finding]:
-    """Whether the durable engine has its tables, and whether somebody works off its queues."""
-    has, needs = await asyncio.to_thread(_versions_of_the_engine, settings)
+    """Check the tables of the durable engine, its queue and its workers."""
+    has, needs = await asyncio.to_thread(_engine_table_versions, settings)
     if has < needs:
         detail = f"its tables are at {has} of {needs}: run `partner-connector migrate`"
         return [_finding("engine", "fail", detail)]
     async with database.reading() as session:
         queues = await dbos_internals.queues(session)
-        beats = [] if settings.uses_sqlite else await liveness.worker_beats(session)
+        beats = [] if settings.uses_sqlite else await liveness.heartbeat_ages(session)
     findings = [_finding("engine", "ok", f"its tables are at {has}"), _queue(queues)]
     return findings if settings.uses_sqlite else [*findings, _workers(beats, queues)]
 
 
-def _versions_of_the_engine(settings: Settings) -> tuple[int, int]:
+def _engine_table_versions(settings: Settings) -> tuple[int, int]:
     engine = sync_engine(settings)
     try:
         return dbos_internals.table_versions(engine)
@@ -127,46 +143,54 @@ def _versions_of_the_engine(settings: Settings) -> tuple[int, int]:
 
 
 def _queue(queues: Queues) -> Finding:
-    stands = queues.queued.seconds > _QUEUED_AT_MOST_SECONDS
     detail = (
         f"queued: {queues.queued}; running: {queues.running}; for later: {queues.delayed.number}"
     )
-    return _finding("queue", "warn" if stands else "ok", detail)
+    if queues.queued.seconds > _QUEUED_AT_MOST_SECONDS:
+        remedy = "start another `partner-connector worker`, or read the logs of the workers"
+        return _finding("queue", "warn", f"{detail}: {remedy}")
+    return _finding("queue", "ok", detail)
 
 
 def _workers(beats: Sequence[float], queues: Queues) -> Finding:
-    alive = liveness.alive(beats)
+    alive = liveness.count_alive(beats)
     if alive == 0:
-        waits = queues.queued.number + queues.running.number
-        detail = f"none is alive, and {waits} runs wait for one: start `partner-connector worker`"
-        return _finding("workers", "fail" if waits else "warn", detail)
-    detail = f"{alive} alive, the last beat {min(beats):.0f} s ago"
+        waiting = queues.queued.number + queues.running.number
+        detail = f"no worker is alive, {waiting} runs are waiting: start `partner-connector worker`"
+        return _finding("workers", "fail" if waiting else "warn", detail)
+    detail = f"{alive} alive, last heartbeat {min(beats):.0f} s ago"
     if silent := len(beats) - alive:
-        return _finding("workers", "warn", f"{detail}; {silent} silent, to be taken over")
+        remedy = "another worker recovers their runs"
+        return _finding("workers", "warn", f"{detail}; {silent} not responding: {remedy}")
     return _finding("workers", "ok", detail)
 
 
 def _read_keyring(settings: Settings) -> KeyringFile | KeyringError:
     try:
-        return keyring_file.read(provision.whichever_half(settings))
+        return keyring_file.read(provision.available_keyring_file(settings))
     except KeyringError as error:
         return error
 
 
 def _keys(ring: KeyringFile | KeyringError) -> Finding:
     if isinstance(ring, KeyringError):
-        return _finding("keys", "fail", str(ring))
+        remedy = (
+            f"set {ENV_PREFIX}KEYRING_FILE, restore the file from a backup, or create a keyring "
+            "with `partner-connector keys generate`"
+        )
+        return _finding("keys", "fail", f"{ring}: {remedy}")
     kind = "full" if ring.holds_private_keys else "public"
     return _finding("keys", "ok", f"{kind} keyring, {ring.current.key_id} is current")
 
 
 async def _sealed(database: Database, ring: KeyringFile) -> list[Finding]:
-    """What is sealed under which key, where it is not all under the current one."""
+    """Check that every token and webhook secret is sealed under the current key."""
     async with database.reading() as session:
         tokens, secrets = await tokens_by_key(session), await secrets_by_key(session)
-    return _under_keys("tokens", tokens, ring, _HAND_OVER) + _under_keys(
-        "webhook_secrets", secrets, ring, _ROTATE
-    )
+    return [
+        *_under_keys("tokens", tokens, ring, _HAND_OVER_AGAIN),
+        *_under_keys("webhook_secrets", secrets, ring, _ROTATE_SECRETS),
+    ]
 
 
 def _under_keys(name: str, used: dict[str, int], ring: KeyringFile, remedy: str) -> list[Finding]:
@@ -175,25 +199,29 @@ def _under_keys(name: str, used: dict[str, int], ring: KeyringFile, remedy: str)
     lost = {key_id: number for key_id, number in used.items() if key_id not in held}
     findings = []
     if older:
-        detail = f"{older} are not under the current key yet: a worker seals them anew"
+        detail = f"{older} are sealed under an older key: a running worker re-seals them"
         findings.append(_finding(name, "warn", detail))
     for key_id, number in sorted(lost.items()):
         detail = (
-            f"{number} are unreadable, since the keyring lacks {key_id}: restore it from a backup, "
-            f"or {remedy}"
+            f"{number} are unreadable, because the keyring lacks {key_id}: restore the keyring "
+            f"from a backup, or {remedy}"
         )
         findings.append(_finding(name, "warn", detail))
-    all_current = f"{sum(used.values())}, all under the current key"
+    all_current = f"{sum(used.values())}, all sealed under the current key"
     return findings or [_finding(name, "ok", all_current)]
 
 
 async def _meta(settings: Settings) -> list[Finding]:
-    """Any answer will do: without a token Meta refuses, but says its version and the time."""
+    """Call Meta without a token: it refuses the call, but states its version and its time."""
     try:
         async with open_http_client(settings.graph_base_url, read_timeout=10) as http:
             answer = await http.get(f"/{settings.graph_version}/me")
     except (httpx.HTTPError, OSError, ValueError) as error:
-        return [_finding("meta", "fail", f"cannot be reached: {type(error).__name__}")]
+        detail = (
+            f"cannot be reached ({type(error).__name__}): check {ENV_PREFIX}GRAPH_BASE_URL, DNS, "
+            "and that a firewall allows outgoing connections to it"
+        )
+        return [_finding("meta", "fail", detail)]
     served = answer.headers.get("facebook-api-version")
     findings = [_version(settings, served)]
     if "date" in answer.headers:
@@ -204,7 +232,16 @@ async def _meta(settings: Settings) -> list[Finding]:
 
 def _version(settings: Settings, served: str | None) -> Finding:
     if served is None:
-        return _finding("meta", "warn", "reached, but it did not say which version answers")
+        return _finding(
+            "meta",
+            "warn",
+            f"reached, but the response names no version: check {ENV_PREFIX}GRAPH_BASE_URL",
+        )
     if served != settings.graph_version:
-        return _finding("meta", "warn", f"{settings.graph_version} is answered by {served}")
+        return _finding(
+            "meta",
+            "warn",
+            f"Meta answers {settings.graph_version} with {served}: set {ENV_PREFIX}GRAPH_VERSION "
+            "to a version that Meta supports",
+        )
     return _finding("meta", "ok", f"reached, {served} answers")

@@ -1,4 +1,4 @@
-"""`partner-connector keys …`: the keyring, its rotation, and what is sealed under which key.
+"""`partner-connector keys …`: the keyring, its rotation, and how many secrets each key seals.
 
 A command imports what it needs when it runs.
 """
@@ -9,108 +9,118 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from partner_connector.cli.terminal import AsJson, answer, duration
+from partner_connector.cli.terminal import JsonOption, duration, print_result
 from partner_connector.errors import OperatorError
 
 if TYPE_CHECKING:
     from partner_connector.settings import Settings
 
-_NOTHING = {"tokens": 0, "webhook_secrets": 0}
+_NONE_SEALED = {"tokens": 0, "webhook_secrets": 0}
 
-cli = typer.Typer(help="The keyring that seals tokens.", no_args_is_help=True)
+cli = typer.Typer(help="Manage the keyring that seals tokens.", no_args_is_help=True)
 
 
 @cli.command()
-def generate(as_json: AsJson = False) -> None:
-    """Make a new keyring; never replaces one."""
+def generate(as_json: JsonOption = False) -> None:
+    """Create a keyring. Never replaces an existing keyring."""
     from partner_connector.cli import provision
     from partner_connector.settings import load_settings
 
     path = load_settings().private_keyring_file
     ring = provision.generate_keyring(path)
     document = {"keyring_file": str(path), "key_id": ring.current.key_id}
-    answer(as_json, document, f"wrote {path}: back it up, without it no stored token opens again")
+    print_result(
+        as_json, document, f"wrote {path}: back it up; no stored token can be opened without it"
+    )
 
 
 @cli.command("list")
-def list_keys(as_json: AsJson = False) -> None:
-    """Show the keys by id; never a key itself."""
+def list_keys(as_json: JsonOption = False) -> None:
+    """List the keys with their ids and states. The keys themselves are never shown."""
     from partner_connector.settings import load_settings
 
     listed = _keys(load_settings())
-    answer(as_json, {"keys": listed}, "\n".join(_line(key) for key in listed))
+    print_result(as_json, {"keys": listed}, "\n".join(_line(key) for key in listed))
 
 
 @cli.command()
-def status(as_json: AsJson = False) -> None:
-    """Show how much is sealed under each key; after a rotation, how far it has come."""
+def status(as_json: JsonOption = False) -> None:
+    """Show how many secrets each key seals, which is the progress after a rotation."""
     from partner_connector.settings import load_settings
 
     settings = load_settings()
     keys = _keys(settings)
     used = _sealed_by_key(settings)
-    told = [key | used.pop(str(key["key_id"]), _NOTHING) for key in keys]
-    # What is left is sealed under keys that this keyring does not have.
-    told += [{"key_id": key_id, "state": "missing", **sealed} for key_id, sealed in used.items()]
+    rows = [key | used.pop(str(key["key_id"]), _NONE_SEALED) for key in keys]
+    # The remaining secrets are sealed under keys that are missing from this keyring.
+    rows += [{"key_id": key_id, "state": "missing", **sealed} for key_id, sealed in used.items()]
     lines = [
         f"{_line(key)}  {key['tokens']} tokens, {key['webhook_secrets']} signing secrets"
-        for key in told
+        for key in rows
     ]
-    answer(as_json, {"keys": told}, "\n".join(lines))
+    print_result(as_json, {"keys": rows}, "\n".join(lines))
 
 
 @cli.command()
 def rotate(
     accept_old_for: Annotated[
-        str, typer.Option(help="So long clients may go on sealing for the key before: 7d, 12h, 1s.")
+        str,
+        typer.Option(help="How long callers may still seal with the replaced key: 7d, 12h, 1s."),
     ] = "7d",
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Add a new current key. Workers seal every token anew under it, while they go on working."""
+    """Add a key and make it current. Running workers re-seal every stored secret under it."""
     from partner_connector.cli import provision
     from partner_connector.settings import load_settings
 
     accepted_for = duration("--accept-old-for", accept_old_for)
     path = load_settings().private_keyring_file
     key_id = provision.rotate_keyring(path, accepted_for).current.key_id
-    answer(
+    print_result(
         as_json,
         {"keyring_file": str(path), "key_id": key_id},
-        f"{key_id} is current; back {path} up. Processes that read this file, or the public half "
-        "beside it, follow by themselves",
+        f"{key_id} is current; back up {path}. Processes that use this file, or the public half "
+        "beside it, load the change by themselves",
     )
 
 
 @cli.command()
-def remove(key_id: str, as_json: AsJson = False) -> None:
-    """Destroy a retired key: once nothing is sealed under it and no client may seal for it."""
+def remove(
+    key_id: Annotated[str, typer.Argument(help="Id of the key; `keys list` shows it.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Delete a retiring key forever. Refused while it seals a secret or clients may seal for it."""
     from partner_connector.cli import provision
     from partner_connector.settings import load_settings
 
     settings = load_settings()
-    used = _sealed_by_key(settings).get(key_id, _NOTHING)
+    used = _sealed_by_key(settings).get(key_id, _NONE_SEALED)
     if any(used.values()):
         raise OperatorError(
-            f"{key_id} is needed: {used['tokens']} tokens and {used['webhook_secrets']} signing "
-            "secrets of webhooks are sealed under it. Workers seal them anew; see "
-            "`partner-connector keys status`"
+            f"{key_id} is in use: {used['tokens']} tokens and {used['webhook_secrets']} webhook "
+            "signing secrets are sealed under it. Running workers re-seal them; "
+            "`partner-connector keys status` shows the progress"
         )
     path = settings.private_keyring_file
     provision.remove_key(path, key_id)
-    answer(as_json, {"keyring_file": str(path), "key_id": key_id}, f"{key_id} is gone for good")
+    print_result(as_json, {"keyring_file": str(path), "key_id": key_id}, f"{key_id} is deleted")
 
 
 @cli.command()
 def public(
-    out: Annotated[Path, typer.Option(help="Where to write it.")], as_json: AsJson = False
+    out: Annotated[Path, typer.Option(help="File to write.")], as_json: JsonOption = False
 ) -> None:
-    """Write the half of the keyring that an API process may have."""
+    """Write the public half of the keyring, which an API process needs. It opens no token."""
     from partner_connector.cli import provision
     from partner_connector.sealing import keyring
     from partner_connector.settings import load_settings
 
     provision.export_public(keyring.read(load_settings().private_keyring_file), out)
-    answer(as_json, {"keyring_file": str(out)}, f"wrote {out}: it opens no token")
+    print_result(
+        as_json,
+        {"keyring_file": str(out)},
+        f"wrote {out}: it opens no token; give it to API processes",
+    )
 
 
 def _keys(settings: "Settings") -> list[dict[str, object]]:
@@ -124,7 +134,7 @@ def _keys(settings: "Settings") -> list[dict[str, object]]:
             "created_at": key.created_at,
             "accepted_until": key.accepted_until,
         }
-        for key in keyring.read(provision.whichever_half(settings)).keys
+        for key in keyring.read(provision.available_keyring_file(settings)).keys
     ]
 
 
@@ -135,7 +145,7 @@ def _line(key: dict[str, object]) -> str:
 
 
 def _sealed_by_key(settings: "Settings") -> dict[str, dict[str, int]]:
-    """Return how much of each kind is sealed under each key, wherever there is anything."""
+    """Return the number of sealed secrets of each kind, for each key that seals any."""
     from partner_connector.cli import provision
     from partner_connector.features.tokens.keys_in_use import tokens_by_key
     from partner_connector.features.webhooks.signing_secrets import secrets_by_key

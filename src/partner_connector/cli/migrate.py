@@ -1,33 +1,34 @@
-"""Bring the database to the newest revision: our tables by Alembic, the engine's by the engine."""
+"""Migrations: our tables by Alembic, the tables of the durable engine by the engine itself."""
 
 from alembic import command
 from sqlalchemy import event, text
 
 from partner_connector.db.engine import (
     begin_sqlite_transaction,
-    keep_a_log_ahead,
-    leave_begin_to_us,
+    disable_driver_transactions,
+    enable_wal,
 )
 from partner_connector.db.revisions import alembic_config, is_at_head, sync_engine
 from partner_connector.durable.engine import migrate_tables
 from partner_connector.settings import Settings
 
-# One migration at a time, whoever starts it: any number that nothing else locks on will do.
+# Allows one migration at a time. The number is arbitrary; nothing else uses it.
 _MIGRATION_LOCK = 7_260_314_415
 
 
 def upgrade(settings: Settings) -> None:
-    """Migrate to head, wholly or not at all. Safe to run twice, and from two hosts at once.
+    """Migrate the tables of the durable engine, then ours to head in one transaction.
 
-    A database that a later release has migrated is left as it is.
+    Safe to run twice, and from two hosts at once. Leaves our tables unchanged if a later release
+    has migrated them.
     """
     migrate_tables(settings)
     engine = sync_engine(settings)
     if settings.uses_sqlite:
-        # Else each change of the schema would be committed by itself, and a migration that was cut
-        # off could not be run again.
-        event.listen(engine, "connect", leave_begin_to_us)
-        event.listen(engine, "connect", keep_a_log_ahead)
+        # Without these each change of the schema would be committed on its own, and an interrupted
+        # migration could not be run again.
+        event.listen(engine, "connect", disable_driver_transactions)
+        event.listen(engine, "connect", enable_wal)
         event.listen(engine, "begin", begin_sqlite_transaction)
     try:
         with engine.begin() as connection:

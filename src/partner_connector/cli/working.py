@@ -1,4 +1,4 @@
-"""`partner-connector worker`: the worker alone, or in a thread beside the API."""
+"""`partner-connector worker`: a worker in its own process, or in a thread beside the API."""
 
 import asyncio
 import contextlib
@@ -7,32 +7,32 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from partner_connector.cli import process, provision
-from partner_connector.cli.terminal import tell
-from partner_connector.sealing.keyring import Ring
+from partner_connector.cli.terminal import report
+from partner_connector.sealing.keyring import KeyringSource
 from partner_connector.settings import Settings
 from partner_connector.worker.process import worker_running
 
 
 def work() -> None:
-    """Check what must exist and work until a signal."""
+    """Check the database and the keys, and run the worker until a signal."""
     settings = process.configure()
-    provision.prepare_database(settings, tell)
-    ring = provision.private_keyring(settings, tell)
+    provision.prepare_database(settings, report)
+    ring = provision.private_keyring(settings, report)
     process.run(_run_worker(settings, ring))
 
 
-async def _run_worker(settings: Settings, ring: Ring) -> None:
-    """The worker alone, until a signal."""
+async def _run_worker(settings: Settings, ring: KeyringSource) -> None:
+    """Run the worker alone until a signal."""
     stopped = asyncio.Event()
     with process.metrics_served(settings), process.signals_call(stopped.set):
         async with worker_running(settings, ring):
-            process.spare_the_collector()
+            process.tune_gc()
             await stopped.wait()
 
 
 @contextlib.asynccontextmanager
-async def worker_in_a_thread(settings: Settings, ring: Ring) -> AsyncIterator[None]:
-    """A worker with a loop of its own: taking a great answer apart must keep no caller waiting."""
+async def worker_in_a_thread(settings: Settings, ring: KeyringSource) -> AsyncIterator[None]:
+    """Run a worker with its own event loop, so that parsing a big answer delays no API request."""
     started: Future[Callable[[], object]] = Future()
 
     async def work() -> None:

@@ -1,7 +1,7 @@
-"""The database: engine, transactions, and the few things that differ between the two dialects.
+"""Engines, connections and transactions, for SQLite and PostgreSQL.
 
-One transaction per request or job step, begun with `Database.writing()` or `Database.reading()`
-and committed when the block ends. No transaction is ever open across a network call.
+A request or job step uses one transaction, begun with `Database.writing()` or `Database.reading()`
+and ended with the block. No transaction is open during a network call.
 """
 
 import select
@@ -30,27 +30,27 @@ from partner_connector.settings import Settings
 log = structlog.get_logger()
 
 _SQLITE_PRAGMAS = (
-    # Set first: the others may themselves meet a lock.
+    # In milliseconds. First, because the other pragmas may wait for a lock.
     "busy_timeout = 30000",
     "journal_mode = WAL",
     "synchronous = FULL",
     "foreign_keys = ON",
-    # In KiB. With the default of 2 MiB a great check writes pages of its indexes again and again.
+    # In KiB. With the default of 2 MiB a large sync job writes the same index pages repeatedly.
     "cache_size = -8000",
 )
 
-# A transaction idles this long only where its process is frozen or its host is gone: the locks
-# have to be free by the time that others take its work over.
+# A transaction idles this long only if its process is frozen or its host is gone. Its locks must be
+# released before another worker takes over its work.
 IDLE_TRANSACTION_SECONDS = 20
-# Without the first a lost lock would hold a request for ever.
+# Without `lock_timeout` a lock that is never released would block a request forever.
 _POSTGRESQL_OPTIONS = (
     "-c lock_timeout=10s -c statement_timeout=60s "
     f"-c idle_in_transaction_session_timeout={IDLE_TRANSACTION_SECONDS}s"
 )
 _POSTGRESQL_READ_ONLY = "-c default_transaction_read_only=on"
 
-# Each statement is one of its own, and nothing is left to be rolled back when it is done.
-_NO_TRANSACTIONS = {
+# Autocommit: each statement is its own transaction, so the pool has nothing to roll back.
+_AUTOCOMMIT = {
     "isolation_level": "AUTOCOMMIT",
     "skip_autocommit_rollback": True,
     "pool_reset_on_return": None,
@@ -58,12 +58,12 @@ _NO_TRANSACTIONS = {
 
 
 def _unixepoch(*arguments: object) -> float | int:
-    # The engine's SQL calls unixepoch('subsec'), which SQLite has only since 3.42.
+    # DBOS calls unixepoch('subsec'), which SQLite supports only since 3.42.
     return time.time() if arguments and arguments[-1] == "subsec" else int(time.time())
 
 
 def prepare_sqlite_connection(dbapi_connection: Any, _record: object) -> None:
-    """Make a SQLite connection durable, strict and patient."""
+    """Set up a SQLite connection: durable writes, foreign keys, 30 s wait for locks."""
     cursor = dbapi_connection.cursor()
     for pragma in _SQLITE_PRAGMAS:
         cursor.execute(f"PRAGMA {pragma}")
@@ -72,45 +72,49 @@ def prepare_sqlite_connection(dbapi_connection: Any, _record: object) -> None:
         dbapi_connection.create_function("unixepoch", count, _unixepoch)
 
 
-def keep_a_log_ahead(dbapi_connection: Any, _record: object) -> None:
-    """Have the file be in WAL mode from its first day: of two connections that want to change the
-    mode at once one is refused, however patient it is.
+def enable_wal(dbapi_connection: Any, _record: object) -> None:
+    """Set a new SQLite file to WAL mode.
+
+    When two connections change the mode at the same time, SQLite refuses one without waiting.
     """
     dbapi_connection.execute("PRAGMA journal_mode = WAL").close()
 
 
-def leave_begin_to_us(dbapi_connection: Any, _record: object) -> None:
-    """Keep the driver from committing before statements that change the schema."""
+def disable_driver_transactions(dbapi_connection: Any, _record: object) -> None:
+    """Disable the driver's own transactions, which commit before a change of the schema."""
     dbapi_connection.isolation_level = None
 
 
 def begin_sqlite_transaction(connection: Connection) -> None:
-    """Writers take the lock at BEGIN: a read that later writes would lose updates or deadlock."""
+    """Begin a transaction; a writing one takes the write lock at once.
+
+    A transaction that reads first and writes later would fail or overwrite other changes.
+    """
     read_only = connection.get_execution_options().get("read_only", False)
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
 
-def refuse_writes(dbapi_connection: Any, _record: object) -> None:
-    """Make a SQLite connection one that only looks."""
+def make_read_only(dbapi_connection: Any, _record: object) -> None:
+    """Make a SQLite connection read-only."""
     cursor = dbapi_connection.cursor()
     cursor.execute("PRAGMA query_only = ON")
     cursor.close()
 
 
-def refuse_what_the_server_ended(dbapi_connection: Any, _record: object, _proxy: object) -> None:
-    """Have the pool replace a connection that its server has closed or said farewell on.
+def discard_closed_connections(dbapi_connection: Any, _record: object, _proxy: object) -> None:
+    """Make the pool replace a connection that the PostgreSQL server has closed.
 
-    That is told by the socket itself: nothing else comes while nothing was asked. To ask the server
-    each time would cost as much as a small read.
+    An idle connection's socket is readable only after the server closed it or sent an error. A
+    test query instead would cost as much as a small read.
     """
-    watch = select.poll()
-    watch.register(dbapi_connection.driver_connection.fileno(), select.POLLIN)
-    if watch.poll(0):
+    poll = select.poll()
+    poll.register(dbapi_connection.driver_connection.fileno(), select.POLLIN)
+    if poll.poll(0):
         raise DisconnectionError
 
 
 def async_url(url: URL) -> URL:
-    """The same database through the driver for asyncio: aiosqlite or psycopg 3."""
+    """Return the database URL with the asyncio driver: aiosqlite or psycopg 3."""
     sqlite_driver = url.get_backend_name() == "sqlite"
     return url.set(drivername="sqlite+aiosqlite" if sqlite_driver else "postgresql+psycopg")
 
@@ -119,7 +123,7 @@ Guard = Callable[[AsyncSession], Awaitable[None]]
 
 
 class Database:
-    """Hands out transactions. `reading()` cannot write; `writing()` commits at its end."""
+    """Transactions and reads of one database."""
 
     def __init__(self, engine: AsyncEngine, reads: Reads, guard: Guard | None = None) -> None:
         self.engine = engine
@@ -129,24 +133,25 @@ class Database:
             engine,
             expire_on_commit=False,
             autoflush=False,
-            # No code reads a loaded object again after an UPDATE or DELETE of many rows.
+            # No code uses loaded objects after an UPDATE or DELETE of many rows.
             execution_options={"synchronize_session": False},
         )
         read_engine = engine.execution_options(read_only=True, postgresql_readonly=True)
         self._read = async_sessionmaker(read_engine, expire_on_commit=False, autoflush=False)
 
     def guarded_by(self, guard: Guard) -> "Database":
-        """The same database, whose every writing transaction asks the guard before it commits."""
+        """Return the same database with a guard, which runs before each commit and may raise."""
         return Database(self.engine, self._reads, guard)
 
     @asynccontextmanager
-    async def writing(self, *, at_length: bool = False) -> AsyncIterator[AsyncSession]:
-        """A transaction that commits if the block ends well and rolls back if it does not.
+    async def writing(self, *, long_running: bool = False) -> AsyncIterator[AsyncSession]:
+        """Open a transaction; commit at the end of the block, roll back if it raises.
 
-        `at_length` is for the worker's great changes: it may take minutes, and wait for one.
+        `long_running` is for large changes of the worker, on PostgreSQL: it removes the statement
+        timeout and waits up to 60 s for a lock.
         """
         async with self._write.begin() as session:
-            if at_length and self.engine.dialect.name == "postgresql":
+            if long_running and self.engine.dialect.name == "postgresql":
                 await session.execute(text("SET LOCAL statement_timeout = 0"))
                 await session.execute(text("SET LOCAL lock_timeout = '60s'"))
             yield session
@@ -156,20 +161,20 @@ class Database:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
-        """A read-only view of one instant."""
+        """Open a read-only transaction, in which all statements see the same data."""
         async with self._read() as session:
             yield session
 
     @asynccontextmanager
-    async def looking(self) -> AsyncIterator[AsyncSession]:
-        """Statements that see what is there when each of them runs, and cannot write.
+    async def autocommit_reads(self) -> AsyncIterator[AsyncSession]:
+        """Open a read-only session in autocommit mode: each statement sees the latest data.
 
-        No transaction has to be begun or ended, which costs more than a small read itself.
+        It saves the beginning and end of a transaction, which cost more than a small read.
         """
         async with self._reads.session() as session:
             yield session
 
-    async def look_up(self, query: Query, **values: object) -> Sequence[Any]:
+    async def fetch_row(self, query: Query, **values: object) -> Sequence[Any]:
         """Return the one row of a small query, without a session."""
         (row,) = await self._reads.rows(query, values)
         return row
@@ -181,10 +186,10 @@ class Database:
         return value if read is None else read(value)
 
     async def refresh_statistics(self, *tables: str) -> None:
-        """Tell PostgreSQL's planner of rows that have just come: else its joins are quadratic.
+        """Update PostgreSQL's statistics after many inserts; without them its joins are quadratic.
 
-        In a transaction of its own, since it locks the tables against others who do the same, and
-        given up soon, since it only saves time.
+        It runs in a separate transaction, because it locks the tables against other updates of the
+        statistics. It waits only 1 s for that lock, because it only saves time.
         """
         if self.engine.dialect.name != "postgresql":
             return
@@ -196,31 +201,31 @@ class Database:
             log.info("statistics_not_refreshed", error=type(error).__name__)
 
     async def close(self) -> None:
-        """Close every pooled connection."""
+        """Close all pooled connections."""
         await self.engine.dispose()
         await self._reads.close()
 
 
 def open_database(settings: Settings) -> Database:
-    """Engines for the configured database. Nothing is connected yet."""
-    locks.asserting = locks.asserting or settings.assert_lock_order
+    """Return the configured database. It connects at the first use."""
+    locks.raise_on_violation = locks.raise_on_violation or settings.assert_lock_order
     if settings.uses_sqlite:
         engine = _engine(settings, pool_size=8)
         event.listen(engine.sync_engine, "connect", prepare_sqlite_connection)
-        event.listen(engine.sync_engine, "connect", leave_begin_to_us)
+        event.listen(engine.sync_engine, "connect", disable_driver_transactions)
         event.listen(engine.sync_engine, "begin", begin_sqlite_transaction)
-        looking = _engine(settings, pool_size=8, **_NO_TRANSACTIONS)
-        event.listen(looking.sync_engine, "connect", prepare_sqlite_connection)
-        event.listen(looking.sync_engine, "connect", refuse_writes)
-        return Database(engine, SqliteReads(looking))
+        reads = _engine(settings, pool_size=8, **_AUTOCOMMIT)
+        event.listen(reads.sync_engine, "connect", prepare_sqlite_connection)
+        event.listen(reads.sync_engine, "connect", make_read_only)
+        return Database(engine, SqliteReads(reads))
     pool = {"pool_size": 5, "max_overflow": 5}
     with_options = {"connect_args": {"options": _POSTGRESQL_OPTIONS}}
     engine = _engine(settings, **pool, **with_options)
     read_only = {"connect_args": {"options": f"{_POSTGRESQL_OPTIONS} {_POSTGRESQL_READ_ONLY}"}}
-    looking = _engine(settings, **pool, **read_only, **_NO_TRANSACTIONS)
-    for each in (engine, looking):
-        event.listen(each.sync_engine, "checkout", refuse_what_the_server_ended)
-    return Database(engine, Reads(looking))
+    reads = _engine(settings, **pool, **read_only, **_AUTOCOMMIT)
+    for each in (engine, reads):
+        event.listen(each.sync_engine, "checkout", discard_closed_connections)
+    return Database(engine, Reads(reads))
 
 
 def _engine(settings: Settings, **options: Any) -> AsyncEngine:
@@ -233,6 +238,6 @@ def _engine(settings: Settings, **options: Any) -> AsyncEngine:
 
 
 def migrations_directory() -> Path:
-    """Where Alembic's tree is: inside an installed wheel, or beside `src` in a checkout."""
+    """Return Alembic's directory: inside an installed wheel, or next to `src` in a checkout."""
     packaged = Path(__file__).parents[1] / "migrations"
     return packaged if packaged.is_dir() else Path(__file__).parents[3] / "migrations"

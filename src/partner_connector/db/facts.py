@@ -1,7 +1,7 @@
-"""Facts of a person, an asset and a share, each listed once.
+"""Facts of a person, an asset and a share, each declared once.
 
-Tables, staging, plan, change feed, CSV and API read these lists. A new fact is a member here, its
-field in `graph.edges` and a migration.
+Tables, staging, plan, change feed, CSV and API use these lists. To add a fact, add a member here,
+its field in `graph.edges` and a migration.
 """
 
 from collections.abc import Iterable
@@ -24,28 +24,28 @@ FactChange = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """Description of one fact: where it comes from, and how it is shown."""
+    """Declaration of one fact: its source, its column and its description in the API."""
 
-    # Of a text.
+    # Maximum length of a text.
     length: int | None = None
-    # The change that the fact makes by itself.
+    # Kind of the change in the change feed when only this fact changes.
     change: FactChange | None = None
     _: KW_ONLY
-    # Its field in rows of `business_users` and `system_users`, or of assets. None: derived by us.
+    # Meta's field in rows of `business_users`, `system_users` or assets. None: derived by us.
     field: str | None = None
-    # Rows of an asset's `assigned_users` have the field too.
+    # True if rows of an asset's `assigned_users` have the field too.
     on_assets: bool = False
-    # Identifies a person.
+    # True if the fact identifies a person.
     personal: bool = False
-    # Known values of a fact in our own words.
+    # Known values, where they are ours and not Meta's.
     values: tuple[str, ...] = ()
     example: str | None = None
     about: str | None = None
-    # Of the column, in Python.
+    # Python type of the column.
     type: Any = None
 
     def column(self) -> MappedColumn[Any]:
-        """Declare the column. Without a length its annotation gives the type."""
+        """Return the mapped column. Without a length, its annotation gives the type."""
         text = None if self.length is None else String(self.length)
         return mapped_column(text, info={"fact": self})
 
@@ -54,7 +54,7 @@ class PersonFacts:
     """Facts of a person, as staged and as stored."""
 
     kind: Mapped[str] = Fact(
-        16, "user_role_changed", values=get_args(PersonKind), about="Who it is."
+        16, "user_role_changed", values=get_args(PersonKind), about="Kind of user."
     ).column()
     name: Mapped[str] = Fact(
         500, "user_name_changed", field="name", on_assets=True, personal=True, example="Ada Example"
@@ -65,30 +65,34 @@ class PersonFacts:
         field="email",
         personal=True,
         example="ada@example.com",
-        about="Null where Meta shows none.",
+        about="Null if Meta does not show an e-mail address.",
     ).column()
     title: Mapped[str | None] = Fact(
         500, "user_name_changed", field="title", personal=True, example="Account manager"
     ).column()
     role: Mapped[str | None] = Fact(
-        64, "user_role_changed", field="role", example="ADMIN", about="As Meta says it."
+        64,
+        "user_role_changed",
+        field="role",
+        example="ADMIN",
+        about="Role in the partner's business, as Meta spells it.",
     ).column()
     role_class: Mapped[str] = Fact(
-        16, "user_role_changed", values=get_args(RoleClass), about="The role, classed."
+        16, "user_role_changed", values=get_args(RoleClass), about="Class of the role."
     ).column()
     two_factor: Mapped[str] = Fact(
         16,
         "user_two_factor_changed",
         field="two_fac_status",
         values=get_args(TwoFactor),
-        about="Two-factor authentication.",
+        about="Two-factor authentication of the user.",
     ).column()
     finance_permission: Mapped[str | None] = Fact(
         64,
         "user_role_changed",
         field="finance_permission",
         example="FINANCE_EDIT",
-        about="As Meta says it.",
+        about="Finance permission in the partner's business, as Meta spells it.",
     ).column()
 
 
@@ -109,7 +113,7 @@ class ShareFacts:
 
 
 def _listed(facts: type) -> dict[str, Fact]:
-    """Return the facts that a class declares, by name and in its order."""
+    """Return the facts of a class by name, in the order of their declaration."""
     return {
         name: replace(vars(facts)[name].column.info["fact"], type=get_args(mapped)[0])
         for name, mapped in get_type_hints(facts).items()
@@ -117,7 +121,7 @@ def _listed(facts: type) -> dict[str, Fact]:
 
 
 def columns(table: type, names: Iterable[str]) -> dict[str, InstrumentedAttribute[Any]]:
-    """Return columns of a table by name."""
+    """Return these columns of a table by name."""
     return {name: getattr(table, name) for name in names}
 
 

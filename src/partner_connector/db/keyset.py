@@ -1,7 +1,7 @@
-"""Keyset pages: the next page starts where the last one ended, however deep the list is.
+"""Keyset pagination: a page starts after the last row of the page before, at any depth.
 
-A cursor is sealed, so that it can neither be read nor edited, and bound to the workspace, the
-filters and the sort that it was made for.
+A cursor is encrypted, so that clients can neither read nor change it. It is bound to the workspace,
+the filters and the sort order for which it was made.
 """
 
 import base64
@@ -26,13 +26,13 @@ from partner_connector.errors import CursorInvalid
 
 
 class KeysetOrder:
-    """A total order: columns that are never null, the last of them unique. All one direction."""
+    """Total order of a list: columns without nulls, the last one unique, all in one direction."""
 
     def __init__(self, columns: Sequence[ColumnElement[Any]], *, descending: bool = False) -> None:
         self.columns = columns
         self.descending = descending
         self.direction = [each.desc() if descending else each.asc() for each in columns]
-        # As the driver has them: of one row alone they are wanted as what they are.
+        # Raw driver values: they are converted for the last row of a page only.
         self.keys = [
             type_coerce(column, NullType()).label(f"key_{place}")
             for place, column in enumerate(columns)
@@ -43,37 +43,42 @@ class KeysetOrder:
 def _page_of(
     query: Select[*tuple[Any, ...]], order: KeysetOrder, *, continued: bool
 ) -> Select[*tuple[Any, ...]]:
-    """One page, to be executed with `rows_wanted` and, if it is continued, `after_0`, `after_1` …
+    """Return the statement of one page. Its parameters are `rows_wanted` and, if `continued`,
+    `after_0`, `after_1` …
 
-    Kept for a query that is kept itself: SQLAlchemy then knows the statement at a glance.
+    Cached per query object, which the caller must keep: SQLAlchemy then finds the compiled form
+    quickly.
     """
     if continued:
-        here = tuple_(*order.columns)
+        position = tuple_(*order.columns)
         start = tuple_(
             *(
                 bindparam(f"after_{place}", type_=column.type)
                 for place, column in enumerate(order.columns)
             )
         )
-        query = query.where(here < start if order.descending else here > start)
+        query = query.where(position < start if order.descending else position > start)
     keyed = query.add_columns(*order.keys).order_by(*order.direction)
     return keyed.limit(bindparam("rows_wanted", type_=Integer()))
 
 
 class CursorCodec:
-    """Seals positions in a list with a key of the service's own."""
+    """Encryption of cursors with a secret key of the service."""
 
     def __init__(self, key: bytes) -> None:
         self._box = SecretBox(key)
 
     def encode(self, position: Sequence[Any], binding: str) -> str:
-        """The cursor of a position; only `decode` with the same binding reads it."""
+        """Return the cursor of a position; `decode` needs the same binding."""
         values = [_to_json(value) for value in position]
         sealed = self._box.encrypt(json.dumps([binding, values], ensure_ascii=False).encode())
         return base64.urlsafe_b64encode(bytes(sealed)).rstrip(b"=").decode()
 
     def decode(self, cursor: str, binding: str) -> list[Any]:
-        """Raises `CursorInvalid` for anything that this list did not hand out itself."""
+        """Return a cursor's position.
+
+        Raise `CursorInvalid` for a text that `encode` did not make, or made for another binding.
+        """
         try:
             sealed = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
             made_for, values = json.loads(self._box.decrypt(sealed))
@@ -107,13 +112,13 @@ def _typed(value: Any, column: ColumnElement[Any], dialect: Dialect) -> Any:
 
 @dataclass
 class PageRequest:
-    """One call of a list: how much, from where, and what the cursor must have been made for."""
+    """Request for one page: size in rows, cursor, and the list for which the cursor is valid."""
 
     size: int
     cursor: str | None
     codec: CursorCodec
     shape: str
-    """Everything that shapes the list but position and size: its path and its filters."""
+    """Path and filters of the list."""
 
     async def fetch(
         self,
@@ -123,10 +128,11 @@ class PageRequest:
         order: KeysetOrder,
         values: Mapping[str, Any] = MappingProxyType({}),
     ) -> tuple[list[Any], str | None]:
-        """The rows of this page and the cursor of the next. One statement, one row too many.
+        """Return the rows of this page and the cursor of the next, None after the last page.
 
-        `values` are those of the query's own parameters; it may have `workspace_id` as well. The
-        order's columns come last in every row. Raises `CursorInvalid`.
+        One row more than the page is read, to know whether there is a next page. `values` are the
+        query's own parameters; `workspace_id` is added. The columns of the order are the last ones
+        of each row. Raise `CursorInvalid`.
         """
         binding = self._binding(workspace_id)
         after = [] if self.cursor is None else self.codec.decode(self.cursor, binding)

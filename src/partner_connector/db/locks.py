@@ -1,7 +1,9 @@
-"""Row locks, which every transaction takes in one order (`docs/locks.md`).
+"""Row locks, which every transaction takes in the same order.
 
-Two transactions that lock rows in the same order cannot wait for each other. The order is that of
-the locks at the end of this module.
+`docs/explanation/architecture.md#locks` has the order and its reasons.
+
+Transactions that lock rows in the same order cannot deadlock. The order is that of the locks at the
+end of this module.
 """
 
 import uuid
@@ -17,8 +19,8 @@ from sqlalchemy.orm import Session, SessionTransaction
 
 from partner_connector.db import models
 
-# Raise instead of logging: in tests, and in development with `ASSERT_LOCK_ORDER`.
-asserting = False
+# True: raise instead of logging, in tests and in development with `ASSERT_LOCK_ORDER`.
+raise_on_violation = False
 
 _HELD = "partner_connector.locks"
 _BEFORE_ALL_IDS = uuid.UUID(int=0)
@@ -31,12 +33,12 @@ log = structlog.get_logger()
 
 
 class LockOrderError(Exception):
-    """A lock that comes before one that the transaction has taken already."""
+    """A lock that was taken after a lock which comes later in the order."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """One locked row, and the transaction or savepoint in which it was locked."""
+    """A locked row, and the transaction or savepoint in which it was locked."""
 
     place: int
     row_id: uuid.UUID
@@ -48,7 +50,7 @@ _Rows = dict[tuple[type[models.Base], uuid.UUID | None], _Held]
 
 
 class RowLock(Generic[Row]):
-    """A lock on rows of one table, at its place in the order."""
+    """A lock on rows of a table, with a place in the order."""
 
     def __init__(self, name: str, model: type[Row]) -> None:
         self.name = name
@@ -64,9 +66,11 @@ class RowLock(Generic[Row]):
         read: bool = False,
         skip_locked: bool = False,
     ) -> Row | None:
-        """Lock the row with this id, if `only` holds for it, and return it as it is now.
+        """Lock the row with this id and return its latest state; None if it does not exist.
 
-        A row that the transaction holds already can be locked again at any time.
+        A row that does not meet the conditions `only` counts as not existing. A row that the
+        transaction has already locked may be locked again at any time. A lock out of order raises
+        `LockOrderError` or is logged as an error (`raise_on_violation`).
         """
         rows = _rows(session)
         is_held = (self._model, row_id) in rows
@@ -76,7 +80,7 @@ class RowLock(Generic[Row]):
             select(self._model)
             .where(self._key() == row_id, *only)
             .with_for_update(key_share=key_share, read=read, skip_locked=skip_locked)
-            # What the transaction has changed of a row that it holds is kept.
+            # Keep unsaved changes of a row that the transaction has already locked.
             .execution_options(populate_existing=not is_held)
         )
         row = await session.scalar(locked)
@@ -85,7 +89,11 @@ class RowLock(Generic[Row]):
         return row
 
     async def all(self, session: AsyncSession, *which: ColumnElement[bool]) -> list[Row]:
-        """Lock these rows, in the order of their ids, and return them as they are now."""
+        """Lock the rows that meet the conditions, in the order of their ids.
+
+        Return their latest state. A lock out of order raises `LockOrderError` or is logged as an
+        error (`raise_on_violation`).
+        """
         self._check(_rows(session), _BEFORE_ALL_IDS)
         locked = select(self._model).where(*which).order_by(self._key()).with_for_update()
         found = await session.scalars(locked.execution_options(populate_existing=True))
@@ -101,7 +109,7 @@ class RowLock(Generic[Row]):
         last = max(rows.values(), key=lambda held: (held.place, held.row_id), default=None)
         if last is None or (self._place, row_id) > (last.place, last.row_id):
             return
-        if asserting:
+        if raise_on_violation:
             raise LockOrderError(f"{self.name} is locked after {last.name}")
         log.error("lock_order_violated", lock=self.name, after=last.name)
 
@@ -113,23 +121,22 @@ class RowLock(Generic[Row]):
         _rows(session).setdefault((self._model, row_id), held)
 
 
-def only_free(query: Query) -> Query:
-    """Lock the rows of a query that nobody else holds, and leave the others out.
+def skip_locked_rows(query: Query) -> Query:
+    """Lock the rows of a query that no other transaction has locked, and skip the others.
 
-    For rows that are changed alone: such a lock never waits, and has no place in the order.
+    For rows that are changed without other rows: such a lock never waits and needs no place in the
+    order.
     """
     return query.with_for_update(skip_locked=True)
 
 
-def shared(query: Query) -> Query:
-    """Keep the rows of a query from being changed. For the durable engine's run, after all locks
-    of the transaction.
-    """
+def lock_for_share(query: Query) -> Query:
+    """Lock the rows of a query against changes. For the workflow run, after all other locks."""
     return query.with_for_update(read=True)
 
 
 def _rows(session: AsyncSession) -> _Rows:
-    """Return what the present transaction of this session has locked."""
+    """Return the rows that the session's current transaction has locked."""
     transaction = session.sync_session.get_transaction()
     begun: SessionTransaction | None
     rows: _Rows
@@ -154,7 +161,7 @@ def _enclosing(transaction: SessionTransaction | None) -> Iterator[SessionTransa
         transaction = transaction.parent
 
 
-# Each is locked after those above it. Why, and by whom, is in `docs/locks.md`.
+# The order: each lock is taken after those above it.
 lock_job = RowLock("job", models.SyncJob)
 lock_partner_jobs = RowLock("jobs of partners", models.SyncJob)
 lock_integration = RowLock("integration", models.Integration)

@@ -1,8 +1,8 @@
-"""Small reads: one statement, which sees what is committed when it runs and cannot write.
+"""Small reads in autocommit mode: each statement sees the latest committed data, none can write.
 
-On SQLite the hand-over to the driver's thread costs more than a small read does. A small read runs
-on the event loop instead, with a limit of steps and without waiting for a lock. A read that needs
-more runs again in the driver's thread.
+On SQLite, passing a statement to the driver's thread costs more than a small read. So a read first
+runs on the event loop, with a limit of steps and without waiting for locks. If that is not enough,
+it runs again in the driver's thread.
 """
 
 import sqlite3
@@ -30,13 +30,13 @@ from partner_connector.db.sql import compact_json
 Query = Select[*tuple[Any, ...]] | CompoundSelect[*tuple[Any, ...]]
 Rows = Sequence[Sequence[Any]]
 
-# A page of a hundred rows takes some 5,200 steps of SQLite's virtual machine, half a millisecond.
+# A page of 100 rows takes about 5,200 steps of SQLite's virtual machine, half a millisecond.
 _STEPS_PER_CALL = 4_000
 _MOST_CALLS = 10
 
 
 class Reads:
-    """Statements and sessions of an engine in autocommit mode, whose connections cannot write."""
+    """Reads through an engine in autocommit mode, whose connections cannot write."""
 
     def __init__(self, engine: AsyncEngine, session_class: type[Session] = Session) -> None:
         self.engine = engine
@@ -59,12 +59,12 @@ class Reads:
 
 
 class SqliteReads(Reads):
-    """Reads and sessions that try a connection on the event loop first."""
+    """Reads that try a connection on the event loop first."""
 
     def __init__(self, engine: AsyncEngine) -> None:
 
         class SessionOnLoop(Session):
-            """A session of this object, for its events."""
+            """Session class of this object, so that its events reach no other sessions."""
 
         event.listen(SessionOnLoop, "do_orm_execute", self._execute_on_loop)
         super().__init__(engine, SessionOnLoop)
@@ -79,7 +79,7 @@ class SqliteReads(Reads):
             hide_parameters=True,
             json_serializer=compact_json,
         )
-        # By identity: only a query that its caller keeps is compiled once.
+        # Cached by identity: a caller must keep its query object to profit.
         self._compiled = lru_cache(partial(_Compiled, dialect=engine.dialect))
 
     async def rows(self, query: Query, values: Mapping[str, Any]) -> Rows:
@@ -87,7 +87,7 @@ class SqliteReads(Reads):
         try:
             return self._compiled(query).rows(self._limited_connection(), values)
         except sqlite3.Error:
-            # Interrupted or locked. The engine reports any other error again.
+            # Interrupted or locked. Any other error is raised again by the engine.
             return await super().rows(query, values)
 
     async def close(self) -> None:
@@ -97,7 +97,7 @@ class SqliteReads(Reads):
         await super().close()
 
     def _execute_on_loop(self, state: ORMExecuteState) -> Result[*tuple[Any, ...]] | None:
-        """Execute a session's statement, or return nothing: the session then executes it itself."""
+        """Execute a session's statement here. On None the session executes it in the thread."""
         self._limited_connection()
         try:
             # All rows are fetched here: the connection is free for the next statement.
@@ -110,15 +110,15 @@ class SqliteReads(Reads):
             path = self.engine.url.database or ""
             self._connection = sqlite3.connect(path, timeout=0, isolation_level=None)
             self._connection.execute("PRAGMA query_only = ON")
-        # SQLite counts the steps of a prepared statement over all its runs, so that the first call
-        # may come at any step of this one.
+        # SQLite counts the steps of a prepared statement over all its runs, so the first call of
+        # the handler may come at any step of this run.
         calls = count(1)
         self._connection.set_progress_handler(lambda: next(calls) > _MOST_CALLS, _STEPS_PER_CALL)
         return self._connection
 
 
 class _Compiled:
-    """A query as SQLite gets it, and the conversions of its values."""
+    """A compiled query for SQLite, with the conversions of its values."""
 
     def __init__(self, query: Query, dialect: Dialect) -> None:
         compiled = query.compile(dialect=dialect)
@@ -138,7 +138,7 @@ class _Compiled:
     def rows(self, connection: sqlite3.Connection, values: Mapping[str, Any]) -> Rows:
         """Execute the query on this connection."""
         state = self._compiled.construct_expanded_state(values)
-        # The state has the conversions of lists' members, which are parameters of their own.
+        # The state has the conversions of list members, which are separate parameters.
         to_driver = {**self._to_driver, **state.processors}
         parameters = [
             to_driver[name](value) if name in to_driver else value
@@ -159,9 +159,9 @@ class _Compiled:
 async def fetch_rows(
     session: AsyncSession, query: Select[*tuple[Any, ...]], values: Mapping[str, Any]
 ) -> Rows:
-    """Return the rows of a query: without its session, if that is one of `Reads`.
+    """Return the rows of a query; without the session, if it is a session of `Reads`.
 
-    Entities belong to their session, which then executes the query itself.
+    A query of entities needs its session, because the entities belong to it.
     """
     reads: Reads | None = session.info.get(Reads)
     if reads is None or any("entity" in each for each in query.column_descriptions):

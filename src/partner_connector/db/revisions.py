@@ -1,4 +1,4 @@
-"""The revision of the database, and the tree of migrations."""
+"""Revision of the database, and Alembic's configuration."""
 
 import functools
 
@@ -17,18 +17,18 @@ log = structlog.get_logger()
 
 
 class DatabaseNotReady(OperatorError):
-    """The database cannot be reached, or is not at the revision this program needs."""
+    """A database that cannot be reached or is not at the revision that this program needs."""
 
 
 def alembic_config() -> Config:
-    """Alembic's configuration, from the tree that came with the program."""
+    """Return Alembic's configuration for the migrations of this program."""
     config = Config()
     config.set_main_option("script_location", str(migrations_directory()))
     return config
 
 
 def sync_engine(settings: Settings) -> Engine:
-    """A short-lived engine without asyncio, for migrations and the command line."""
+    """Return an engine without asyncio, for migrations and the CLI. The caller disposes of it."""
     url = settings.sqlalchemy_url()
     if settings.uses_sqlite:
         return create_engine(url, hide_parameters=True)
@@ -53,9 +53,9 @@ def require_head(settings: Settings) -> None:
 
 
 async def failing_checks(database: Database) -> list[str]:
-    """Names of what does not work now: `database` or `migrations`. Empty where all is well."""
+    """Return the names of failing readiness checks: `database` or `migrations`; else nothing."""
     try:
-        # A reading session: on SQLite any other would wait for whoever writes.
+        # On SQLite a writing session would wait for other writers.
         async with database.reading() as session:
             at_head = await (await session.connection()).run_sync(is_at_head)
     except (SQLAlchemyError, OSError) as error:
@@ -65,10 +65,11 @@ async def failing_checks(database: Database) -> list[str]:
 
 
 def is_at_head(connection: Connection) -> bool:
-    """Whether our tables are at the newest revision that this program knows, or at a later one.
+    """Return whether the tables are at the newest known revision or at a later one.
 
-    A revision that it does not know is a later release's, which leaves the one before able to work
-    (decisions/0022): else a migration would take every running process out of rotation.
+    An unknown revision belongs to a later release, whose tables this release works with: otherwise
+    a migration would take every running process out of rotation. See
+    `docs/explanation/decisions/0022-ending-and-upgrading.md`.
     """
     revision = MigrationContext.configure(connection).get_current_revision()
     return revision is not None and revision not in _older_revisions()
@@ -76,6 +77,6 @@ def is_at_head(connection: Connection) -> bool:
 
 @functools.cache
 def _older_revisions() -> frozenset[str]:
-    """Those before the newest. The tree comes with the program, and does not change under it."""
+    """Return all revisions before the newest. Cached: the migrations do not change at run time."""
     tree = ScriptDirectory.from_config(alembic_config())
     return frozenset(known.revision for known in tree.walk_revisions()) - set(tree.get_heads())

@@ -1,4 +1,4 @@
-"""SQL that the two databases spell differently, and writing many rows at once."""
+"""SQL that differs between the two databases, and inserts of many rows."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -25,15 +25,15 @@ from partner_connector.db.models.base import Json
 
 
 def compact_json(value: object) -> str:
-    """JSON as SQLite's own functions write it: there, equal values have to be equal texts."""
+    """Return JSON without spaces, as SQLite's functions write it: SQLite compares JSON as text."""
     return json.dumps(value, separators=(",", ":"))
 
 
-def clean(text: object, length: int) -> str:
-    """Text from outside as both databases can keep it.
+def storable_text(text: object, length: int) -> str:
+    """Return external text as both databases can store it, cut to `length` characters.
 
-    PostgreSQL refuses NUL, and neither stores half of a surrogate pair; a name must not be able to
-    stop a whole check.
+    PostgreSQL refuses NUL, and both refuse half of a surrogate pair. A name with such a character
+    must not make a sync job fail.
     """
     kept = str(text).replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
     return kept[:length]
@@ -42,15 +42,15 @@ def clean(text: object, length: int) -> str:
 def upsert(
     session: AsyncSession, table: type[DeclarativeBase]
 ) -> sqlite.Insert | postgresql.Insert:
-    """An `INSERT` that knows `ON CONFLICT`, in the dialect of this session."""
+    """Return an `INSERT` that supports `ON CONFLICT`, in the dialect of the session."""
     assert isinstance(table.__table__, Table)
     if session.get_bind().dialect.name == "sqlite":
         return sqlite.insert(table.__table__)
     return postgresql.insert(table.__table__)
 
 
-class json_object(FunctionElement[Any]):  # noqa: N801 - a function of SQL, and spelled like one
-    """A JSON object of named columns, made by the database."""
+class json_object(FunctionElement[Any]):  # noqa: N801 - spelled like the SQL function
+    """A JSON object of named columns, which the database builds."""
 
     inherit_cache = True
     type = Json
@@ -69,7 +69,7 @@ def _json_object_of_postgresql(element: json_object, compiler: SQLCompiler, **op
 
 @compiles(json_object, "sqlite")
 def _json_object_of_sqlite(element: json_object, compiler: SQLCompiler, **options: Any) -> str:
-    """SQLite keeps JSON as text and booleans as numbers: both have to be told apart."""
+    """Return SQL that marks JSON and booleans, which SQLite stores as text and numbers."""
 
     def member(clause: ColumnElement[Any]) -> str:
         rendered = compiler.process(clause, **options)
@@ -90,7 +90,7 @@ async def write_rows(
     key: Sequence[str],
     update: Sequence[str] = (),
 ) -> None:
-    """Insert the rows; where `key` already exists, overwrite the `update` columns of that row."""
+    """Insert the rows; if `key` exists, overwrite the `update` columns of that row."""
     if not rows:
         return
     statement = upsert(session, table)

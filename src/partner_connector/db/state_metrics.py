@@ -1,6 +1,6 @@
-"""What the database says of the whole deployment, looked up now and then for `/metrics`.
+"""Gauges of the whole deployment, read from the database at a fixed interval for `/metrics`.
 
-Not by who asks for the metrics: an address without a key must not be a way to load the database.
+Requests of `/metrics` do not read the database: they need no key, so they must not cause load.
 """
 
 from datetime import datetime
@@ -19,11 +19,11 @@ from partner_connector.db.models import (
 )
 from partner_connector.db.models.sync_job import UNFINISHED
 from partner_connector.db.models.token import HEALTHS
-from partner_connector.db.models.webhook_delivery import is_first_of, lanes_with_pending
+from partner_connector.db.models.webhook_delivery import is_first_in, queues_with_pending
 from partner_connector.telemetry import metrics
 
-LOOK_SECONDS = 15.0
-# In the words of the partial indexes, which SQLite would not use for bound values.
+REFRESH_SECONDS = 15.0
+# Literal, as in the partial indexes: SQLite does not use those for bound parameters.
 _UNFINISHED_OF_PARTNERS: ColumnElement[bool] = literal_column(
     "status IN ('queued', 'running', 'waiting', 'halted') AND partner_id IS NOT NULL"
 )
@@ -40,21 +40,21 @@ _ACTIVE_OF_INTEGRATIONS: ColumnElement[bool] = literal_column(
 _WITHOUT_SEQUENCE: ColumnElement[bool] = literal_column("sequence IS NULL")
 
 
-async def look(database: Database) -> None:
-    """Bring the gauges up to date; where that fails they stay."""
+async def refresh_gauges(database: Database) -> None:
+    """Update all gauges. On an error set `database_up` to 0, leave the rest as it is and raise."""
     try:
         async with database.reading() as session:
-            await _look_at_jobs(session)
-            await _look_at_tokens(session)
-            await _look_at_events(session)
-            await _look_at_deliveries(session)
+            await _count_jobs(session)
+            await _count_tokens(session)
+            await _count_events(session)
+            await _count_deliveries(session)
     except Exception:
         metrics.DATABASE_UP.set(0)
         raise
     metrics.DATABASE_UP.set(1)
 
 
-async def _look_at_jobs(session: AsyncSession) -> None:
+async def _count_jobs(session: AsyncSession) -> None:
     unfinished = union_all(
         *(
             select(SyncJob.status, func.count(), func.min(SyncJob.created_at))
@@ -74,7 +74,7 @@ async def _look_at_jobs(session: AsyncSession) -> None:
     metrics.OLDEST_QUEUED.set(_age(queued_since))
 
 
-async def _look_at_tokens(session: AsyncSession) -> None:
+async def _count_tokens(session: AsyncSession) -> None:
     active = union_all(
         *(
             select(Token.health, func.count()).where(condition).group_by(Token.health)
@@ -88,7 +88,7 @@ async def _look_at_tokens(session: AsyncSession) -> None:
         metrics.TOKENS.labels(health).set(number)
 
 
-async def _look_at_events(session: AsyncSession) -> None:
+async def _count_events(session: AsyncSession) -> None:
     waiting = select(func.count(), func.min(WebhookEvent.id)).where(_WITHOUT_SEQUENCE)
     number, first = (await session.execute(waiting)).one()
     since = select(WebhookEvent.occurred_at).where(WebhookEvent.id == first)
@@ -96,12 +96,12 @@ async def _look_at_events(session: AsyncSession) -> None:
     metrics.OLDEST_WEBHOOK_EVENT.set(_age(await session.scalar(since)))
 
 
-async def _look_at_deliveries(session: AsyncSession) -> None:
-    every = lanes_with_pending()
+async def _count_deliveries(session: AsyncSession) -> None:
+    every = queues_with_pending()
     pending = (
         select(func.coalesce(func.sum(every.c.pending), 0), func.min(WebhookDelivery.queued_at))
         .select_from(every)
-        .join(WebhookDelivery, is_first_of(every))
+        .join(WebhookDelivery, is_first_in(every))
         .join(WebhookEndpoint, WebhookEndpoint.id == every.c.endpoint_id)
         .where(WebhookEndpoint.status == "enabled")
     )

@@ -1,10 +1,10 @@
-"""DBOS's private names and the columns of its table: none of them is used outside this file.
+"""Private names of DBOS and columns of its table, which no other file uses.
 
-`tests/durable/test_dbos_internals.py` fails when another release of DBOS changes any of them.
+`tests/durable/test_dbos_internals.py` fails if a release of DBOS changes any of them.
 
-DBOS fences its own checkpoints: an execution that no longer has its run is refused. Here the same
-is asked of what we write ourselves, and runs go back to the queue in our transactions, which DBOS
-has no public way to do.
+DBOS fences its own checkpoints: it refuses an execution that no longer owns its run. This module
+adds the same check to our own writes, and puts runs back into the queue inside our transactions.
+DBOS has no public function for either.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from dbos._migration import get_migration_versions, get_sqlite_migration_version
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.clock import now
-from partner_connector.db.locks import only_free, shared
+from partner_connector.db.locks import lock_for_share, skip_locked_rows
 
 SCHEMA = "dbos"
 _COLUMNS = (
@@ -38,7 +38,7 @@ _NOT_ENDED = ("ENQUEUED", "DELAYED", "PENDING")
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """The number of runs in one state, and for how long the first has been in it."""
+    """Number of runs in one state, and for how many seconds the oldest has been in it."""
 
     number: int = 0
     seconds: float = 0.0
@@ -49,7 +49,7 @@ class Runs:
 
 @dataclass(frozen=True, slots=True)
 class Queues:
-    """All runs that have not ended."""
+    """Counts of all runs that have not ended, by state."""
 
     queued: Runs
     delayed: Runs
@@ -69,20 +69,23 @@ def runs_of(executor: DBOS) -> set[str]:
 
 
 async def stop_executor(executor: DBOS) -> None:
-    """Leave running work where it is: it is taken up again, here or on another host."""
-    for stops in executor.background_thread_stop_events:
-        stops.set()
+    """Stop the executor and interrupt its runs.
+
+    The runs stay unfinished in the engine's record, and continue later, here or on another host.
+    """
+    for stop_event in executor.background_thread_stop_events:
+        stop_event.set()
     await _cancel_runs(executor)
-    # Not on the loop's default threads: DBOS has put its own in their place, and ends them.
+    # Not on the loop's default threads: DBOS has replaced them with its own, and ends them.
     with ThreadPoolExecutor(max_workers=1) as thread:
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(thread, lambda: DBOS.destroy(workflow_completion_timeout_sec=0))
-    # Runs that were taken from the queue while the others were cancelled.
+    # Cancel runs that were taken from the queue during the first cancellation.
     await _cancel_runs(executor)
 
 
 async def _cancel_runs(executor: DBOS) -> None:
-    """Stop in the middle; DBOS itself would let the runs go on with closed connections."""
+    """Cancel the tasks of all runs. DBOS itself would let them continue with closed connections."""
     runs = set(executor._workflow_tasks)  # noqa: SLF001 - DBOS only stops taking new work
     for run in runs:
         run.cancel()
@@ -90,22 +93,22 @@ async def _cancel_runs(executor: DBOS) -> None:
 
 
 async def refuse_if_taken_over(session: AsyncSession) -> None:
-    """Raise if the run in which this is called belongs to another execution by now.
+    """Raise `DBOSWorkflowConflictIDError` if another execution owns the current run by now.
 
-    Call it last in a transaction: the run stays locked until the commit. Outside of a run every
-    write is allowed.
+    Call it last in a transaction: the run stays locked until the commit. Outside a run every write
+    is allowed.
     """
     run_id = DBOS.workflow_id
     if run_id is None:
         return
     runs = _runs_table(session)
     owner = sa.select(runs.c.owner_xid).where(runs.c.workflow_uuid == run_id)
-    if await session.scalar(shared(owner)) != current_owner_xid(run_id):
+    if await session.scalar(lock_for_share(owner)) != current_owner_xid(run_id):
         raise dbos_errors.DBOSWorkflowConflictIDError(run_id)
 
 
 async def unfinished_runs(session: AsyncSession) -> dict[str, set[str]]:
-    """Return the ids of the runs that were begun, by the executor that has them."""
+    """Return the ids of started runs that have not ended, by executor."""
     runs = _runs_table(session)
     begun = sa.select(runs.c.executor_id, runs.c.workflow_uuid).where(runs.c.status == "PENDING")
     found: dict[str, set[str]] = {}
@@ -114,10 +117,10 @@ async def unfinished_runs(session: AsyncSession) -> dict[str, set[str]]:
     return found
 
 
-async def hand_back(session: AsyncSession, run_ids: Collection[str]) -> int:
-    """Enqueue these unfinished runs again, each where it was. Return how many.
+async def requeue_runs(session: AsyncSession, run_ids: Collection[str]) -> int:
+    """Enqueue these unfinished runs again; each continues where it was. Return how many.
 
-    Runs that are locked at this moment are left out: look again later.
+    Locked runs are skipped: call again later.
     """
     runs = _runs_table(session)
     free = sa.select(runs.c.workflow_uuid).where(
@@ -125,7 +128,7 @@ async def hand_back(session: AsyncSession, run_ids: Collection[str]) -> int:
     )
     handed_back = await session.execute(
         sa.update(runs)
-        .where(runs.c.workflow_uuid.in_(only_free(free)))
+        .where(runs.c.workflow_uuid.in_(skip_locked_rows(free)))
         .values(status="ENQUEUED", owner_xid=None, started_at_epoch_ms=None)
         .returning(runs.c.workflow_uuid)
     )
@@ -142,7 +145,7 @@ async def attributes_of_run(session: AsyncSession, run_id: str | None) -> dict[s
 async def queues(session: AsyncSession) -> Queues:
     """Count the runs that have not ended."""
     runs = _runs_table(session)
-    # A delayed run is in the queue since its time came, not since it was enqueued.
+    # A delayed run counts as queued from its planned time, not from when it was enqueued.
     queued_since = sa.func.coalesce(runs.c.delay_until_epoch_ms, runs.c.created_at)
     since = sa.case(
         (runs.c.status == "PENDING", runs.c.started_at_epoch_ms),

@@ -1,23 +1,23 @@
-"""Runs that the engine has given to this process, and that nothing here works on.
+"""Recovery of runs that the engine has assigned to this process but does not execute.
 
-Where the engine cannot write down how a run ended, as on a full disk, or cannot read what it has
-just taken from the queue, it drops the run: by its record it goes on, for ever, and nothing else of
-the same target is begun. Such a run is enqueued again.
+The engine drops a run if it cannot record the end of the run, for example on a full disk, or cannot
+read a run that it has just taken from the queue. Its record says forever that the run is running,
+and no other run of the same target starts. Such a run is enqueued again.
 """
 
 import structlog
 from dbos import DBOS
 
 from partner_connector.db.engine import Database
-from partner_connector.durable.dbos_internals import hand_back, runs_of, unfinished_runs
+from partner_connector.durable.dbos_internals import requeue_runs, runs_of, unfinished_runs
 
-LOOK_SECONDS = 5.0
+POLL_SECONDS = 5.0
 
 log = structlog.get_logger()
 
 
 class DroppedRuns:
-    """Compares the record with what runs here. A run that is dropped is so at two looks."""
+    """Detector of dropped runs: compares the recorded runs with those in this process."""
 
     def __init__(self, database: Database, executor: DBOS, executor_id: str) -> None:
         self.database = database
@@ -25,8 +25,11 @@ class DroppedRuns:
         self.executor_id = executor_id
         self._idle: set[str] = set()
 
-    async def look(self) -> None:
-        """Enqueue again what was idle at the last look, too: one may just begin, or just end."""
+    async def poll(self) -> None:
+        """Enqueue runs again that are idle now and were idle at the last poll.
+
+        One poll is not enough: a run may be about to start or to end.
+        """
         async with self.database.reading() as session:
             recorded = (await unfinished_runs(session)).get(self.executor_id, set())
         idle = recorded - runs_of(self.executor)
@@ -34,5 +37,5 @@ class DroppedRuns:
         if not dropped:
             return
         async with self.database.writing() as session:
-            await hand_back(session, dropped)
-        log.error("runs_were_dropped", runs=sorted(dropped))
+            await requeue_runs(session, dropped)
+        log.error("dropped_runs_requeued", runs=sorted(dropped))

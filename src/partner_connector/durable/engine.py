@@ -1,8 +1,8 @@
-"""The durable engine (DBOS), as the rest of the product sees it.
+"""Interface to the durable engine (DBOS).
 
-Work is enqueued in the transaction of the caller: the row that promises it and the entry that
-does it are committed together or not at all. What is enqueued are ids, never a token, and it is
-written as JSON: the library's default, pickle, would run code from the database.
+Work is enqueued in the transaction of the caller: the row that describes the work and the queue
+entry are committed together or not at all. An entry holds ids, never a token. It is stored as JSON,
+because the library's default, pickle, would run code from the database.
 """
 
 from collections.abc import AsyncIterator
@@ -23,9 +23,9 @@ from partner_connector.settings import Settings
 from partner_connector.telemetry import tracing
 
 APPLICATION = "partner-connector"
-# Constant on purpose: the default, a hash of the source, would strand running jobs at a deploy.
+# Constant on purpose: with the default, a hash of the source, a deploy would strand running jobs.
 APPLICATION_VERSION = "1"
-# The attribute of a run that tells in which trace it was asked for.
+# Attribute of a run that holds the trace of the request that enqueued it.
 TRACEPARENT = "traceparent"
 # The one configured instance of each workflow class in a worker.
 INSTANCE = "worker"
@@ -37,10 +37,10 @@ QUEUES = (SYNC_QUEUE, VALIDATION_QUEUE)
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One run of one workflow.
+    """Request for one run of one workflow.
 
-    `partition` serialises: of all work in a queue with the same partition one runs at a time.
-    Enqueuing the same `run_id` twice is one run.
+    Work with the same `partition` in one queue runs one at a time. Enqueuing the same `run_id`
+    twice makes one run.
     """
 
     workflow: str
@@ -53,7 +53,7 @@ class Work:
     not_before: datetime | None = None
 
     def options(self) -> EnqueueOptions:
-        """The same, in the engine's words."""
+        """Convert the work to options of the engine."""
         options = EnqueueOptions(
             workflow_name=self.workflow,
             class_name=self.workflow_class,
@@ -69,7 +69,7 @@ class Work:
 
 
 class WorkQueue:
-    """Enqueues; runs nothing. All that the API has of the engine."""
+    """Client that enqueues work and runs nothing. The API uses no other part of the engine."""
 
     def __init__(self, settings: Settings) -> None:
         self._client = DBOSClient(
@@ -82,11 +82,11 @@ class WorkQueue:
         )
 
     async def enqueue(self, session: AsyncSession, work: Work) -> None:
-        """Part of the session's transaction. The workflow gets `subject_id` and `attempt`."""
+        """Enqueue work in the session's transaction. The workflow gets its subject and attempt."""
 
         options = work.options()
-        if (asked_for_in := tracing.traceparent()) is not None:
-            options["attributes"] = {TRACEPARENT: asked_for_in}
+        if (traceparent := tracing.traceparent()) is not None:
+            options["attributes"] = {TRACEPARENT: traceparent}
 
         def in_transaction(sync_session: Session) -> None:
             self._client.enqueue_in_transaction(
@@ -96,17 +96,20 @@ class WorkQueue:
         await session.run_sync(in_transaction)
 
     def close(self) -> None:
-        """Give back the engine's connections."""
+        """Close the connections of the engine's client."""
         self._client.destroy()
 
 
 def engine_url(settings: Settings) -> str:
-    """The engine's tables are in our database: it commits with us."""
+    """Return the URL of our database, which also holds the engine's tables.
+
+    Sharing one database lets queue entries commit with our rows.
+    """
     return settings.sqlalchemy_url().render_as_string(hide_password=False)
 
 
 def engine_connection_pool(settings: Settings) -> sa.Engine | None:
-    """For SQLite a pool prepared like ours; on PostgreSQL the engine makes its own."""
+    """Return a SQLite pool, prepared like ours; None on PostgreSQL: the engine makes its own."""
     if not settings.uses_sqlite:
         return None
     pool = sa.create_engine(settings.sqlalchemy_url(), hide_parameters=True, pool_size=20)
@@ -114,14 +117,14 @@ def engine_connection_pool(settings: Settings) -> sa.Engine | None:
     @event.listens_for(pool, "connect")
     def prepare(dbapi_connection: sa.engine.interfaces.DBAPIConnection, record: object) -> None:
         prepare_sqlite_connection(dbapi_connection, record)
-        # The engine reads, then writes: a deferred transaction would meet "database is locked".
+        # The engine reads, then writes: a deferred transaction fails with "database is locked".
         dbapi_connection.isolation_level = "IMMEDIATE"
 
     return pool
 
 
 def engine_config(settings: Settings, executor_id: str) -> DBOSConfig:
-    """The configuration of an executor. Migrations are run by `migrate`, never at launch."""
+    """Return the configuration of an executor. Only `migrate` runs migrations, never a launch."""
     return DBOSConfig(
         name=APPLICATION,
         system_database_url=engine_url(settings),
@@ -138,7 +141,7 @@ def engine_config(settings: Settings, executor_id: str) -> DBOSConfig:
 
 
 def migrate_tables(settings: Settings) -> None:
-    """Bring the engine's own tables to its newest version."""
+    """Migrate the engine's own tables to the newest version."""
     DBOS.migrate(engine_url(settings), schema=SCHEMA)
 
 
@@ -146,7 +149,7 @@ def migrate_tables(settings: Settings) -> None:
 async def executor_running(
     settings: Settings, executor_id: str, worker_concurrency: int
 ) -> AsyncIterator[DBOS]:
-    """Work off the queues for as long as the block lasts. The workflows must exist by now."""
+    """Process the queues while the block runs. Create the workflows before entering it."""
     executor = DBOS(config=engine_config(settings, executor_id))
     DBOS.launch()
     for queue in QUEUES:

@@ -1,10 +1,10 @@
-"""Which worker processes are alive, on PostgreSQL, so that a dead one's work is taken over.
+"""Heartbeats of worker processes on PostgreSQL, so that other workers recover a dead worker's runs.
 
-The open-source engine recovers what its own process left behind, but does not notice when another
-host dies. Every worker beats in our table, by the database's clock; one that has beaten without
-a gap itself may hand the work of a silent one back to the queue. One that is asked to stop hands
-back its own. A wrong verdict is harmless: the engine fences every checkpoint, so a worker that
-wakes up is refused, and so is what it would write to our tables (`runs`).
+The open-source engine recovers only the runs of its own process. It does not notice when another
+host dies. Every worker writes a heartbeat to our table, by the database's clock. A worker whose own
+heartbeats had no gap may put the runs of a silent worker back into the queue. A worker that stops
+puts back its own runs. A wrong decision is harmless: the engine fences every checkpoint, and our
+own writes are fenced as well (`dbos_internals.refuse_if_taken_over`).
 """
 
 import time
@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.db.engine import Database
-from partner_connector.durable.dbos_internals import hand_back, unfinished_runs
+from partner_connector.durable.dbos_internals import requeue_runs, unfinished_runs
 
 BEAT_SECONDS = 5.0
 DEAD_AFTER_SECONDS = 30.0
@@ -32,12 +32,12 @@ _SILENT = text(
     "AND id <> :id FOR UPDATE SKIP LOCKED"
 )
 _KNOWN = text("SELECT id FROM executors")
-_SILENCES = text("SELECT EXTRACT(EPOCH FROM clock_timestamp() - beat_at) FROM executors")
-_FORGET = text("DELETE FROM executors WHERE id = ANY(:ids)")
+_HEARTBEAT_AGES = text("SELECT EXTRACT(EPOCH FROM clock_timestamp() - beat_at) FROM executors")
+_DELETE = text("DELETE FROM executors WHERE id = ANY(:ids)")
 
 
 class Liveness:
-    """One worker's heartbeat, and its watch over the others."""
+    """Heartbeat of one worker, and recovery of the runs of silent workers."""
 
     def __init__(self, database: Database, executor_id: str) -> None:
         self.database = database
@@ -46,22 +46,22 @@ class Liveness:
         self._last_beat: float | None = None
 
     async def beat(self) -> None:
-        """Say that this worker is alive. Call once before the engine is launched."""
+        """Write a heartbeat. Call it once before the engine is launched."""
         async with self.database.writing() as session:
             await session.execute(_BEAT, {"id": self.executor_id})
         at = time.monotonic()
         if self._last_beat is None or at - self._last_beat > DEAD_AFTER_SECONDS / 2:
-            # Just started, asleep, or the database was away: not a witness of the others yet.
+            # After a start, a pause or a database outage this worker cannot judge the others yet.
             self._unbroken_since = at
         self._last_beat = at
 
     async def beat_and_take_over(self) -> None:
-        """Say that this worker is alive, then look after the others."""
+        """Write a heartbeat, then take over the runs of silent workers."""
         await self.beat()
         await self.take_over()
 
     async def take_over(self) -> None:
-        """Hand the unfinished work of silent workers back to the queue."""
+        """Put the unfinished runs of silent workers back into the queue."""
         if self._unbroken_since is None:
             return
         if time.monotonic() - self._unbroken_since < DEAD_AFTER_SECONDS:
@@ -70,7 +70,7 @@ class Liveness:
             parameters = {"seconds": DEAD_AFTER_SECONDS, "id": self.executor_id}
             dead = set(await session.scalars(_SILENT, parameters))
             runs = await unfinished_runs(session)
-            # With work of one that was forgotten before all of it was taken over.
+            # Include workers whose row was deleted before all of their runs were taken over.
             dead |= runs.keys() - set(await session.scalars(_KNOWN))
             if not dead:
                 return
@@ -78,35 +78,35 @@ class Liveness:
         log.warning("dead_workers_taken_over", executors=sorted(dead), workflows=taken)
 
     async def resign(self) -> None:
-        """Hand over at once: whoever looks at the queue next goes on with this one's work.
+        """Put this worker's runs back into the queue at once, for another worker.
 
-        Call when nothing here works any more. Should it fail, the silence tells the others.
+        Call it after all work here has stopped. If it fails, the others notice the silence.
         """
         try:
             async with self.database.writing() as session:
                 runs = await unfinished_runs(session)
                 left = await _hand_over(session, {self.executor_id}, runs)
         except (SQLAlchemyError, OSError) as error:
-            log.warning("resigning_failed", error=type(error).__name__)
+            log.warning("worker_runs_not_released", error=type(error).__name__)
         else:
-            log.info("worker_resigned", executor=self.executor_id, workflows=left)
+            log.info("worker_runs_released", executor=self.executor_id, workflows=left)
 
 
 async def _hand_over(session: AsyncSession, executors: set[str], runs: dict[str, set[str]]) -> int:
-    """Enqueue what these executors left unfinished, and forget them. Answers how many runs."""
-    await session.execute(_FORGET, {"ids": list(executors)})
-    return await hand_back(session, set().union(*(runs.get(one, set()) for one in executors)))
+    """Enqueue the unfinished runs of these executors, and delete them. Return how many runs."""
+    await session.execute(_DELETE, {"ids": list(executors)})
+    return await requeue_runs(session, set().union(*(runs.get(one, set()) for one in executors)))
 
 
-async def worker_beats(session: AsyncSession) -> Sequence[float]:
-    """Return for how many seconds each worker that has not resigned has been silent.
+async def heartbeat_ages(session: AsyncSession) -> Sequence[float]:
+    """Return the age of the last heartbeat, in seconds, of each worker that has not resigned.
 
     On PostgreSQL only: with SQLite there is one process.
     """
-    beats = await session.scalars(_SILENCES)
-    return [float(each) for each in beats]
+    ages = await session.scalars(_HEARTBEAT_AGES)
+    return [float(each) for each in ages]
 
 
-def alive(beats: Sequence[float]) -> int:
-    """Count the workers that are not taken for dead."""
-    return sum(each < DEAD_AFTER_SECONDS for each in beats)
+def count_alive(ages: Sequence[float]) -> int:
+    """Count the workers whose last heartbeat is recent enough."""
+    return sum(each < DEAD_AFTER_SECONDS for each in ages)

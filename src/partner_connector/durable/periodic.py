@@ -1,4 +1,4 @@
-"""Tasks that a process repeats for as long as it runs."""
+"""Periodic tasks of a process."""
 
 import asyncio
 import random
@@ -15,16 +15,16 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Periodic:
-    """A task that runs every so many seconds, and keeps on after a failure.
+    """Task that runs every `every` seconds, and continues after a failure.
 
-    Where `run` answers True there is more to do, and the task runs again at once.
+    If `run` returns True, more work waits and the task runs again at once.
     """
 
     name: str
     every: float
     run: Callable[[], Awaitable[object]]
     at_once: bool = True
-    # The part of a pause by which it may differ, so that processes do not run in step.
+    # Largest relative change of a pause, so that processes do not run in step.
     jitter: float = 0.1
 
     async def repeat(self) -> None:
@@ -52,7 +52,7 @@ class Periodic:
 
 @asynccontextmanager
 async def running(*tasks: Periodic) -> AsyncIterator[None]:
-    """Repeat the tasks beside the block, and cancel them at its end."""
+    """Repeat the tasks while the block runs, and cancel them at its end."""
     started = [asyncio.create_task(task.repeat(), name=task.name) for task in tasks]
     try:
         yield

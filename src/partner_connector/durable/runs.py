@@ -1,4 +1,4 @@
-"""Runs of workflows, as DBOS's public functions show them."""
+"""Workflow runs: tracing, lost runs and deletion, with public functions of DBOS."""
 
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
@@ -19,7 +19,7 @@ _HAS_ENDED = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 async def traced_run(
     database: Database, task: str, subject_id: str, attempt: int
 ) -> AsyncIterator[None]:
-    """Trace the whole run as one span, in the trace in which it was asked for."""
+    """Trace the whole run as one span, in the trace of the request that enqueued it."""
     if not tracing.is_on():
         yield
         return
@@ -37,7 +37,7 @@ async def traced_run(
 
 
 async def lost(run_ids: Collection[str]) -> set[str]:
-    """Return the runs that cannot go on: ended, given up, or unknown to DBOS."""
+    """Return the ids of runs that cannot continue: ended, given up, or unknown to DBOS."""
     if not run_ids:
         return set()
     known = await DBOS.list_workflows_async(
@@ -47,7 +47,7 @@ async def lost(run_ids: Collection[str]) -> set[str]:
 
 
 async def delete_ended(before: datetime, *, at_most: int) -> int:
-    """Delete the record of runs that ended before, with that of their steps. Return how many."""
+    """Delete records of runs that ended before `before`, with their steps. Return how many."""
     runs = await DBOS.list_workflows_async(
         status=_HAS_ENDED,
         completed_before=before.isoformat(),

@@ -1,4 +1,4 @@
-"""Every kind of work that the worker does, named once for those who enqueue and those who do."""
+"""Kinds of durable work: names and constructors, shared by the API and the worker."""
 
 import uuid
 from datetime import datetime
@@ -13,7 +13,7 @@ VALIDATE_TOKEN = "validate_token"  # noqa: S105 - the name of a workflow
 
 
 def run_id(workflow: str, subject_id: str, attempt: int) -> str:
-    """The engine's id of one attempt: enqueuing the same attempt twice is one run."""
+    """Return the engine's id of one attempt. Enqueuing the same attempt twice makes one run."""
     return f"{workflow}:{subject_id}:{attempt}"
 
 
@@ -24,7 +24,10 @@ def validate_token(
     attempt: int = 1,
     not_before: datetime | None = None,
 ) -> Work:
-    """Prove one token. Of one owner (a partner, or our own business) one proof runs at a time."""
+    """Return the work that validates one token. Validations of one owner run one at a time.
+
+    The owner is a partner, or the integration for our own business's token.
+    """
     return Work(
         workflow=VALIDATE_TOKEN,
         workflow_class=VALIDATION_CLASS,
@@ -45,7 +48,7 @@ def sync(
     attempt: int = 1,
     not_before: datetime | None = None,
 ) -> Work:
-    """A check for updates of one target: a partner, or a whole integration."""
+    """Return a check for updates of one target: a partner, or a whole integration."""
     return Work(
         workflow=task,
         workflow_class=SYNC_CLASS,

@@ -2,10 +2,11 @@
 
 from partner_connector.graph import edges
 from partner_connector.graph.batch import MAX_READS
+from partner_connector.graph.budget_cache import BudgetStore
 from partner_connector.graph.budgets import Budget
 from partner_connector.graph.classify import classify, parse_answer
 from partner_connector.graph.client import GraphClient
-from partner_connector.graph.credentials import ProofMode
+from partner_connector.graph.credentials import AppsecretProofMode
 from partner_connector.graph.edges import ad_account_path
 from partner_connector.graph.error_table import ERROR_TABLE
 from partner_connector.graph.errors import (
@@ -26,18 +27,17 @@ from partner_connector.graph.errors import (
     UnknownGraphError,
     Unreachable,
 )
-from partner_connector.graph.ledger import BudgetStore
 from partner_connector.graph.reader import (
     Answer,
     BatchRead,
-    EdgeWalk,
+    EdgePager,
     FirstPage,
     GraphReader,
     answer_to,
     first_page,
 )
 from partner_connector.graph.reads import Page, Read, nested_page, page_from
-from partner_connector.graph.retry import decide
+from partner_connector.graph.retry import retry_delay
 from partner_connector.graph.tasks import REQUIRED_SCOPES, RoleClass, full_control, role_class
 from partner_connector.graph.tokens import TokenInspection
 from partner_connector.graph.transport import ReadOnlyTransport, WriteRefused, open_http_client
@@ -50,12 +50,13 @@ __all__ = [
     "REFUSALS",
     "REQUIRED_SCOPES",
     "Answer",
+    "AppsecretProofMode",
     "BatchRead",
     "Blocked",
     "Budget",
     "BudgetStore",
     "CursorExpired",
-    "EdgeWalk",
+    "EdgePager",
     "ErrorClass",
     "FirstPage",
     "GraphClient",
@@ -66,7 +67,6 @@ __all__ = [
     "NotFoundOrForbidden",
     "Page",
     "PermissionMissing",
-    "ProofMode",
     "Read",
     "ReadOnlyTransport",
     "RetryRule",
@@ -84,7 +84,6 @@ __all__ = [
     "ad_account_path",
     "answer_to",
     "classify",
-    "decide",
     "edges",
     "first_page",
     "full_control",
@@ -93,6 +92,7 @@ __all__ = [
     "page_from",
     "parse_answer",
     "parse_usage",
+    "retry_delay",
     "role_class",
     "sunset",
     "version_warnings",

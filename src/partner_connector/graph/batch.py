@@ -1,7 +1,8 @@
-"""Many reads in one request: how they are written down, and how each answer is taken apart.
+"""Encoding and decoding of batch requests, which hold many reads.
 
-Format: 8.1 [D] gapi/batch-requests. The body of each answer is JSON in JSON, `null` stands for a
-read that Meta did not get to, and a failure of the whole is one error object, not a list.
+Format: `docs/reference/graph-facts.md#batches`. The body of each answer is JSON inside JSON. A
+`null` item is a read that Meta did not run. A failure of the whole batch is one error object, not a
+list.
 """
 
 import json
@@ -20,13 +21,13 @@ MAX_READS = 50
 
 
 def batch_form(reads: Sequence[Read]) -> dict[str, str]:
-    """The form of one batch, without its credentials."""
+    """Return the form fields of one batch, without credentials."""
     operations = [{"method": "GET", "relative_url": _relative_url(read)} for read in reads]
     return {"batch": json.dumps(operations), "include_headers": "true"}
 
 
 def item_headers(item: Any) -> httpx.Headers:
-    """The headers inside one item; usage is reported there, not only outside (6.1 [D])."""
+    """Return the headers of an item; they report usage too (`graph-facts.md#usage-headers`)."""
     listed = item.get("headers") if isinstance(item, dict) else None
     pairs = []
     for header in listed if isinstance(listed, list) else []:
@@ -39,9 +40,12 @@ def item_headers(item: Any) -> httpx.Headers:
 def item_outcome(
     item: Any, outer: httpx.Headers, *, secrets: Iterable[str] = ()
 ) -> dict[str, Any] | GraphError:
-    """What one item says: the body of its read, or the error that it is."""
+    """Return the body of an item's read, or its error.
+
+    `outer` are the headers of the batch response. They are used where the item reports no usage.
+    """
     if not isinstance(item, dict) or not isinstance(item.get("code"), int):
-        return Temporary("Meta did not run this part of the batch")
+        return Temporary("Meta did not run this read of the batch")
     inner = item_headers(item)
     headers = inner if parse_usage(inner) else outer
     content = parse_answer(str(item.get("body") or "").encode(errors="replace"))
@@ -49,14 +53,18 @@ def item_outcome(
     if error is not None:
         return error
     if not isinstance(content, dict):
-        return UnknownGraphError("The read was answered with a list")
+        return UnknownGraphError("Meta answered the read with a list")
     return content
 
 
 def items_of(content: Any, expected: int) -> list[Any]:
-    """The list of items; one that does not match the reads cannot be told apart, so is refused."""
+    """Return the items of a batch answer.
+
+    Raise `UnknownGraphError` unless there is one item per read: the items have no ids, so they are
+    matched to the reads by position only.
+    """
     if not isinstance(content, list) or len(content) != expected:
-        raise UnknownGraphError("The batch was answered with something else than one item per read")
+        raise UnknownGraphError("Meta's answer to the batch does not have one item per read")
     return content
 
 

@@ -1,8 +1,9 @@
-"""Turn one answer into its meaning: None when it is good, else the error that it is.
+"""Classification of Meta's answers: None for a good answer, else a `GraphError`.
 
-The HTTP status decides little here. Meta answers 200 with an error body or with the text
-"Service Unavailable" (5.1 [K]), refuses for ever with a 500 (5.2 [O]) and hides its limits in
-400 and 403; so the body is asked first, by code and subcode, never by `type`.
+The HTTP status alone is not reliable. Meta sends 200 with an error body or with the text "Service
+Unavailable", a permanent error with 500, and rate limits with 400 and 403. So the code and subcode
+in the body decide first, never its `type`. See `docs/reference/graph-facts.md#error-object` and
+`#error-codes`.
 """
 
 import json
@@ -29,7 +30,7 @@ from partner_connector.graph.usage import parse_usage, resume_after
 
 @dataclass(frozen=True, slots=True)
 class _Envelope:
-    """Meta's `error` object, read tolerantly."""
+    """Members of Meta's `error` object; None where one is absent or malformed."""
 
     code: int | None
     subcode: int | None
@@ -45,7 +46,10 @@ def classify(
     *,
     secrets: Iterable[str] = (),
 ) -> GraphError | None:
-    """What an answer read by `parse_answer` means. `secrets` must not survive in the message."""
+    """Return the error of an answer, or None for a good one.
+
+    `answer` comes from `parse_answer`. `secrets` are removed from the error's message.
+    """
     if isinstance(answer, dict) and "error" in answer:
         return _from_error_object(answer["error"], http_status, headers, tuple(secrets))
     if http_status < HTTPStatus.MULTIPLE_CHOICES and isinstance(answer, dict | list):
@@ -54,14 +58,14 @@ def classify(
 
 
 def unreachable(reason: str, http_status: int | None = None) -> Unreachable:
-    """An error for an answer that never came, or that the API did not write."""
+    """Return an error for a missing answer, or for one that the Graph API did not write."""
     return Unreachable(
         f"Meta's Graph API gave no usable answer ({reason})", http_status=http_status
     )
 
 
 def _from_status(http_status: int, headers: Mapping[str, str]) -> GraphError:
-    """Judge an answer without an error object by the little it has."""
+    """Classify an answer without an error object by its status and headers."""
     if http_status == HTTPStatus.TOO_MANY_REQUESTS:
         return Throttled(
             "Too many requests",
@@ -73,7 +77,7 @@ def _from_status(http_status: int, headers: Mapping[str, str]) -> GraphError:
         return unreachable("not a Graph document", http_status)
     if http_status >= HTTPStatus.INTERNAL_SERVER_ERROR or http_status == HTTPStatus.REQUEST_TIMEOUT:
         return unreachable("server error without a reason", http_status)
-    return UnknownGraphError("Refused without a reason", http_status=http_status)
+    return UnknownGraphError("Meta refused the request without a reason", http_status=http_status)
 
 
 def _from_error_object(
@@ -81,7 +85,7 @@ def _from_error_object(
 ) -> GraphError:
     envelope = _read_envelope(error)
     row = find_row(envelope.code, envelope.subcode, envelope.message)
-    kind, error_class, user_action, retry = _verdict(row, envelope, http_status)
+    kind, error_class, user_action, retry = _meaning(row, envelope, http_status)
     return kind(
         redact(envelope.message, secrets) or "Meta gave no message",
         code=envelope.code,
@@ -96,18 +100,18 @@ def _from_error_object(
     )
 
 
-def _verdict(
+def _meaning(
     row: Row | None, envelope: _Envelope, http_status: int
 ) -> tuple[type[GraphError], ErrorClass, str, RetryRule]:
-    """The table's word, softened where Meta itself says that the trouble will pass."""
-    passing = (ErrorClass.TRANSIENT, "retry", RetryRule.QUICK)
+    """Return the table's meaning of an error, or a transient error where Meta marks it so."""
+    transient = (ErrorClass.TRANSIENT, "retry", RetryRule.QUICK)
     if row is None:
         if envelope.is_transient or http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return (UnknownGraphError, *passing)
+            return (UnknownGraphError, *transient)
         return UnknownGraphError, ErrorClass.INTERNAL, "contact_support", RetryRule.NEVER
     if envelope.is_transient and row.retry is RetryRule.NEVER and not row.final:
-        # Not the row's kind: who catches refusals would take what passes for one.
-        return (Temporary, *passing)
+        # Not the row's kind: callers that catch refusals must not treat it as permanent.
+        return (Temporary, *transient)
     return row.kind, row.error_class, row.user_action, row.retry
 
 
@@ -117,7 +121,7 @@ def _read_envelope(error: Any) -> _Envelope:
     trace = error.get("fbtrace_id")
     return _Envelope(
         code=_integer(error.get("code")),
-        # debug_token spells it `subcode`, everything else `error_subcode` (4.1 [D]).
+        # `debug_token` uses `subcode`, all other calls use `error_subcode` (#debug-token).
         subcode=_integer(error.get("error_subcode", error.get("subcode"))),
         message=str(error.get("message") or ""),
         fbtrace_id=trace if isinstance(trace, str) else None,
@@ -135,8 +139,8 @@ def _integer(value: Any) -> int | None:
 
 
 def parse_answer(body: bytes) -> Any:
-    """The JSON of an answer with its links blanked, or None for what is no JSON at all."""
+    """Return the JSON of an answer without its paging links, or None if it is not JSON."""
     try:
         return json.loads(body, object_hook=hide_links)
-    except (ValueError, RecursionError):  # the second for brackets without end
+    except (ValueError, RecursionError):  # RecursionError: nested too deeply
         return None

@@ -1,4 +1,7 @@
-"""The one object that holds a token, and the one place that puts it on a request."""
+"""Credentials: they hold a token and are the only code that adds it to a request.
+
+Facts about Meta are on the page `docs/reference/graph-facts.md`, named here as `#…`.
+"""
 
 import hashlib
 import hmac
@@ -17,8 +20,8 @@ from partner_connector.graph.redact import HIDDEN
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
 
 
-class ProofMode(StrEnum):
-    """How a call proves that its sender also knows the app's secret (9 [D])."""
+class AppsecretProofMode(StrEnum):
+    """Form of the `appsecret_proof` that is sent with each call (#appsecret-proof)."""
 
     OFF = "off"
     PLAIN = "plain"
@@ -26,7 +29,7 @@ class ProofMode(StrEnum):
 
 
 class _Secret(httpx.Auth):
-    """Something with a token in it, which is neither shown nor stored."""
+    """Base of objects that hold a token: not shown by `repr` and not picklable."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({HIDDEN})"
@@ -36,71 +39,72 @@ class _Secret(httpx.Auth):
 
 
 class Credentials(_Secret):
-    """A token as httpx wants it: asked for at each attempt, so a timed proof is always fresh."""
+    """A token as httpx authentication. Each attempt is signed again, with a fresh time."""
 
     def __init__(
         self,
         token: str,
         *,
-        proof: ProofMode,
+        appsecret_proof: AppsecretProofMode,
         app_secret: str | None,
         clock: Callable[[], float],
         also_secret: str | None = None,
     ) -> None:
-        # A line break would reach the HTTP library, whose complaint repeats the whole header.
+        # The HTTP library's error for a line break would repeat the whole header.
         if not _PRINTABLE.fullmatch(token):
-            raise TokenDead("The token has characters that no token of Meta's has")
+            raise TokenDead("The token has characters that Meta's tokens never have")
         self._token = token
-        self._proof = proof
+        self._appsecret_proof = appsecret_proof
         self._app_secret = app_secret
         self._clock = clock
         self._also_secret = also_secret
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Sign a GET by header and query, a batch by its form.
+        """Yield a signed copy of the request: a GET by header and query, a batch by its form.
 
-        Sending the token both ways is undefined (9 [?]); the form field is the documented way
-        for a batch (8.1 [D]), the header keeps it out of every URL (9 [D]). What is sent is a
-        signed copy, so that the request which is kept for another attempt holds no token.
+        The form field is the documented way for a batch (#batches); for a GET the header keeps the
+        token out of the URL. Meta does not define what happens when both are sent
+        (#appsecret-proof). The original request is kept for another attempt, so it gets no token.
         """
-        proof = self._proof_params()
+        params = self._appsecret_params()
         if request.method == "GET":
-            yield self._with_header(request, proof)
+            yield self._with_header(request, params)
         else:
-            fields = urlencode({"access_token": self._token, **proof}).encode()
+            fields = urlencode({"access_token": self._token, **params}).encode()
             yield _with_form(request, request.content + b"&" + fields)
 
     def signed_operation(self, operation: Mapping[str, Any]) -> dict[str, Any]:
-        """One read of a batch, made with this token instead of the batch's own.
+        """Return a read of a batch that is signed with this token instead of the batch's token.
 
-        In a header of its own, so that no address holds the token (8.1 [D] knows the key, not
-        what it may carry [?]); a proof belongs to its token, so it goes along.
+        The token is in a header of the operation, so that no URL holds it. Meta documents the
+        `headers` key, but not which headers it may hold (#batches). The `appsecret_proof` is
+        derived from the token, so it is added too.
         """
-        address, proof = str(operation["relative_url"]), self._proof_params()
-        if proof:
-            address += ("&" if "?" in address else "?") + urlencode(proof)
+        url, params = str(operation["relative_url"]), self._appsecret_params()
+        if params:
+            url += ("&" if "?" in url else "?") + urlencode(params)
         header = {"name": "Authorization", "value": f"Bearer {self._token}"}
-        return {**operation, "relative_url": address, "headers": [header]}
+        return {**operation, "relative_url": url, "headers": [header]}
 
     def secrets(self) -> tuple[str, ...]:
-        """What must not appear in any text made from an answer to this token."""
+        """Return the secrets that must be removed from every text of an answer."""
         candidates = (self._token, self._app_secret, self._also_secret)
         return tuple(secret for secret in candidates if secret)
 
-    def _with_header(self, request: httpx.Request, proof: dict[str, str]) -> httpx.Request:
+    def _with_header(self, request: httpx.Request, params: dict[str, str]) -> httpx.Request:
         headers = request.headers.copy()
         headers["Authorization"] = f"Bearer {self._token}"
         return httpx.Request(
             request.method,
-            request.url.copy_merge_params(proof) if proof else request.url,
+            request.url.copy_merge_params(params) if params else request.url,
             headers=headers,
             extensions=request.extensions,
         )
 
-    def _proof_params(self) -> dict[str, str]:
-        if self._proof is ProofMode.OFF or self._app_secret is None:
+    def _appsecret_params(self) -> dict[str, str]:
+        if self._appsecret_proof is AppsecretProofMode.OFF or self._app_secret is None:
             return {}
-        if self._proof is ProofMode.PLAIN:
+        if self._appsecret_proof is AppsecretProofMode.PLAIN:
             return {"appsecret_proof": _hmac(self._app_secret, self._token)}
         now = str(int(self._clock()))
         return {
@@ -110,15 +114,18 @@ class Credentials(_Secret):
 
 
 class BatchCredentials(_Secret):
-    """The batch's own token, and those of the reads in it that are made with another one."""
+    """Token of a batch, and tokens of the reads in it that are signed with another token."""
 
     def __init__(self, own: Credentials, others: Sequence[Credentials | None]) -> None:
-        """`others` has a place for each read; None leaves a read to the batch's own token."""
+        """Create credentials with one item in `others` per read; None uses the batch's token."""
         self._own = own
         self._others = others
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Sign the reads, then the batch; again at each attempt."""
+        """Yield a signed copy of the batch: first its reads are signed, then the batch.
+
+        Each attempt is signed again.
+        """
         form = dict(parse_qsl(request.content.decode(), keep_blank_values=True))
         operations = [
             operation if credentials is None else credentials.signed_operation(operation)
@@ -128,12 +135,11 @@ class BatchCredentials(_Secret):
         yield from self._own.auth_flow(_with_form(request, signed))
 
     def secrets(self) -> tuple[str, ...]:
-        """The secrets of all of them."""
-        every = (self._own, *filter(None, self._others))
-        return tuple(secret for credentials in every for secret in credentials.secrets())
+        """Return the secrets of all tokens in the batch."""
+        all_credentials = (self._own, *filter(None, self._others))
+        return tuple(secret for each in all_credentials for secret in each.secrets())
 
 
-# Whatever may sign a request.
 Signer = Credentials | BatchCredentials
 
 

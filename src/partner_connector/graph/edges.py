@@ -1,23 +1,23 @@
-"""Every edge and node we read, each declared in one place.
+"""Declarations of every edge and node that the client reads.
 
-Marks name where the fact comes from: [S] Meta's machine-readable spec, [D] its documentation,
-[O] observed in real traffic, [3] a third party's code, [?] inferred. Fields added by an edge
-stand in the documentation only, and one refused field fails the whole read (8.2 [O]).
+Facts about Meta, with their sources, are on the page `docs/reference/graph-facts.md`, named here as
+`#…`. One refused field fails the whole read (#field-expansion).
 """
 
 import re
 
 from partner_connector.graph.reads import Read
 
-PAGE_SIZE = 100  # used on business edges in the wild; Meta does not publish the maximum (7 [3])
-# Limits seen in the wild on business edges: 100, 200, 500 (7 [3]). Only lists of people get long.
+# Meta does not publish the maximum; others use 100, 200 and 500 on business edges (#paging).
+PAGE_SIZE = 100
+# For lists of people, the only ones that get long.
 _LATER_PAGE_SIZE = 500
-# Half a page, since each row brings a page of people along (plan c2).
+# Half a page: each row also holds a page of people (#plan-people).
 _EXPANDED_PAGE_SIZE = 50
-# A quarter, since each group brings five lists along (plan c4).
+# A quarter: each group also holds five lists (#plan-people).
 _GROUPS_PAGE_SIZE = 25
 
-# The edge of an asset group that lists what it holds, by type of asset. [S] BusinessAssetGroup.json
+# Edge of an asset group that lists its assets, by asset type (#asset-groups).
 CONTAINED = {
     "ad_account": "contained_adaccounts",
     "page": "contained_pages",
@@ -51,43 +51,43 @@ _AGENCIES = "agencies.limit(100){id,name}"
 
 
 def ad_account_path(number: str) -> str:
-    """`act_` and the number; Meta gives both forms (11.14)."""
+    """Return `act_` and the number; Meta uses both (#simulator). Raise `ValueError` otherwise."""
     match = _ACCOUNT_NUMBER.fullmatch(number)
     if match is None:
         raise ValueError("an ad account number is digits")
     return f"act_{match[1]}"
 
 
-# Businesses and who shares with whom.
+# Businesses and their partners.
 
 
 def business(business_id: str) -> Read:
-    """The business itself. [S] Business.json."""
+    """Return the read of a business itself (#business)."""
     return Read(business_id, ("id", "name", "verification_status", "link", "created_time"))
 
 
 def agencies(business_id: str) -> Read:
-    """Businesses that may use our assets. [S] Business.json, [D] ref/business/agencies.
+    """Return the read of the businesses that may use this business's assets (#partner-lists).
 
-    The permission fields are asked for without sub-fields: their inner shape is not documented.
+    The permission fields are read without sub-fields: Meta does not document their inner shape.
     """
     return Read(f"{business_id}/agencies", _PARTNER_FIELDS, _COUNT, PAGE_SIZE)
 
 
 def clients(business_id: str) -> Read:
-    """Businesses whose assets we may use; rows as in `agencies`. [S], [D] ref/business/clients."""
+    """Return the read of the businesses whose assets this business may use (#partner-lists)."""
     return Read(f"{business_id}/clients", _PARTNER_FIELDS, _COUNT, PAGE_SIZE)
 
 
 def plain(read: Read) -> Read:
-    """The same read for `id` and `name` only, for when Meta refuses one of its fields (plan a1)."""
+    """Return the read with `id` and `name` only, for when Meta refuses a field (#plan-partners)."""
     return Read(read.path, ("id", "name"), read.params, read.limit)
 
 
 def partner_apps(business_id: str) -> Read:
-    """A partner's business with the apps it uses or owns. [S] Business.json; grammar 8.2 [D].
+    """Return the read of a partner's business with the apps that it uses or owns (#business).
 
-    An expanded edge without rows is left out of the answer: read it with `nested_page`.
+    Meta leaves out an expanded edge without rows (#field-expansion): read it with `nested_page`.
     """
     return Read(
         business_id,
@@ -101,45 +101,45 @@ def partner_apps(business_id: str) -> Read:
     )
 
 
-# Assets that others shared with a business.
+# Assets that other businesses share with a business.
 
 
 def client_ad_accounts(business_id: str, *, with_people: bool = False) -> Read:
-    """Ad accounts shared with the business. [S], tasks [D] ref/business/client_ad_accounts.
+    """Return the read of the ad accounts shared with the business (#asset-lists).
 
-    An app that does not call it for 30 days loses it, which shows as an empty list ([3]).
+    An app that does not call this edge for 30 days loses access to it and gets an empty list.
     """
     fields = ("id", "account_id", "name", "business{id,name}", "permitted_tasks")
-    return _received(business_id, "client_ad_accounts", fields, with_people)
+    return _shared_assets(business_id, "client_ad_accounts", fields, with_people)
 
 
 def client_pages(business_id: str) -> Read:
-    """Pages shared with the business. [S], tasks [D] ref/business/client_pages.
+    """Return the read of the Pages shared with the business (#asset-lists).
 
-    Their people cannot be expanded: each Page wants its own token for that (3.2 [D]).
+    Their people cannot be expanded: that needs a Page token for each Page (#assigned-users).
     """
     fields = ("id", "name", "business{id,name}", "permitted_tasks")
     return Read(f"{business_id}/client_pages", fields, limit=PAGE_SIZE)
 
 
 def client_product_catalogs(business_id: str, *, with_people: bool = False) -> Read:
-    """Catalogs shared with the business, with roles instead of tasks.
-
-    [S], roles [D] ref/business/client_product_catalogs.
-    """
+    """Return the read of the shared catalogs, which have roles, not tasks (#asset-lists)."""
     fields = ("id", "name", "business{id,name}", "permitted_roles")
-    return _received(business_id, "client_product_catalogs", fields, with_people)
+    return _shared_assets(business_id, "client_product_catalogs", fields, with_people)
 
 
 def client_pixels(business_id: str, *, with_people: bool = False) -> Read:
-    """Pixels shared with the business; a pixel has `owner_business` only. [S] AdsPixel.json."""
+    """Return the read of the shared pixels, which have no `business` field (#asset-lists)."""
     fields = ("id", "name", "owner_business{id,name}", "permitted_tasks")
-    return _received(business_id, "client_pixels", fields, with_people)
+    return _shared_assets(business_id, "client_pixels", fields, with_people)
 
 
-def _received(business_id: str, edge: str, fields: tuple[str, ...], with_people: bool) -> Read:
-    """An edge of shared assets; `with_people` expands who of the business is assigned to each
-    (plan c2), which by the grammar of 8.2 [D] should work and was not seen anywhere [?]."""
+def _shared_assets(business_id: str, edge: str, fields: tuple[str, ...], with_people: bool) -> Read:
+    """Return the read of an edge of shared assets.
+
+    `with_people` also expands the business's users on each asset (#plan-people). Meta's grammar
+    allows that, but no use of it was found (#field-expansion).
+    """
     if not with_people:
         return Read(f"{business_id}/{edge}", fields, limit=PAGE_SIZE)
     people = (
@@ -149,80 +149,82 @@ def _received(business_id: str, edge: str, fields: tuple[str, ...], with_people:
     return Read(f"{business_id}/{edge}", (*fields, people), limit=_EXPANDED_PAGE_SIZE)
 
 
-# Assets that a business owns; `with_agencies` also asks whom each is shared with (plan a2).
+# Assets that a business owns. `with_agencies` also expands the partners of each (#plan-partners).
 
 
 def owned_ad_accounts(business_id: str, *, with_agencies: bool = False) -> Read:
-    """Ad accounts of the business. [S]; agencies' row fields [D] ref/ad-account/agencies."""
+    """Return the read of the business's own ad accounts (#asset-lists, #asset-agencies)."""
     fields = ("id", "account_id", "name", *([_AGENCIES_WITH_ACCESS] if with_agencies else []))
     return Read(f"{business_id}/owned_ad_accounts", fields, limit=PAGE_SIZE)
 
 
 def owned_product_catalogs(business_id: str, *, with_agencies: bool = False) -> Read:
-    """Catalogs of the business. [S] Business.json, ProductCatalog.json."""
+    """Return the read of the business's own catalogs (#asset-lists)."""
     fields = ("id", "name", "vertical", *([_AGENCIES] if with_agencies else []))
     return Read(f"{business_id}/owned_product_catalogs", fields, limit=PAGE_SIZE)
 
 
 def owned_pixels(business_id: str, *, with_agencies: bool = False) -> Read:
-    """Pixels of the business. [S] Business.json, AdsPixel.json."""
+    """Return the read of the business's own pixels (#asset-lists)."""
     fields = ("id", "name", *([_AGENCIES] if with_agencies else []))
     return Read(f"{business_id}/owned_pixels", fields, limit=PAGE_SIZE)
 
 
-# Who may do what on one asset.
+# Partners and users with access to one asset.
 
 
 def asset_agencies(asset_path: str) -> Read:
-    """Partners with access to one asset. [S]; rows [D] ref/ad-account/agencies, [3] for Pages.
+    """Return the read of the partners with access to one asset (#asset-agencies).
 
-    Meta answers with the default fields of each kind of asset, which for ad accounts and Pages
-    include `access_status` and `permitted_tasks`; asking a catalog or a pixel for those by name
-    may be refused. A Page wants its own Page token (3.1 [D]).
+    It names no fields, so Meta returns the default fields of the asset's type. For ad accounts and
+    Pages these include `access_status` and `permitted_tasks`, which Meta may refuse when they are
+    named for a catalog or a pixel. A Page needs its own Page token.
     """
     return Read(f"{asset_path}/agencies", limit=PAGE_SIZE)
 
 
 def assigned_users(asset_path: str, business_id: str, *, limit: int = PAGE_SIZE) -> Read:
-    """People of one business on one asset. [S], [D] ref/ad-account/assigned_users.
+    """Return the read of one business's users on one asset (#assigned-users).
 
-    `business` is required. System users are among the rows, and the rows of a partner's business
-    are complete where its `business_users` is not (3.4 [O]). A Page wants its own Page token.
+    `business` is required. The rows include system users. For a partner's business they are
+    complete even where its `business_users` are not (#business-users). A Page needs its own Page
+    token.
     """
     fields = ("id", "name", "user_type", "business{id}", "tasks")
     params = {"business": business_id, **_COUNT}
     return Read(f"{asset_path}/assigned_users", fields, params, limit, _LATER_PAGE_SIZE)
 
 
-# Asset groups: who is in one reaches what it holds without being assigned to it (3.2 [3]).
+# Asset groups: a member has access to the group's assets without being assigned to each of them.
 
 
 def business_asset_groups(business_id: str, *, with_contents: bool = False) -> Read:
-    """Asset groups of the business. [S] Business.json.
+    """Return the read of the business's asset groups (#asset-groups).
 
-    `with_contents` expands what each holds and who is in it (plan c4), which by the grammar of 8.2
-    [D] should work and was not seen anywhere [?].
+    `with_contents` also expands the assets and members of each group (#plan-people). Meta's grammar
+    allows that, but no use of it was found (#field-expansion).
     """
-    path, named = f"{business_id}/business_asset_groups", ("id", "name")
+    path, fields = f"{business_id}/business_asset_groups", ("id", "name")
     if not with_contents:
-        return Read(path, named, limit=PAGE_SIZE)
+        return Read(path, fields, limit=PAGE_SIZE)
     assets = (f"{edge}.limit({PAGE_SIZE}){{id}}" for edge in CONTAINED.values())
     people = (
         f"assigned_users.business({business_id}).limit({PAGE_SIZE}).summary(true)"
         "{id,name,user_type,business{id}}"
     )
-    return Read(path, (*named, *assets, people), limit=_GROUPS_PAGE_SIZE)
+    return Read(path, (*fields, *assets, people), limit=_GROUPS_PAGE_SIZE)
 
 
 def group_contents(group_id: str, asset_type: str) -> Read:
-    """What of one type a group holds. [S] BusinessAssetGroup.json."""
+    """Return the read of a group's assets of one type (#asset-groups)."""
     return Read(f"{group_id}/{CONTAINED[asset_type]}", ("id",), limit=PAGE_SIZE)
 
 
 def group_members(group_id: str, business_id: str) -> Read:
-    """People of one business in a group. [S] BusinessAssetGroup.json; `business` is required.
+    """Return the read of one business's users in a group (#asset-groups).
 
-    The count is documented for assets only [?], and no document gives these rows their tasks.
+    `business` is required. Meta documents the total count for assets only, and documents no tasks
+    in these rows.
     """
     fields = ("id", "name", "user_type", "business{id}")
     params = {"business": business_id, **_COUNT}
@@ -230,10 +232,7 @@ def group_members(group_id: str, business_id: str) -> Read:
 
 
 def assigned_business_asset_groups(user_id: str) -> Read:
-    """Groups that a user is in, with its tasks by type of asset; none are told for catalogs.
-
-    [S] BusinessUser.json, tasks [D] ref/business-user/assigned_business_asset_groups.
-    """
+    """Return the read of a user's groups, with tasks except for catalogs (#asset-groups)."""
     fields = ("id", "adaccount_tasks", "page_tasks", "pixel_tasks")
     return Read(f"{user_id}/assigned_business_asset_groups", fields, limit=PAGE_SIZE)
 
@@ -242,9 +241,9 @@ def assigned_business_asset_groups(user_id: str) -> Read:
 
 
 def business_users(business_id: str, *, limit: int = PAGE_SIZE) -> Read:
-    """People of the business, with e-mail and role. [S] BusinessUser.json, [D] ref/business-user.
+    """Return the read of the business's people, with e-mail address and role (#business-users).
 
-    May be refused or incomplete for a business that has not claimed our app (3.4 [D], [O]).
+    Meta may refuse it or return an incomplete list if the business has not claimed our app.
     """
     fields = (
         "id",
@@ -262,13 +261,13 @@ def business_users(business_id: str, *, limit: int = PAGE_SIZE) -> Read:
 
 
 def system_users(business_id: str) -> Read:
-    """System users; no other edge tells their role. [S], [D] ref/business/system_users."""
+    """Return the read of the system users, the only edge with their roles (#system-user-roles)."""
     fields = ("id", "name", "role")
     return Read(f"{business_id}/system_users", fields, _COUNT, PAGE_SIZE, _LATER_PAGE_SIZE)
 
 
 def pending_users(business_id: str) -> Read:
-    """Invitations not yet accepted. [S] BusinessRoleRequest.json."""
+    """Return the read of the pending invites (#pending-users)."""
     fields = ("id", "email", "role", "status", "expiration_time")
     return Read(f"{business_id}/pending_users", fields, _COUNT, PAGE_SIZE)
 
@@ -277,40 +276,40 @@ def pending_users(business_id: str) -> Read:
 
 
 def assigned_ad_accounts(user_id: str) -> Read:
-    """Ad accounts assigned to a user. [S] SystemUser.json, tasks [D] ref/business-user."""
+    """Return the read of the ad accounts assigned to a user (#assigned-users)."""
     fields = ("id", "account_id", "name", "tasks", "permitted_tasks")
     return Read(f"{user_id}/assigned_ad_accounts", fields, limit=PAGE_SIZE)
 
 
 def assigned_pages(user_id: str) -> Read:
-    """Pages assigned to a user. [S] SystemUser.json, tasks [D] ref/business-user."""
+    """Return the read of the Pages assigned to a user (#assigned-users)."""
     fields = ("id", "name", "tasks", "permitted_tasks")
     return Read(f"{user_id}/assigned_pages", fields, limit=PAGE_SIZE)
 
 
-# The token's own view.
+# The token's owner.
 
 
 def me() -> Read:
-    """Who the token is. [S] User.json; for system users [?] 4.2."""
+    """Return the read of the token's owner; for system users see #token-owner."""
     return Read("me", ("id", "name"))
 
 
 def my_businesses() -> Read:
-    """Businesses of the token's user. [S] User.json."""
+    """Return the read of the businesses of the token's owner (#token-owner)."""
     return Read("me/businesses", ("id", "name"), limit=PAGE_SIZE)
 
 
 def my_permissions() -> Read:
-    """Scopes the token's user granted, each with a status. [S] Permission.json."""
+    """Return the read of the scopes that the token's owner granted, with status (#permissions)."""
     return Read("me/permissions")
 
 
 def my_accounts() -> Read:
-    """Pages with their Page tokens: each row's `access_token` is a secret. [D] pages-api."""
+    """Return the read of the owner's Pages with Page tokens, which are secret (#assigned-users)."""
     return Read("me/accounts", ("id", "access_token", "tasks"), limit=PAGE_SIZE)
 
 
 def token_app() -> Read:
-    """The app that issued the token, for when its secret is not known. [3] 4.2."""
+    """Return the read of the token's app, for when its secret is not known (#token-owner)."""
     return Read("app", ("id", "name"))

@@ -1,10 +1,10 @@
-"""What can go wrong between us and Meta, named for what the caller should know."""
+"""Errors of the Graph API client, one class for each reaction of the caller."""
 
 from enum import StrEnum
 
 
 class ErrorClass(StrEnum):
-    """The five words by which people and programs sort a failure."""
+    """Classes of failures, as the API shows them."""
 
     CONFIGURATION = "configuration"
     PERMISSION = "permission"
@@ -14,30 +14,30 @@ class ErrorClass(StrEnum):
 
 
 class RetryRule(StrEnum):
-    """What may be tried again, and by whom."""
+    """Rule for a retry, by the client or by the caller."""
 
     NEVER = "never"
-    ONCE = "once"  # one quick repeat, here
-    QUICK = "quick"  # a few quick repeats, here
-    SHRINK = "shrink"  # one quick repeat here, then the caller asks for less
+    ONCE = "once"  # the client retries once, soon
+    QUICK = "quick"  # the client retries a few times, soon
+    SHRINK = "shrink"  # the client retries once, then the caller reads smaller pages
     RESTART = "restart"  # the caller reads the edge again from page one
-    PARK = "park"  # never here: waiting is minutes, and that is for a job queue
+    PARK = "park"  # the caller's job waits: Meta's waiting times are minutes
 
 
 class LimitScope(StrEnum):
-    """On what the limit is set that refused a call (6.2)."""
+    """Subject of the rate limit that refused a call (`graph-facts.md#limit-scopes`)."""
 
     APP = "app"
-    TOKEN = "token"  # noqa: S105 - a word
+    TOKEN = "token"  # noqa: S105 - not a secret
     AD_ACCOUNT = "ad_account"
     PAGE = "page"
     CATALOG = "catalog"
 
 
 class GraphError(Exception):
-    """Anything that kept us from reading; `message` and `str()` never hold a token or a URL."""
+    """A failed read. `message` and `str()` hold no token or URL; `resume_after` is in seconds."""
 
-    # What an error of this kind usually means; one row of the table may know better.
+    # Defaults of this kind of error; a row of the error table may override them.
     error_class = ErrorClass.INTERNAL
     user_action = "contact_support"
     retry = RetryRule.NEVER
@@ -56,8 +56,8 @@ class GraphError(Exception):
         resume_after: float | None = None,
         scope: LimitScope | None = None,
     ) -> None:
-        # Every argument but the text has a default, so that an error survives pickling:
-        # a workflow engine that stores the outcome of a step rebuilds it from `args`.
+        # Every argument except the message has a default: the workflow engine pickles the outcome
+        # of a step, and unpickling builds the error from `args`.
         super().__init__(message)
         self.message = message
         self.code = code
@@ -72,7 +72,7 @@ class GraphError(Exception):
 
     @property
     def transient(self) -> bool:
-        """True when the same read may succeed later with nobody changing anything."""
+        """True if the same read may succeed later without any change."""
         return self.error_class in {ErrorClass.TRANSIENT, ErrorClass.RATE_LIMIT}
 
     def __str__(self) -> str:
@@ -87,30 +87,30 @@ class GraphError(Exception):
 
 
 class TokenDead(GraphError):
-    """The token is invalid, expired or revoked; no call with it will ever work again."""
+    """An invalid, expired or revoked token; no later call with it can succeed."""
 
     error_class = ErrorClass.CONFIGURATION
     user_action = "reconnect_token"
 
 
 class PermissionMissing(GraphError):
-    """The token lives but lacks a scope, a role or an app capability for this read."""
+    """A valid token that lacks a scope, a role or an app capability for this read."""
 
     error_class = ErrorClass.PERMISSION
     user_action = "grant_permission"
 
 
 class Blocked(GraphError):
-    """Meta restricts the account, the business or the app until a person resolves it."""
+    """A restriction by Meta of the account, business or app, until a person resolves it."""
 
     error_class = ErrorClass.PERMISSION
     user_action = "resolve_account_restriction"
 
 
 class Throttled(GraphError):
-    """A limit is used up, that of `scope`: go on in `resume_after` seconds.
+    """A used-up rate limit of `scope`: retry in `resume_after` seconds.
 
-    Raised without asking Meta while a limit is known to be used up; `http_status` is None then.
+    Also raised without a call while a budget is blocked; then `http_status` is None.
     """
 
     error_class = ErrorClass.RATE_LIMIT
@@ -119,7 +119,7 @@ class Throttled(GraphError):
 
 
 class Unreachable(GraphError):
-    """No answer came, or what came was not written by the API."""
+    """A missing answer, or one that the Graph API did not write."""
 
     error_class = ErrorClass.TRANSIENT
     user_action = "retry"
@@ -127,7 +127,7 @@ class Unreachable(GraphError):
 
 
 class Temporary(GraphError):
-    """Meta could not answer this time and expects to, soon."""
+    """A temporary failure at Meta."""
 
     error_class = ErrorClass.TRANSIENT
     user_action = "retry"
@@ -135,18 +135,18 @@ class Temporary(GraphError):
 
 
 class NotFoundOrForbidden(GraphError):
-    """The object is gone or hidden from this token, Meta does not say which: not "deleted"."""
+    """An object that was deleted or that this token may not see: Meta does not say which."""
 
     error_class = ErrorClass.PERMISSION
     user_action = "check_asset_access"
 
 
 class InvalidRequest(GraphError):
-    """The question itself is wrong; repeating it cannot help."""
+    """A read that Meta refuses as wrong; a retry cannot help."""
 
 
 class CursorExpired(GraphError):
-    """The paging cursor no longer points anywhere: the edge is read again from page one."""
+    """An expired paging cursor: the caller reads the edge again from page one."""
 
     error_class = ErrorClass.TRANSIENT
     user_action = "retry"
@@ -154,7 +154,7 @@ class CursorExpired(GraphError):
 
 
 class TooMuchData(GraphError):
-    """The answer would be too big: ask for fewer rows."""
+    """An answer that is too large: the caller reads fewer rows per page."""
 
     error_class = ErrorClass.TRANSIENT
     user_action = "retry"
@@ -162,8 +162,8 @@ class TooMuchData(GraphError):
 
 
 class UnknownGraphError(GraphError):
-    """An answer that our table does not know; `code` and `subcode` are as received."""
+    """An error that the error table does not know; `code` and `subcode` are as received."""
 
 
-# What concerns one edge or one object and leaves the rest readable.
+# Errors of one edge or one object; other reads with the same token still work.
 REFUSALS = (PermissionMissing, NotFoundOrForbidden, InvalidRequest)

@@ -1,4 +1,4 @@
-"""Reads with one token: one at a time, an edge page by page, or many in a batch."""
+"""Reads with one token: a single read, all pages of an edge, or a batch of reads."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -26,11 +26,11 @@ from partner_connector.graph.errors import (
 )
 from partner_connector.graph.reads import Page, Read, page_from
 from partner_connector.graph.redact import HIDDEN
-from partner_connector.graph.retry import decide
+from partner_connector.graph.retry import retry_delay
+from partner_connector.graph.sender import Meter, RequestSender
 from partner_connector.graph.usage import parse_usage
-from partner_connector.graph.wire import Meter, Wire
 
-_META_PAGE_SIZE = 25  # what Meta takes when no limit is sent (7 [D])
+_META_PAGE_SIZE = 25  # Meta's default: docs/reference/graph-facts.md#paging
 _GOOD_PAGES_BEFORE_GROWING = 4
 
 T = TypeVar("T")
@@ -41,44 +41,43 @@ Answer = dict[str, Any] | GraphError
 class GraphReader:
     """Reads with one token. Every method raises a `GraphError` when the read fails."""
 
-    def __init__(self, wire: Wire, credentials: Credentials, meter: Meter) -> None:
-        self._wire = wire
+    def __init__(self, sender: RequestSender, credentials: Credentials, meter: Meter) -> None:
+        self._sender = sender
         self.credentials = credentials
         self.meter = meter
 
     async def get(self, read: Read) -> dict[str, Any]:
-        """The answer to one read as Meta sent it, with the links in `paging` blanked."""
-        request = self._wire.get_request(read.path, read.query())
-        answer = await self._wire.exchange(
+        """Return the answer to one read as Meta sent it, without the links in `paging`."""
+        request = self._sender.get_request(read.path, read.query())
+        answer = await self._sender.exchange(
             request, self.credentials, self.meter, label=read.edge, subject=read.subject
         )
         if not isinstance(answer.content, dict):
-            raise UnknownGraphError("The read was answered with a list")
+            raise UnknownGraphError("Meta answered the read with a list")
         return answer.content
 
     async def pages(self, edge: "Read | FirstPage") -> AsyncIterator[Page]:
-        """Yield all pages of an edge, each asked for when the one before has been dealt with.
+        """Yield all pages of an edge. The next page is requested after the caller's loop body.
 
-        What a batch could not carry of a first page, or a cursor that died, is no reason to give
-        up here: the edge is then asked by itself. When the cursor dies under way, the edge is read
-        once more from page one: those pages have `run == 2`, and the rows of the first run are to
-        be dropped. When Meta finds an answer too big, the page size is halved, and grows back after
-        some good pages. Where it refuses pages that are greater than the first one, the others are
-        as small.
+        A first page from a batch that is too large or has an expired cursor is requested again
+        alone. When a cursor expires later, the edge is read once more from page one: those pages
+        have `run == 2`, and the caller drops the rows of run 1. When an answer is too large, the
+        page size is halved; it grows again after some good pages. When Meta refuses later pages
+        that are larger than the first one, the size of the first page is used.
         """
-        walk = EdgeWalk(edge)
-        while not walk.is_over:
+        pager = EdgePager(edge)
+        while not pager.is_over:
             try:
-                page = await self._page_of(walk.place, walk.answer)
+                page = await self._read_page(pager.next_read, pager.answer)
             except CursorExpired as error:
-                walk.start_again(error)
+                pager.restart(error)
             except (TooMuchData, InvalidRequest) as error:
-                walk.shrink(error)
+                pager.shrink(error)
             else:
-                yield replace(page, run=walk.run)
-                walk.go_on(page)
+                yield replace(page, run=pager.run)
+                pager.advance(page)
 
-    async def _page_of(self, read: Read, answer: Answer | None) -> Page:
+    async def _read_page(self, read: Read, answer: Answer | None) -> Page:
         if isinstance(answer, GraphError):
             raise answer
         return page_from(await self.get(read) if answer is None else answer)
@@ -91,7 +90,7 @@ class GraphReader:
     async def counted_rows(
         self, edge: "Read | FirstPage"
     ) -> tuple[list[dict[str, Any]], int | None]:
-        """Return all rows of an edge, and how many Meta counts, None where it gave no count."""
+        """Return all rows of an edge and Meta's total count, None where Meta gave none."""
         rows: list[dict[str, Any]] = []
         total, run = None, 1
         async for page in self.pages(edge):
@@ -102,11 +101,11 @@ class GraphReader:
         return rows, total
 
     async def batch(self, reads: "Sequence[BatchRead[T]]") -> list[T]:
-        """Return the values of many reads in their order, each made from an answer or an error.
+        """Return the values of many reads, in their order, each made from an answer or an error.
 
-        Sent 50 at a time. A failure of the first batch as a whole is raised; later ones, and those
-        of a repeat for some reads, become the error of each read in it, so that nothing that was
-        read is thrown away.
+        Each batch holds up to 50 reads. A failure of the whole first batch is raised. A failure of
+        a later batch, or of a retry, becomes the error of each read in it, so that the answers
+        received before are kept.
         """
         answers: list[Answer] = []
         for start in range(0, len(reads), MAX_READS):
@@ -117,33 +116,34 @@ class GraphReader:
                 if start == 0:
                     raise
                 answers += [error] * len(chunk)
-        return [one.value_of(answer) for one, answer in zip(reads, answers, strict=True)]
+        return [entry.value_of(answer) for entry, answer in zip(reads, answers, strict=True)]
 
     async def _batch(self, reads: "Sequence[BatchRead[object]]") -> list[Answer]:
-        """Send one batch, and again the reads in it that a quick repeat may help.
+        """Send one batch, and retry the reads in it that failed and may succeed soon.
 
-        A read whose own allowance is used up is left out: the others go on without it.
+        A read of an object whose budget is used up is not sent; the other reads are.
         """
         answers: dict[int, Answer] = {
-            place: refusal
-            for place, one in enumerate(reads)
-            if (refusal := self._wire.held_back(one.read.subject, self.meter)) is not None
+            index: refusal
+            for index, entry in enumerate(reads)
+            if (refusal := self._sender.refusal_of(entry.read.subject, self.meter)) is not None
         }
-        waiting = [place for place in range(len(reads)) if place not in answers]
+        pending = [index for index in range(len(reads)) if index not in answers]
         attempt = 0
-        while waiting:
+        while pending:
             attempt += 1
-            brought = await self._attempt([reads[place] for place in waiting], attempt)
-            answers.update(zip(waiting, brought, strict=True))
+            received = await self._attempt([reads[index] for index in pending], attempt)
+            answers.update(zip(pending, received, strict=True))
             delays = {
-                place: delay
-                for place, answer in zip(waiting, brought, strict=True)
-                if isinstance(answer, GraphError) and (delay := decide(answer, attempt)) is not None
+                index: delay
+                for index, answer in zip(pending, received, strict=True)
+                if isinstance(answer, GraphError)
+                and (delay := retry_delay(answer, attempt)) is not None
             }
-            waiting = list(delays)
-            if waiting:
-                await self._wire.wait(max(delays.values()))
-        return [answers[place] for place in range(len(reads))]
+            pending = list(delays)
+            if pending:
+                await self._sender.wait(max(delays.values()))
+        return [answers[index] for index in range(len(reads))]
 
     async def _attempt(self, reads: "Sequence[BatchRead[object]]", attempt: int) -> list[Answer]:
         try:
@@ -151,15 +151,15 @@ class GraphReader:
         except GraphError as error:
             if attempt == 1:
                 raise
-            # What the first attempt has read is not thrown away because a repeat failed.
+            # A failed retry must not discard the answers of the first attempt.
             return [error] * len(reads)
 
     async def _send_batch(self, reads: "Sequence[BatchRead[object]]") -> list[Answer]:
-        others = [one.signed_by.credentials if one.signed_by else None for one in reads]
+        others = [entry.signed_by.credentials if entry.signed_by else None for entry in reads]
         signer = BatchCredentials(self.credentials, others)
-        request = self._wire.batch_request(batch_form([one.read for one in reads]))
+        request = self._sender.batch_request(batch_form([entry.read for entry in reads]))
         try:
-            answer = await self._wire.exchange(
+            answer = await self._sender.exchange(
                 request, signer, self.meter, label="batch", weight=len(reads)
             )
         except GraphError as error:
@@ -168,23 +168,23 @@ class GraphReader:
         else:
             items = items_of(answer.content, len(reads))
             return [
-                self._outcome(one, item, answer.headers, signer)
-                for one, item in zip(reads, items, strict=True)
+                self._outcome(entry, item, answer.headers, signer)
+                for entry, item in zip(reads, items, strict=True)
             ]
-        # The whole was too much for Meta (960, or code 1 with "reduce the amount"): halve it.
+        # The batch was too large (code 960, or code 1 with "reduce the amount"): halve it.
         middle = len(reads) // 2
         return [*await self._send_batch(reads[:middle]), *await self._send_batch(reads[middle:])]
 
     def _outcome(
-        self, one: "BatchRead[object]", item: Any, outer: httpx.Headers, signer: BatchCredentials
+        self, entry: "BatchRead[object]", item: Any, outer: httpx.Headers, signer: BatchCredentials
     ) -> Answer:
-        """What one item says. A limit that it reports is that of the token it was made with."""
-        meter, subject = (one.signed_by or self).meter, one.read.subject
+        """Return the outcome of one item; record its usage for the token that signed the read."""
+        meter, subject = (entry.signed_by or self).meter, entry.read.subject
         if usages := parse_usage(item_headers(item)):
-            self._wire.observe(usages, meter, subject)
+            self._sender.record_usage(usages, meter, subject)
         outcome = item_outcome(item, outer, secrets=signer.secrets())
         if isinstance(outcome, Throttled):
-            self._wire.note_throttled(outcome, meter, subject)
+            self._sender.record_throttled(outcome, meter, subject)
         return outcome
 
     def __repr__(self) -> str:
@@ -193,91 +193,102 @@ class GraphReader:
 
 @dataclass(frozen=True, slots=True)
 class BatchRead(Generic[T_co]):
-    """One read of a batch, and the function that turns its answer into a value."""
+    """A read of a batch, and the function that converts its answer to a value."""
 
     read: Read
     value_of: Callable[[Answer], T_co]
-    # Whose token the read is made with, where that is not the batch's.
+    # The reader whose token signs the read; None: the batch's reader.
     signed_by: GraphReader | None = None
 
 
 def answer_to(read: Read, signed_by: GraphReader | None = None) -> BatchRead[Answer]:
-    """Return a read of a batch whose value is the answer itself."""
+    """Return a batch read whose value is the answer itself."""
     return BatchRead(read, lambda answer: answer, signed_by)
 
 
 @dataclass(frozen=True, slots=True)
 class FirstPage:
-    """Page one of an edge as a batch brought it, or the error in its place."""
+    """Page one of an edge from a batch, or the error of that read."""
 
     read: Read
     answer: Answer
 
 
 def first_page(read: Read) -> BatchRead[FirstPage]:
-    """Return a read of a batch whose value `GraphReader.pages` takes to go on from."""
+    """Return a batch read of page one; pass its value to `GraphReader.pages` for all pages."""
     return BatchRead(read, partial(FirstPage, read))
 
 
-class EdgeWalk:
-    """How far the pages of an edge are read, and how many rows the next one is asked for."""
+class EdgePager:
+    """Position in the pages of an edge, and the size of the next page."""
 
     def __init__(self, edge: Read | FirstPage) -> None:
         read = edge if isinstance(edge, Read) else edge.read
-        self.place = read
-        # The answer to `place` where it has come already.
+        self.next_read = read
+        # The answer to `next_read`, if a batch has already received it.
         self.answer = None if isinstance(edge, Read) else edge.answer
         self.run = 1
         self.is_over = False
-        self._first_size = read.limit  # None leaves it to Meta
-        self._greatest = read.later_limit or read.limit
+        self._first_size = read.limit  # None: Meta's default
+        self._max_size = read.later_limit or read.limit
         self._good_pages = 0
-        self._passed: set[str] = set()
+        self._seen_cursors: set[str] = set()
 
-    def go_on(self, page: Page) -> None:
-        """Move to the next page after a good one, if there is one."""
+    def advance(self, page: Page) -> None:
+        """Move on to the next page, if there is one.
+
+        Raise `UnknownGraphError` for a cursor that was used before.
+        """
         self.answer = None
         self.is_over = page.next_cursor is None
         if page.next_cursor is None:
             return
-        if page.next_cursor in self._passed:
-            raise UnknownGraphError("The edge led to a page that was read before")
-        self._passed.add(page.next_cursor)
-        self.place = self.place.after(page.next_cursor)
+        if page.next_cursor in self._seen_cursors:
+            raise UnknownGraphError("Meta returned a paging cursor for the second time")
+        self._seen_cursors.add(page.next_cursor)
+        self.next_read = self.next_read.after(page.next_cursor)
         self._grow()
 
-    def start_again(self, error: CursorExpired) -> None:
-        """Start from page one after a cursor that died. Raise the error at the second time."""
+    def restart(self, error: CursorExpired) -> None:
+        """Restart from page one after an expired cursor. A second restart raises the error."""
         if self.run > 1:
             raise error
-        self.place, self.run, self.answer = self.place.from_start(), 2, None
-        self._passed.clear()
+        self.next_read, self.run, self.answer = self.next_read.from_start(), 2, None
+        self._seen_cursors.clear()
 
     def shrink(self, error: TooMuchData | InvalidRequest) -> None:
-        """Ask for less after a page that was too great. Raise the error where that cannot help."""
-        now = self.place.limit
+        """Reduce the page size after a page that was too large.
+
+        Raise the error if the page had one row, or was refused with the size of the first page.
+        """
+        size = self.next_read.limit
         if isinstance(error, InvalidRequest):
-            # The greatest page of an edge is not published: more is lowered or refused (7 [D]).
-            if self._first_size in {now, self._greatest}:
+            # Meta publishes no maximum: it reduces or refuses larger pages (#paging).
+            if self._first_size in {size, self._max_size}:
                 raise error
             self.use_first_size()
             return
-        if now == 1:
+        if size == 1:
             raise error
-        self.place, self.answer = self.place.with_limit((now or _META_PAGE_SIZE) // 2), None
+        self.next_read, self.answer = (
+            self.next_read.with_limit((size or _META_PAGE_SIZE) // 2),
+            None,
+        )
         self._good_pages = 1
 
     def use_first_size(self) -> None:
-        """Go on with pages that are no greater than the first one."""
-        self._greatest = self._first_size
-        self.place, self.answer = self.place.with_limit(self._first_size), None
+        """Continue with pages of the first page's size."""
+        self._max_size = self._first_size
+        self.next_read, self.answer = self.next_read.with_limit(self._first_size), None
 
     def _grow(self) -> None:
-        """Use the greatest size behind the first page, else grow step by step."""
+        """Use the maximum size after the first page; after a reduction double it step by step."""
         self._good_pages += 1
-        now = self.place.limit
-        if now == self._first_size and self._good_pages == 1:
-            self.place = self.place.with_limit(self._greatest)
-        elif self._good_pages > _GOOD_PAGES_BEFORE_GROWING and now is not None:
-            self.place = self.place.with_limit(min(now * 2, self._greatest or _META_PAGE_SIZE))
+        size = self.next_read.limit
+        if size == self._first_size and self._good_pages == 1:
+            self.next_read = self.next_read.with_limit(self._max_size)
+        elif self._good_pages > _GOOD_PAGES_BEFORE_GROWING and size is not None:
+            self.next_read = self.next_read.with_limit(
+                min(size * 2, self._max_size or _META_PAGE_SIZE)
+            )
             self._good_pages = 1

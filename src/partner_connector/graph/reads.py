@@ -1,4 +1,7 @@
-"""A read that is declared but not yet sent, and one page of what came back."""
+"""Declared reads, and pages of answers.
+
+Facts about Meta are on the page `docs/reference/graph-facts.md`, named here as `#…`.
+"""
 
 import re
 from collections.abc import Mapping
@@ -9,8 +12,9 @@ from partner_connector.graph.errors import UnknownGraphError
 
 _PATH = re.compile(r"\w+(?:/\w+)*", re.ASCII)
 _VERSION = re.compile(r"v\d+(?:/|$)", re.ASCII)
-# Credentials are added in one place only, `method` would turn a GET into a write, and the others
-# are dead since v26.0 (8.3 [D]). `invite_link` is a bearer credential: whoever has it may join.
+# Only `credentials` adds credentials, only `debug_token` takes `input_token`, and `method` would
+# turn a GET into a write. `fields` and `limit` are members of `Read`. The others no longer work
+# since v26.0 (#ids-parameter).
 _FORBIDDEN_PARAMS = frozenset(
     {
         "access_token",
@@ -26,16 +30,17 @@ _FORBIDDEN_PARAMS = frozenset(
         "pretty",
     }
 )
+# A bearer credential: it lets its holder join the business.
 _FORBIDDEN_FIELD = "invite_link"
 _LINKS = ("next", "previous")
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """One GET: `Read("123/agencies", ("id", "name"))`; no version, no leading slash, no token.
+    """A GET: `Read("123/agencies", ("id", "name"))`; no version, no leading slash, no token.
 
-    `limit` is the size of the first page, `later_limit` that of the others where it differs: most
-    lists end with their first page, and it is the long ones that are worth a try at greater pages.
+    `limit` is the size of the first page in rows, `later_limit` the size of later pages if it
+    differs. Most lists end with their first page; long ones are read faster with larger pages.
     """
 
     path: str
@@ -48,36 +53,36 @@ class Read:
         if not _PATH.fullmatch(self.path) or _VERSION.match(self.path):
             raise ValueError("a Graph path is ids and edge names joined by slashes")
         if forbidden := _FORBIDDEN_PARAMS.intersection(self.params):
-            raise ValueError(f"not a parameter of a declared read: {sorted(forbidden)}")
+            raise ValueError(f"a read must not have these parameters: {sorted(forbidden)}")
         if any(_FORBIDDEN_FIELD in name for name in self.fields):
             raise ValueError(f"{_FORBIDDEN_FIELD} is a credential and is never read")
         if self.limit is not None and self.limit < 1:
             raise ValueError("a page has at least one row")
 
     def after(self, cursor: str) -> "Read":
-        """The same read from behind this cursor."""
+        """Return the same read, starting after this cursor."""
         return replace(self, params={**self.params, "after": cursor})
 
     def from_start(self) -> "Read":
-        """The same read from page one."""
+        """Return the same read from page one."""
         return replace(self, params={k: v for k, v in self.params.items() if k != "after"})
 
     def with_limit(self, n: int | None) -> "Read":
-        """The same read with another page size; None leaves it to Meta."""
+        """Return the same read with another page size; None uses Meta's default."""
         return replace(self, limit=n)
 
     @property
     def edge(self) -> str:
-        """The last part of the path, which is safe to log and to show."""
+        """Last part of the path, which is safe to log and to show."""
         return self.path.rpartition("/")[2]
 
     @property
     def subject(self) -> str:
-        """What is read, or whose edge: the first part of the path. Allowances are counted by it."""
+        """First part of the path: the object that is read. Budgets are counted per object."""
         return self.path.partition("/")[0]
 
     def query(self) -> dict[str, str]:
-        """The query parameters as sent, without credentials."""
+        """Return the query parameters as sent, without credentials."""
         query = dict(self.params)
         if self.fields:
             query["fields"] = ",".join(self.fields)
@@ -88,10 +93,9 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of an edge.
+    """A page of an edge.
 
-    `run` grows when the edge had to be read again from page one; a reader of pages then drops
-    what it holds from the run before.
+    `run` is 2 after the edge was read again from page one; the caller then drops the rows of run 1.
     """
 
     rows: list[dict[str, Any]]
@@ -101,19 +105,19 @@ class Page:
 
 
 def page_from(body: Mapping[str, Any]) -> Page:
-    """Read a page out of an edge's answer, from `GraphReader.get` or one item of a batch.
+    """Return the page in an edge's answer, from `GraphReader.get` or from one item of a batch.
 
-    There is more exactly while `paging.next` exists: a short or even empty page can have it, and
-    `cursors.after` also stands on the last page (7 [D], [K]). An answer that promises more but
-    does not say from where is an error, since taking it for the end would lose rows silently.
+    There are more rows only if `paging.next` exists: a short or empty page can have it, and the
+    last page has `cursors.after` as well (#paging). Raise `UnknownGraphError` for an answer without
+    rows, or with `paging.next` but no cursor: treating that as the end would lose rows silently.
     """
     rows = body.get("data")
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise UnknownGraphError("The edge answered without a list of rows")
+        raise UnknownGraphError("Meta's answer for the edge has no list of rows")
     paging = _object(body.get("paging"))
     cursor = _object(paging.get("cursors")).get("after") if paging.get("next") else None
     if paging.get("next") and not (isinstance(cursor, str) and cursor):
-        raise UnknownGraphError("The edge has more rows but gives no cursor to them")
+        raise UnknownGraphError("Meta has more rows of the edge but returned no cursor")
     total = _object(body.get("summary")).get("total_count")
     return Page(
         rows=rows,
@@ -123,14 +127,14 @@ def page_from(body: Mapping[str, Any]) -> Page:
 
 
 def nested_page(row: Mapping[str, Any], edge: str) -> Page:
-    """The first page of an expanded edge; Meta leaves the key out when there are no rows (8.2)."""
+    """Return the first page of an expanded edge; Meta omits an empty one (#field-expansion)."""
     return page_from(row[edge]) if edge in row else Page([], None, None)
 
 
 def hide_links(obj: dict[str, Any]) -> dict[str, Any]:
-    """Blank `paging.next` and `previous`, which can hold the token (7 [D]); a JSON object hook.
+    """Replace `paging.next` and `previous`, which can hold the token (#paging); a JSON object hook.
 
-    Only their presence means anything to us, so only that is kept.
+    Only their presence is used, so only that is kept.
     """
     paging = obj.get("paging")
     if isinstance(paging, dict):

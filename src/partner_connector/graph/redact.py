@@ -1,15 +1,15 @@
-"""Keep tokens and addresses out of texts that people and logs will see."""
+"""Redaction of tokens and URLs in texts for people and logs."""
 
 import re
 from collections.abc import Iterable
 from urllib.parse import quote
 
 HIDDEN = "****"
-_LONGEST_TEXT = 500
+_MAX_LENGTH = 500
 
-# Meta repeats what it was given ("Malformed access token EAAB…"), so its texts are not to be
-# trusted even where we know which token we sent: a proxy or a redirect may name another one.
-_SUSPECTS = (
+# Meta's messages repeat tokens ("Malformed access token EAAB…"). Removing the token that was sent
+# is not enough: after a proxy or a redirect a message may hold another one.
+_SECRET_PATTERNS = (
     re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE),
     re.compile(r"\bgraph\.facebook\.com\S*", re.IGNORECASE),
     re.compile(r"\b\w*(?:token|secret|proof)=[^\s&]+", re.IGNORECASE),
@@ -20,10 +20,13 @@ _SUSPECTS = (
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """The text without the given secrets, without anything that looks like one, and short."""
+    """Return the text without these secrets and without texts that look like secrets or URLs.
+
+    It is cut to 500 characters.
+    """
     for secret in secrets:
         for form in (secret, quote(secret, safe="")):
             text = text.replace(form, HIDDEN) if form else text
-    for suspect in _SUSPECTS:
-        text = suspect.sub(HIDDEN, text)
-    return text[:_LONGEST_TEXT]
+    for pattern in _SECRET_PATTERNS:
+        text = pattern.sub(HIDDEN, text)
+    return text[:_MAX_LENGTH]

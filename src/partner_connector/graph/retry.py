@@ -1,11 +1,11 @@
-"""Whether to ask again, and after how long. Pure, so that a table can test it."""
+"""Delays between the quick retries of a call."""
 
 import random
 
 from partner_connector.graph.errors import GraphError, RetryRule
 
-# Three attempts and about two seconds of waiting: enough for a hiccup. Whatever takes longer
-# belongs to the job that asked, which can park itself and free its worker.
+# In seconds. Up to three attempts in about two seconds cover short failures. For longer ones the
+# sync job waits, which frees its worker.
 _DELAYS = {
     RetryRule.QUICK: (0.5, 1.5),
     RetryRule.ONCE: (0.5,),
@@ -15,12 +15,12 @@ _DELAYS = {
 _random = random.SystemRandom()
 
 
-def decide(error: GraphError, attempt: int) -> float | None:
-    """Seconds to wait before the next attempt, or None to give up. `attempt` counts from 1."""
+def retry_delay(error: GraphError, attempt: int) -> float | None:
+    """Return the seconds before the next attempt, or None to give up. `attempt` starts at 1."""
     delays = _DELAYS.get(error.retry, ())
     return delays[attempt - 1] if attempt <= len(delays) else None
 
 
 def jitter() -> float:
-    """A factor around one, so that workers which failed together do not return together."""
+    """Return a random factor near 1, so that workers do not all retry at the same time."""
     return _random.uniform(0.75, 1.25)

@@ -1,6 +1,6 @@
-"""How many calls may be under way at once: fewer when Meta is in trouble, more when it is well.
+"""Slots of concurrent calls: fewer while Meta's servers fail, more again when calls succeed.
 
-Additive increase and multiplicative decrease, as TCP finds the width of a line nobody told it.
+The number of slots follows additive increase and multiplicative decrease (AIMD), as in TCP.
 """
 
 import asyncio
@@ -8,67 +8,64 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
-# Calls that were under way together fail together: that is one trouble.
-_TROUBLE_COUNTS_ONCE_IN_SECONDS = 1.0
+# Concurrent calls fail together: that counts as one failure.
+_FAILURE_WINDOW_SECONDS = 1.0
 
 
 class Slots:
-    """At least one call at a time and never more than `most`; who waits longest goes first."""
+    """Limit of concurrent calls, from 1 to `maximum`. Waiting calls get slots in their order."""
 
-    def __init__(self, most: int, clock: Callable[[], float]) -> None:
-        """`clock` counts seconds and never goes back."""
-        if most < 1:
-            raise ValueError("at least one call at a time")
-        self._most = most
+    def __init__(self, maximum: int, clock: Callable[[], float]) -> None:
+        """Create the slots. `clock` is monotonic, in seconds. Raise `ValueError` below 1."""
+        if maximum < 1:
+            raise ValueError("there must be at least one slot")
+        self._maximum = maximum
         self._clock = clock
-        self._width = float(most)
+        self._window = float(maximum)
         self._share = 1.0
         self._taken = 0
         self._queue: deque[asyncio.Future[None]] = deque()
-        self._troubled_at: float | None = None
+        self._failed_at: float | None = None
 
     @property
     def limit(self) -> int:
-        """Calls that may be under way at once, now."""
-        return max(1, int(min(self._width, self._most * self._share)))
+        """Number of slots at this time."""
+        return max(1, int(min(self._window, self._maximum * self._share)))
 
     @property
     def taken(self) -> int:
-        """Calls that are under way."""
+        """Number of calls that hold a slot."""
         return self._taken
 
     @asynccontextmanager
-    async def one(self) -> AsyncIterator[None]:
+    async def acquire(self) -> AsyncIterator[None]:
         """Wait for a slot and hold it for the block."""
         await self._take()
         try:
             yield
         finally:
-            self._give_back()
+            self._release()
 
-    def went_well(self) -> None:
-        """A usable answer: after as many as there are slots, there is one slot more."""
-        self._width = min(self._width + 1.0 / self._width, float(self._most))
-        self._let_in()
+    def record_success(self) -> None:
+        """Grow after a usable answer: by one slot after as many answers as there are slots."""
+        self._window = min(self._window + 1.0 / self._window, float(self._maximum))
+        self._wake_waiting()
 
-    def went_wrong(self) -> None:
-        """No answer, or one in which Meta says that it is in trouble: half the slots."""
+    def record_failure(self) -> None:
+        """Halve the slots after a missing answer or a failure at Meta; at most once a second."""
         now = self._clock()
-        if (
-            self._troubled_at is not None
-            and now - self._troubled_at < _TROUBLE_COUNTS_ONCE_IN_SECONDS
-        ):
+        if self._failed_at is not None and now - self._failed_at < _FAILURE_WINDOW_SECONDS:
             return
-        self._troubled_at = now
-        self._width = max(1.0, self._width / 2.0)
+        self._failed_at = now
+        self._window = max(1.0, self._window / 2.0)
 
-    def narrow_to(self, share: float) -> None:
-        """Use no more than this share of the slots, 0 to 1; at least one is left."""
+    def limit_to(self, share: float) -> None:
+        """Use at most this share of the maximum, 0 to 1; at least one slot remains."""
         self._share = share
-        self._let_in()
+        self._wake_waiting()
 
     async def _take(self) -> None:
-        if self._taken < self.limit:  # then nobody waits: whoever could go was let in
+        if self._taken < self.limit:  # no call waits then: free slots wake waiting calls
             self._taken += 1
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -80,15 +77,15 @@ class Slots:
                 with suppress(ValueError):
                     self._queue.remove(turn)
             else:
-                # The slot was given in the very moment of the cancellation: the next one has it.
-                self._give_back()
+                # The slot was assigned just before the cancellation: pass it on.
+                self._release()
             raise
 
-    def _give_back(self) -> None:
+    def _release(self) -> None:
         self._taken -= 1
-        self._let_in()
+        self._wake_waiting()
 
-    def _let_in(self) -> None:
+    def _wake_waiting(self) -> None:
         while self._queue and self._taken < self.limit:
             turn = self._queue.popleft()
             if turn.cancelled():

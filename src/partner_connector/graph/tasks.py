@@ -1,9 +1,12 @@
-"""What tasks, roles and scopes mean; all of them open sets of strings (3.3, 12.9)."""
+"""Meaning of Meta's tasks, roles and scopes; Meta may add values to each.
+
+See `docs/reference/graph-facts.md#full-control` and `#open-spelling`.
+"""
 
 from collections.abc import Collection
 from typing import Literal
 
-# The six permissions a partner's token must carry.
+# The six scopes that a partner's token needs.
 REQUIRED_SCOPES: frozenset[str] = frozenset(
     {
         "ads_management",
@@ -15,21 +18,21 @@ REQUIRED_SCOPES: frozenset[str] = frozenset(
     }
 )
 
-# Any one of these tasks is "Full control" in Business Manager's words (3.3 [S]).
+# Each of these tasks is "Full control" in Business Manager (#full-control).
 _FULL_CONTROL_TASKS = {
     "ad_account": frozenset({"MANAGE"}),
     "page": frozenset({"MANAGE", "PROFILE_PLUS_FULL_CONTROL", "PROFILE_PLUS_MANAGE"}),
     "product_catalog": frozenset({"MANAGE"}),
     "pixel": frozenset({"EDIT"}),  # a pixel has no MANAGE
 }
-# A catalog shared to a business tells roles instead of tasks (2.3 [D]).
+# A catalog that is shared with a business has roles instead of tasks (#asset-lists).
 _FULL_CONTROL_ROLES = {"product_catalog": frozenset({"ADMIN"})}
 
 RoleClass = Literal["admin", "employee", "other", "unknown"]
 
 
 def full_control(asset_type: str, tasks: Collection[str], roles: Collection[str] = ()) -> bool:
-    """Whether these tasks or roles are full control; False for a type without a known rule."""
+    """Return whether these tasks or roles give full control; False for an unknown asset type."""
     return not _FULL_CONTROL_TASKS.get(asset_type, frozenset()).isdisjoint(
         task.upper() for task in tasks
     ) or not _FULL_CONTROL_ROLES.get(asset_type, frozenset()).isdisjoint(
@@ -38,7 +41,7 @@ def full_control(asset_type: str, tasks: Collection[str], roles: Collection[str]
 
 
 def role_class(role: str | None) -> RoleClass:
-    """A business role, coarsely; its spelling is not settled ("Admin" or "ADMIN", 12.9)."""
+    """Return the class of a business role, in any case: "Admin" or "ADMIN" (#open-spelling)."""
     match (role or "").strip().upper():
         case "":
             return "unknown"

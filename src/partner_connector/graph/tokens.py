@@ -1,4 +1,4 @@
-"""What Meta says about a token (4.1 [D] gapi/reference/debug_token)."""
+"""Result of `debug_token` (`docs/reference/graph-facts.md#debug-token`)."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,21 +10,21 @@ from partner_connector.graph.redact import redact
 
 @dataclass(frozen=True, slots=True)
 class TokenInspection:
-    """The verdict on one token; a bad token is a verdict too, not an exception.
+    """Meta's inspection of one token; an invalid token is a result too, not an exception.
 
-    A time is None for 0, which means never, and for absent, which means unknown:
-    `never_expires` tells them apart.
+    A time is None for 0 (never) and for a missing value (unknown); `never_expires` distinguishes
+    the two.
     """
 
     app_id: str | None
     application: str | None
-    type: str | None  # USER, PAGE, APP, SYSTEM_USER; others may exist
+    type: str | None  # USER, PAGE, APP, SYSTEM_USER; Meta may add values
     is_valid: bool
     expires_at: datetime | None
     data_access_expires_at: datetime | None
-    never_expires: bool  # both ends are open; Meta may still revoke it at any time
+    never_expires: bool  # neither expiry time is set; Meta may still revoke the token
     scopes: frozenset[str]
-    # Scope -> the objects it is narrowed to, None where it covers all of them.
+    # Scope → ids of the objects it is limited to; None where it covers all objects.
     granular_scopes: Mapping[str, frozenset[str] | None]
     user_id: str | None
     error_code: int | None
@@ -35,7 +35,7 @@ class TokenInspection:
     def from_answer(
         cls, body: Mapping[str, Any], *, secrets: Iterable[str] = ()
     ) -> "TokenInspection":
-        """Read the body of `debug_token`, which may hold little more than the verdict."""
+        """Convert the body of `debug_token`; most of its members may be missing."""
         data = _object(body.get("data"))
         error = _object(data.get("error"))
         message = error.get("message")
@@ -57,7 +57,7 @@ class TokenInspection:
         )
 
     def granular_as_json(self) -> dict[str, list[str] | None]:
-        """Scope → sorted targets, null where it covers everything."""
+        """Return each scope with its sorted object ids, None where it covers all objects."""
         return {
             scope: None if targets is None else sorted(targets)
             for scope, targets in self.granular_scopes.items()
@@ -65,7 +65,7 @@ class TokenInspection:
 
 
 def _granular(entries: list[Any]) -> dict[str, frozenset[str] | None]:
-    """One narrowing per scope; a scope named twice covers what both entries cover together."""
+    """Return the limits per scope; a scope with two entries covers the objects of both."""
     found: dict[str, frozenset[str] | None] = {}
     for entry in entries:
         if not isinstance(entry, dict) or "scope" not in entry:
@@ -93,7 +93,7 @@ def _integer(value: Any) -> int | None:
 
 
 def _text(value: Any) -> str | None:
-    """Ids were numbers in old answers; an id is text to us (4.1 [D])."""
+    """Convert an id to text: old answers have numbers (#debug-token)."""
     return None if value is None else str(value)
 
 

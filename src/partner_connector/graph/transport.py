@@ -1,7 +1,7 @@
-"""The only way out: a transport that cannot write, and the HTTP client built on it.
+"""HTTP transport that refuses writes, and the HTTP client that uses it.
 
-Being read-only is a promise, so it is kept below everything that could forget it. This module
-judges finished requests and knows nothing of how they are made.
+The service promises to change nothing at Meta. This lowest layer enforces that: it checks each
+finished request and does not depend on the code that builds requests.
 """
 
 import http.cookiejar
@@ -16,7 +16,7 @@ import httpx
 
 _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 _ROOT = re.compile(r"/(?:v\d+\.\d+/?)?", re.ASCII)
-# No blank and no line break: what follows one could be another header.
+# No blank and no line break: another header could follow them.
 _BEARER = re.compile(r"Bearer [\x21-\x7e]+")
 _BATCH_FIELDS = frozenset(
     {"access_token", "appsecret_proof", "appsecret_time", "batch", "include_headers"}
@@ -25,18 +25,18 @@ _OPERATION_KEYS = (
     frozenset({"method", "relative_url"}),
     frozenset({"method", "relative_url", "headers"}),
 )
-# Graph takes `?method=delete` for a DELETE, whatever the verb on the wire; a token in a URL ends
-# up in somebody's log.
+# Meta treats `?method=delete` as a DELETE for every HTTP method, and a URL with a token may end up
+# in a log.
 _FORBIDDEN_PARAMS = frozenset({"access_token", "client_secret", "method"})
 _OVERRIDE_HEADERS = ("x-http-method-override", "x-http-method", "x-method-override")
 
 
 class WriteRefused(Exception):
-    """A request was stopped before it left: it could change something, or go somewhere else."""
+    """A request that was not sent, because it could change data or goes to another host."""
 
 
 class ReadOnlyTransport(httpx.AsyncBaseTransport):
-    """Lets through GETs to one origin, and batches that hold nothing but GETs."""
+    """Transport for GETs to one origin and for batches of GETs; all else raises `WriteRefused`."""
 
     def __init__(self, inner: httpx.AsyncBaseTransport, *, base_url: str) -> None:
         self._inner = inner
@@ -64,21 +64,21 @@ class ReadOnlyTransport(httpx.AsyncBaseTransport):
             raise WriteRefused("the request is for another host")
 
     def _require_read(self, url: httpx.URL) -> None:
-        _require_harmless_names(url.params.keys())
-        inspects = self._path(url).rpartition("/")[2] == "debug_token"
-        if "input_token" in url.params and not inspects:
+        _require_allowed_params(url.params.keys())
+        is_inspection = self._path(url).rpartition("/")[2] == "debug_token"
+        if "input_token" in url.params and not is_inspection:
             raise WriteRefused("a token may only be a parameter of debug_token")
 
     def _require_batch_of_reads(self, request: httpx.Request, body: bytes) -> None:
         if not _ROOT.fullmatch(self._path(request.url)) or request.url.query:
-            raise WriteRefused("POST is for the batch root only")
+            raise WriteRefused("POST is allowed for batches only")
         if request.headers.get("content-type") != "application/x-www-form-urlencoded":
-            raise WriteRefused("a batch is a form")
+            raise WriteRefused("a batch must be a form")
         pairs = parse_qsl(body.decode(errors="replace"), keep_blank_values=True)
         form = dict(pairs)
-        # A field named twice could be read one way here and another way there.
+        # Meta could read another value of a repeated field than the one checked here.
         if len(form) != len(pairs) or not _BATCH_FIELDS.issuperset(form):
-            raise WriteRefused("a batch has its own few fields, each once")
+            raise WriteRefused("a batch form has an unknown or repeated field")
         for operation in _operations(form.get("batch", "")):
             _require_read_operation(operation)
 
@@ -93,16 +93,17 @@ def open_http_client(
     read_timeout: float = 30.0,
     max_connections: int = 20,
 ) -> httpx.AsyncClient:
-    """One HTTP client for the life of a process; close it where it was opened.
+    """Return an HTTP client for the lifetime of a process. The caller closes it.
 
-    Nothing of the environment reaches it (no proxy, no netrc), it follows no redirect, keeps no
-    cookie, and speaks plain HTTP only to this machine.
+    It ignores the environment (proxies, netrc), follows no redirects, keeps no cookies and uses
+    plain HTTP for local hosts only. `read_timeout` is in seconds. Raise `ValueError` for a base URL
+    that is not https, unless its host is local, or that has credentials, a query or a fragment.
     """
     url = httpx.URL(base_url)
     if url.scheme != "https" and not (url.scheme == "http" and url.host in _LOCAL_HOSTS):
-        raise ValueError("tokens travel over https, or over http to this machine")
+        raise ValueError("the base URL must use https, or http to a local host")
     if url.userinfo or url.query or url.fragment:
-        raise ValueError("the base URL is an origin and perhaps a path")
+        raise ValueError("the base URL must not have credentials, a query or a fragment")
     silence_url_logging()
     limits = httpx.Limits(
         max_connections=max_connections,
@@ -110,7 +111,7 @@ def open_http_client(
         keepalive_expiry=30.0,
     )
     inner = transport or httpx.AsyncHTTPTransport(trust_env=False, limits=limits)
-    # One client serves many partners: a cookie set for one must not be sent for another.
+    # All partners share the client: a cookie from one partner's call must not be sent for another.
     no_cookies = http.cookiejar.DefaultCookiePolicy(allowed_domains=[])
     return httpx.AsyncClient(
         base_url=base_url,
@@ -123,17 +124,16 @@ def open_http_client(
 
 
 def silence_url_logging() -> None:
-    """Stop the HTTP library from logging whole URLs, which it does at INFO.
+    """Stop the HTTP library from logging whole URLs at INFO.
 
-    The level alone can be lowered again by a logging configuration that loads later; the filter
-    stays.
+    A logging configuration that is loaded later can lower the level again; the filter stays.
     """
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    logging.getLogger("httpx").addFilter(_is_serious)
+    logging.getLogger("httpx").addFilter(_is_warning_or_higher)
 
 
-def _is_serious(record: logging.LogRecord) -> bool:
+def _is_warning_or_higher(record: logging.LogRecord) -> bool:
     return record.levelno >= logging.WARNING
 
 
@@ -144,12 +144,12 @@ def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
 
 def _require_plain_headers(request: httpx.Request) -> None:
     if any(name in request.headers for name in _OVERRIDE_HEADERS):
-        raise WriteRefused("a header asks for another method")
+        raise WriteRefused("a header overrides the method")
 
 
-def _require_harmless_names(names: Iterable[str]) -> None:
+def _require_allowed_params(names: Iterable[str]) -> None:
     if forbidden := _FORBIDDEN_PARAMS.intersection(name.casefold() for name in names):
-        raise WriteRefused(f"not a parameter of a read: {', '.join(sorted(forbidden))}")
+        raise WriteRefused(f"not allowed as a parameter of a read: {', '.join(sorted(forbidden))}")
 
 
 def _operations(text: str) -> list[Any]:
@@ -158,22 +158,22 @@ def _operations(text: str) -> list[Any]:
     except ValueError:
         operations = None
     if not isinstance(operations, list):
-        raise WriteRefused("a batch is a list of operations")
+        raise WriteRefused("a batch must be a list of operations")
     return operations
 
 
 def _require_read_operation(operation: Any) -> None:
     if not isinstance(operation, dict) or set(operation) not in _OPERATION_KEYS:
-        raise WriteRefused("a batch operation has a method, a relative_url and perhaps headers")
+        raise WriteRefused("a batch operation may have a method, a relative_url and headers only")
     if "headers" in operation and not _is_authorization(operation["headers"]):
-        raise WriteRefused("a batch operation has no header but its own token")
+        raise WriteRefused("a batch operation may have no header except Authorization")
     if operation["method"] != "GET":
         raise WriteRefused("a batch operation is not a GET")
     url = urlsplit(str(operation["relative_url"]))
     if url.scheme or url.netloc:
         raise WriteRefused("a batch operation is for another host")
     names = [name for name, _ in parse_qsl(url.query, keep_blank_values=True)]
-    _require_harmless_names([*names, *(["access_token"] if "input_token" in names else [])])
+    _require_allowed_params([*names, *(["access_token"] if "input_token" in names else [])])
 
 
 def _is_authorization(headers: Any) -> bool:

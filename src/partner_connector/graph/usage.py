@@ -1,7 +1,8 @@
-"""How much of its allowance Meta says we have used, and how gently we go on.
+"""Usage of Meta's rate limits, as its response headers report it.
 
-Meta sends no Retry-After. It reports in five headers, each a JSON text, on good answers, failed
-ones and inside batch items, and only once enough calls were made: absent is normal (6.1 [D]).
+Meta sends no `Retry-After`. It reports usage as JSON in five headers, on good and failed answers
+and inside batch items, but only after enough calls: absent headers are normal. See
+`docs/reference/graph-facts.md#usage-headers`.
 """
 
 import json
@@ -12,7 +13,7 @@ from typing import Any
 import httpx
 
 SLOW_FROM_PERCENT = 75.0
-_LONGEST_PAUSE = 1.0
+_MAX_PAUSE_SECONDS = 1.0
 _LARGEST_NUMBER = 10_000_000
 
 _PERCENT_FIELDS = (
@@ -22,8 +23,8 @@ _PERCENT_FIELDS = (
     "acc_id_util_pct",
     "app_id_util_pct",
 )
-# Header name -> the name we give the allowance. The business use case header is apart: it holds
-# up to 32 objects, each with a list of entries.
+# Header → name of the limit. The business use case header has another form: up to 32 objects, each
+# with a list of entries.
 _FLAT_HEADERS = {
     "x-app-usage": "app",
     "x-page-usage": "page",
@@ -35,9 +36,9 @@ _BUSINESS_HEADER = "x-business-use-case-usage"
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """One allowance as last reported."""
+    """Usage of one limit, as last reported."""
 
-    key: str  # "app", "page", …; "<object id>/<type>" for business use cases, the id opaque
+    key: str  # "app", "page", …; "<object id>/<type>" for business use cases; the id is opaque
     percent: float  # the largest of the reported percentages; 100 means calls may be refused
     regain_seconds: float | None = None  # from estimated_time_to_regain_access, sent in minutes
     reset_seconds: float | None = None  # from reset_time_duration, sent in seconds
@@ -45,7 +46,7 @@ class Usage:
 
 
 def parse_usage(headers: Mapping[str, str]) -> list[Usage]:
-    """All reports in one answer's headers; what cannot be read is as good as absent."""
+    """Return all usage reports in an answer's headers. Malformed reports are ignored."""
     headers = httpx.Headers(headers)
     usages = [
         _usage(key, entry)
@@ -57,9 +58,10 @@ def parse_usage(headers: Mapping[str, str]) -> list[Usage]:
 
 
 def resume_after(usages: Sequence[Usage]) -> float | None:
-    """Seconds until a refused call may be tried again (6.3 [D]): regain time, else reset time.
+    """Return the seconds until a refused call may be retried: regain time, else reset time.
 
-    The longest of all entries, since the headers do not say which of them refused the call.
+    It is the longest of all reports, because the headers do not name the limit that refused the
+    call. None if there is no time (#waiting).
     """
     regain = max((usage.regain_seconds or 0.0 for usage in usages), default=0.0)
     reset = max((usage.reset_seconds or 0.0 for usage in usages), default=0.0)
@@ -67,9 +69,9 @@ def resume_after(usages: Sequence[Usage]) -> float | None:
 
 
 def pause_at(percent: float) -> float:
-    """Seconds to hold back one call: nothing below 75 %, one second from 100 % on."""
+    """Return the seconds to delay a call: 0 up to 75 %, rising to 1 at 100 % and above."""
     share = (percent - SLOW_FROM_PERCENT) / (100.0 - SLOW_FROM_PERCENT)
-    return min(max(share, 0.0), 1.0) * _LONGEST_PAUSE
+    return min(max(share, 0.0), 1.0) * _MAX_PAUSE_SECONDS
 
 
 def _business_use_cases(objects: Any) -> Iterator[Usage]:
@@ -101,7 +103,7 @@ def _json(text: str | None) -> Any:
 
 
 def _number(value: Any) -> float | None:
-    """A share or a time; what is negative, endless or no number would only upset the waits."""
+    """Return a percentage or a time, or None for a value that is not a plausible number."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if 0 <= value <= _LARGEST_NUMBER else None

@@ -1,15 +1,15 @@
-"""Which versions of the API there are, until when, and what to say about the one we ask for.
+"""Known versions of the Graph API, their last days, and warnings about the configured version.
 
-Source: REFERENCE 1 [D] gapi/changelog, as of 2026-11. A version is served for two years after the
-next one was released; after that, calls are answered by the oldest one that still is, without an
-error [D] gapi/guides/versioning.
+Source, as of 2026-11: `docs/reference/graph-facts.md#versions`. Meta serves a version until two
+years after the release of the next one. After that, the oldest version that Meta still serves
+answers the calls, without an error.
 """
 
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal
 
-# Version -> released, and until when it is served; None while the next one is not released.
+# Version → release day and last day; None while the next version is not released.
 KNOWN_VERSIONS: dict[str, tuple[date, date | None]] = {
     "v26.0": (date(2026, 7, 29), None),
     "v25.0": (date(2026, 2, 18), date(2028, 7, 29)),
@@ -24,7 +24,7 @@ _WARN_BEFORE = timedelta(days=90)
 
 @dataclass(frozen=True, slots=True)
 class VersionWarning:
-    """What an operator should know about the version in use."""
+    """Warning for the operator about the configured version."""
 
     code: Literal["graph_version_mismatch", "graph_version_sunset"]
     detail: str
@@ -32,19 +32,19 @@ class VersionWarning:
 
 
 def sunset(version: str) -> date | None:
-    """The day on which Meta stops to serve it; None where Meta has not said, or we do not know."""
+    """Return the day on which Meta stops serving a version; None if it is not known."""
     return KNOWN_VERSIONS.get(version, (None, None))[1]
 
 
 def version_warnings(asked: str, served: str | None, today: date) -> list[VersionWarning]:
-    """What is wrong with asking for `asked` when `served` answers; None if no answer told."""
+    """Return warnings about `asked`. `served` is the version that answered; None: unknown."""
     warnings = []
     if served is not None and served != asked:
         warnings.append(
             VersionWarning(
                 code="graph_version_mismatch",
-                detail=f"Meta was asked for Graph API {asked} and answers with {served}.",
-                remedy="Set the Graph API version to one that Meta serves.",
+                detail=f"Meta was asked for Graph API {asked}, but answers with {served}.",
+                remedy="Set the Graph API version to one that Meta still serves.",
             )
         )
     last_day = sunset(asked)
@@ -54,7 +54,7 @@ def version_warnings(asked: str, served: str | None, today: date) -> list[Versio
             VersionWarning(
                 code="graph_version_sunset",
                 detail=f"Meta {stops} serving Graph API {asked} on {last_day.isoformat()}.",
-                remedy="Upgrade to a release of this product that asks for a newer version.",
+                remedy="Upgrade to a release of this product that uses a newer Graph API version.",
             )
         )
     return warnings

@@ -1,6 +1,7 @@
-"""Sealing: how a token is kept so that only the worker can read it.
+"""Sealing of tokens, so that only the worker can read them.
 
-`keyring` is the file, `on_disk` the file as a running process follows it, `public` the half that
-every process may have (it can seal), `private` the half that only worker hosts have (it can open).
-Nothing that the API imports reaches `private`; a test of the import graph holds that.
+`keyring` reads and writes the keyring file. `reloading` reads it again when it was replaced.
+`public` holds the public half, which every process may have: it can seal. `private` holds the
+private half, which only worker hosts have: it can open. The API imports nothing of `private`; a
+test of the import graph enforces that.
 """

@@ -1,7 +1,7 @@
-"""The keyring file: which keys exist, and how the file is made, rotated and split.
+"""The keyring file: format, creation, rotation and the export of its public half.
 
-The full file holds private keys and stays on worker hosts. `export_public` writes what the API
-needs: the public keys and the service secret, which keys hashes and cursors but opens no token.
+The full file holds private keys and stays on worker hosts. The API needs only the public half: the
+public keys, and the service secret, which is the key of hashes and cursors but opens no token.
 """
 
 import base64
@@ -26,19 +26,19 @@ from partner_connector.clock import now
 from partner_connector.errors import OperatorError
 
 ALGORITHM = "libsodium_sealed_box_x25519"
-# So long a client may go on sealing for a key that it fetched before a rotation.
+# Time after a rotation in which clients may still seal with the key that they fetched before.
 ACCEPTED_FOR = timedelta(days=7)
 _FORMAT = 1
 _KEY_BYTES = 32
 
 
 class KeyringError(OperatorError):
-    """The keyring file is missing, malformed or of the wrong kind. Never says what is in it."""
+    """A keyring file that is missing, damaged or of the wrong kind. Messages hold no key."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyEntry:
-    """One sealing key pair. Keys are standard base64; `private_key` is absent in a public file."""
+    """A sealing key pair. Keys are standard base64; `private_key` is absent in a public file."""
 
     key_id: str
     created_at: str
@@ -46,13 +46,13 @@ class KeyEntry:
     public_key: str
     private_key: str | None = None
     accepted_until: str | None = None
-    """Of a retiring key: from then on no client may have sealed for it. It still opens."""
+    """Time from which tokens sealed with a retiring key are refused. The key still decrypts."""
 
     def __repr__(self) -> str:
         return f"KeyEntry({self.key_id}, {self.state})"
 
     def is_accepted(self, at: datetime) -> bool:
-        """Whether a client may seal for this key at that instant."""
+        """Return whether a client may seal with this key at that instant."""
         if self.accepted_until is None:
             return self.state == "current"
         return at < datetime.fromisoformat(self.accepted_until)
@@ -60,7 +60,7 @@ class KeyEntry:
 
 @dataclass(frozen=True, slots=True)
 class KeyringFile:
-    """The file's content. Exactly one key is `current`; the others are `retiring`."""
+    """Content of a keyring file. Exactly one key is `current`; the others are `retiring`."""
 
     service_secret: str
     keys: tuple[KeyEntry, ...]
@@ -70,32 +70,32 @@ class KeyringFile:
 
     @property
     def current(self) -> KeyEntry:
-        """The key that new tokens are sealed with."""
+        """Key with which new tokens are sealed."""
         return next(key for key in self.keys if key.state == "current")
 
     @property
     def holds_private_keys(self) -> bool:
-        """True for a file that may only be on a worker host."""
+        """True for a full keyring, which may be on worker hosts only."""
         return any(key.private_key is not None for key in self.keys)
 
     def latest(self) -> "KeyringFile":
-        """Itself: what was read once does not change."""
+        """Return the keyring itself: it is not read again."""
         return self
 
     def public_half(self) -> "KeyringFile":
-        """The same keyring without anything that opens a token."""
+        """Return the same keyring without private keys."""
         return replace(self, keys=tuple(replace(key, private_key=None) for key in self.keys))
 
 
-class Ring(Protocol):
-    """A keyring that may be rotated while it is in use."""
+class KeyringSource(Protocol):
+    """Source of a keyring, which may be rotated while it is in use."""
 
     def latest(self) -> KeyringFile:
-        """As it is now."""
+        """Return the keyring as it is now."""
         ...
 
-    def public_half(self) -> "Ring":
-        """The same without anything that opens a token."""
+    def public_half(self) -> "KeyringSource":
+        """Return a source of the same keyring without private keys."""
         ...
 
 
@@ -111,20 +111,23 @@ def _new_key() -> KeyEntry:
     )
 
 
-def generate(survivor: KeyringFile | None = None) -> KeyringFile:
-    """A fresh keyring with one key.
+def generate(public_half: KeyringFile | None = None) -> KeyringFile:
+    """Return a new keyring with one key.
 
-    The service secret of a half that survived is kept: API keys and fingerprints stay what they
-    were, where only the private keys are lost.
+    When only the private keys are lost, pass the remaining public half: its service secret is kept,
+    so API keys and fingerprints stay valid.
     """
     service_secret = base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode()
-    if survivor is not None:
-        service_secret = survivor.service_secret
+    if public_half is not None:
+        service_secret = public_half.service_secret
     return KeyringFile(service_secret=service_secret, keys=(_new_key(),))
 
 
 def rotated(ring: KeyringFile, accepted_for: timedelta = ACCEPTED_FOR) -> KeyringFile:
-    """A new current key. The one before it can still open, and is accepted for a while yet."""
+    """Return the keyring with a new current key. Raise `KeyringError` for a public keyring.
+
+    The key that was current still decrypts tokens. Callers may seal with it for `accepted_for`.
+    """
     if not ring.holds_private_keys:
         raise KeyringError("this is a public keyring: rotate the full one and export it again")
     new = _new_key()
@@ -133,17 +136,18 @@ def rotated(ring: KeyringFile, accepted_for: timedelta = ACCEPTED_FOR) -> Keyrin
 
 
 def _retiring(key: KeyEntry, accepted_until: datetime) -> KeyEntry:
-    """No longer current. One that was not so before keeps the day that was told."""
+    """Return a key as retiring. A key that is already retiring keeps its `accepted_until`."""
     if key.state == "retiring":
         return key
     until = accepted_until.isoformat(timespec="seconds")
     return replace(key, state="retiring", accepted_until=until)
 
 
-def without(ring: KeyringFile, key_id: str, at: datetime) -> KeyringFile:
-    """The keyring without a key that nobody may seal for any more. Raises `KeyringError`.
+def without_key(ring: KeyringFile, key_id: str, at: datetime) -> KeyringFile:
+    """Return the keyring without this key.
 
-    What is still sealed under it is lost: the caller has made sure that nothing is.
+    Raise `KeyringError` if there is no such key, or if it is current or still accepted from
+    clients. The caller makes sure that nothing is sealed with it: such tokens would be lost.
     """
     key = next((key for key in ring.keys if key.key_id == key_id), None)
     if key is None:
@@ -156,7 +160,7 @@ def without(ring: KeyringFile, key_id: str, at: datetime) -> KeyringFile:
 
 
 def read(path: Path) -> KeyringFile:
-    """Parse a keyring file. Raises `KeyringError`."""
+    """Parse a keyring file. Raise `KeyringError`."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -167,7 +171,9 @@ def read(path: Path) -> KeyringFile:
         raise KeyringError(f"the keyring at {path} is not JSON") from None
     try:
         if document["format"] != _FORMAT:
-            raise KeyringError(f"the keyring at {path} has a format this version does not know")
+            raise KeyringError(
+                f"the keyring at {path} has a format that this version does not support"
+            )
         keys = _with_windows([KeyEntry(**entry) for entry in document["keys"]])
         ring = KeyringFile(service_secret=document["service_secret"], keys=keys)
         well_formed = _is_well_formed(ring)
@@ -179,19 +185,20 @@ def read(path: Path) -> KeyringFile:
 
 
 def _with_windows(keys: Sequence[KeyEntry]) -> tuple[KeyEntry, ...]:
-    """Earlier versions did not write until when a key is accepted: it was retired when the next
-    one, which stands before it, was made.
+    """Add a missing `accepted_until` to retiring keys, which earlier versions did not write.
+
+    A key is retiring since its successor, the key before it in the file, was made.
     """
     return tuple(
         key
         if key.state == "current" or key.accepted_until is not None
-        else _retired_with(key, next_one)
-        for next_one, key in pairwise([*keys[:1], *keys])
+        else _retired_by(key, successor)
+        for successor, key in pairwise([*keys[:1], *keys])
     )
 
 
-def _retired_with(key: KeyEntry, next_one: KeyEntry) -> KeyEntry:
-    until = datetime.fromisoformat(next_one.created_at) + ACCEPTED_FOR
+def _retired_by(key: KeyEntry, successor: KeyEntry) -> KeyEntry:
+    until = datetime.fromisoformat(successor.created_at) + ACCEPTED_FOR
     return replace(key, accepted_until=until.isoformat(timespec="seconds"))
 
 
@@ -218,13 +225,16 @@ def _is_well_formed_key(key: KeyEntry) -> bool:
         return False
     if key.private_key is None:
         return True
-    # Halves that do not belong together would seal what can never be opened.
+    # With a public key of another pair, tokens would be sealed that no key opens.
     private = PrivateKey(base64.b64decode(key.private_key))
     return base64.b64encode(private.public_key.encode()).decode() == key.public_key
 
 
 def write_new(path: Path, ring: KeyringFile) -> None:
-    """Create the file, readable by its owner only. Never replaces one: a lost key loses tokens."""
+    """Create the file, readable by its owner only.
+
+    Raise `KeyringError` if it exists: tokens sealed with an overwritten key would be lost.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -237,7 +247,7 @@ def write_new(path: Path, ring: KeyringFile) -> None:
 
 
 def replace_atomically(path: Path, ring: KeyringFile) -> None:
-    """Replace the file in one step: a crash leaves the old keyring or the new one, never half."""
+    """Replace the file in one step: a crash leaves the old or the new one, never a part."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".keyring-")
@@ -249,9 +259,10 @@ def replace_atomically(path: Path, ring: KeyringFile) -> None:
 
 
 @contextmanager
-def changing(path: Path) -> Iterator[None]:
-    """One who changes the keyring of this directory at a time: the last one to write would undo
-    what the others did. Raises `KeyringError` where there is none.
+def keyring_lock(path: Path) -> Iterator[None]:
+    """Lock the keyring's directory for the block, so that changes do not overwrite each other.
+
+    Raise `KeyringError` if there is no such directory.
     """
     try:
         directory = os.open(path.parent, os.O_RDONLY)
@@ -265,7 +276,7 @@ def changing(path: Path) -> Iterator[None]:
 
 
 def _sync_directory(directory: Path) -> None:
-    """The file's name survives a power cut too: a new key may be in use a moment later."""
+    """Write the directory to disk: after a power cut the file must exist, as its key is in use."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)

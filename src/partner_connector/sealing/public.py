@@ -1,4 +1,4 @@
-"""The half that can seal and cannot open."""
+"""The public half of the keyring: it can seal tokens but not open them."""
 
 import base64
 import hashlib
@@ -9,7 +9,7 @@ from datetime import datetime
 from nacl.public import PublicKey, SealedBox
 
 from partner_connector.clock import now
-from partner_connector.sealing.keyring import KeyEntry, Ring
+from partner_connector.sealing.keyring import KeyEntry, KeyringSource
 
 # A sealed box adds an ephemeral public key and a tag to what it holds.
 SEALED_BOX_OVERHEAD = 48
@@ -17,9 +17,9 @@ SEALED_BOX_OVERHEAD = 48
 
 @dataclass(frozen=True, slots=True)
 class SealedToken:
-    """A token as it arrives in the database: a sealed box and the id of the key that opens it.
+    """A sealed token as it is stored, and the id of the key that opens it.
 
-    The fingerprint is known only of one that arrived in clear: no two boxes of a token are alike.
+    `fingerprint` is None for a token that the client sealed: each sealed box of a token differs.
     """
 
     key_id: str
@@ -29,7 +29,7 @@ class SealedToken:
 
 @dataclass(frozen=True, slots=True)
 class SealingKey:
-    """A published public key. `expires_at` is when a retiring one is no longer accepted."""
+    """A published public key. From `expires_at` on, a retiring key is no longer accepted."""
 
     key_id: str
     state: str
@@ -39,42 +39,45 @@ class SealingKey:
 
 
 class PublicKeyring:
-    """The public keys, and the secrets that this service derives for its own hashes.
+    """The public keys of a keyring, and secrets that are derived from its service secret.
 
-    Follows the rotations of its ring. Its service secret never changes.
+    Rotations of the keyring take effect at once. The service secret never changes.
     """
 
-    def __init__(self, ring: Ring) -> None:
+    def __init__(self, ring: KeyringSource) -> None:
         self._ring = ring.public_half()
         self._service_secret = base64.b64decode(self._ring.latest().service_secret)
 
     @property
     def current(self) -> SealingKey:
-        """The key to seal for."""
+        """Key to seal with."""
         return _published(self._ring.latest().current)
 
     @property
     def accepted(self) -> tuple[SealingKey, ...]:
-        """Every key that a client may have sealed for, the current one and those of late."""
+        """Keys that callers may seal with: the current key, and retiring keys until they expire."""
         at = now()
         return tuple(_published(key) for key in self._ring.latest().keys if key.is_accepted(at))
 
     def seal(self, token: str) -> SealedToken:
-        """Seal a token under the current key. From here on only a worker can read it."""
+        """Seal a token with the current key. Only a worker can decrypt the result."""
         current = self.current
         box = SealedBox(PublicKey(base64.b64decode(current.public_key)))
         return SealedToken(current.key_id, box.encrypt(token.encode()), self.fingerprint(token))
 
     def accepts(self, key_id: str) -> bool:
-        """Whether a client may have sealed with this key."""
+        """Return whether clients may seal with this key now."""
         return any(key.key_id == key_id for key in self.accepted)
 
     def derive(self, purpose: bytes) -> bytes:
-        """A 32-byte secret for one purpose (at most 16 bytes, never reused for another)."""
+        """Return a secret of 32 bytes for one purpose.
+
+        The purpose has at most 16 bytes, and must not be reused for another use.
+        """
         return hashlib.blake2b(self._service_secret, digest_size=32, person=purpose).digest()
 
     def fingerprint(self, token: str) -> str:
-        """A keyed hash that tells two tokens apart without telling anything about them."""
+        """Return a keyed hash of a token: it identifies the token but reveals nothing of it."""
         key = self.derive(b"pc-fingerprint")
         return hmac.new(key, token.encode(), hashlib.sha256).hexdigest()[:32]
 

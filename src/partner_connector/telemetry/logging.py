@@ -1,7 +1,7 @@
 """Structured logs: one event name and its fields per line, for our own code and for libraries.
 
-Two walls keep secrets out. Code logs ids, never objects; and whatever looks like one of Meta's
-tokens or one of our keys is blotted out of every string on its way to the output.
+Two rules keep secrets out. Code logs ids, never objects. A processor redacts every text that looks
+like a token of Meta or one of our keys.
 """
 
 import logging
@@ -19,7 +19,7 @@ _SECRET_SHAPES = re.compile(
     r"EAA[A-Za-z0-9_\-]{16,}|(?:pck|trc)_[0-9a-z]+_[0-9A-Za-z]+|\d{5,}\|[\w\-]{16,}"
     r"|whsec_[A-Za-z0-9+/=]{16,}"
 )
-# What the Graph client tells beside an event. Of what other libraries add nothing is known.
+# Fields that the Graph client adds to an event. Fields of other libraries are dropped as unknown.
 _GRAPH_FIELDS = ("asked", "served", "edge", "attempt", "code", "delay", "error")
 _QUIET_LIBRARIES = (
     "httpx",
@@ -32,26 +32,26 @@ _QUIET_LIBRARIES = (
 )
 
 
-def _blot(value: Any) -> Any:
+def _redact(value: Any) -> Any:
     if value is None or isinstance(value, (bool, int, float)):
         return value
     if isinstance(value, dict):
-        return {_blot(key): _blot(item) for key, item in value.items()}
+        return {_redact(key): _redact(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_blot(item) for item in value]
-    # Whatever else it is would be rendered as text; so it is text from here on.
+        return [_redact(item) for item in value]
+    # The renderer would convert any other type to text, so convert it before redacting.
     return _SECRET_SHAPES.sub("[redacted]", value if isinstance(value, str) else repr(value))
 
 
-def blot_secrets(
+def redact_secrets(
     _logger: object, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
-    """The last processor before rendering: no token or key leaves in a log line."""
-    return {key: _blot(value) for key, value in event.items()}
+    """Redact tokens and keys in an event. This is the last processor before rendering."""
+    return {key: _redact(value) for key, value in event.items()}
 
 
 def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
-    """Route everything to `stream` (standard output by default) in the configured format."""
+    """Send all logs to `stream` (standard output by default) in the configured format."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -59,7 +59,7 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
         structlog.stdlib.PositionalArgumentsFormatter(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
-        blot_secrets,
+        redact_secrets,
     ]
     renderer: Processor = (
         structlog.processors.JSONRenderer()
@@ -90,7 +90,7 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
     root.setLevel(settings.log_level)
     for name in _QUIET_LIBRARIES:
         library = logging.getLogger(name)
-        # Never without one: some give themselves a handler of their own where they find none.
+        # Some libraries add their own handler if they find none.
         library.handlers = [logging.NullHandler()]
         library.propagate = True
         library.setLevel(logging.WARNING)

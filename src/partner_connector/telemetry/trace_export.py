@@ -1,8 +1,8 @@
-"""Sends spans to a collector, by OTLP over HTTP. Loaded only where one is configured: the libraries
-take time and memory, and are the extra `traces`.
+"""Export of spans to a collector, by OTLP over HTTP.
 
-Everything else that OpenTelemetry's variables of the environment say counts: headers, sampling,
-attributes of the resource.
+Loaded only if a collector is configured: the libraries need time and memory, and come with the
+extra `traces`. OpenTelemetry's other environment variables apply: headers, sampling and resource
+attributes.
 """
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -17,9 +17,9 @@ _NAME = "partner-connector"
 
 
 def start(endpoint: str) -> None:
-    """Collect spans and send them, now and then and when the process ends."""
+    """Start collecting spans. They are sent in batches, and at the end of the process."""
     resource = Resource.create({SERVICE_NAME: _NAME, SERVICE_VERSION: __version__})
-    # Not made the library's global one: others would add spans of theirs, with whole URLs.
+    # Not the global provider: other libraries would add spans with whole URLs.
     provider = TracerProvider(resource=resource)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
     tracing.collect(provider.get_tracer(_NAME, __version__))

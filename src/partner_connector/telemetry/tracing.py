@@ -1,9 +1,8 @@
-"""Traces with OpenTelemetry: spans for requests, runs, calls of Meta and messages, if anybody takes
-them.
+"""OpenTelemetry spans for requests, runs, calls to Meta and webhook messages.
 
-Until `collect` is called every span is nothing and costs next to nothing. Attributes are ids, names
-of our own and numbers: never a body, a query or what somebody wrote. What an exception says is no
-part of a span, since it may hold anything.
+Until `collect` is called, spans do nothing and cost almost nothing. Attributes are ids, names from
+our code and numbers: never a body, a query or text from a user. A span never holds the text of an
+exception, because it may contain a secret.
 """
 
 from collections.abc import Iterator
@@ -23,25 +22,25 @@ _HEADER = "traceparent"
 _WIRE = TraceContextTextMapPropagator()
 
 
-class Collected:
-    """Where this process has its spans made."""
+class ActiveTracer:
+    """Tracer of this process; None while tracing is off."""
 
     tracer: Tracer | None = None
 
 
 def collect(tracer: Tracer) -> None:
-    """From now on spans are made, by this tracer."""
-    Collected.tracer = tracer
+    """Turn on tracing with this tracer."""
+    ActiveTracer.tracer = tracer
 
 
 def is_on() -> bool:
-    """Whether anybody takes spans."""
-    return Collected.tracer is not None
+    """Return whether tracing is on."""
+    return ActiveTracer.tracer is not None
 
 
 def traceparent() -> str | None:
-    """What continues the present trace elsewhere, as W3C's header; None where there is none."""
-    if Collected.tracer is None:
+    """Return the W3C `traceparent` value of the current span; None without a span or tracing."""
+    if ActiveTracer.tracer is None:
         return None
     carrier: dict[str, str] = {}
     _WIRE.inject(carrier)
@@ -57,25 +56,25 @@ def span(
     parent: str | None = None,
     **attributes: str | int,
 ) -> Iterator[Span]:
-    """For as long as the block lasts, within the present span or, where one is given, the parent.
+    """Yield a span that lasts while the block runs, inside the current span or `parent`.
 
-    A parent is a `traceparent`; what is none is no parent.
+    `parent` is a `traceparent` value; an invalid value is ignored.
     """
-    if Collected.tracer is None:
+    if ActiveTracer.tracer is None:
         yield INVALID_SPAN
         return
-    within = _WIRE.extract({_HEADER: parent}) if parent else current.get_current()
-    with Collected.tracer.start_as_current_span(
+    parent_context = _WIRE.extract({_HEADER: parent}) if parent else current.get_current()
+    with ActiveTracer.tracer.start_as_current_span(
         name,
-        within,
+        parent_context,
         kind,
         {key: value for key, value in attributes.items() if value != ""},
         record_exception=False,
         set_status_on_exception=False,
-    ) as made:
+    ) as new_span:
         try:
-            yield made
+            yield new_span
         except BaseException as error:
-            made.set_attribute("error.type", type(error).__name__)
-            made.set_status(StatusCode.ERROR)
+            new_span.set_attribute("error.type", type(error).__name__)
+            new_span.set_status(StatusCode.ERROR)
             raise

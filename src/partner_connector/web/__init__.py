@@ -1,1 +1,1 @@
-"""The HTTP toolkit that all features share."""
+"""HTTP building blocks that all features share."""

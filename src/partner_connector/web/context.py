@@ -1,4 +1,4 @@
-"""What the API is made of: built once at the edge, handed to every request."""
+"""Dependencies of the API process, built once at startup and passed to every request."""
 
 import asyncio
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from partner_connector.web.rate_limits import RateLimiter
 
 @dataclass(frozen=True, slots=True)
 class ApiContext:
-    """No member of this can open a token."""
+    """Dependencies of the API process. None of them can decrypt a token."""
 
     settings: Settings
     database: Database
@@ -27,14 +27,14 @@ class ApiContext:
     key_usage: KeyUsage
     job_watch: JobWatch
     request_code_pepper: bytes
-    # Set when the process is asked to end: it serves on, but wants nobody new.
-    leaving: asyncio.Event
-    # Set a little later: whoever waits for work is answered at once.
+    # Set when the process is asked to stop: readiness fails, and requests are still served.
     draining: asyncio.Event
+    # Set after that: requests that wait for work and event streams end at once.
+    stopping: asyncio.Event
 
     @classmethod
     def build(cls, settings: Settings, database: Database, keyring: PublicKeyring) -> "ApiContext":
-        """Derive the rest from settings, database and the public half of the keyring."""
+        """Build the context from settings, database and the public half of the keyring."""
         return cls(
             settings=settings,
             database=database,
@@ -46,6 +46,6 @@ class ApiContext:
             key_usage=KeyUsage(),
             job_watch=JobWatch(),
             request_code_pepper=keyring.derive(b"pc-request-codes"),
-            leaving=asyncio.Event(),
             draining=asyncio.Event(),
+            stopping=asyncio.Event(),
         )

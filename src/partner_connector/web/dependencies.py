@@ -1,4 +1,4 @@
-"""What an operation can ask for in its signature."""
+"""FastAPI dependencies of the operations."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated
@@ -12,28 +12,29 @@ from sqlalchemy.types import NullType
 
 from partner_connector import credentials
 from partner_connector.clock import now
-from partner_connector.credentials import NOBODYS_DIGEST, Caller, Scope
+from partner_connector.credentials import DUMMY_DIGEST, Caller, Scope
 from partner_connector.db.models import ApiKey
 from partner_connector.db.reads import Query
 from partner_connector.errors import NotAuthenticated, ScopeMissing, Unprocessable
 from partner_connector.web.context import ApiContext
-from partner_connector.web.idempotency import GivenKey, Once
+from partner_connector.web.idempotency import IdempotencyKeyHeader, IdempotentRequest
 from partner_connector.web.pagination import CursorText, ListRequest, PageSize
 
 MAX_WAIT_SECONDS = 30
 
 _KEYS = ApiKey.__table__.c
-_TOLD = (_KEYS.id, _KEYS.workspace_id, _KEYS.scopes, _KEYS.expires_at, _KEYS.revoked_at)
-# Whether or not there is such a key, one row is found, so that the time of a refusal does not tell.
-# All but the digest as the driver has it: it is made out once the secret is known to be right.
+_RETURNED = (_KEYS.id, _KEYS.workspace_id, _KEYS.scopes, _KEYS.expires_at, _KEYS.revoked_at)
+# The query finds one row whether or not the key exists, so that the time of a refusal reveals
+# nothing. All columns but the digest are raw driver values, which are converted only after the
+# secret was compared.
 _KEY: Query = (
     union_all(
         select(
             literal(0).label("rank"),
             _KEYS.digest.label("digest"),
-            *(type_coerce(each, NullType()).label(each.name) for each in _TOLD),
+            *(type_coerce(each, NullType()).label(each.name) for each in _RETURNED),
         ).where(_KEYS.key_id == bindparam("key_id")),
-        select(literal(1), literal(NOBODYS_DIGEST), *(null() for _ in _TOLD)),
+        select(literal(1), literal(DUMMY_DIGEST), *(null() for _ in _RETURNED)),
     )
     .order_by("rank")
     .limit(1)
@@ -43,16 +44,15 @@ bearer = HTTPBearer(
     auto_error=False,
     scheme_name="apiKey",
     bearerFormat="pck_…",
-    description="An API key of this workspace. The workspace comes from the key, never from "
-    "the request.",
+    description="An API key. The key selects the workspace; nothing else in the request does.",
 )
 
 
 def context_of(request: Request) -> ApiContext:
-    """The parts that were built when the process started.
+    """Return the context that was built at startup, for use in dependencies.
 
-    For dependencies, which FastAPI resolves anew wherever one is named. And they are `async` all of
-    them: for any other it would take a thread.
+    A function call is cheaper than a sub-dependency, which FastAPI resolves again for each use. All
+    dependencies are `async`, because FastAPI runs any other kind in a thread.
     """
     context = request.app.state.context
     assert isinstance(context, ApiContext)
@@ -60,7 +60,7 @@ def context_of(request: Request) -> ApiContext:
 
 
 async def api_context(request: Request) -> ApiContext:
-    """The same for operations."""
+    """Return the context that was built at startup, for use in operations."""
     return context_of(request)
 
 
@@ -68,18 +68,18 @@ ContextDep = Annotated[ApiContext, Depends(api_context)]
 
 
 async def writing_session(request: Request) -> AsyncIterator[AsyncSession]:
-    """One transaction for the request. It commits before the answer leaves."""
+    """Yield a session whose transaction commits before the response is sent."""
     async with context_of(request).database.writing() as session:
         yield session
 
 
 async def reading_session(request: Request) -> AsyncIterator[AsyncSession]:
-    """What the request reads, statement by statement."""
-    async with context_of(request).database.looking() as session:
+    """Yield a read-only session in which each statement sees the current data."""
+    async with context_of(request).database.autocommit_reads() as session:
         yield session
 
 
-# Function scope: with the default the commit would come after the client has its answer.
+# Function scope: with the default scope, the commit would come after the response is sent.
 WriteSession = Annotated[AsyncSession, Depends(writing_session, scope="function")]
 ReadSession = Annotated[AsyncSession, Depends(reading_session, scope="function")]
 
@@ -88,15 +88,15 @@ async def authenticate(
     request: Request,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
 ) -> Caller:
-    """Who is asking. Raises `NotAuthenticated`, alike for every way a key can be wrong."""
+    """Return the caller. Raises the same `NotAuthenticated` for every kind of wrong key."""
     context = context_of(request)
     key = credentials.credentials if credentials else ""
     caller = await _caller_of(key, context)
     structlog.contextvars.bind_contextvars(
         workspace_id=str(caller.workspace_id), api_key_id=str(caller.api_key_id)
     )
-    # Kept beside the request: the middleware tells it in failures too.
-    request.state.allowance = await context.rate_limiter.spend(str(caller.api_key_id))
+    # Kept in the request's state: the middleware adds these headers to failures too.
+    request.state.allowance = await context.rate_limiter.count_request(str(caller.api_key_id))
     return caller
 
 
@@ -104,29 +104,32 @@ async def _caller_of(key: str, context: ApiContext) -> Caller:
     key_id = credentials.key_id_of(key)
     if key_id is None:
         raise NotAuthenticated
-    _, stored, *told = await context.database.look_up(_KEY, key_id=key_id)
+    _, stored, *values = await context.database.fetch_row(_KEY, key_id=key_id)
     if not credentials.matches(key, stored, context.api_key_pepper):
         raise NotAuthenticated
-    pairs = zip(_TOLD, told, strict=True)
+    pairs = zip(_RETURNED, values, strict=True)
     key_uuid, workspace_id, scopes, expires_at, revoked_at = (
         context.database.typed(*pair) for pair in pairs
     )
     if revoked_at is not None or (expires_at is not None and expires_at <= now()):
         raise NotAuthenticated
-    context.key_usage.note(key_uuid)
+    context.key_usage.record(key_uuid)
     return Caller(workspace_id, key_uuid, frozenset(scopes), expires_at)
 
 
 async def authorize(
     needed: SecurityScopes, caller: Annotated[Caller, Depends(authenticate)]
 ) -> Caller:
-    """The caller, if its key has the scopes of the operation. Raises `ScopeMissing`."""
+    """Return the caller. Raises `ScopeMissing` if its key lacks a scope of the operation."""
     if not caller.scopes.issuperset(needed.scopes):
-        raise ScopeMissing(f"This operation needs the scope `{' '.join(needed.scopes)}`.")
+        raise ScopeMissing(
+            f"This operation needs the scope `{' '.join(needed.scopes)}`. Use a key that has it."
+        )
     return caller
 
 
-# Every operation under /v1 names one of these, and OpenAPI shows which; a test holds that.
+# Every operation under /v1 has one of these as a parameter, and OpenAPI shows its scope. A test
+# checks that.
 AnyCaller = Annotated[Caller, Security(authorize, scopes=[])]
 IntegrationsReader = Annotated[Caller, Security(authorize, scopes=[Scope.INTEGRATIONS_READ])]
 IntegrationsWriter = Annotated[Caller, Security(authorize, scopes=[Scope.INTEGRATIONS_WRITE])]
@@ -143,25 +146,25 @@ KeysAdmin = Annotated[Caller, Security(authorize, scopes=[Scope.KEYS_ADMIN])]
 
 
 async def request_id(request: Request) -> str:
-    """The id that the middleware gave this request."""
+    """Return the id that the middleware gave to this request."""
     return str(request.state.request_id)
 
 
 RequestId = Annotated[str, Depends(request_id)]
 
 
-async def once(
+async def idempotent(
     request: Request,
     response: Response,
     caller: Annotated[Caller, Depends(authenticate)],
-    key: GivenKey = None,
-) -> Once:
-    """The effect of this request, which a key of the caller's workspace makes happen once."""
+    key: IdempotencyKeyHeader = None,
+) -> IdempotentRequest:
+    """Return the request's idempotency, for a key in the caller's workspace."""
     context = context_of(request)
-    return Once(context, request, response, workspace_id=caller.workspace_id, key=key)
+    return IdempotentRequest(context, request, response, workspace_id=caller.workspace_id, key=key)
 
 
-OnceDep = Annotated[Once, Depends(once)]
+IdempotentRequestDep = Annotated[IdempotentRequest, Depends(idempotent)]
 
 
 async def page_request(
@@ -170,7 +173,7 @@ async def page_request(
     page_size: PageSize = 25,
     cursor: CursorText = None,
 ) -> ListRequest:
-    """The page that was asked for, bound to every other parameter of the request."""
+    """Return the requested page. Its cursor is valid only for the same list and filters."""
     codec = context_of(request).cursors
     return ListRequest(page_size, cursor, codec, request.url, response)
 
@@ -185,15 +188,15 @@ async def wait_seconds(
             alias="Prefer",
             max_length=200,
             pattern=r"^[\x20-\x7e]*$",
-            description="`wait=N` holds the answer for up to N seconds (at most 30) until the "
-            "work is done (RFC 7240).",
+            description="`wait=N` delays the response for up to N seconds (at most 30) until the "
+            "work is finished (RFC 7240).",
             examples=["wait=10"],
         ),
     ] = None,
 ) -> int:
-    """Seconds that the client prefers to wait; 0 when it did not say."""
+    """Return the seconds that the client prefers to wait, from 0 (the default) to 30."""
     for preference in (prefer or "").split(","):
-        # A preference may have parameters behind a semicolon; we know none.
+        # A preference may have parameters after a semicolon. None is defined for `wait`.
         name, _, value = preference.partition(";")[0].strip().partition("=")
         if name.strip().lower() == "wait" and value.strip().isdigit():
             return min(int(value), MAX_WAIT_SECONDS)
@@ -201,13 +204,18 @@ async def wait_seconds(
 
 
 async def refuse_null(request: Request) -> None:
-    """A body that can be left out is an object where it is there; `null` would be left out."""
+    """Refuse the body `null` where the body is optional. Raises `Unprocessable`.
+
+    FastAPI would treat `null` like a missing body.
+    """
     if (await request.body()).strip() == b"null":
         raise Unprocessable(
-            errors=[{"pointer": "/", "code": "model_type", "detail": "Send an object, or nothing."}]
+            errors=[
+                {"pointer": "/", "code": "model_type", "detail": "Send a JSON object, or no body."}
+            ]
         )
 
 
-MAY_BE_LEFT_OUT = Depends(refuse_null)
+OPTIONAL_BODY = Depends(refuse_null)
 
 WaitSeconds = Annotated[int, Depends(wait_seconds)]

@@ -1,10 +1,10 @@
-"""An answer that is known before an operation has done its work: nothing new, or given before."""
+"""A response that is known before an operation runs: `304`, or a stored response."""
 
 from collections.abc import Mapping
 
 
 class EarlyAnswer(Exception):
-    """Ends the operation, whose transaction rolls back, with this success."""
+    """Successful response that ends the operation and rolls its transaction back."""
 
     def __init__(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
         super().__init__(str(status))

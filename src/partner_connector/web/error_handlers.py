@@ -1,4 +1,4 @@
-"""Every failure becomes one shape: `application/problem+json`, without a word of the input."""
+"""Handlers that turn every failure into `application/problem+json` without any input in it."""
 
 from http import HTTPStatus
 from typing import Any
@@ -31,75 +31,80 @@ log = structlog.get_logger()
 
 
 class InvalidMember(BaseModel):
-    """One thing that is wrong with a request."""
+    """Error in one parameter or member of a request."""
 
     model_config = ConfigDict(title="InvalidMember")
 
     pointer: str = Field(
         max_length=300,
-        description="JSON pointer into the body, or `query/…`, `path/…`, `header/…`.",
+        description="The place of the error: a JSON pointer into the body, or `query/…`, `path/…` "
+        "or `header/…`.",
         examples=["/access_token"],
     )
-    code: str = Field(max_length=60, description="What is wrong, stable.", examples=["missing"])
+    code: str = Field(max_length=60, description="The kind of error. Stable.", examples=["missing"])
     detail: str = Field(
-        max_length=300, description="The same for people.", examples=["Field required"]
+        max_length=300, description="The error in words for people.", examples=["Field required"]
     )
 
 
 class ProblemDocument(BaseModel):
-    """RFC 9457 problem details."""
+    """Problem details (RFC 9457): the response body of every failure."""
 
     model_config = ConfigDict(title="Problem")
 
     type: str = Field(
         max_length=200,
-        description="Where this kind of problem is described, relative to the service.",
+        description="URL of the page about this kind of problem, relative to the service.",
         examples=["/v1/problems#not_found"],
     )
     title: str = Field(
-        max_length=200, description="The kind in a few words.", examples=["Not found"]
+        max_length=200, description="The kind of problem.", examples=["The resource does not exist"]
     )
-    status: int = Field(ge=400, le=599, description="As of the answer.", examples=[404])
+    status: int = Field(
+        ge=400, le=599, description="The HTTP status of the response.", examples=[404]
+    )
     detail: str = Field(
         max_length=500,
-        description="What it is this time, for people.",
-        examples=["There is no such thing in this workspace."],
+        description="What is wrong with this request and what to do next, for people.",
+        examples=["This path does not exist. Check the URL."],
     )
     instance: str = Field(
         max_length=200,
-        description="This occurrence: the request's id as a URN.",
+        description="This occurrence of the problem: the id of the request as a URN.",
         examples=["urn:request:req_01k9z3v0e8fjt9m2c4r6w8xabc"],
     )
     code: str = Field(
         max_length=60,
-        description="Stable; act on this one. New codes may be added.",
+        description="The kind of problem, for programs. Stable; new codes may be added.",
         examples=["not_found"],
     )
     request_id: str = Field(
         max_length=64,
-        description="As in `X-Request-Id`, and in our logs.",
+        description="The id of the request, as in `X-Request-Id` and in the logs of the service.",
         examples=["req_01k9z3v0e8fjt9m2c4r6w8xabc"],
     )
     errors: list[InvalidMember] | None = Field(
-        default=None, max_length=100, description="With `validation_failed`: each member at fault."
+        default=None,
+        max_length=100,
+        description="With `validation_failed`: each error in the request.",
     )
     state: str | None = Field(
         default=None,
         max_length=32,
-        description="With `token_request_ended`: as what it ended.",
+        description="With `token_request_ended`: the final state of the token request.",
         examples=["accepted"],
     )
     retry_after: int | None = Field(
         default=None,
         ge=0,
         le=86400,
-        description="Seconds to wait, where waiting helps.",
+        description="Seconds to wait before you retry. Absent when waiting does not help.",
         examples=[1],
     )
 
 
 def problem_response(problem: Problem, request_id: str) -> Response:
-    """The answer for a problem."""
+    """Return the response for a problem."""
     headers = dict(problem.headers)
     if problem.retry_after is not None:
         headers["Retry-After"] = str(problem.retry_after)
@@ -123,28 +128,28 @@ def problem_response(problem: Problem, request_id: str) -> Response:
     )
 
 
-def _answer(request: Request, problem: Problem) -> Response:
+def _respond(request: Request, problem: Problem) -> Response:
     return problem_response(problem, request.state.request_id)
 
 
 async def _on_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)
-    return _answer(request, error)
+    return _respond(request, error)
 
 
 async def _on_invalid_request(request: Request, error: Exception) -> Response:
-    """Built from place, kind and message only: `input` and `ctx` repeat what was sent."""
+    """Answer with place, kind and message of each error; `input` and `ctx` would repeat input."""
     assert isinstance(error, RequestValidationError)
     found = error.errors()
     if any(item["type"] == "json_invalid" for item in found):
-        return _answer(request, BadRequest())
-    if _body_was_not_json(request, found):
-        return _answer(request, UnsupportedMediaType())
+        return _respond(request, BadRequest())
+    if _is_body_not_json(request, found):
+        return _respond(request, UnsupportedMediaType())
     errors = [_invalid_member(item) for item in found[:100]]
-    return _answer(request, Unprocessable(errors=errors))
+    return _respond(request, Unprocessable(errors=errors))
 
 
-def _body_was_not_json(request: Request, found: Any) -> bool:
+def _is_body_not_json(request: Request, found: Any) -> bool:
     media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
     is_json = media_type == "application/json" or media_type.endswith("+json")
     whole_body = any(tuple(item["loc"]) == ("body",) for item in found)
@@ -152,41 +157,41 @@ def _body_was_not_json(request: Request, found: Any) -> bool:
 
 
 def _invalid_member(item: dict[str, Any]) -> dict[str, str]:
-    place, *steps = item["loc"]
-    # A key of the body that we do not know may be a token pasted in the wrong place.
-    known = [str(step) for step in steps]
-    if item["type"] == "extra_forbidden" and known:
-        known[-1] = "(unknown member)"
-    pointer = "/" + "/".join(known) if place == "body" else f"{place}/" + "/".join(known)
+    location, *steps = item["loc"]
+    # The name of an unknown member may be a token that was pasted in the wrong place.
+    names = [str(step) for step in steps]
+    if item["type"] == "extra_forbidden" and names:
+        names[-1] = "(unknown member)"
+    pointer = ("/" if location == "body" else f"{location}/") + "/".join(names)
     return {"pointer": pointer[:300], "code": item["type"], "detail": _safe_message(item)}
 
 
 def _safe_message(item: dict[str, Any]) -> str:
-    # Only messages that Pydantic composes from the schema; a custom one may quote the input.
+    # Pydantic composes its own messages from the schema. A custom message may quote the input.
     if item["type"] in {"value_error", "assertion_error"}:
-        return "The value is not valid here."
+        return "This value is not valid."
     return str(item["msg"])[:300]
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    kinds: dict[int, type[Problem]] = {
+    classes: dict[int, type[Problem]] = {
         HTTPStatus.BAD_REQUEST: BadRequest,
         HTTPStatus.NOT_FOUND: NotFound,
         HTTPStatus.METHOD_NOT_ALLOWED: MethodNotAllowed,
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE: BodyTooLarge,
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE: UnsupportedMediaType,
     }
-    kind = kinds.get(error.status_code, Problem)
-    if kind is NotFound:
-        return _answer(request, NotFound("There is nothing at this path."))
-    if kind is MethodNotAllowed:
-        return _answer(request, MethodNotAllowed(headers={"Allow": _allowed_methods(request)}))
-    return _answer(request, kind(headers=error.headers))
+    problem_class = classes.get(error.status_code, Problem)
+    if problem_class is NotFound:
+        return _respond(request, NotFound("This path does not exist. Check the URL."))
+    if problem_class is MethodNotAllowed:
+        return _respond(request, MethodNotAllowed(headers={"Allow": _allowed_methods(request)}))
+    return _respond(request, problem_class(headers=error.headers))
 
 
 def _allowed_methods(request: Request) -> str:
-    """Every method of the path: the framework names only those of the first route it met."""
+    """Return all methods of the path. The framework would name those of one route."""
     routes = [
         route
         for route in request.app.routes
@@ -205,17 +210,18 @@ async def _on_early_answer(_request: Request, error: Exception) -> Response:
 
 
 async def _on_database_error(request: Request, error: Exception) -> Response:
-    # Locked, restarting, unreachable, pool exhausted: nothing was committed but what an answer was
-    # held for, and that is told again by its Idempotency-Key. So retrying is safe.
+    # Locked, restarting, unreachable, or the pool is exhausted. A retry is safe: nothing was
+    # committed, except by a request that was waiting for its work (`Prefer: wait`), whose stored
+    # response is returned again for its Idempotency-Key.
     log.warning("database_unavailable", error=type(error).__name__)
-    return _answer(request, ServiceUnavailable(retry_after=1))
+    return _respond(request, ServiceUnavailable(retry_after=1))
 
 
 def install_error_handlers(app: FastAPI) -> None:
-    """One handler a family; what none of them knows is answered by the outermost middleware."""
+    """Install one handler for each family of errors. `CrashMiddleware` answers all others."""
     app.add_exception_handler(EarlyAnswer, _on_early_answer)
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_error)
-    for kind in (OperationalError, InterfaceError, PoolTimeout):
-        app.add_exception_handler(kind, _on_database_error)
+    for problem_class in (OperationalError, InterfaceError, PoolTimeout):
+        app.add_exception_handler(problem_class, _on_database_error)

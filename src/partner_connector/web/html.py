@@ -1,12 +1,12 @@
-"""Pages of ours: whole in one file, and under a policy that lets nothing else in."""
+"""Security headers of the HTML pages, each of which is complete in one file."""
 
 import base64
 import hashlib
 import re
 
 
-def guarded(page: str) -> dict[str, str]:
-    """The headers of a page: only its own script and style count, and it may speak to us alone."""
+def security_headers(page: str) -> dict[str, str]:
+    """Return headers that allow only the page's own script and style, and calls to this origin."""
     return {
         "Content-Security-Policy": (
             f"default-src 'none'; script-src {_hashes(page, 'script')}; "

@@ -1,8 +1,8 @@
-"""`Idempotency-Key`: a request that is sent again has its effect once, and is answered alike.
+"""`Idempotency-Key`: a repeated request has its effect once and gets the same response.
 
-The key's row is the first thing that the effect's own transaction writes: whoever sends the same
-key meanwhile waits for that transaction, and then finds either the answer or, after a failure,
-nothing. So a failure is never kept, and no effect is without its answer.
+The transaction of the effect first writes the row of the key. A second request with the same key
+waits for that transaction, and then finds the stored response. If the first request failed, the
+second one finds no row. So a failure is never stored, and every effect has a stored response.
 """
 
 import hashlib
@@ -31,12 +31,12 @@ from partner_connector.web.early_answers import EarlyAnswer
 View = TypeVar("View", bound=BaseModel)
 
 LIFETIME = timedelta(hours=24)
-# An answer that is held is written down a moment after its seconds are over.
-_HELD_AT_MOST_LONGER = timedelta(seconds=5)
+# A response to a waiting client is stored a moment after the client's seconds are over.
+_IN_FLIGHT_MARGIN = timedelta(seconds=5)
 _QUOTED = re.compile(r'"(.*)"')
 _ESCAPE = re.compile(r'\\(["\\])')
 
-GivenKey = Annotated[
+IdempotencyKeyHeader = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",
@@ -44,35 +44,38 @@ GivenKey = Annotated[
         max_length=130,
         pattern=r'^("([\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\]){1,64}"'
         r"|[\x21\x23-\x7e]([\x20-\x7e]{0,62}[\x21-\x7e])?)$",
-        description="Of your choice, 1 to 64 printable characters, best a UUID; as it is or in "
-        "quotes. For 24 hours the same request with the same key is answered as the first time, "
-        "with `Idempotent-Replayed: true`, and has no further effect.",
+        description="A key that you choose, which makes a retry safe: 1 to 64 printable "
+        "characters, best a UUID, with or without quotes. For 24 hours, the same request with "
+        "the same key returns the first response with `Idempotent-Replayed: true` and has no "
+        "further effect.",
         examples=["8e03978e-40d5-43dd-bc93-6894a57f9324"],
     ),
 ]
 
 
 class IdempotencyKeyReused(Unprocessable):
-    """A key stands for one request."""
+    """The same `Idempotency-Key` came within 24 hours with another path, query or body."""
 
     code = "idempotency_key_reused"
     title = "The key was used for another request"
     description = (
-        "This `Idempotency-Key` came with another path, query or body within the last 24 hours. "
-        "Send a new key for a new request."
+        "Send a new `Idempotency-Key` for a new request. To repeat the first request, send its "
+        "path, query and body unchanged."
     )
 
 
 class IdempotencyInFlight(Conflict):
-    """The first one is still being answered."""
+    """An earlier request with the same `Idempotency-Key` is still waiting for its result."""
 
     code = "idempotency_in_flight"
-    title = "The first request with this key is not answered yet"
-    description = "Wait for as long as `Retry-After` says and send the same request again."
+    title = "The first request with this key is not finished"
+    description = (
+        "Wait for the seconds in `Retry-After` and send the same request again, with the same key."
+    )
 
 
-class Once:
-    """One request, and what makes its effect happen once. Without a key it is done as it comes."""
+class IdempotentRequest:
+    """Request whose effect happens once per key. Without a key, every request has its effect."""
 
     def __init__(
         self,
@@ -99,9 +102,9 @@ class Once:
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncSession]:
-        """The transaction of the effect; `remember` is called in it.
+        """Open the transaction of the effect, in which the caller must call `store_response`.
 
-        Raises `EarlyAnswer` with what was answered before, `IdempotencyKeyReused` and
+        Raises `EarlyAnswer` with the stored response, `IdempotencyKeyReused` and
         `IdempotencyInFlight`.
         """
         async with self._database.writing() as session:
@@ -112,31 +115,30 @@ class Once:
             yield session
             await self._store(session)
 
-    def remember(self, view: View, *, held_for: int = 0) -> View:
-        """Keep the answer together with the effect, as the response stands now.
+    def store_response(self, view: View, *, held_for: int = 0) -> View:
+        """Store the response, with its current headers, in the transaction of the effect.
 
-        `held_for` the seconds that the client prefers to wait for another one: see `conclude`.
+        `held_for`: the seconds that the client waits for a final response; see `replace_response`.
         """
         if self._key is not None:
-            self._answer = self._sealed(view.model_dump_json(by_alias=True))
-            still = timedelta(seconds=held_for) + _HELD_AT_MOST_LONGER
-            self._in_flight_until = now() + still if held_for else None
+            self._answer = self._encrypt(view.model_dump_json(by_alias=True))
+            in_flight = timedelta(seconds=held_for) + _IN_FLIGHT_MARGIN
+            self._in_flight_until = now() + in_flight if held_for else None
         return view
 
-    async def conclude(self, view: View) -> View:
-        """Keep the answer that the client has waited for in place of the one that was remembered.
+    async def replace_response(self, view: View) -> View:
+        """Replace the stored response by the final one, if the client waited for it.
 
-        Where the process ends before, that one is answered again. Nothing is kept where the client
-        did not wait.
+        If the process stops before, a retry gets the response that was stored first.
         """
         if self._in_flight_until is not None:
-            self.remember(view)
+            self.store_response(view)
             async with self._database.writing() as session:
                 await self._store(session)
         return view
 
     async def _claim(self, session: AsyncSession, key: str) -> None:
-        """Write the row, over one whose time is up; or end with what is known of the key."""
+        """Write the row of the key, or overwrite an expired row. Otherwise raise like `writing`."""
         fingerprint = await self._fingerprint()
         row = upsert(session, IdempotencyKey).values(
             workspace_id=self._workspace_id,
@@ -153,9 +155,9 @@ class Once:
         ).returning(IdempotencyKey.id)
         self._row_id = await session.scalar(claimed)
         if self._row_id is None:
-            await self._meet(session, key, fingerprint)
+            await self._answer_repeated(session, key, fingerprint)
 
-    async def _meet(self, session: AsyncSession, key: str, fingerprint: str) -> None:
+    async def _answer_repeated(self, session: AsyncSession, key: str, fingerprint: str) -> None:
         query = select(IdempotencyKey).where(
             IdempotencyKey.workspace_id == self._workspace_id,
             IdempotencyKey.operation == self._operation,
@@ -167,10 +169,10 @@ class Once:
         if first.in_flight_until is not None and first.in_flight_until > now():
             raise IdempotencyInFlight(retry_after=1)
         assert first.answer is not None
-        raise self._opened(first.answer)
+        raise self._decrypt(first.answer)
 
     async def _store(self, session: AsyncSession) -> None:
-        assert self._answer is not None, "an operation has to remember what it answers"
+        assert self._answer is not None, "an operation must store its response"
         await session.execute(
             update(IdempotencyKey)
             .where(IdempotencyKey.id == self._row_id)
@@ -186,32 +188,32 @@ class Once:
         key = self._derive(b"pc-once-hashes")
         return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
 
-    def _sealed(self, body: str) -> bytes:
+    def _encrypt(self, body: str) -> bytes:
         status = self._response.status_code or self._status
         answer = json.dumps([status, body, dict(self._response.headers)])
         return bytes(self._box().encrypt(answer.encode(), self._binding()))
 
-    def _opened(self, answer: bytes) -> EarlyAnswer:
+    def _decrypt(self, answer: bytes) -> EarlyAnswer:
         status, body, headers = json.loads(self._box().decrypt(answer, self._binding()))
-        told = {"Content-Type": "application/json", "Idempotent-Replayed": "true"}
-        return EarlyAnswer(status, body.encode(), headers | told)
+        added = {"Content-Type": "application/json", "Idempotent-Replayed": "true"}
+        return EarlyAnswer(status, body.encode(), headers | added)
 
     def _box(self) -> Aead:
         return Aead(self._derive(b"pc-once-answers"))
 
     def _binding(self) -> bytes:
-        """What an answer belongs to: in another row it does not open."""
+        """Return the associated data of a stored response, so that it opens in its own row only."""
         return f"{self._workspace_id.hex}|{self._operation}|{self._key}".encode()
 
 
 def _unquoted(key: str) -> str:
-    """The key itself: a structured field's string is the same as the bare one."""
+    """Return the key without quotes: a quoted key (a structured field) equals the bare key."""
     quoted = _QUOTED.fullmatch(key)
     return key if quoted is None else _ESCAPE.sub(r"\1", quoted[1])
 
 
 def _canonical(body: bytes) -> str:
-    """The same text for the same JSON; what is none stands for itself."""
+    """Return equal texts for equal JSON values; for any other body, its bytes in hex."""
     try:
         return json.dumps(json.loads(body), sort_keys=True)
     except (ValueError, RecursionError):

@@ -1,7 +1,7 @@
-"""When each API key was last used: kept in memory, and written down now and then.
+"""The time of the last use of each API key, kept in memory and written every 30 seconds.
 
-A request waits for no write of its own that way. What was not written when a process is killed is
-lost, which makes a key look unused for at most that long.
+So a request does not wait for a write. A killed process loses the uses since the last write, so
+`last_used_at` can be too old by that time.
 """
 
 import uuid
@@ -13,27 +13,27 @@ from partner_connector.clock import now
 from partner_connector.db.engine import Database
 from partner_connector.db.models import ApiKey
 
-WRITTEN_EVERY_SECONDS = 30.0
+WRITE_SECONDS = 30.0
 
 
 class KeyUsage:
-    """Of one process. The newest use counts, whichever process saw it."""
+    """Last uses that this process saw. In the database, the latest use of all processes wins."""
 
     def __init__(self) -> None:
         self._seen: dict[uuid.UUID, datetime] = {}
 
-    def note(self, api_key_id: uuid.UUID) -> None:
-        """The key was just used."""
+    def record(self, api_key_id: uuid.UUID) -> None:
+        """Record that the key was used now."""
         self._seen[api_key_id] = now()
 
     async def write(self, database: Database) -> None:
-        """Write down what was noted since the last time; if that fails, the next time."""
+        """Write the uses since the last write. If that fails, keep them for the next write."""
         if not self._seen:
             return
         seen, self._seen = self._seen, {}
         try:
             async with database.writing() as session:
-                # In one order everywhere, so that two processes never wait for each other.
+                # Every process updates the rows in the same order, which avoids deadlocks.
                 for api_key_id, at in sorted(seen.items()):
                     older = ApiKey.last_used_at.is_(None) | (ApiKey.last_used_at < at)
                     await session.execute(

@@ -1,6 +1,6 @@
-"""What happens around every request: its id, its log line, its size limit, its headers.
+"""ASGI middleware for every request: its id, log line, size limit and headers.
 
-Plain ASGI, so that streams and context variables pass through untouched.
+It is plain ASGI, so that streams and context variables pass through unchanged.
 """
 
 import re
@@ -31,13 +31,13 @@ log = structlog.get_logger()
 
 
 class _HttpMiddleware:
-    """Middleware of requests, which other connections pass by."""
+    """Base of middleware for HTTP requests; other connections pass through it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection."""
+        """Handle one connection."""
         serve = self._serve if scope["type"] == "http" else self.app
         await serve(scope, receive, send)
 
@@ -46,7 +46,7 @@ class _HttpMiddleware:
 
 
 class RequestContextMiddleware(_HttpMiddleware):
-    """Gives each request an id and logs one line without its query."""
+    """Middleware that gives each request an id and logs one line, without its query."""
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = _request_id(Headers(scope=scope))
@@ -67,17 +67,15 @@ class RequestContextMiddleware(_HttpMiddleware):
                     headers.setdefault(name, value)
             await send(message)
 
-        asked_in = Headers(scope=scope).get("traceparent")
-        with tracing.span(
-            "request", tracing.SERVER, parent=asked_in, request_id=request_id
-        ) as span:
+        parent = Headers(scope=scope).get("traceparent")
+        with tracing.span("request", tracing.SERVER, parent=parent, request_id=request_id) as span:
             try:
                 await self.app(scope, receive, send_with_headers)
             finally:
-                # The template, since a path that we do not know may hold anything.
+                # The path's template, because an unknown path may contain a secret.
                 path = getattr(scope.get("route"), "path", "(unknown)")
                 observe_request(scope["method"], path, status, began)
-                _describe(span, known_method(scope["method"]), path, status)
+                _set_span_attributes(span, known_method(scope["method"]), path, status)
                 log.info(
                     "request",
                     method=scope["method"],
@@ -87,7 +85,7 @@ class RequestContextMiddleware(_HttpMiddleware):
                 )
 
 
-def _describe(span: Span, method: str, path: str, status: int) -> None:
+def _set_span_attributes(span: Span, method: str, path: str, status: int) -> None:
     span.update_name(f"{method} {path}")
     span.set_attribute("http.request.method", method)
     span.set_attribute("http.route", path)
@@ -103,32 +101,32 @@ def _request_id(headers: Headers) -> str:
 
 
 class CrashMiddleware(_HttpMiddleware):
-    """Answers what nobody caught."""
+    """Middleware that answers an uncaught exception with a `500` problem."""
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        has_begun = False
+        has_started = False
 
-        async def noted_send(message: Message) -> None:
-            nonlocal has_begun
-            has_begun = True
+        async def recording_send(message: Message) -> None:
+            nonlocal has_started
+            has_started = True
             await send(message)
 
         try:
-            await self.app(scope, receive, noted_send)
+            await self.app(scope, receive, recording_send)
         except Exception as error:
-            # The text of an unknown exception may hold anything; its kind and place do not.
+            # The text of an unknown exception may contain a secret; its class and place cannot.
             frames = traceback.format_tb(error.__traceback__)
             log.error(  # noqa: TRY400 - its traceback would carry the text
                 "request_crashed", error=type(error).__name__, frames=frames
             )
-            if has_begun:
+            if has_started:
                 raise
             problem = problem_response(Problem(), scope["state"]["request_id"])
             await problem(scope, receive, send)
 
 
 class BodyLimitMiddleware(_HttpMiddleware):
-    """Refuses bodies over 64 KiB, announced or streamed, before anything parses them."""
+    """Middleware that refuses bodies over 64 KiB, announced or streamed, before they are parsed."""
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         announced = Headers(scope=scope).get("content-length", "0")
@@ -143,7 +141,7 @@ class BodyLimitMiddleware(_HttpMiddleware):
             message = await receive()
             received += len(message.get("body", b""))
             if received > MAX_BODY_BYTES:
-                # Starlette's own kind: the framework passes it through while parsing a body.
+                # FastAPI passes Starlette's own exception through while it parses a body.
                 raise HTTPException(BodyTooLarge.status)
             return message
 

@@ -1,4 +1,4 @@
-"""Which form of an answer the client prefers: the `Accept` header (RFC 9110, section 12.5.1)."""
+"""Content negotiation by the `Accept` header (RFC 9110, section 12.5.1)."""
 
 import re
 from typing import Annotated
@@ -14,10 +14,10 @@ _WEIGHT = re.compile(r";\s*q=([01]?\.?[0-9]+)")
 
 
 def preferred(accept: str, offered: tuple[str, ...]) -> str | None:
-    """Return the offered type that weighs most, None where each is refused. Pure.
+    """Return the offered media type with the highest weight, or None if all are refused.
 
-    The most specific range that holds a type gives its weight. Of two that weigh the same, the type
-    that is named wins over one that only a `*` stands for, and then the one that is offered first.
+    The weight of a type comes from the most specific range that matches it. At equal weight, a type
+    that is named wins over one that only a `*` matches; after that the type that is offered first.
     """
     if not accept.strip():
         return offered[0]
@@ -33,7 +33,7 @@ def preferred(accept: str, offered: tuple[str, ...]) -> str | None:
 
 
 class _Preference:
-    """As a dependency. Raises `NotAcceptable`."""
+    """FastAPI dependency that returns the preferred media type. Raises `NotAcceptable`."""
 
     def __init__(self, *offered: str) -> None:
         self.offered = offered
@@ -42,7 +42,7 @@ class _Preference:
         response.headers["Vary"] = "Accept"
         kind = preferred(",".join(request.headers.getlist("accept")), self.offered)
         if kind is None:
-            raise NotAcceptable(f"This answer comes as {' or '.join(self.offered)}.")
+            raise NotAcceptable(f"Send `Accept` with {' or '.join(self.offered)}, or leave it out.")
         return kind
 
 

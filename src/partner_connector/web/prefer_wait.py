@@ -1,7 +1,7 @@
-"""`Prefer: wait=N`: hold an answer until the work behind it is done, or N seconds have passed.
+"""`Prefer: wait=N`: delay a response until the work is finished or N seconds have passed.
 
-The row is read again in short transactions of its own, so that a waiting client holds no
-connection and no lock.
+The row is read repeatedly, each time in its own short transaction, so that a waiting client holds
+no connection and no lock.
 """
 
 import asyncio
@@ -16,42 +16,42 @@ from partner_connector.errors import NotFound
 
 Row = TypeVar("Row")
 
-_FIRST_LOOK_SECONDS = 0.05
+_FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 0.5
 
 
-async def until(
+async def wait_until_final(
     row: Row,
     is_final: Callable[[Row], bool],
     read: Callable[[], Awaitable[Row]],
     seconds: int,
-    draining: asyncio.Event,
+    stopping: asyncio.Event,
 ) -> Row:
-    """The row once it is final, or as it is after `seconds` or when the process has to end."""
+    """Wait until the row is final, `seconds` have passed or the process stops. Return the row."""
     deadline = time.monotonic() + seconds
-    pause = _FIRST_LOOK_SECONDS
-    while not is_final(row) and time.monotonic() < deadline and not draining.is_set():
+    pause = _FIRST_PAUSE_SECONDS
+    while not is_final(row) and time.monotonic() < deadline and not stopping.is_set():
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(min(pause, max(0.0, deadline - time.monotonic()))):
-                await draining.wait()
+                await stopping.wait()
         pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
         try:
             row = await read()
         except NotFound:
-            # Deleted meanwhile, with what it belongs to. What was asked for was done all the same.
+            # The row was deleted together with its parent. The request itself has succeeded.
             break
     return row
 
 
-def accepted(response: Response, *, location: str) -> None:
-    """Status and headers of an answer about work that goes on."""
+def set_accepted_headers(response: Response, *, location: str) -> None:
+    """Set the status and headers of a response about unfinished work."""
     response.status_code = 202
     response.headers["Location"] = location
     response.headers["Retry-After"] = "1"
 
 
-def held(response: Response, *, waited: int, is_final: bool) -> None:
-    """The same after the client has waited, if it has: 200 where the work is done."""
+def set_waited_headers(response: Response, *, waited: int, is_final: bool) -> None:
+    """Set the status and headers after the client has waited: 200 if the work is finished."""
     if not waited:
         return
     response.headers["Preference-Applied"] = f"wait={waited}"

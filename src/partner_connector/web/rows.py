@@ -1,10 +1,10 @@
-"""Rows as the wire writes them, straight from the driver.
+"""Conversion of database rows to JSON items of a list, without ORM entities and models.
 
-A list shows what is stored, nearly as it is stored. Entities of the ORM, and then models that are
-validated twice, cost many times what the read itself does. Here the type of a selected column turns
-what the driver has, whichever it is, into the text of the wire, and a row is an item.
+A list returns stored values almost unchanged. ORM entities, and models that are validated twice,
+would cost many times more than the query. Here the type of a selected column converts the raw
+driver value to its JSON form, so that a row becomes an item directly.
 
-What an item has to look like is said by its view alone, and a test holds every list to it.
+Only the view defines the form of an item. A test compares every list with its view.
 """
 
 import uuid
@@ -23,19 +23,19 @@ from partner_connector.db.models.base import UtcDateTime
 from partner_connector.ids import IdPrefix, encode
 from partner_connector.web.schemas import rfc3339
 
-Read = Callable[[Any], Any]
+Converter = Callable[[Any], Any]
 
-_PARENTS_KEPT = 10_000
+_PARENT_CACHE_SIZE = 10_000
 
 
 class WireRow:
-    """The members of a view that a row has: stored in a table, or `computed` by the database."""
+    """Columns for the members of a view: those of a table, and those `computed` by the database."""
 
     def __init__(
         self, view: type[BaseModel], table: FromClause, **computed: ColumnElement[Any]
     ) -> None:
         selected = {
-            name: computed[name] if name in computed else _written(table.c[name], field)
+            name: computed[name] if name in computed else _json_column(table.c[name], field)
             for name, field in view.model_fields.items()
             if name in computed or name in table.c
         }
@@ -45,11 +45,11 @@ class WireRow:
         self._names = tuple(selected)
 
     def item(self, row: Sequence[Any]) -> dict[str, Any]:
-        """A row that begins with these columns. Members that it cannot have are the caller's."""
+        """Return the item of a row that begins with these columns. The caller adds the others."""
         return dict(zip(self._names, row, strict=False))
 
 
-def _written(column: ColumnElement[Any], field: FieldInfo) -> ColumnElement[Any]:
+def _json_column(column: ColumnElement[Any], field: FieldInfo) -> ColumnElement[Any]:
     if isinstance(column.type, Uuid):
         kind = _WireIdOfParent if column.foreign_keys else _WireId
         return type_coerce(column, kind(_prefix(field)))
@@ -59,9 +59,9 @@ def _written(column: ColumnElement[Any], field: FieldInfo) -> ColumnElement[Any]
 
 
 def _prefix(field: FieldInfo) -> str:
-    of_alternatives = (getattr(each, "__metadata__", ()) for each in get_args(field.annotation))
-    marks = chain(field.metadata, *of_alternatives)
-    return next(mark.prefix for mark in marks if isinstance(mark, IdPrefix))
+    alternatives = (getattr(each, "__metadata__", ()) for each in get_args(field.annotation))
+    annotations = chain(field.metadata, *alternatives)
+    return next(annotation.prefix for annotation in annotations if isinstance(annotation, IdPrefix))
 
 
 class _WireId(UserDefinedType[str]):
@@ -70,42 +70,42 @@ class _WireId(UserDefinedType[str]):
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
 
-    def result_processor(self, dialect: Dialect, _type: object) -> Read:
-        write = self._written_by(dialect)
-        return lambda value: None if value is None else write(value)
+    def result_processor(self, dialect: Dialect, _type: object) -> Converter:
+        convert = self._converter(dialect)
+        return lambda value: None if value is None else convert(value)
 
-    def _written_by(self, dialect: Dialect) -> Read:
+    def _converter(self, dialect: Dialect) -> Converter:
         prefix = self.prefix
 
-        def of_text(text: str) -> str:
+        def from_text(text: str) -> str:
             return encode(prefix, int(text, 16))
 
-        def of_uuid(value: uuid.UUID) -> str:
+        def from_uuid(value: uuid.UUID) -> str:
             return encode(prefix, value.int)
 
-        return of_text if dialect.name == "sqlite" else of_uuid
+        return from_text if dialect.name == "sqlite" else from_uuid
 
 
 class _WireIdOfParent(_WireId):
-    """Of parents there are few, and the items of a page name them again and again."""
+    """Id of a parent row, cached: a page has few parents, and many items name each of them."""
 
     cache_ok = True
 
-    def _written_by(self, dialect: Dialect) -> Read:
-        return lru_cache(_PARENTS_KEPT)(super()._written_by(dialect))
+    def _converter(self, dialect: Dialect) -> Converter:
+        return lru_cache(_PARENT_CACHE_SIZE)(super()._converter(dialect))
 
 
 class _WireInstant(UserDefinedType[str]):
     cache_ok = True
 
-    def result_processor(self, dialect: Dialect, _type: object) -> Read:
-        return _instant_of_text if dialect.name == "sqlite" else _instant
+    def result_processor(self, dialect: Dialect, _type: object) -> Converter:
+        return _instant_text_from_sqlite if dialect.name == "sqlite" else _instant_text
 
 
-def _instant(value: datetime | None) -> str | None:
+def _instant_text(value: datetime | None) -> str | None:
     return None if value is None else rfc3339(value)
 
 
-def _instant_of_text(text: str | None) -> str | None:
-    """SQLite has `2026-11-24 09:30:00.123456`, in UTC: see `UtcDateTime`."""
+def _instant_text_from_sqlite(text: str | None) -> str | None:
+    """Return the JSON form of SQLite's `2026-11-24 09:30:00.123456` (UTC): see `UtcDateTime`."""
     return None if text is None else f"{text[:10]}T{text[11:23]}Z"

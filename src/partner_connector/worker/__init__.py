@@ -1,1 +1,1 @@
-"""The process that talks to Meta and holds the private keys."""
+"""Worker process: calls Meta and holds the private keys."""

@@ -1,6 +1,6 @@
-"""How long work waits before it asks Meta again. Pure but for the clock.
+"""Delays before work calls Meta again. Pure, except for the clock.
 
-Waiting work is enqueued anew with a delay, so that it holds no worker meanwhile.
+Waiting work is enqueued again with a delay, so that it does not occupy a worker meanwhile.
 """
 
 import random
@@ -13,22 +13,24 @@ from partner_connector.graph import GraphError, Throttled
 
 _FIRST_WAIT_SECONDS = 5.0
 _LONGEST_WAIT_SECONDS = 900.0
-# Where nobody knows how long a limit lasts, a minute is the least that helps.
+# Used where Meta does not report how long a limit lasts.
 _THROTTLED_SECONDS = 60.0
-# With the waits below: about a day of an unreachable Meta.
-MOST_ATTEMPTS = 100
-# A fault of our own is tried again in case it passes, but not for a day.
-MOST_CRASHES = 5
+# With the delays below, this covers about a day in which Meta cannot be reached.
+MAX_ATTEMPTS = 100
+# An internal error is retried in case it passes, but not for a day.
+MAX_CRASHES = 5
 
 
 class StepCrashed(Exception):
-    """A fault of our own, by its kind and place: the engine keeps the text of what escapes a step,
-    and the text of an unknown exception may hold anything.
+    """Internal error in a step, described by the type and place of the original exception.
+
+    The engine stores the text of an exception that leaves a step, and the text of an unknown
+    exception may contain a secret.
     """
 
     @classmethod
     def of(cls, error: Exception) -> "StepCrashed":
-        """The kind of the exception and the line that raised it."""
+        """Convert an exception to its type and the line that raised it."""
         if isinstance(error, StepCrashed):
             return error
         frames = traceback.extract_tb(error.__traceback__)
@@ -38,14 +40,14 @@ class StepCrashed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Why and until when work rests."""
+    """Reason and end of a wait."""
 
     reason: str
     resume_at: datetime
 
 
 def pause_for(error: GraphError, attempt: int) -> Pause | None:
-    """When to go on after this failure; None when waiting cannot help."""
+    """Return the wait after this failure; None if waiting cannot help. `attempt` counts from 1."""
     if not error.transient:
         return None
     if isinstance(error, Throttled):
@@ -54,8 +56,8 @@ def pause_for(error: GraphError, attempt: int) -> Pause | None:
 
 
 def pause_after_crash(crashes: int) -> Pause | None:
-    """When to try again after so many faults of our own; None when it was tried often enough."""
-    return None if crashes >= MOST_CRASHES else _pause("retrying", _doubled(crashes))
+    """Return the wait after this many internal errors; None if all retries are used."""
+    return None if crashes >= MAX_CRASHES else _pause("retrying", _doubled(crashes))
 
 
 def _doubled(attempt: int) -> float:
@@ -63,6 +65,6 @@ def _doubled(attempt: int) -> float:
 
 
 def _pause(reason: str, seconds: float) -> Pause:
-    # A tenth more at most, so that work that stopped together does not start together.
+    # Up to 10 % longer, so that work that stopped together does not start together.
     jittered = seconds * (1 + random.random() / 10)  # noqa: S311 - spreads load, guards nothing
     return Pause(reason, now() + timedelta(seconds=jittered))

@@ -1,4 +1,4 @@
-"""What a worker's workflows work with: built once at the edge, handed to each room."""
+"""Dependencies of a worker process: built once at its start and passed to every workflow."""
 
 import uuid
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from partner_connector.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Workshop:
-    """Unlike the API's context this one can open tokens and talk to Meta."""
+class WorkerContext:
+    """Dependencies of one worker process. Only this context can open tokens and call Meta."""
 
     settings: Settings
     database: Database
@@ -25,5 +25,5 @@ class Workshop:
     queue: WorkQueue
 
     def recorder(self, workspace_id: uuid.UUID, cause: str) -> Recorder:
-        """Records what this worker does in a workspace. `cause` is the id of what it works on."""
+        """Return a recorder of audit events. `cause` is the id of the job, validation or token."""
         return Recorder(workspace_id, "worker", cause, self.public_keyring.derive(PURPOSE))

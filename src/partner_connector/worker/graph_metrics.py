@@ -1,4 +1,4 @@
-"""How the worker stands with Meta, for `/metrics` and traces."""
+"""Metrics and traces of the requests to Meta and of the rate-limit budgets."""
 
 import re
 import time
@@ -9,34 +9,34 @@ from contextlib import contextmanager
 from partner_connector.graph import GraphClient
 from partner_connector.telemetry import metrics, tracing
 
-LOOK_SECONDS = 5.0
-# An object's own limit of some kind, as Meta's answers name it.
+POLL_SECONDS = 5.0
+# Kind of a limit that Meta sets on one object under a business use case.
 _BUSINESS_USE_CASE = "business_use_case"
 _EDGE = re.compile(r"[a-z_]+")
 _KINDS = ("app", "token", "ad_account", "page", "catalog", _BUSINESS_USE_CASE)
 
 
 @contextmanager
-def watched(edge: str, reads: int) -> Iterator[Callable[[str], None]]:
-    """One request to Meta, to be told of its outcome: `ok`, or the class of its error."""
-    # What is read by its id alone has no edge.
+def instrument_request(edge: str, reads: int) -> Iterator[Callable[[str], None]]:
+    """Trace one request to Meta. Yield a function that records `ok` or the class of the error."""
+    # A read of an object by its id has no edge.
     name = edge if _EDGE.fullmatch(edge) else "object"
     with tracing.span(f"graph {name}", tracing.CLIENT, edge=name, reads=reads) as span:
 
-        def came(outcome: str) -> None:
+        def record(outcome: str) -> None:
             metrics.GRAPH_REQUESTS.labels(outcome).inc()
             span.set_attribute("outcome", outcome)
 
-        yield came
+        yield record
 
 
 def count_throttle(limit: str) -> None:
-    """One read that Meta refused for a limit."""
+    """Count one read that Meta refused because of a rate limit."""
     metrics.GRAPH_THROTTLES.labels(limit).inc()
 
 
-async def look(graph: GraphClient) -> None:
-    """Bring the gauges up to date."""
+async def update_gauges(graph: GraphClient) -> None:
+    """Update the gauges of the rate-limit budgets."""
     at = time.time()
     fullest: dict[str, float] = defaultdict(float)
     for key, budget in graph.budgets.items():

@@ -1,1 +1,1 @@
-"""Pages for people: a partner's page to hand a token over."""
+"""Web pages for people: the page on which a partner's admin hands over a token."""

@@ -1,1 +1,1 @@
-"""Health, metrics, problems and the reference: operations about the service itself."""
+"""Operations about the service itself: health, metrics, problems and the API reference."""

@@ -1,4 +1,4 @@
-"""`/livez` and `/readyz`, for load balancers: no key, no version, no host names."""
+"""`/livez` and `/readyz` for load balancers. They need no key and reveal no version or host."""
 
 from fastapi import APIRouter
 
@@ -11,31 +11,40 @@ router = APIRouter(tags=["Health"])
 
 
 class NotReady(ServiceUnavailable):
-    """This process cannot serve now."""
+    """A readiness check fails: the database, its schema, or the process is about to stop."""
 
     code = "not_ready"
-    title = "Not ready"
-    description = "This process cannot serve now; `detail` names the checks that fail."
+    title = "The process is not ready"
+    description = (
+        "Send requests to another process until `/readyz` returns `200`. `detail` names the "
+        "checks that fail."
+    )
 
 
 class Health(Answer):
-    """That this process is well; when it is not, the answer is a problem."""
+    """Result of a health check that passed. A check that fails returns a problem instead."""
 
-    status: str = open_enum("ok", description="Whether it is well.")
+    status: str = open_enum("ok", description="The result of the check.")
 
 
-@router.get("/livez", operation_id="getLiveness", summary="Is the process alive?")
+@router.get("/livez", operation_id="getLiveness", summary="Check that the process is alive")
 async def get_liveness() -> Health:
-    """Depends on nothing: restart the process when this does not answer."""
+    """Return `ok` while the process can answer requests. Use it as the liveness check of a
+    container: restart the process when this operation does not answer. It needs no API key and
+    does not use the database.
+    """
     return Health(status="ok")
 
 
-@router.get("/readyz", operation_id="getReadiness", summary="Can the process serve?")
+@router.get("/readyz", operation_id="getReadiness", summary="Check that the process is ready")
 async def get_readiness(context: ContextDep) -> Health:
-    """Database reachable and migrated, and not about to end; else a `503` that names what fails."""
-    if context.leaving.is_set():
-        raise NotReady("The process is about to end.", retry_after=5)
+    """Return `ok` when the process can serve requests. Use it in a load balancer to choose the
+    processes that receive requests. It needs no API key. It returns `503` and names the checks
+    that fail when the database cannot be reached or is not migrated, or the process will stop soon.
+    """
+    if context.draining.is_set():
+        raise NotReady("The process will stop soon. Send requests to another one.", retry_after=5)
     failing = await failing_checks(context.database)
     if failing:
-        raise NotReady(f"Failing: {', '.join(failing)}.", retry_after=5)
+        raise NotReady(f"These checks fail: {', '.join(failing)}.", retry_after=5)
     return Health(status="ok")

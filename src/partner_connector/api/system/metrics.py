@@ -1,4 +1,4 @@
-"""`/metrics`, for Prometheus; on the API's port unless `METRICS_PORT` moves it."""
+"""`/metrics` for Prometheus, on the API's port unless `METRICS_PORT` sets another port."""
 
 from fastapi import APIRouter, Response
 
@@ -9,5 +9,5 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/metrics", operation_id="getMetrics")
 async def get_metrics() -> Response:
-    """What this process counted, and what it last saw of the deployment."""
+    """Return the counters of this process and its last measurement of the deployment."""
     return Response(metrics.exposition(), media_type=metrics.CONTENT_TYPE)

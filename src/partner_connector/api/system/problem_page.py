@@ -1,4 +1,4 @@
-"""The catalogue for people: `docs/problems.md`, and the page that a problem's `type` leads to."""
+"""Pages about all problems: `docs/reference/problems.md`, and the page that `type` links to."""
 
 import inspect
 from html import escape
@@ -6,10 +6,13 @@ from html import escape
 from partner_connector.errors import Problem, catalogue
 
 _INTRODUCTION = """\
-Every failure is an `application/problem+json` (RFC 9457) whose `code` is stable: act on that one.
-`type` is `/v1/problems#CODE`: a browser sees this page there, a program the same as JSON. New codes
-may be added; the status tells how to take one that you do not know. `request_id` finds the failure
-in the logs. Worth another try without a change are only 429 and 503, after `retry_after` seconds.
+When a request fails, the response is an `application/problem+json` document (RFC 9457). Let your
+program decide by its `code`, which never changes. New codes may be added: handle a code that you do
+not know by the HTTP status. `title` and `detail` are for people. `type` is `/v1/problems#CODE`: a
+browser shows this page there, a program gets the same list as JSON. If the problem has
+`retry_after`, as 429 and 503 have, send the same request again after so many seconds. After 500 you
+can also repeat it. After any other failure change the request first. Include `request_id` when you
+report a failure: it finds the failure in the logs.
 """
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 48rem; margin: 2rem auto; padding: 0 1rem; }
@@ -19,12 +22,12 @@ h2 { margin: 2rem 0 0; font-family: ui-monospace, monospace; }
 
 
 def when(kind: type[Problem]) -> str:
-    """When it happens, as its class says."""
+    """Return the sentence that says when the problem happens: the docstring of its class."""
     return " ".join((inspect.getdoc(kind) or "").split())
 
 
 def markdown() -> str:
-    """The page of the documentation."""
+    """Return the page of the documentation as Markdown."""
     parts = [
         f"## {kind.code}\n\n**{kind.status} · {kind.title}.** {when(kind)}\n\n"
         f"*What to do:* {kind.description}\n"
@@ -34,21 +37,21 @@ def markdown() -> str:
 
 
 def html() -> str:
-    """The page that is served. Each code is an anchor."""
+    """Return the page that `/v1/problems` serves to a browser. Each code is an anchor."""
     parts = [
         f'<section id="{kind.code}"><h2>{kind.code}</h2>'
-        f"<p><strong>{kind.status} · {escape(kind.title)}.</strong> {_line(when(kind))}</p>"
-        f"<p>What to do: {_line(kind.description)}</p></section>"
+        f"<p><strong>{kind.status} · {escape(kind.title)}.</strong> {_html_line(when(kind))}</p>"
+        f"<p>What to do: {_html_line(kind.description)}</p></section>"
         for kind in catalogue()
     ]
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Problems</title>'
         f"<style>{_STYLE}</style></head><body><h1>Problems</h1>"
-        f"<p>{_line(_INTRODUCTION)}</p>{''.join(parts)}</body></html>"
+        f"<p>{_html_line(_INTRODUCTION)}</p>{''.join(parts)}</body></html>"
     )
 
 
-def _line(text: str) -> str:
-    """Marks of code become elements."""
+def _html_line(text: str) -> str:
+    """Return the text as HTML, with each part in backticks as a `code` element."""
     pieces = escape(text).split("`")
     return "".join(f"<code>{piece}</code>" if at % 2 else piece for at, piece in enumerate(pieces))

@@ -1,4 +1,4 @@
-"""`/v1/problems`."""
+"""`/v1/problems`: the catalogue of problems."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from pydantic import Field
 
 from partner_connector.api.system.problem_page import html, when
 from partner_connector.errors import catalogue
-from partner_connector.web.html import guarded
+from partner_connector.web.html import security_headers
 from partner_connector.web.schemas import Answer
 
 PAGE_SCHEMA = {"type": "string", "maxLength": 100_000}
@@ -17,31 +17,37 @@ router = APIRouter(prefix="/v1/problems", tags=["Problems"])
 
 
 class ProblemKind(Answer):
-    """One kind of problem."""
+    """Kind of problem that an operation can return."""
 
-    code: str = Field(max_length=64, description="Stable.", examples=["not_found"])
-    type: str = Field(
-        max_length=200, description="Where it is explained.", examples=["/v1/problems#not_found"]
+    code: str = Field(
+        max_length=64,
+        description="The stable code, as in `code` of a problem.",
+        examples=["not_found"],
     )
-    status: int = Field(ge=400, le=599, description="Of the answer.", examples=[404])
-    title: str = Field(max_length=200, description="In a few words.", examples=["Not found"])
+    type: str = Field(
+        max_length=200, description="The URL of its page.", examples=["/v1/problems#not_found"]
+    )
+    status: int = Field(ge=400, le=599, description="The HTTP status.", examples=[404])
+    title: str = Field(
+        max_length=200, description="What is wrong.", examples=["The resource does not exist"]
+    )
     when: str = Field(
         max_length=1000,
-        description="When it happens.",
-        examples=["There is no such thing in this workspace."],
+        description="When the problem happens.",
+        examples=["The request body is larger than 64 KiB."],
     )
     description: str = Field(
         max_length=1000,
-        description="What it means and what to do.",
-        examples=["There is no such thing in this workspace."],
+        description="What to do next.",
+        examples=["Send a smaller body. The limit is 64 KiB."],
     )
 
 
 class ProblemCatalogue(Answer):
-    """Every kind of problem that an answer can carry."""
+    """List of every kind of problem."""
 
     items: list[ProblemKind] = Field(max_length=500)
-    next_cursor: None = Field(description="Always null: the list is short.")
+    next_cursor: None = Field(description="Always null, because the list has one page.")
 
 
 @router.get(
@@ -54,12 +60,13 @@ class ProblemCatalogue(Answer):
 async def list_problems(
     response: Response, accept: Annotated[str, Header(include_in_schema=False)] = ""
 ) -> ProblemCatalogue | HTMLResponse:
-    """No key needed. `code` is stable; new ones may be added. A browser, which asks for
-    `text/html`, gets a page on which each code is an anchor: where a problem's `type` leads to.
+    """Return every kind of problem with its stable `code`, when it happens and what to do next. Use
+    it to look up a `code`. It needs no API key, and new codes may be added. A browser, which asks
+    for `text/html`, gets a page with an anchor for each code: a problem's `type` links there.
     """
     if "text/html" in accept.lower():
         page = html()
-        return HTMLResponse(page, headers=guarded(page) | {"Vary": "Accept"})
+        return HTMLResponse(page, headers=security_headers(page) | {"Vary": "Accept"})
     response.headers["Vary"] = "Accept"
     items = [
         ProblemKind.of(kind, type=f"/v1/problems#{kind.code}", when=when(kind))

@@ -1,4 +1,4 @@
-"""`/openapi.json`, and `/docs` to read and try the operations: a page that fetches nothing else."""
+"""`/openapi.json`, and `/docs`, a page on which people read and try the operations."""
 
 import asyncio
 from pathlib import Path
@@ -6,17 +6,17 @@ from pathlib import Path
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, JSONResponse
 
-from partner_connector.web.html import guarded
+from partner_connector.web.html import security_headers
 
 router = APIRouter(include_in_schema=False)
 
 _PAGE = (Path(__file__).parent / "reference.html").read_text(encoding="utf-8")
-_HEADERS = guarded(_PAGE)
+_HEADERS = security_headers(_PAGE)
 
 
 @router.get("/docs")
 async def get_reference() -> HTMLResponse:
-    """Whole in one file: it works where no other host can be reached."""
+    """Return the page. It is complete in one file, so it works without access to other hosts."""
     return HTMLResponse(_PAGE, headers=_HEADERS)
 
 

@@ -1,4 +1,4 @@
-"""Every table of the product, one file each. Importing this package registers them all."""
+"""All tables of the product. Importing this package registers them with SQLAlchemy."""
 
 from partner_connector.db.models.api_key import ApiKey as ApiKey
 from partner_connector.db.models.asset import Asset as Asset

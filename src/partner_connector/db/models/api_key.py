@@ -9,7 +9,7 @@ from partner_connector.db.models.base import Base, WorkspaceOwned
 
 
 class ApiKey(WorkspaceOwned, Base):
-    """`key_id` is the public half that finds the row; `digest` is a keyed hash of the whole key."""
+    """An API key. `key_id` is its public half; `digest` is a keyed hash of the whole key."""
 
     __tablename__ = "api_keys"
 

@@ -11,7 +11,7 @@ from partner_connector.db.models.base import Base, WorkspaceOwned
 
 
 class Asset(WorkspaceOwned, AssetFacts, Base):
-    """One Meta asset. An ad account's `meta_id` is its number without `act_`."""
+    """A Meta asset. An ad account's `meta_id` is its number without `act_`."""
 
     __tablename__ = "assets"
     __table_args__ = (UniqueConstraint("integration_id", "type", "meta_id"),)
@@ -24,10 +24,11 @@ class Asset(WorkspaceOwned, AssetFacts, Base):
 
 
 class AssetShare(ShareFacts, Base):
-    """That an asset is shared with one partner, which way, and with which tasks at most.
+    """Share of an asset between us and one partner: its direction and its permitted tasks.
 
-    `access_digest` stands for who was assigned to the asset when all of it was last applied, null
-    where that was not all: an asset whose people have the same digest again needs no comparing.
+    `access_digest` is a digest of the users that were assigned to the asset when a complete read
+    was last applied; null after a partial read. If the next read has the same digest, its grants
+    need no comparison.
     """
 
     __tablename__ = "asset_shares"

@@ -1,4 +1,4 @@
-"""Who decided what. Rows are only ever added, each chained to the one before it."""
+"""Audit events. Rows are only added; each is chained to the one before it."""
 
 import uuid
 from datetime import datetime
@@ -12,9 +12,9 @@ from partner_connector.db.models.base import Base, WorkspaceOwned
 
 
 class AuditEvent(WorkspaceOwned, Base):
-    """Written in the transaction of the effect. `details` never holds a secret.
+    """An audit event, written in the transaction of its effect. `details` never holds a secret.
 
-    `hash` covers the row and the hash of the one before (`audit.chain`).
+    `hash` covers the row and the hash of the previous row (`features.audit.chain`).
     """
 
     __tablename__ = "audit_events"
@@ -26,9 +26,9 @@ class AuditEvent(WorkspaceOwned, Base):
     sequence: Mapped[int] = mapped_column(BigInteger)
     hash: Mapped[str] = mapped_column(String(64))
     occurred_at: Mapped[datetime] = mapped_column(default=now)
-    # What did it: `api_key`, `worker`, `command_line`, `token_request`.
+    # Kind of the actor: `api_key`, `worker`, `command_line`, `token_request`.
     actor: Mapped[str] = mapped_column(String(32))
-    # The key that asked; no foreign key, since the record outlives the key.
+    # The API key of the caller; no foreign key, because the event outlives the key.
     api_key_id: Mapped[uuid.UUID | None]
     request_id: Mapped[str] = mapped_column(String(128))
     action: Mapped[str] = mapped_column(String(64))
@@ -37,7 +37,7 @@ class AuditEvent(WorkspaceOwned, Base):
 
 
 class AuditHead(Base):
-    """The end of a workspace's chain. Whoever writes an event holds this row until it commits."""
+    """Chain head of a workspace. A transaction that writes an event locks this row."""
 
     __tablename__ = "audit_heads"
 

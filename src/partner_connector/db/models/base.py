@@ -1,4 +1,4 @@
-"""What every table shares: naming, portable types and the tenant column."""
+"""Base classes of tables: names of constraints, portable types and the workspace column."""
 
 import uuid
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from partner_connector.ids import new_id
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware UTC instant on both databases. SQLite would hand it back naive otherwise."""
+    """Timezone-aware UTC datetime on both databases; plain SQLite returns naive datetimes."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -23,7 +23,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         if value.tzinfo is None:
-            raise ValueError("a naive datetime is a bug: every instant is UTC and aware")
+            raise ValueError("a naive datetime was given: every datetime needs a timezone")
         return value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
@@ -32,7 +32,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-# JSONB on PostgreSQL, since plain JSON has no equality there and the set-based diff compares.
+# JSONB on PostgreSQL: the diff compares values, and PostgreSQL's plain JSON has no equality.
 Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
 
@@ -43,7 +43,7 @@ def partial_index(name: str, *columns: str, where: str, unique: bool = False) ->
 
 
 class Base(DeclarativeBase):
-    """Base of every table. Constraint names are fixed so that migrations can name them."""
+    """Base of every table. Names of constraints follow a convention, so migrations can use them."""
 
     metadata = MetaData(
         naming_convention={
@@ -54,7 +54,7 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    type_annotation_map = {  # noqa: RUF012 - read once by SQLAlchemy when the class is made
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads it once, with the class
         datetime: UtcDateTime(),
         uuid.UUID: Uuid(),
         dict[str, Any]: Json,
@@ -64,14 +64,14 @@ class Base(DeclarativeBase):
 
 
 class Identified:
-    """A row with an id of its own and the time it was made."""
+    """Mixin of rows with an id and a creation time."""
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id, sort_order=-3)
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 
 class WorkspaceOwned(Identified):
-    """A row of one tenant. Every repository filters on this column."""
+    """Mixin of rows that belong to a workspace. Every repository filters on `workspace_id`."""
 
     workspace_id: Mapped[uuid.UUID] = mapped_column(
         ForeignKey("workspaces.id", ondelete="CASCADE"), index=True, sort_order=-2

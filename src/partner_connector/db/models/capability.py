@@ -1,4 +1,4 @@
-"""How much of a partner its token can see: proven at the last complete check, and seen now."""
+"""Capabilities: what a partner's token could see at the last complete read and at the last one."""
 
 import uuid
 from datetime import datetime
@@ -11,10 +11,12 @@ from partner_connector.db.models.base import Base
 
 
 class Capability(Base):
-    """`{scopes, granular, role, assets, hidden}`; see `sync.capability` for each part.
+    """Snapshots `{scopes, granular, role, assets, hidden}` (`worker.sync.apply.capability`).
 
-    `proven` is null before the first complete check: then the token's own proof counts. `narrowed`
-    says in words what `observed` lacks of it; while there is anything, nobody is removed.
+    `observed` is the snapshot of the latest read. `confirmed`, which it is compared with, is that
+    of the last complete read, or the one that a caller accepted as reduced on purpose. It is null
+    before the first complete read; then the snapshot of the token's validation is used. `narrowed`
+    describes what `observed` lacks; while it is not empty, no users are removed.
     """
 
     __tablename__ = "capabilities"
@@ -23,8 +25,8 @@ class Capability(Base):
         ForeignKey("partners.id", ondelete="CASCADE"), primary_key=True
     )
     workspace_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("workspaces.id", ondelete="CASCADE"))
-    proven: Mapped[dict[str, Any] | None]
-    proven_at: Mapped[datetime | None]
+    confirmed: Mapped[dict[str, Any] | None]
+    confirmed_at: Mapped[datetime | None]
     observed: Mapped[dict[str, Any] | None]
     observed_at: Mapped[datetime | None]
     narrowed: Mapped[list[str]] = mapped_column(default=list)

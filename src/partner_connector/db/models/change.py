@@ -1,7 +1,7 @@
-"""What changed between two checks: the feed that is never rewritten, and plans not yet carried out.
+"""The change feed, which is append-only, and the plans that are not applied yet.
 
-Both tell a change in the same words. `before` and `after` hold what it was about: a user's facts,
-the tasks of a grant, a share; null where there was nothing before, or is nothing any more.
+Both have the same form. `before` and `after` hold a user's facts, the tasks of a grant or a share;
+`before` is null for an addition, `after` for a removal.
 """
 
 import uuid
@@ -15,7 +15,7 @@ from partner_connector.db.models.base import Base
 
 
 class Change(Base):
-    """One thing that changed. `sequence` grows in the order in which readers can see the rows."""
+    """Change that a check applied. Readers see a workspace's rows in the order of `sequence`."""
 
     __tablename__ = "changes"
     __table_args__ = (
@@ -24,7 +24,7 @@ class Change(Base):
         Index("ix_changes_partner_user_id_sequence", "partner_user_id", "sequence"),
     )
 
-    # No foreign key of its own: it is the partner's.
+    # No foreign key: the partner's row has the same workspace and a foreign key.
     workspace_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     sequence: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     kind: Mapped[str] = mapped_column(String(32))
@@ -34,13 +34,13 @@ class Change(Base):
     asset_id: Mapped[uuid.UUID | None]
     before: Mapped[dict[str, Any] | None]
     after: Mapped[dict[str, Any] | None]
-    # No foreign key: the feed outlives the jobs.
+    # No foreign key: changes outlive their jobs.
     job_id: Mapped[uuid.UUID]
 
 
 class ChangeFeed(Base):
-    """The last sequence of a workspace. Whoever publishes holds this row until it commits, so that
-    nothing with a lower sequence can appear behind a reader's back.
+    """Last sequence of a workspace. Transactions that add changes lock this row until they end,
+    so that no lower sequence becomes visible after a higher one.
     """
 
     __tablename__ = "change_feeds"
@@ -52,12 +52,12 @@ class ChangeFeed(Base):
 
 
 class PlannedChange(Base):
-    """What a job is about to change, in order. Kept while a halted job waits for an answer."""
+    """A change that a job plans to apply. Kept while a halted job waits for approval."""
 
     __tablename__ = "planned_changes"
     __table_args__ = (Index("ix_planned_changes_job_id_id", "job_id", "id"),)
 
-    # On SQLite only an INTEGER counts by itself.
+    # SQLite generates ids only for the type INTEGER.
     id: Mapped[int] = mapped_column(
         BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
     )

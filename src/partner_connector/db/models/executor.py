@@ -1,4 +1,4 @@
-"""Heartbeats of worker processes, so that a dead one's work is taken over."""
+"""Heartbeats of worker processes, so that other workers take over the work of a dead one."""
 
 from datetime import datetime
 
@@ -9,7 +9,7 @@ from partner_connector.db.models.base import Base
 
 
 class Executor(Base):
-    """`beat_at` is the database's clock, never the host's."""
+    """Heartbeat of a worker process. `beat_at` is the database's time, not the host's."""
 
     __tablename__ = "executors"
 

@@ -1,4 +1,4 @@
-"""What is known of Meta's limits, shared by all workers."""
+"""Rate-limit budgets, shared by all workers."""
 
 from datetime import datetime
 
@@ -9,10 +9,10 @@ from partner_connector.db.models.base import Base
 
 
 class GraphBudget(Base):
-    """One allowance, by the key that `graph.budgets` gives it.
+    """A budget under its key from `graph.budgets`.
 
-    No workspace: what an app may ask of Meta is one allowance for the whole deployment. A row that
-    is deleted is a limit that is lifted. `seen_at` is the clock of the worker that heard it.
+    It has no workspace, because Meta limits an app for the whole deployment. Deleting a row lifts
+    its block. `seen_at` is the time of the worker that received the report.
     """
 
     __tablename__ = "graph_budgets"

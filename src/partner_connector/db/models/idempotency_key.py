@@ -1,4 +1,4 @@
-"""Requests that were sent with an `Idempotency-Key`, and what was answered."""
+"""Requests with an `Idempotency-Key`, and their responses."""
 
 from datetime import datetime
 
@@ -9,10 +9,10 @@ from partner_connector.db.models.base import Base, WorkspaceOwned
 
 
 class IdempotencyKey(WorkspaceOwned, Base):
-    """One effect. Written by the transaction of the effect, as the first thing in it.
+    """A request with an `Idempotency-Key`. The row is the first write of the request's transaction.
 
-    `key` and `fingerprint` (of the whole request) are keyed hashes, `answer` is sealed: a request
-    may hold a token, and an answer a secret that is shown once.
+    `key` and `fingerprint` (of the whole request) are keyed hashes and `answer`, the response, is
+    encrypted: a request may hold a token, and a response a secret that is shown once.
     """
 
     __tablename__ = "idempotency_keys"
@@ -21,8 +21,8 @@ class IdempotencyKey(WorkspaceOwned, Base):
     operation: Mapped[str] = mapped_column(String(80))
     key: Mapped[str] = mapped_column(String(64))
     fingerprint: Mapped[str] = mapped_column(String(64))
-    # Null only inside of the transaction that makes the row.
+    # Null only within the transaction that inserts the row.
     answer: Mapped[bytes | None] = mapped_column(LargeBinary)
-    # While the answer is held for a client that prefers to wait.
+    # Until then the first request may still wait for its final response (`Prefer: wait`).
     in_flight_until: Mapped[datetime | None]
     expires_at: Mapped[datetime] = mapped_column(index=True)

@@ -11,7 +11,7 @@ from partner_connector.db.models.base import Base, WorkspaceOwned
 
 
 class Integration(WorkspaceOwned, Base):
-    """`health` is what the last proof of our own token said; `health_reasons` says why."""
+    """An integration. `health` is the result of the last validation of our own business's token."""
 
     __tablename__ = "integrations"
     __table_args__ = (UniqueConstraint("workspace_id", "meta_business_id"),)
@@ -25,6 +25,6 @@ class Integration(WorkspaceOwned, Base):
     schedule: Mapped[dict[str, Any]]
     graph_version: Mapped[str] = mapped_column(String(8))
     last_sync_at: Mapped[datetime | None]
-    # When the schedule next starts a check; null while it has never been looked at.
+    # Time of the next scheduled sync job; null until the scheduler plans it.
     next_check_at: Mapped[datetime | None] = mapped_column(index=True)
     updated_at: Mapped[datetime] = mapped_column(default=now, onupdate=now)

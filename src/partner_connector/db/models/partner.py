@@ -12,10 +12,10 @@ from partner_connector.db.models.base import Base, WorkspaceOwned
 
 
 class Partner(WorkspaceOwned, Base):
-    """Listed from Meta, never typed in. Kept, with its id, when Meta no longer lists it.
+    """A partner, as Meta lists it. The row and its id are kept when Meta no longer lists it.
 
-    The onboarding status is not a column: it is derived from the active token (see
-    `partners.status`), so that it cannot disagree with the evidence.
+    The onboarding status is not a column: it is derived from the active token, so that the two
+    always agree (`features.partners.status`).
     """
 
     __tablename__ = "partners"
@@ -34,7 +34,8 @@ class Partner(WorkspaceOwned, Base):
     shared_asset_counts: Mapped[dict[str, Any]] = mapped_column(default=dict)
     user_count: Mapped[int] = mapped_column(Integer, default=0)
     people_without_access_count: Mapped[int | None] = mapped_column(Integer)
-    # Name → instant: shorter ways of asking that Meta refused for this partner (`sync.refusals`).
+    # Name → instant: expanded reads that Meta refused for this partner
+    # (`worker.meta.unsupported_reads`).
     refused_by_meta: Mapped[dict[str, Any]] = mapped_column(default=dict)
     last_synced_at: Mapped[datetime | None]
     data_as_of: Mapped[datetime | None]

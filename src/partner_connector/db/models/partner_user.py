@@ -11,9 +11,9 @@ from partner_connector.db.models.base import Base, WorkspaceOwned, partial_index
 
 
 class PartnerUser(WorkspaceOwned, PersonFacts, Base):
-    """One person at one partner. A person at two partners is two partner users.
+    """A user of one partner. A person who works for two partners is two partner users.
 
-    `role` is Meta's own word; `role_class` is ours. Removed users keep their row and their id.
+    `role` is Meta's value, `role_class` ours. Removed users keep their row and their id.
     """
 
     __tablename__ = "partner_users"
@@ -38,11 +38,11 @@ class PartnerUser(WorkspaceOwned, PersonFacts, Base):
 
 
 class Grant(Base):
-    """What one partner user may do on one shared asset, and how it was given."""
+    """Access of one partner user to one shared asset: its tasks, direct or through a group."""
 
     __tablename__ = "grants"
     __table_args__ = (
-        # A check compares the grants of one partner on one asset.
+        # A sync job compares the grants of one partner on one asset.
         Index("ix_grants_partner_id_asset_id", "partner_id", "asset_id"),
         partial_index(
             "ix_grants_partner_id_through_group", "partner_id", where="via = 'asset_group'"
@@ -56,7 +56,7 @@ class Grant(Base):
         ForeignKey("assets.id", ondelete="CASCADE"), primary_key=True, index=True
     )
     via: Mapped[str] = mapped_column(String(16), primary_key=True, default="direct")
-    # No foreign keys: both are the user's, whose key is checked already, once a row and not thrice.
+    # No foreign keys: the user's row has the same values. One check per row, the user's, is enough.
     workspace_id: Mapped[uuid.UUID]
     partner_id: Mapped[uuid.UUID]
     tasks: Mapped[list[str]]

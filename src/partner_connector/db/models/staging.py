@@ -1,8 +1,7 @@
-"""What a check for updates has read so far, per job, before it is applied in one transaction.
+"""Staging tables: what a sync job has read, before it is applied in one transaction.
 
-Rows carry the id that the real row will get if it turns out to be new, so that the diff can be
-one set of SQL statements. Every write to these tables is idempotent: a batch read twice after a
-crash leaves the same rows.
+Each row has the id that a new real row will get, so that the diff needs only a few SQL statements.
+All writes are idempotent: a batch that is read again after a crash leaves the same rows.
 """
 
 import uuid
@@ -17,19 +16,19 @@ from partner_connector.db.models.base import Base
 from partner_connector.ids import new_id
 
 
-class OfJob:
-    """A staged row: it belongs to one job and dies with it."""
+class JobOwned:
+    """Mixin of staged rows, which are deleted with their job."""
 
     job_id: Mapped[uuid.UUID] = mapped_column(
-        # First in every primary key: all reads are of one job.
+        # First in every primary key: all queries select one job.
         ForeignKey("sync_jobs.id", ondelete="CASCADE"),
         primary_key=True,
         sort_order=-1,
     )
 
 
-class StagedPartner(OfJob, Base):
-    """One business on one side of the relation; a business on both sides is two rows."""
+class StagedPartner(JobOwned, Base):
+    """A business that is an agency or a client; one that is both has two rows."""
 
     __tablename__ = "staged_partners"
 
@@ -39,13 +38,13 @@ class StagedPartner(OfJob, Base):
     shared_asset_counts: Mapped[dict[str, Any] | None]
 
 
-class StagedAsset(OfJob, AssetFacts, ShareFacts, Base):
-    """A shared asset of the partner.
+class StagedAsset(JobOwned, AssetFacts, ShareFacts, Base):
+    """An asset that is shared with the partner.
 
-    `state` is `unread`, `read` once its users were read to the end, `short` where Meta showed fewer
-    than it counts, `refused` where it shows none, or `out_of_sight` where somebody accepted that:
-    then it counts as unchanged. Only assets that the present attempt listed (`listed_in`) count: an
-    earlier one may have seen a share that ended.
+    `state` is `unread`; `read` when all its users are read; `short` if Meta listed fewer users than
+    its total count; `refused` if Meta does not show them; or `out_of_sight` if a caller accepted
+    that: then the asset counts as unchanged. Only assets that the current attempt listed
+    (`listed_in`) are used, because a share may have ended since an earlier attempt.
     """
 
     __tablename__ = "staged_assets"
@@ -55,17 +54,17 @@ class StagedAsset(OfJob, AssetFacts, ShareFacts, Base):
     id: Mapped[uuid.UUID] = mapped_column(default=new_id)
     listed_in: Mapped[int]
     state: Mapped[str] = mapped_column(String(16), default="unread")
-    # Who is assigned, in short; where that is as at the last check no grants are staged.
+    # Digest of the assigned users. If it is the stored one, no grants are staged.
     access_digest: Mapped[str | None] = mapped_column(String(64))
     is_unchanged: Mapped[bool] = mapped_column(default=False)
     read_at: Mapped[datetime | None]
 
 
-class StagedUser(OfJob, PersonFacts, Base):
-    """What was said about someone who may or may not have access to anything.
+class StagedUser(JobOwned, PersonFacts, Base):
+    """A user of the partner, with or without grants.
 
-    `enriched` is false for someone that only the assets named: then e-mail, role and the like are
-    unknown, which is not the same as absent.
+    `enriched` is false for a user that only lists of assets contain: then the e-mail address, the
+    role and other facts are unknown, not absent.
     """
 
     __tablename__ = "staged_users"
@@ -73,14 +72,14 @@ class StagedUser(OfJob, PersonFacts, Base):
     meta_user_id: Mapped[str] = mapped_column(String(32), primary_key=True)
     id: Mapped[uuid.UUID] = mapped_column(default=new_id)
     enriched: Mapped[bool]
-    # Whether a staged grant names them: found out once, when all of those are there.
+    # Whether the user has a staged grant; set once, when all grants are staged.
     has_grants: Mapped[bool] = mapped_column(default=False)
 
 
-class StagedGrant(OfJob, Base):
-    """That someone is assigned to an asset, with which tasks."""
+class StagedGrant(JobOwned, Base):
+    """Access of a user to an asset, with its tasks."""
 
-    # No index by person: each batch would write all of it again, and all is asked for at once.
+    # No index by user: every batch would update it, and no query selects single users.
     __tablename__ = "staged_grants"
 
     asset_type: Mapped[str] = mapped_column(String(32), primary_key=True)

@@ -1,4 +1,4 @@
-"""Checks for updates: one row is one job, and the row is what the API shows."""
+"""Sync jobs. The API shows these rows."""
 
 import uuid
 from datetime import datetime
@@ -12,13 +12,13 @@ from partner_connector.db.models.base import Base, WorkspaceOwned, partial_index
 
 UNFINISHED = ("queued", "running", "waiting", "halted")
 _UNFINISHED_SQL = "status IN ('queued', 'running', 'waiting', 'halted')"
-# A check of all partners is over when only plans wait for an answer: that must not keep tomorrow's
-# check from the others.
+# A parent job has ended when only plans of its children wait for approval: they must not block the
+# next sync job of the other partners.
 _OPEN_SQL = f"{_UNFINISHED_SQL} AND finished_at IS NULL"
 
 
 class SyncJob(WorkspaceOwned, Base):
-    """`attempt` counts the runs of one job; a job that waits is resumed as the next attempt."""
+    """A sync job. `attempt` counts its runs; a waiting job resumes as the next attempt."""
 
     __tablename__ = "sync_jobs"
     __table_args__ = (
@@ -54,7 +54,7 @@ class SyncJob(WorkspaceOwned, Base):
     status: Mapped[str] = mapped_column(String(16), default="queued")
     waiting_reason: Mapped[str | None] = mapped_column(String(32))
     resume_at: Mapped[datetime | None]
-    # True once this job's own work is done; a parent is then only rolled up from its children.
+    # True when this job's own work is done; a parent then only sums up its children.
     own_work_done: Mapped[bool] = mapped_column(default=False)
     phase: Mapped[str] = mapped_column(String(32), default="queued")
     done: Mapped[int] = mapped_column(Integer, default=0)
@@ -66,20 +66,21 @@ class SyncJob(WorkspaceOwned, Base):
     unchanged: Mapped[int] = mapped_column(Integer, default=0)
     graph_calls: Mapped[int] = mapped_column(Integer, default=0)
     attempt: Mapped[int] = mapped_column(Integer, default=1)
-    # Faults of our own; waiting for Meta is counted by `attempt` alone.
+    # Attempts that failed through an error of this service. Waiting for Meta counts in `attempt`.
     crashes: Mapped[int] = mapped_column(Integer, default=0)
     partial: Mapped[bool] = mapped_column(default=False)
     warnings: Mapped[list[Any]] = mapped_column(default=list)
     error: Mapped[dict[str, Any] | None]
-    # The token that the lists were read with: another one's view judges them wrongly.
+    # The token with which the lists were read; another token may see more or less.
     read_with: Mapped[uuid.UUID | None]
-    # Why the safeguard halted the job, and what the plan would do, in numbers (`sync.safeguard`).
+    # Why the safeguard halted the job, and the counts of the plan
+    # (`worker.sync.apply.safeguard`).
     plan: Mapped[dict[str, Any] | None]
     plan_expires_at: Mapped[datetime | None]
-    # The digest of the plan that somebody approved: that one is carried out and no other.
+    # Digest of the approved plan; only that plan is applied.
     approved_plan: Mapped[str | None] = mapped_column(String(64))
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     updated_at: Mapped[datetime] = mapped_column(default=now, onupdate=now)
-    # The id of its newest event (`models.sync_job_event`).
+    # Id of the job's newest event (`models.sync_job_event`).
     last_event: Mapped[int] = mapped_column(Integer, default=1, server_default="1")

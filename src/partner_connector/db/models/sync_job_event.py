@@ -11,14 +11,14 @@ from partner_connector.db.models.sync_job import UNFINISHED
 
 
 class SyncJobEvent(Base):
-    """A job as it was after one change. No workspace of its own: it is the job's."""
+    """State of a job after one change. Its workspace is the job's."""
 
     __tablename__ = "sync_job_events"
 
     job_id: Mapped[uuid.UUID] = mapped_column(
         ForeignKey("sync_jobs.id", ondelete="CASCADE"), primary_key=True
     )
-    # Counted in the job's row, which is locked: readers see these appear in order, without gaps.
+    # Counted in the job's row, which is locked: readers see the events in order, without gaps.
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     type: Mapped[str] = mapped_column(String(32))
     occurred_at: Mapped[datetime]
@@ -36,12 +36,14 @@ class SyncJobEvent(Base):
     attempt: Mapped[int] = mapped_column(Integer)
     partial: Mapped[bool]
     error_code: Mapped[str | None] = mapped_column(String(64))
-    # No event follows this one.
+    # True for the job's last event.
     final: Mapped[bool]
 
 
 def is_over(status: str, phase: str) -> bool:
-    """Whether nothing will happen to the job any more. A parent shows the first failure of a child
-    at once, and goes on with the others.
+    """Return whether a job has ended.
+
+    A parent job gets a final status at the first failure of a child, but continues in the phase
+    `checking_partners` with the other children.
     """
     return status not in UNFINISHED and phase != "checking_partners"

@@ -1,4 +1,4 @@
-"""System-user tokens, sealed. Our own business's (`partner_id` is null) and the partners'."""
+"""Sealed system-user tokens: the partners', and our own business's (`partner_id` is null)."""
 
 import uuid
 from datetime import datetime
@@ -11,18 +11,18 @@ from partner_connector.db.models.base import Base, WorkspaceOwned, partial_index
 
 _ACTIVE = "state = 'active'"
 
-# Health of a token under which the partner's data can still be read.
+# Values of `health` with which a token can still read data.
 WORKING = ("healthy", "expiring", "unknown")
 HEALTHS = ("healthy", "expiring", "expired", "invalid", "insufficient", "unreadable", "unknown")
 
 
 class Token(WorkspaceOwned, Base):
-    """One version of one owner's token: `candidate → active → superseded | revoked → wiped`.
+    """A version of a token of one owner: `candidate → active → superseded | revoked → wiped`.
 
-    `sealed` holds ciphertext only: a libsodium sealed box as the token comes in
-    (`sealed_as = 'sealed_box'`), authenticated encryption bound to this row once it is active or
-    the key was rotated (`sealed_as = 'at_rest'`), null once wiped. `key_id` names the key that
-    opens it.
+    `sealed` holds ciphertext only. At first it is a libsodium sealed box
+    (`sealed_as = 'sealed_box'`). When the token becomes active or the key is rotated, it is
+    encrypted at rest, bound to this row (`sealed_as = 'at_rest'`). It is null when wiped. `key_id`
+    is the key that opens it.
     """
 
     __tablename__ = "tokens"
@@ -39,8 +39,8 @@ class Token(WorkspaceOwned, Base):
             unique=True,
             where="state = 'active' AND partner_id IS NULL",
         ),
-        # By its keyed hash. Of two proofs of one token that end at the same instant, the second one
-        # is made anew, and then finds the first (`validation.checks`, not_reused).
+        # A token is active at most once in a workspace. If two validations of one token end at the
+        # same time, the second one runs again and fails its check `not_reused`.
         partial_index(
             "uq_tokens_active_fingerprint",
             "workspace_id",
@@ -70,19 +70,19 @@ class Token(WorkspaceOwned, Base):
     system_user_name: Mapped[str | None] = mapped_column(String(500))
     system_user_role: Mapped[str | None] = mapped_column(String(64))
     scopes: Mapped[list[str] | None]
-    # Scope -> the objects it is narrowed to, null where it covers all of them.
+    # Scope → ids of the objects it is limited to; null where it covers all objects.
     granular_scopes: Mapped[dict[str, Any] | None]
     missing_scopes: Mapped[list[str] | None]
     excess_scopes: Mapped[list[str] | None]
     expires_at: Mapped[datetime | None]
     data_access_expires_at: Mapped[datetime | None]
     health: Mapped[str] = mapped_column(String(16), default="unknown")
-    # `{scopes, granular, role}` as they were when it was activated; null for what came before.
-    proof: Mapped[dict[str, Any] | None]
-    # `{code, detail, remedy}` each; empty while nothing needs attention.
+    # `{scopes, granular, role}` at the activation; null where they were not recorded.
+    access_at_activation: Mapped[dict[str, Any] | None]
+    # Items `{code, detail, remedy}`; empty while nothing needs attention.
     health_reasons: Mapped[list[Any]] = mapped_column(default=list)
     last_checked_at: Mapped[datetime | None]
-    # When an active token is next proven anew; null while that was never planned.
+    # Time of the next daily re-validation of an active token; null until it is planned.
     next_check_at: Mapped[datetime | None]
     activated_at: Mapped[datetime | None]
     retired_at: Mapped[datetime | None]

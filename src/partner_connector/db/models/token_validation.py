@@ -1,4 +1,4 @@
-"""The proof of one token: what was checked, what was seen, and the verdict."""
+"""Validations of tokens, with their checks and verdicts."""
 
 import uuid
 from datetime import datetime
@@ -11,8 +11,10 @@ from partner_connector.db.models.base import Base, WorkspaceOwned
 
 
 class TokenValidation(WorkspaceOwned, Base):
-    """`purpose` is `dry_run`, `connect` (a partner's token), `integration` (our own), or `health`:
-    an active token is proven anew.
+    """A validation of one token.
+
+    `purpose` is `dry_run`, `connect` (a partner's token), `integration` (our own business's token)
+    or `health` (daily re-validation of an active token).
     """
 
     __tablename__ = "token_validations"
@@ -30,7 +32,7 @@ class TokenValidation(WorkspaceOwned, Base):
     verdict: Mapped[str | None] = mapped_column(String(32))
     checks: Mapped[list[Any]] = mapped_column(default=list)
     attempt: Mapped[int] = mapped_column(Integer, default=1)
-    # Faults of our own; waiting for Meta is counted by `attempt` alone.
+    # Attempts that failed through an error of this service. Waiting for Meta counts in `attempt`.
     crashes: Mapped[int] = mapped_column(Integer, default=0)
     resume_at: Mapped[datetime | None]
     started_at: Mapped[datetime | None]

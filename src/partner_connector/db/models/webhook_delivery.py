@@ -1,4 +1,4 @@
-"""One event on its way to one endpoint."""
+"""Deliveries of events to webhook endpoints."""
 
 import uuid
 from datetime import datetime
@@ -24,9 +24,10 @@ _PENDING = "status = 'pending'"
 
 
 class WebhookDelivery(WorkspaceOwned, Base):
-    """`pending → delivered | dead_lettered`, and back to `pending` when it is asked for again.
+    """Delivery of one event to one endpoint: `pending → delivered | dead_lettered`.
 
-    Those of one endpoint and subject are a lane: its first pending one is tried, the others wait.
+    Redelivery sets it back to `pending`. The deliveries of one endpoint and subject form a queue:
+    the first pending one is sent, the others wait.
     """
 
     __tablename__ = "webhook_deliveries"
@@ -46,10 +47,10 @@ class WebhookDelivery(WorkspaceOwned, Base):
     sequence: Mapped[int] = mapped_column(BigInteger)
     status: Mapped[str] = mapped_column(String(16), default="pending")
     attempts: Mapped[int] = mapped_column(Integer, default=0)
-    # Since when it is to be delivered, the last time that this was asked for.
+    # When the delivery was last set to `pending`.
     queued_at: Mapped[datetime] = mapped_column(default=now)
     next_attempt_at: Mapped[datetime] = mapped_column(default=now)
-    # Until when it is one worker's.
+    # Until then one worker holds the delivery.
     leased_until: Mapped[datetime | None]
     last_attempt_at: Mapped[datetime | None]
     last_status_code: Mapped[int | None] = mapped_column(Integer)
@@ -57,12 +58,12 @@ class WebhookDelivery(WorkspaceOwned, Base):
     delivered_at: Mapped[datetime | None]
 
 
-# In the words of the lanes' index, which is then all that has to be read.
+# Literal, as in the partial index: the database then reads the index only.
 IS_PENDING: ColumnElement[bool] = literal_column("webhook_deliveries.status = 'pending'")
 
 
-def lanes_with_pending() -> Subquery:
-    """Every lane in which something is pending: how much, and the sequence of the first of it."""
+def queues_with_pending() -> Subquery:
+    """Return each queue with pending deliveries: their number and the first one's sequence."""
     return (
         select(
             WebhookDelivery.endpoint_id,
@@ -76,11 +77,11 @@ def lanes_with_pending() -> Subquery:
     )
 
 
-def is_first_of(lane: Subquery) -> ColumnElement[bool]:
-    """That a delivery is the one which keeps the others of this lane waiting."""
+def is_first_in(queue: Subquery) -> ColumnElement[bool]:
+    """Return the condition that a delivery is the first pending one of its queue."""
     return (
         IS_PENDING
-        & (WebhookDelivery.endpoint_id == lane.c.endpoint_id)
-        & (WebhookDelivery.subject_id == lane.c.subject_id)
-        & (WebhookDelivery.sequence == lane.c.sequence)
+        & (WebhookDelivery.endpoint_id == queue.c.endpoint_id)
+        & (WebhookDelivery.subject_id == queue.c.subject_id)
+        & (WebhookDelivery.sequence == queue.c.sequence)
     )

@@ -1,4 +1,4 @@
-"""Where a customer wants to be told of events, and what such messages are signed with."""
+"""Webhook endpoints and their signing secrets."""
 
 import uuid
 from datetime import datetime
@@ -11,8 +11,9 @@ from partner_connector.db.models.base import Base, WorkspaceOwned
 
 
 class WebhookEndpoint(WorkspaceOwned, Base):
-    """`status` is `enabled` or `disabled`; a disabled one is told nothing, and no event is kept for
-    it.
+    """A webhook endpoint. `status` is `enabled` or `disabled`.
+
+    A disabled endpoint receives nothing, and no events are kept for it.
     """
 
     __tablename__ = "webhook_endpoints"
@@ -22,15 +23,15 @@ class WebhookEndpoint(WorkspaceOwned, Base):
     event_types: Mapped[list[str]]
     status: Mapped[str] = mapped_column(String(16), default="enabled")
     disabled_reason: Mapped[str | None] = mapped_column(String(32))
-    # Until when the receiver asked to be left alone (`Retry-After`).
+    # End of the pause that the receiver asked for (`Retry-After`).
     resume_at: Mapped[datetime | None]
     updated_at: Mapped[datetime] = mapped_column(default=now)
 
 
 class WebhookSecret(WorkspaceOwned, Base):
-    """A sealed box: the API makes it, and only a worker can open it.
+    """A signing secret in a sealed box: the API makes it, and only a worker can open it.
 
-    The one without an end is the present one; the one before it signs beside it until its end.
+    The current secret has no `expires_at`. Until its `expires_at` the previous secret signs too.
     """
 
     __tablename__ = "webhook_secrets"

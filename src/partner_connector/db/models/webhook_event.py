@@ -1,7 +1,7 @@
-"""The outbox: one row per event, written in the transaction of what it tells.
+"""The outbox of webhook events, written in the transaction that causes them.
 
-A row holds ids and states, never a name or an address: the body that is sent is made of nothing
-else. Only what an enabled endpoint of the workspace wants is written at all.
+A row holds ids and states, never a name or an e-mail address; the body of the webhook is built from
+the row alone. Only events that an enabled endpoint of the workspace subscribes to are written.
 """
 
 import uuid
@@ -17,9 +17,9 @@ from partner_connector.db.models.webhook_endpoint import WebhookEndpoint
 
 
 class WebhookEvent(Base):
-    """What happened. Until a worker has given it its place, `sequence` and `message_id` are null.
+    """A webhook event. `sequence` and `message_id` are null until a worker assigns them.
 
-    `id` only keeps the order of what is written in one transaction, or in one after the other.
+    `id` gives the order of events within one transaction, and of transactions that do not overlap.
     """
 
     __tablename__ = "webhook_events"
@@ -31,15 +31,15 @@ class WebhookEvent(Base):
         Index("ix_webhook_events_workspace_id", "workspace_id"),
     )
 
-    # On SQLite only an INTEGER counts by itself.
+    # SQLite generates ids only for the type INTEGER.
     id: Mapped[int] = mapped_column(
         BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
     )
     workspace_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("workspaces.id", ondelete="CASCADE"))
     type: Mapped[str] = mapped_column(String(32))
     occurred_at: Mapped[datetime]
-    # Whose events come in order: the partner's, or those of our own integration. No foreign keys:
-    # that something is gone is still told.
+    # The partner or integration whose events are delivered in order. No foreign keys here and
+    # below: events of deleted rows are still delivered.
     subject_id: Mapped[uuid.UUID]
     integration_id: Mapped[uuid.UUID | None]
     partner_id: Mapped[uuid.UUID | None]
@@ -53,7 +53,7 @@ class WebhookEvent(Base):
 
 
 class WebhookFeed(Base):
-    """The last sequence of a workspace. Whoever gives events their place holds this row."""
+    """Last sequence of a workspace. A worker locks this row while it assigns sequences."""
 
     __tablename__ = "webhook_feeds"
 
@@ -63,19 +63,21 @@ class WebhookFeed(Base):
     last_sequence: Mapped[int] = mapped_column(BigInteger, default=0)
 
 
-def wanted_types(connection: Connection, workspace_id: uuid.UUID) -> frozenset[str]:
-    """The types of events that somebody wants to be told of now."""
+def subscribed_types(connection: Connection, workspace_id: uuid.UUID) -> frozenset[str]:
+    """Return the event types to which enabled endpoints of the workspace subscribe."""
     wanted = select(WebhookEndpoint.event_types).where(
         WebhookEndpoint.workspace_id == workspace_id, WebhookEndpoint.status == "enabled"
     )
     return frozenset(each for types in connection.scalars(wanted) for each in types)
 
 
-def put_out(connection: Connection, events: Iterable[dict[str, Any]]) -> None:
-    """Write these events of one workspace, those of them that somebody wants."""
-    told = list(events)
-    wanted = wanted_types(connection, told[0]["workspace_id"]) if told else frozenset()
-    for each in told:
-        if each["type"] in wanted:
+def write_to_outbox(connection: Connection, events: Iterable[dict[str, Any]]) -> None:
+    """Write the events with a subscribed type to the outbox. All are of one workspace."""
+    candidates = list(events)
+    subscribed = (
+        subscribed_types(connection, candidates[0]["workspace_id"]) if candidates else frozenset()
+    )
+    for each in candidates:
+        if each["type"] in subscribed:
             subject = each.get("partner_id") or each["integration_id"]
             connection.execute(insert(WebhookEvent), {**each, "subject_id": subject})

@@ -1,4 +1,4 @@
-"""A tenant: one company that wants to see who at its partners can touch its assets."""
+"""Workspaces: each is one company that uses the product, and owns all its rows."""
 
 from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
@@ -7,7 +7,7 @@ from partner_connector.db.models.base import Base, Identified
 
 
 class Workspace(Identified, Base):
-    """One tenant."""
+    """A workspace."""
 
     __tablename__ = "workspaces"
 

@@ -1,6 +1,7 @@
 """API keys of one workspace in the database."""
 
 import uuid
+from collections.abc import Sequence
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -14,7 +15,7 @@ _NEWEST_FIRST = KeysetOrder([ApiKey.__table__.c.id], descending=True)
 
 
 class ApiKeyRepository:
-    """Bound to its workspace when it is made."""
+    """Access to the API keys of one workspace."""
 
     def __init__(self, session: AsyncSession, workspace_id: uuid.UUID) -> None:
         self.session = session
@@ -37,8 +38,13 @@ class ApiKeyRepository:
         is_ours = ApiKey.workspace_id == self.workspace_id
         return found(await lock_api_key(self.session, api_key_id, is_ours))
 
+    async def list_all(self) -> Sequence[ApiKey]:
+        """Return every key, newest first."""
+        query = select(ApiKey).where(ApiKey.workspace_id == self.workspace_id)
+        return (await self.session.scalars(query.order_by(ApiKey.id.desc()))).all()
+
     async def page(self, page: PageRequest) -> tuple[list[ApiKey], str | None]:
-        """Newest first."""
+        """Return one page of keys, newest first, and the cursor of the next page."""
         query = select(ApiKey).where(ApiKey.workspace_id == self.workspace_id)
         rows, cursor = await page.fetch(self.session, self.workspace_id, query, _NEWEST_FIRST)
         return [row[0] for row in rows], cursor

@@ -1,4 +1,4 @@
-"""`/v1/api-keys`."""
+"""`/v1/api-keys`: API keys of a workspace."""
 
 from fastapi import APIRouter, Response
 
@@ -15,8 +15,8 @@ from partner_connector.ids import ApiKeyId, encode
 from partner_connector.web.conditional import IfMatchDep
 from partner_connector.web.dependencies import (
     ContextDep,
+    IdempotentRequestDep,
     KeysAdmin,
-    OnceDep,
     PageDep,
     ReadSession,
     WriteSession,
@@ -27,7 +27,9 @@ router = APIRouter(prefix="/v1/api-keys", tags=["API keys"])
 
 @router.get("", operation_id="listApiKeys", summary="List API keys", response_model=ApiKeyPage)
 async def list_api_keys(caller: KeysAdmin, session: ReadSession, page: PageDep) -> Response:
-    """Newest first, revoked and expired ones included. Secrets are never shown."""
+    """Return the API keys of the workspace, newest first, including revoked and expired keys. The
+    response never contains the secret of a key.
+    """
     rows, cursor = await ApiKeyRepository(session, caller.workspace_id).page(page)
     return page.answer([ApiKeyView.model_validate(row) for row in rows], cursor)
 
@@ -37,14 +39,18 @@ async def create_api_key(
     body: ApiKeyCreate,
     caller: KeysAdmin,
     audit: RecorderDep,
-    once: OnceDep,
+    idempotent: IdempotentRequestDep,
     context: ContextDep,
     response: Response,
 ) -> ApiKeyCreated:
-    """The answer shows the key once. A key can grant only scopes that it holds itself."""
-    # Before anything else, so that no key is shown again to one that may not have it.
+    """Create an API key. Store it right away: only this response contains it. The calling key can
+    grant only scopes that it has itself, and a key that expires can only create keys that expire
+    no later.
+    """
+    # Before the stored response of an `Idempotency-Key` is returned, so that a caller who may not
+    # create this key does not see it.
     service.require_held(caller, body.scopes, body.expires_at)
-    async with once.writing() as session:
+    async with idempotent.writing() as session:
         key, secret = await service.create(
             session,
             audit,
@@ -54,7 +60,7 @@ async def create_api_key(
             pepper=context.api_key_pepper,
         )
         response.headers["Location"] = f"/v1/api-keys/{encode('key', key.id)}"
-        return once.remember(ApiKeyCreated.of(key, api_key=secret))
+        return idempotent.store_response(ApiKeyCreated.of(key, api_key=secret))
 
 
 @router.delete(
@@ -65,10 +71,12 @@ async def revoke_api_key(
     _caller: KeysAdmin,
     audit: RecorderDep,
     session: WriteSession,
-    only: IfMatchDep,
+    preconditions: IfMatchDep,
 ) -> Response:
-    """Takes effect with the next request."""
+    """Revoke an API key. The key is refused from its next request on, and stays in the list as
+    revoked. This cannot be undone; revoking a revoked key has no further effect.
+    """
     key = await ApiKeyRepository(session, audit.workspace_id).lock(api_key_id)
-    only.require(ApiKeyView.model_validate(key))
+    preconditions.require(ApiKeyView.model_validate(key))
     await service.revoke(session, audit, key)
     return Response(status_code=204)

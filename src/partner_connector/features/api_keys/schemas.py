@@ -1,4 +1,4 @@
-"""API keys on the wire."""
+"""Request and response schemas of API keys."""
 
 from typing import Annotated
 
@@ -6,7 +6,7 @@ from pydantic import Field, WithJsonSchema
 
 from partner_connector.credentials import Scope
 from partner_connector.ids import ApiKeyId
-from partner_connector.web.schemas import Answer, Body, GivenInstant, Instant, Page
+from partner_connector.web.schemas import Answer, Body, Instant, Page, RequestInstant
 
 ScopeName = Annotated[
     Scope,
@@ -27,21 +27,22 @@ KeyName = Annotated[
 
 
 class ApiKeyCreate(Body):
-    """A new key, with the scopes it needs and no more."""
+    """API key to create. Give it only the scopes that its program needs."""
 
     name: KeyName
     scopes: list[ScopeName] = Field(
         min_length=1, max_length=len(Scope), examples=[["partners:read", "users:read"]]
     )
-    expires_at: GivenInstant | None = Field(
+    expires_at: RequestInstant | None = Field(
         default=None,
-        description="Leave out for a lasting key.",
+        description="The time from which the key is refused. Leave it out for a key that does not "
+        "expire.",
         examples=["2099-12-31T00:00:00.000Z"],
     )
 
 
 class ApiKeyView(Answer):
-    """A key without its secret."""
+    """API key without its secret."""
 
     id: ApiKeyId
     name: KeyName
@@ -50,24 +51,25 @@ class ApiKeyView(Answer):
     expires_at: Instant | None
     revoked_at: Instant | None
     last_used_at: Instant | None = Field(
-        description="To within a minute; null while it was never used."
+        description="The time of the last use, to within a minute. Null if the key was never used."
     )
 
 
 class ApiKeyCreated(ApiKeyView):
-    """The only answer that ever shows the key."""
+    """New API key with its secret. No other response contains the secret."""
 
     api_key: str = Field(
         max_length=100,
         pattern=r"^pck_[0-9A-Za-z]+_[0-9A-Za-z]+$",
-        description="Shown once. Keep it like a password.",
-        # Of the right form and plainly none.
+        description="The API key to send as `Authorization: Bearer`. Shown once; store it like a "
+        "password.",
+        # Matches the pattern, but is clearly not a real key.
         examples=["pck_example_NotARealKey"],
         json_schema_extra={"readOnly": True},
     )
 
 
 class ApiKeyPage(Page):
-    """A page of keys."""
+    """Page of API keys."""
 
     items: list[ApiKeyView] = Field(max_length=100)

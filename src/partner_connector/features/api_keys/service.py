@@ -1,4 +1,4 @@
-"""Making and revoking keys."""
+"""Creation and revocation of API keys."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -16,27 +16,31 @@ from partner_connector.ids import encode
 
 
 class ExpiryInThePast(Conflict):
-    """A key that could never be used: what is asked for was sound until then."""
+    """`expires_at` of the new API key is in the past, so the key could never be used."""
 
     code = "expiry_in_the_past"
-    title = "The expiry lies in the past"
-    description = "`expires_at` must be a time to come, or be left out for a lasting key."
+    title = "The expiry is in the past"
+    description = "Send a future time, or leave `expires_at` out for a key that does not expire."
 
 
 class ExpiryBeyondCaller(Unprocessable):
-    """A key that expires could otherwise live on through the keys it makes."""
+    """The calling API key expires, and the new key would expire later or never. Otherwise a key
+    could outlive its expiry through the keys that it creates.
+    """
 
     code = "expiry_beyond_caller"
-    title = "The key would outlive the one that makes it"
-    description = "`expires_at` must not be later than the calling key's own expiry."
+    title = "The new key would outlive the calling key"
+    description = "Send an `expires_at` that is not later than the expiry of the calling key."
 
 
 class ScopeNotHeld(ScopeMissing):
-    """A key may hand on what it holds and no more."""
+    """The new API key would get a scope that the calling key does not have."""
 
     code = "scope_not_held"
     title = "A key cannot grant more than it holds"
-    description = "Ask for scopes that the calling key has itself."
+    description = (
+        "Request only scopes that the calling key has, or call with a key that has all of them."
+    )
 
 
 async def create(
@@ -48,7 +52,10 @@ async def create(
     expires_at: datetime | None,
     pepper: bytes,
 ) -> tuple[ApiKey, str]:
-    """A new key and its secret, which is nowhere afterwards. Raises `ExpiryInThePast`."""
+    """Create a key. Return its row and its secret, which is not stored.
+
+    Raises `ExpiryInThePast`.
+    """
     if expires_at is not None and expires_at <= now():
         raise ExpiryInThePast
     minted = credentials.mint(pepper)
@@ -61,19 +68,19 @@ async def create(
         expires_at=expires_at,
     )
     await ApiKeyRepository(session, audit.workspace_id).add(key)
-    told = {
+    details = {
         "name": name,
         "scopes": key.scopes,
         "expires_at": expires_at.isoformat() if expires_at else None,
     }
     await audit.record(
-        session, action="api_key.created", subject=encode("key", key.id), details=told
+        session, action="api_key.created", subject=encode("key", key.id), details=details
     )
     return key, minted.secret
 
 
 def require_held(caller: Caller, scopes: Collection[str], expires_at: datetime | None) -> None:
-    """Raise `ScopeNotHeld` or `ExpiryBeyondCaller`: no key gets more than its maker has."""
+    """Raise `ScopeNotHeld` or `ExpiryBeyondCaller` if the new key would exceed the caller."""
     if not caller.scopes.issuperset(scopes):
         raise ScopeNotHeld
     if caller.expires_at is not None and (expires_at is None or expires_at > caller.expires_at):
@@ -81,7 +88,7 @@ def require_held(caller: Caller, scopes: Collection[str], expires_at: datetime |
 
 
 async def revoke(session: AsyncSession, audit: Recorder, key: ApiKey) -> None:
-    """From the next request on the key, whose row is locked, is refused. Twice is fine."""
+    """Revoke the key, whose row the caller has locked. Do nothing if it is revoked already."""
     if key.revoked_at is None:
         key.revoked_at = now()
         subject = encode("key", key.id)

@@ -1,1 +1,1 @@
-"""Who decided what: written with each decision, read by auditors."""
+"""Audit events: a record of each decision, written in the transaction of the decision."""

@@ -1,9 +1,10 @@
-"""The chain of a workspace's audit events: what makes a change behind our back show.
+"""The audit chain of a workspace, which reveals changes made directly in the database.
 
-Each event's hash is keyed with a secret that the database does not have, and covers all of the
-event and the hash of the one before. Whoever edits, removes, inserts or reorders rows breaks it
-from there on. Whoever takes away the newest rows together with the head cannot be told from the
-rows alone: for that an anchor, a sequence with its hash, is kept outside, as in the worker's log.
+Each event has a hash over all of the event and the hash of the event before it. The hash is keyed
+with a secret that is not in the database. An attacker who edits, removes, inserts or reorders rows
+breaks the chain from that row on. The rows alone cannot reveal that the newest rows were removed
+together with the head. An anchor does: a sequence and its hash, kept outside, as in the worker's
+log.
 """
 
 import hashlib
@@ -21,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from partner_connector.db.models import AuditEvent, AuditHead
 
 PURPOSE = b"pc-audit-chain"
-BEGINNING = "0" * 64
+INITIAL_HASH = "0" * 64
 REASONS = ("missing", "altered", "not_chained", "head_altered", "anchor_differs")
 _ROWS_AT_A_TIME = 500
 _ANCHOR = re.compile(r"([0-9]{1,18}):([0-9a-f]{64})")
@@ -29,7 +30,7 @@ _ANCHOR = re.compile(r"([0-9]{1,18}):([0-9a-f]{64})")
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """What the chain was known to be at a time: its last sequence and that one's hash."""
+    """End of the chain at some time: the last sequence and the hash of that event."""
 
     sequence: int
     hash: str
@@ -39,7 +40,7 @@ class Anchor:
 
     @classmethod
     def parse(cls, text: str) -> "Anchor":
-        """From `SEQUENCE:HASH`. Raises `ValueError`."""
+        """Parse `SEQUENCE:HASH`. Raises `ValueError`."""
         match = _ANCHOR.fullmatch(text)
         if match is None:
             raise ValueError("an anchor is a sequence and a hash of 64 hex digits, as in 7:0a1b…")
@@ -50,10 +51,10 @@ class Anchor:
 class Break:
     """The first place where the chain does not hold.
 
-    `missing`: the event with this sequence is not there. `altered`: it, its place or one that it
-    rests on is not as it was written. `not_chained`: a row that the program did not write.
-    `head_altered`: the rows end elsewhere than the head says. `anchor_differs`: all of it holds
-    together, but it is not the chain that the anchor was taken of.
+    `missing`: the event with this sequence does not exist. `altered`: the event, its position or
+    the hash of the event before it was changed. `not_chained`: a row that the program did not
+    write. `head_altered`: the last row is not the one that the head names. `anchor_differs`: the
+    chain holds, but it is not the chain of the anchor.
     """
 
     sequence: int
@@ -63,16 +64,16 @@ class Break:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How far the chain was followed, and where it broke."""
+    """Result of a verification: the number of events, the last of them, and the break if any."""
 
     events: int
     end: Anchor
     broken: Break | None = None
 
 
-def link(key: bytes, event: AuditEvent, before: str) -> str:
-    """The hash of an event that follows the one with the hash `before`."""
-    told = {
+def event_hash(key: bytes, event: AuditEvent, before: str) -> str:
+    """Return the hash of an event. `before` is the hash of the event before it."""
+    content = {
         "id": event.id.hex,
         "workspace_id": event.workspace_id.hex,
         "sequence": event.sequence,
@@ -84,20 +85,20 @@ def link(key: bytes, event: AuditEvent, before: str) -> str:
         "subject": event.subject,
         "details": event.details,
     }
-    text = json.dumps(told, sort_keys=True, separators=(",", ":"))
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hmac.new(key, f"{before}|{text}".encode(), hashlib.sha256).hexdigest()
 
 
 async def verify(
     session: AsyncSession, key: bytes, workspace_id: uuid.UUID, anchor: Anchor | None = None
 ) -> Verdict:
-    """Follow the chain from its first event to its head."""
+    """Verify the chain from its first event to its head, and return the first break."""
     head = await session.get(AuditHead, workspace_id)
-    end, events = Anchor(0, BEGINNING), 0
+    end, events = Anchor(0, INITIAL_HASH), 0
     rows = await session.stream_scalars(
         select(AuditEvent)
         .where(AuditEvent.workspace_id == workspace_id)
-        # Events that come meanwhile are beyond the head that was read.
+        # Events that are added during the verification have a sequence beyond this head.
         .where(AuditEvent.sequence <= (head.sequence if head else 0))
         .order_by(AuditEvent.sequence)
         .execution_options(yield_per=_ROWS_AT_A_TIME)
@@ -118,7 +119,7 @@ def _break_at(key: bytes, event: AuditEvent, end: Anchor, anchor: Anchor | None)
     expected = end.sequence + 1
     if event.sequence != expected:
         return Break(expected, "missing")
-    if not hmac.compare_digest(event.hash, link(key, event, end.hash)):
+    if not hmac.compare_digest(event.hash, event_hash(key, event, end.hash)):
         return Break(expected, "altered", event.id)
     if anchor is not None and anchor.sequence == expected and anchor.hash != event.hash:
         return Break(expected, "anchor_differs", event.id)
@@ -132,28 +133,28 @@ async def _break_at_the_end(
     end: Anchor,
     anchor: Anchor | None,
 ) -> Break | None:
-    told = Anchor(head.sequence, head.hash) if head is not None else Anchor(0, BEGINNING)
-    if end.sequence < told.sequence:
+    expected = Anchor(head.sequence, head.hash) if head is not None else Anchor(0, INITIAL_HASH)
+    if end.sequence < expected.sequence:
         return Break(end.sequence + 1, "missing")
-    if end != told:
+    if end != expected:
         return Break(end.sequence, "head_altered")
     if anchor is not None and end.sequence < anchor.sequence:
         return Break(end.sequence + 1, "missing")
-    # Compared with the head of this very moment: events come while the rows are followed.
+    # Compare with the current head, because events are added during the verification.
     latest = (
         select(AuditHead.sequence).where(AuditHead.workspace_id == workspace_id).scalar_subquery()
     )
     beyond = exists().where(
         AuditEvent.workspace_id == workspace_id,
-        AuditEvent.sequence > func.coalesce(latest, told.sequence),
+        AuditEvent.sequence > func.coalesce(latest, expected.sequence),
     )
     return Break(end.sequence + 1, "not_chained") if await session.scalar(select(beyond)) else None
 
 
-async def ends_that_moved(
+async def changed_chain_ends(
     session: AsyncSession, since: datetime
 ) -> AsyncIterator[tuple[uuid.UUID, Anchor]]:
-    """Where the chain of each workspace ends that has grown since then."""
+    """Yield each workspace whose chain has grown since that time, with the end of its chain."""
     rows = await session.stream(
         select(AuditHead.workspace_id, AuditHead.sequence, AuditHead.hash)
         .where(AuditHead.moved_at >= since)

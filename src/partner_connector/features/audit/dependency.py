@@ -1,4 +1,4 @@
-"""What an operation that decides something asks for in its signature."""
+"""The FastAPI dependency of operations that write audit events."""
 
 from typing import Annotated
 
@@ -13,7 +13,7 @@ from partner_connector.web.dependencies import ContextDep, RequestId, authentica
 async def recorder(
     caller: Annotated[Caller, Depends(authenticate)], request_id: RequestId, context: ContextDep
 ) -> Recorder:
-    """Records in the name of the caller's key."""
+    """Return a recorder whose events name the caller's API key as their actor."""
     key = context.keyring.derive(PURPOSE)
     return Recorder(caller.workspace_id, "api_key", request_id, key, caller.api_key_id)
 

@@ -18,13 +18,13 @@ _LISTED = select(*_WIRE.columns).where(_EVENT.workspace_id == bindparam("workspa
 
 
 class AuditEventRepository:
-    """Bound to its workspace when it is made."""
+    """Access to the audit events of one workspace."""
 
     def __init__(self, session: AsyncSession, workspace_id: uuid.UUID) -> None:
         self.session = session
         self.workspace_id = workspace_id
 
     async def page(self, page: PageRequest) -> tuple[list[dict[str, Any]], str | None]:
-        """Newest first, as the wire has them."""
+        """Return one page of items as the API shows them, newest first, and the next cursor."""
         rows, cursor = await page.fetch(self.session, self.workspace_id, _LISTED, _NEWEST_FIRST)
         return [_WIRE.item(row) for row in rows], cursor

@@ -1,4 +1,4 @@
-"""`/v1/audit-events`: who decided what."""
+"""`/v1/audit-events`: the record of decisions, and the verification of its chain."""
 
 from typing import Annotated
 
@@ -24,7 +24,9 @@ router = APIRouter(prefix="/v1/audit-events", tags=["Audit"])
     response_model=AuditEventPage,
 )
 async def list_audit_events(caller: AuditReader, session: ReadSession, page: PageDep) -> Response:
-    """Newest first. Each was written together with what it tells."""
+    """Return the audit events of the workspace, newest first. Each event records who did what to
+    which resource, and was committed in the same transaction as the change that it records.
+    """
     return page.answer(*await AuditEventRepository(session, caller.workspace_id).page(page))
 
 
@@ -37,12 +39,16 @@ async def verify_audit_events(
         Query(
             max_length=90,
             pattern=r"^[0-9]{1,18}:[0-9a-f]{64}$",
-            description="What an earlier verification, or the worker's log, told as its anchor.",
+            description="An anchor from an earlier verification or from the worker's log. With it, "
+            "the verification also finds events that were removed from the end of the chain.",
             examples=[EXAMPLE_ANCHOR],
         ),
     ] = None,
 ) -> AuditVerification:
-    """Follows the chain through every event of the workspace: reads them all, so ask rarely."""
+    """Check that no audit event of the workspace was changed, removed, inserted or reordered. Use
+    it in an audit, and send the `anchor` of an earlier verification if you have one. It reads every
+    event, so call it rarely. `broken` names the first place where the chain does not hold.
+    """
     known = Anchor.parse(anchor) if anchor is not None else None
     key = context.keyring.derive(PURPOSE)
     async with context.database.reading() as session:

@@ -1,4 +1,4 @@
-"""Putting a decision on record."""
+"""Recording of audit events."""
 
 import uuid
 from dataclasses import dataclass, field
@@ -11,14 +11,14 @@ from partner_connector.clock import now
 from partner_connector.db.locks import lock_audit_head
 from partner_connector.db.models import AuditEvent, AuditHead
 from partner_connector.db.sql import upsert
-from partner_connector.features.audit.chain import BEGINNING, PURPOSE, link
+from partner_connector.features.audit.chain import INITIAL_HASH, PURPOSE, event_hash
 from partner_connector.ids import encode, new_id
 from partner_connector.sealing.public import PublicKeyring
 
 
 @dataclass(frozen=True, slots=True)
 class Recorder:
-    """Writes down what one actor does in one workspace. `key` is the chain's secret."""
+    """Writer of audit events for one actor in one workspace. `key` is the secret of the chain."""
 
     workspace_id: uuid.UUID
     actor: str
@@ -28,19 +28,20 @@ class Recorder:
 
     @classmethod
     def of_command_line(cls, keyring: PublicKeyring, workspace_id: uuid.UUID) -> "Recorder":
-        """For what somebody does on a host of ours."""
+        """Return a recorder for a command that an operator runs on a host of this deployment."""
         request_id = encode("req", new_id())
         return cls(workspace_id, "command_line", request_id, keyring.derive(PURPOSE))
 
     async def record(
         self, session: AsyncSession, *, action: str, subject: str, details: dict[str, Any]
     ) -> None:
-        """In the transaction that does it: both happen or neither. After all other locks, since
-        others who write events of this workspace wait until it commits.
+        """Add an audit event in the transaction of the action, so that both commit or neither.
 
-        `subject` is the id of what it was done to, as the API shows it. `details` holds no secret.
+        Call it after all other locks are taken: it locks the workspace's chain head, and other
+        writers of events wait until the transaction commits. `subject` is the id of the changed
+        resource as the API shows it. `details` must not contain a secret.
         """
-        # What waits for somebody else's row must not hold the record meanwhile.
+        # A statement that waits for another transaction's row must not hold the chain head.
         await session.flush()
         head = await self._lock_head(session)
         event = AuditEvent(
@@ -60,23 +61,25 @@ class Recorder:
 
     def _append(self, head: AuditHead, event: AuditEvent) -> None:
         event.sequence = head.sequence + 1
-        event.hash = link(self.key, event, head.hash)
+        event.hash = event_hash(self.key, event, head.hash)
         head.sequence, head.hash, head.moved_at = event.sequence, event.hash, now()
 
     async def _lock_head(self, session: AsyncSession) -> AuditHead:
         head = await lock_audit_head(session, self.workspace_id)
         if head is None:
             first = upsert(session, AuditHead).values(
-                workspace_id=self.workspace_id, sequence=0, hash=BEGINNING
+                workspace_id=self.workspace_id, sequence=0, hash=INITIAL_HASH
             )
             await session.execute(first.on_conflict_do_nothing())
             head = await lock_audit_head(session, self.workspace_id)
             assert head is not None
-            await self._go_on_from_the_rows(session, head)
+            await self._move_to_last_event(session, head)
         return head
 
-    async def _go_on_from_the_rows(self, session: AsyncSession, head: AuditHead) -> None:
-        """Where somebody took the head away, work goes on, and what they did to the rows shows."""
+    async def _move_to_last_event(self, session: AsyncSession, head: AuditHead) -> None:
+        """Set a new head to the last event. It matters when an attacker deleted the head: work
+        continues, and a verification still finds changed rows.
+        """
         last = await session.scalar(
             select(AuditEvent)
             .where(AuditEvent.workspace_id == self.workspace_id)

@@ -1,1 +1,1 @@
-"""What changed between two checks for updates: a feed to follow. `sync` writes it."""
+"""Change feed: the differences that checks for updates found. `worker.sync` writes it."""

@@ -1,4 +1,4 @@
-"""`/v1/changes`: what changed, in order, for those who follow it."""
+"""`/v1/changes`: the change feed."""
 
 from typing import Annotated
 
@@ -16,9 +16,10 @@ async def list_changes(
     caller: UsersReader,
     session: ReadSession,
     page: PageDep,
-    only: Annotated[ChangeFilter, Query()],
+    filters: Annotated[ChangeFilter, Query()],
 ) -> Response:
-    """Oldest first, and complete: a change never appears before one that you have seen. Within a
-    walk `next_cursor` continues; to follow the feed, remember the last `sequence` and come back.
+    """Return the changes that checks for updates found, oldest first. The feed is complete: a new
+    change always comes after those that you have read. Use `next_cursor` to read the next page. To
+    follow the feed, store the last `sequence` and send it as `after` in the next request.
     """
-    return page.answer(*await ChangeRepository(session, caller.workspace_id).page(page, only))
+    return page.answer(*await ChangeRepository(session, caller.workspace_id).page(page, filters))

@@ -1,11 +1,11 @@
-"""Changes on the wire: told in the feed, and planned in a check that was halted."""
+"""API schemas of changes: those in the feed, and those planned by a halted check."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import ConfigDict, Field, with_config
 
-# Pydantic reads the standard library's own only from Python 3.12 on.
+# Pydantic supports `typing.TypedDict` only from Python 3.12 on.
 from typing_extensions import TypedDict
 
 from partner_connector.db.facts import ASSET, PERSON, SHARE, Fact
@@ -63,35 +63,43 @@ _AllFacts = TypedDict("_AllFacts", _MEMBERS, total=False)  # type: ignore[misc] 
 
 @with_config(ConfigDict(extra="allow"))
 class ChangeFacts(_AllFacts, total=False):
-    """What a change was about. Only those members are there that it was about.
+    """Facts before or after a change. Only members that belong to the change are present.
 
-    Of a user who came or went all facts, of one who changed those that changed; of access `via`,
-    `tasks` and `full_control`; of a shared asset `type` to `permitted_tasks`; of a partner
+    A user who joined or left: all facts of the user. A user who changed: the changed facts. Access:
+    `via`, `tasks` and `full_control`. A shared asset: `type` to `permitted_tasks`. A partner:
     `meta_business_id`, `name` and `relationship`. Expect further members.
     """
 
 
 class PlannedChangeView(Answer):
-    """One thing that a check would change."""
+    """A change that a halted check for updates would apply."""
 
-    kind: str = open_enum(*get_args(ChangeKind), description="What changes.")
-    partner_id: PartnerId = Field(description="At which partner.")
-    partner_user_id: PartnerUserId | None = Field(description="Whose access, or who; else null.")
-    asset_id: AssetId | None = Field(description="On which asset, or which one; else null.")
-    before: ChangeFacts | None = Field(description="Null where there was nothing before.")
-    after: ChangeFacts | None = Field(description="Null where there is nothing any more.")
+    kind: str = open_enum(*get_args(ChangeKind), description="Kind of the change.")
+    partner_id: PartnerId = Field(description="The partner that the change belongs to.")
+    partner_user_id: PartnerUserId | None = Field(
+        description="The user that changes, or whose access changes. Null for other changes."
+    )
+    asset_id: AssetId | None = Field(
+        description="The asset that is shared, or that the access is for. Null for other changes."
+    )
+    before: ChangeFacts | None = Field(
+        description="Facts before the change. Null if there were none."
+    )
+    after: ChangeFacts | None = Field(description="Facts after the change. Null if there are none.")
 
 
 class ChangeView(PlannedChangeView):
-    """One thing that changed."""
+    """A change that a check for updates found."""
 
     sequence: Int64 = Field(
         ge=1,
-        description="Its place in the feed of this workspace. Sequences only grow.",
+        description="Position in the feed of this workspace. Later changes have greater numbers.",
         examples=[1042],
     )
-    occurred_at: Instant = Field(description="When we saw and stored it.")
-    job_id: SyncJobId = Field(description="The check that saw it. The feed outlives it.")
+    occurred_at: Instant = Field(description="When the change was found and stored.")
+    job_id: SyncJobId = Field(
+        description="The check for updates that found it. The job may be deleted before the change."
+    )
 
 
 class ChangePage(Page):

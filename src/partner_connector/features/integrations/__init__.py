@@ -1,1 +1,1 @@
-"""Integrations: our own Meta business, connected with its own token."""
+"""Integrations: connections to our own Meta business, each with its own token."""

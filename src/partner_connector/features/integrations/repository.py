@@ -21,15 +21,18 @@ _OLDEST_FIRST = KeysetOrder([Integration.__table__.c.id])
 
 
 class IntegrationExists(Conflict):
-    """A business is integrated once in a workspace."""
+    """The workspace already has an integration for this Meta business."""
 
     code = "integration_exists"
-    title = "This business is integrated already"
-    description = "There is an integration of this Meta business in the workspace; use that one."
+    title = "The business has an integration already"
+    description = (
+        "Use the existing integration: `GET /v1/integrations` lists it with its "
+        "`meta_business_id`. A new token goes to `PUT /v1/integrations/{integration_id}/token`."
+    )
 
 
 class IntegrationRepository:
-    """Bound to its workspace when it is made."""
+    """Access to the integrations of one workspace."""
 
     def __init__(self, session: AsyncSession, workspace_id: uuid.UUID) -> None:
         self.session = session
@@ -56,8 +59,9 @@ class IntegrationRepository:
         return found(await lock_integration(self.session, integration_id, is_ours))
 
     async def lock_to_remove(self, integration_id: uuid.UUID) -> Integration:
-        """Lock and return one integration, after its unfinished jobs and before its partners, which
-        are all deleted with it. Raises `NotFound`.
+        """Lock and return one integration in order to delete it. Raises `NotFound`.
+
+        Its unfinished jobs are locked before it, its partners after it. All are deleted with it.
         """
         is_of_partner = SyncJob.partner_id.is_not(None)
         unfinished = (
@@ -68,7 +72,8 @@ class IntegrationRepository:
         await lock_job.all(self.session, *unfinished, ~is_of_partner, ~SyncJob.own_work_done)
         await lock_partner_jobs.all(self.session, *unfinished, is_of_partner)
         is_ours = Integration.workspace_id == self.workspace_id
-        # Its key stays free: whoever holds one of its partners may insert rows that refer to it.
+        # The lock leaves the key free: a transaction that holds one of the partners may insert
+        # rows that refer to the integration.
         integration = await lock_integration(self.session, integration_id, is_ours, key_share=True)
         await lock_partner.all(
             self.session,
@@ -78,11 +83,11 @@ class IntegrationRepository:
         return found(integration)
 
     async def page(self, page: PageRequest) -> tuple[list[Integration], str | None]:
-        """Oldest first."""
+        """Return one page of integrations, oldest first, and the cursor of the next page."""
         query = select(Integration).where(Integration.workspace_id == self.workspace_id)
         rows, cursor = await page.fetch(self.session, self.workspace_id, query, _OLDEST_FIRST)
         return [row[0] for row in rows], cursor
 
     async def remove(self, integration: Integration) -> None:
-        """Delete it with everything that hangs on it. Changes nothing in Meta."""
+        """Delete an integration and everything that belongs to it. Nothing changes in Meta."""
         await self.session.delete(integration)

@@ -1,4 +1,4 @@
-"""`/v1/integrations`: our own Meta business, and the check for updates of all its partners."""
+"""`/v1/integrations`: connections to our own Meta business, and checks of all their partners."""
 
 from typing import Any
 
@@ -20,26 +20,26 @@ from partner_connector.features.sync_jobs import service as sync_jobs
 from partner_connector.features.sync_jobs.router import (
     FINISHED_WHILE_WAITING,
     accepted_job,
-    finished_job,
+    wait_for_job,
 )
 from partner_connector.features.sync_jobs.schemas import SyncJobCreate, SyncJobView
 from partner_connector.features.tokens import intake
 from partner_connector.features.tokens import service as tokens
 from partner_connector.features.tokens.answers import (
     COMPLETED_WHILE_WAITING,
-    accepted_proof,
-    completed_proof,
+    accepted_validation,
+    completed_validation,
 )
 from partner_connector.features.tokens.repository import Submission
 from partner_connector.features.tokens.schemas import TokenValidationView
 from partner_connector.ids import IntegrationId, encode
-from partner_connector.web.conditional import IfMatchDep, KnownTagsDep, tell
+from partner_connector.web.conditional import IfMatchDep, KnownTagsDep, with_etag
 from partner_connector.web.dependencies import (
-    MAY_BE_LEFT_OUT,
+    OPTIONAL_BODY,
     ContextDep,
+    IdempotentRequestDep,
     IntegrationsReader,
     IntegrationsWriter,
-    OnceDep,
     PageDep,
     ReadSession,
     SyncsRunner,
@@ -59,7 +59,7 @@ router = APIRouter(prefix="/v1/integrations", tags=["Integrations"])
 async def list_integrations(
     caller: IntegrationsReader, session: ReadSession, page: PageDep
 ) -> Response:
-    """Oldest first."""
+    """Return the integrations of the workspace with their health, oldest first."""
     rows, cursor = await IntegrationRepository(session, caller.workspace_id).page(page)
     return page.answer([integration_view(row) for row in rows], cursor)
 
@@ -69,13 +69,17 @@ async def create_integration(
     body: IntegrationCreate,
     _caller: IntegrationsWriter,
     audit: RecorderDep,
-    once: OnceDep,
+    idempotent: IdempotentRequestDep,
     context: ContextDep,
     response: Response,
 ) -> IntegrationView:
-    """The token is proven by the worker right after; `health` tells what it found."""
+    """Connect our own Meta business with the token of one of its system users. A worker validates
+    the token right after the response; read the result in `health` of the integration. A workspace
+    can have one integration for each Meta business: a second one is refused with
+    `integration_exists`.
+    """
     settings = context.settings
-    async with once.writing() as session:
+    async with idempotent.writing() as session:
         sealed = intake.sealed(body, context.keyring, settings)
         integration = Integration(
             workspace_id=audit.workspace_id,
@@ -87,14 +91,14 @@ async def create_integration(
             graph_version=settings.graph_version,
         )
         await IntegrationRepository(session, audit.workspace_id).add(integration)
-        await _record(session, audit, "integration.created", integration, _told(body))
+        await _record(session, audit, "integration.created", integration, _details(body))
         own_token = Submission(integration.id, None, sealed, "integration")
         await tokens.submit(session, context.queue, audit, own_token)
         response.headers["Location"] = f"/v1/integrations/{encode('int', integration.id)}"
-        return once.remember(tell(response, integration_view(integration)))
+        return idempotent.store_response(with_etag(response, integration_view(integration)))
 
 
-def _told(body: IntegrationCreate) -> dict[str, Any]:
+def _details(body: IntegrationCreate) -> dict[str, Any]:
     return body.model_dump(include={"name", "meta_business_id", "safeguard_percent", "schedule"})
 
 
@@ -105,7 +109,7 @@ async def get_integration(
     session: ReadSession,
     known: KnownTagsDep,
 ) -> IntegrationView:
-    """One integration and its health."""
+    """Return one integration with its settings and its health."""
     integration = await IntegrationRepository(session, caller.workspace_id).get(integration_id)
     return known.answer(integration_view(integration))
 
@@ -119,22 +123,24 @@ async def update_integration(
     _caller: IntegrationsWriter,
     audit: RecorderDep,
     session: WriteSession,
-    only: IfMatchDep,
+    preconditions: IfMatchDep,
     response: Response,
 ) -> IntegrationView:
-    """Name, safeguard and schedule. After a pause checks go on at the next regular time."""
+    """Change the name, the safeguard or the schedule. Members that are left out keep their value.
+    When a paused schedule is resumed, the next check for updates runs at the next regular time.
+    """
     integrations = IntegrationRepository(session, audit.workspace_id)
     integration = await integrations.lock(integration_id)
-    only.require(integration_view(integration))
+    preconditions.require(integration_view(integration))
     if body.schedule is not None and body.schedule.model_dump() != integration.schedule:
-        # The worker plans it anew, and does not make up for what was missed in a pause.
+        # The worker plans the next check again, and does not catch up on checks missed in a pause.
         integration.next_check_at = None
     changes = body.model_dump(exclude_none=True)
     for name, value in changes.items():
         setattr(integration, name, value)
     await session.flush()
     await _record(session, audit, "integration.updated", integration, changes)
-    return tell(response, integration_view(integration))
+    return with_etag(response, integration_view(integration))
 
 
 @router.delete(
@@ -148,15 +154,17 @@ async def delete_integration(
     _caller: IntegrationsWriter,
     audit: RecorderDep,
     session: WriteSession,
-    only: IfMatchDep,
+    preconditions: IfMatchDep,
 ) -> Response:
-    """Removes its partners, users and sealed tokens from here. Changes nothing in Meta."""
+    """Delete an integration with its partners, their users and the encrypted tokens from this
+    service. Nothing changes in Meta: the tokens stay valid there until they are revoked in Meta.
+    """
     integrations = IntegrationRepository(session, audit.workspace_id)
     integration = await integrations.lock_to_remove(integration_id)
-    only.require(integration_view(integration))
-    told = {"name": integration.name, "meta_business_id": integration.meta_business_id}
+    preconditions.require(integration_view(integration))
+    details = {"name": integration.name, "meta_business_id": integration.meta_business_id}
     await integrations.remove(integration)
-    await _record(session, audit, "integration.deleted", integration, told)
+    await _record(session, audit, "integration.deleted", integration, details)
     return Response(status_code=204)
 
 
@@ -183,26 +191,34 @@ async def replace_integration_token(
     body: IntegrationTokenReplace,
     _caller: IntegrationsWriter,
     audit: RecorderDep,
-    once: OnceDep,
-    only: IfMatchDep,
+    idempotent: IdempotentRequestDep,
+    preconditions: IfMatchDep,
     context: ContextDep,
     response: Response,
     wait: WaitSeconds,
 ) -> TokenValidationView:
-    """The new token is proven first; the old one stays active until then. Of the token itself
-    nothing can be read: `If-Match` takes the integration's tag.
+    """Hand over a new token of our own Meta business. Use it when the current token will expire,
+    was revoked or lacks a permission. The new token is validated first: the old token stays active
+    until the new one has passed. A token cannot be read, so `If-Match` takes the `ETag` of the
+    integration.
     """
-    async with once.writing() as session:
+    async with idempotent.writing() as session:
         sealed = intake.sealed(body, context.keyring, context.settings)
         integrations = IntegrationRepository(session, audit.workspace_id)
         integration = await integrations.lock(integration_id)
-        only.require(integration_view(integration))
+        preconditions.require(integration_view(integration))
         own_token = Submission(integration.id, None, sealed, "integration")
         submitted = await tokens.join_or_submit(
-            session, context.queue, audit, own_token, forbid_overwriting=only.forbid_overwriting
+            session,
+            context.queue,
+            audit,
+            own_token,
+            forbid_overwriting=preconditions.forbid_overwriting,
         )
-        once.remember(accepted_proof(response, submitted), held_for=wait)
-    return await once.conclude(await completed_proof(context, response, submitted, wait))
+        idempotent.store_response(accepted_validation(response, submitted), held_for=wait)
+    return await idempotent.replace_response(
+        await completed_validation(context, response, submitted, wait)
+    )
 
 
 @router.post(
@@ -212,24 +228,25 @@ async def replace_integration_token(
     status_code=202,
     tags=["Sync jobs"],
     responses=FINISHED_WHILE_WAITING,
-    dependencies=[MAY_BE_LEFT_OUT],
+    dependencies=[OPTIONAL_BODY],
 )
 async def start_integration_sync_job(
     integration_id: IntegrationId,
     caller: SyncsRunner,
-    once: OnceDep,
+    idempotent: IdempotentRequestDep,
     context: ContextDep,
     response: Response,
     wait: WaitSeconds,
     _body: SyncJobCreate | None = None,
 ) -> SyncJobView:
-    """Lists the partners from Meta and checks each connected one. While such a check is
-    unfinished, asking again answers that one.
+    """Start a check for updates: it lists the partners from Meta again and reads the users of each
+    connected partner. Use it when you do not want to wait for the daily check. While such a check
+    is unfinished, this operation returns the unfinished job and starts no other.
     """
-    async with once.writing() as session:
+    async with idempotent.writing() as session:
         integration = await IntegrationRepository(session, caller.workspace_id).get(integration_id)
         job = await sync_jobs.request_integration_sync(
             session, context.queue, integration, trigger="api"
         )
-        once.remember(accepted_job(response, job), held_for=wait)
-    return await once.conclude(await finished_job(context, response, job, wait))
+        idempotent.store_response(accepted_job(response, job), held_for=wait)
+    return await idempotent.replace_response(await wait_for_job(context, response, job, wait))

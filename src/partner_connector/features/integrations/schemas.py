@@ -1,4 +1,4 @@
-"""Integrations on the wire."""
+"""Request and response schemas of integrations."""
 
 from typing import Annotated
 
@@ -24,7 +24,7 @@ IntegrationName = Annotated[
 
 
 def _number(value: object) -> object:
-    """`20` and `20.0` are the same JSON number; `"20"` and `true` are none."""
+    """Return `20` and `20.0`, which are JSON numbers. Raises `ValueError` for `"20"` and `true`."""
     if isinstance(value, (str, bool)):
         raise ValueError("not a number")  # noqa: TRY004 - what Pydantic turns into a 422
     return value
@@ -35,7 +35,10 @@ SafeguardPercent = Annotated[
     Field(
         ge=0,
         le=100,
-        description="A check that would remove more than this share of a partner's users halts.",
+        description="Safeguard: a check for updates halts when it would remove more than this "
+        "percentage of a partner's users. The removal of one user does not halt it, unless it is "
+        "the only user. With 100, no check halts. Nor does a check halt when nothing is shared "
+        "with the partner any more.",
         examples=[20],
     ),
     BeforeValidator(_number),
@@ -43,30 +46,33 @@ SafeguardPercent = Annotated[
 
 
 class Schedule(Body):
-    """When checks for updates run by themselves."""
+    """Schedule of the automatic checks for updates."""
 
     frequency: str = Field(
         default="daily",
         max_length=16,
         pattern=r"^daily$",
-        description="Only `daily` today.",
+        description="How often checks run. The only value today is `daily`.",
         examples=["daily"],
     )
-    paused: bool = Field(default=False, strict=True, description="True: only when asked for.")
+    paused: bool = Field(
+        default=False, strict=True, description="True: checks run on request only."
+    )
 
 
 class ScheduleView(Answer):
-    """When checks for updates run by themselves, and when the next one does."""
+    """Schedule of the automatic checks for updates, with the time of the next one."""
 
-    frequency: str = open_enum("daily", description="How often.")
-    paused: bool = Field(description="True: only when asked for.")
+    frequency: str = open_enum("daily", description="How often checks run.")
+    paused: bool = Field(description="True: checks run on request only.")
     next_run_at: Instant | None = Field(
-        description="Null while paused, and until a worker has planned it, which takes a minute."
+        description="The time of the next check. Null while the schedule is paused, and for about "
+        "a minute until a worker has planned the check."
     )
 
 
 class IntegrationCreate(TokenIntake):
-    """Our own business and its own system-user token."""
+    """Our own Meta business and the token of one of its system users."""
 
     model_config = either_form({"name": "Acme ad accounts", "meta_business_id": "1029384756102938"})
 
@@ -77,7 +83,7 @@ class IntegrationCreate(TokenIntake):
 
 
 class IntegrationUpdate(Body):
-    """What is left out stays as it is."""
+    """Changes to an integration. Members that are left out keep their value."""
 
     name: IntegrationName | None = Field(default=None, examples=["Acme ad accounts"])
     safeguard_percent: SafeguardPercent | None = Field(default=None, examples=[20])
@@ -85,27 +91,43 @@ class IntegrationUpdate(Body):
 
 
 class IntegrationTokenReplace(TokenIntake):
-    """A new token of our own business."""
+    """New token of our own Meta business."""
 
 
 class IntegrationView(Answer):
-    """Our own Meta business."""
+    """Connection to our own Meta business."""
 
     id: IntegrationId
     name: IntegrationName
     meta_business_id: MetaId
-    app_id: str = Field(max_length=32, pattern=r"^[0-9]+$", examples=["2965389650414399"])
+    app_id: str = Field(
+        max_length=32,
+        pattern=r"^[0-9]+$",
+        description="The Meta app of the integration's own token. Until a token has passed "
+        "its validation, the app of this deployment.",
+        examples=["2965389650414399"],
+    )
     health: str = open_enum(
         "pending_validation",
         "healthy",
         "attention_required",
-        description="What the last proof of our token said.",
+        description="State of our own token after its last validation or check. Also "
+        "`attention_required` if Meta answers with another API version than requested.",
     )
-    health_reasons: list[HealthReason] = Field(max_length=100)
+    health_reasons: list[HealthReason] = Field(
+        max_length=100, description="Why `health` is not `healthy`, and what will need attention."
+    )
     safeguard_percent: SafeguardPercent
     schedule: ScheduleView
-    graph_version: str = Field(max_length=8, pattern=r"^v[0-9]+\.[0-9]+$", examples=["v26.0"])
-    last_sync_at: Instant | None
+    graph_version: str = Field(
+        max_length=8,
+        pattern=r"^v[0-9]+\.[0-9]+$",
+        description="The version of Meta's Graph API.",
+        examples=["v26.0"],
+    )
+    last_sync_at: Instant | None = Field(
+        description="When the list of partners was last updated. Null before the first time."
+    )
     created_at: Instant
     updated_at: Instant
 
@@ -117,7 +139,7 @@ class IntegrationPage(Page):
 
 
 def integration_view(row: Integration) -> IntegrationView:
-    """An integration's row as the wire shows it."""
+    """Return the response for an integration's row."""
     given = Schedule.model_validate(row.schedule)
     schedule = ScheduleView(
         frequency=given.frequency,

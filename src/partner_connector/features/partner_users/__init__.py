@@ -1,1 +1,1 @@
-"""Partner users: the people and system users of partners who can touch a shared asset."""
+"""Partner users: people and system users of partners who have access to a shared asset."""

@@ -1,10 +1,10 @@
-"""All partner users that match, as CSV: read in pieces, so that neither memory nor a connection
-depends on how many there are or on how slowly they are taken.
+"""CSV export of all matching partner users.
 
-Rows come in the order of their ids, which never change: whoever matches from the first piece to the
-last is in the file exactly once, as they were when their piece was read. One long transaction would
-show one instant, and for as long as a slow client likes hold a connection, keep PostgreSQL from
-vacuuming and SQLite from shortening its log.
+Rows are read in batches, so memory does not grow with their number, and no database connection is
+held while a slow client downloads. Rows are ordered by id, and ids never change: a user that
+matches during the whole export is in the file exactly once, as it was when its batch was read. One
+long transaction would show a single instant, but it would hold a connection, keep PostgreSQL from
+vacuuming and SQLite from truncating its WAL for as long as the client takes.
 """
 
 import csv
@@ -23,8 +23,8 @@ from partner_connector.features.partner_users.schemas import PartnerUserView
 from partner_connector.ids import encode
 from partner_connector.web.schemas import rfc3339
 
-# Some milliseconds of work, during which this process answers nobody else.
-_ROWS_AT_A_TIME = 500
+# A batch is some milliseconds of work that block the event loop.
+_BATCH_SIZE = 500
 
 _NOT_IN_CSV = {"integration_id", "is_token_holder", "grants", "history"}
 COLUMNS = (
@@ -33,37 +33,40 @@ COLUMNS = (
 )
 _PREFIXES = {"id": "usr", "partner_id": "ptn"}
 
-# What a spreadsheet takes for a formula, also behind what it does not show, and as other keyboards
-# write the signs.
+# A sign that starts a formula in a spreadsheet, in its ASCII and full-width forms, also after
+# characters that a spreadsheet does not show.
 _FORMULA = (
     r"[\s\x00-\x1f\x7f-\xa0\u00ad\u180e\u200b-\u200f\u2028-\u202f\u2060-\u2064\ufeff]*"
     r"[=+\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u2212]"
 )
-# Where semicolons or tabs divide cells it heeds no quotes of ours.
+# A spreadsheet that splits cells at semicolons or tabs ignores the CSV quotes.
 _BEFORE_A_FORMULA = re.compile(rf"(?:\A|(?<=[;\t\n])|(?<=\r)(?!\n))(?={_FORMULA})|\A(?=[\t\r\n])")
-# Asked first, since it takes a third of the time and most texts are harmless.
-_IN_QUESTION = re.compile(rf"{_FORMULA}|[^;\t\r\n]*[;\t\r\n]")
+# Matched first: it takes a third of the time, and most texts are harmless.
+_MAY_HOLD_A_FORMULA = re.compile(rf"{_FORMULA}|[^;\t\r\n]*[;\t\r\n]")
 
 
 async def partner_users_csv(
-    database: Database, workspace_id: uuid.UUID, only: PartnerUserFilter
+    database: Database, workspace_id: uuid.UUID, filters: PartnerUserFilter
 ) -> AsyncIterator[bytes]:
-    """A line of names, then one of each user. Fails rather than end early."""
+    """Yield a header row, then one row for each user.
+
+    Raises if a batch cannot be read, so that an incomplete file never looks complete.
+    """
     yield _lines([[harmless(name) for name in COLUMNS]])
-    last: uuid.UUID | None = None
+    last_id: uuid.UUID | None = None
     while True:
-        async with database.looking() as session:
+        async with database.autocommit_reads() as session:
             users = PartnerUserRepository(session, workspace_id)
-            rows = await users.rows(COLUMNS[:-1], only, after=last, at_most=_ROWS_AT_A_TIME)
+            rows = await users.rows(COLUMNS[:-1], filters, after=last_id, limit=_BATCH_SIZE)
         if not rows:
             return
         yield _lines([_cell(*pair) for pair in zip(COLUMNS, row, strict=True)] for row in rows)
-        last = rows[-1][0]
+        last_id = rows[-1][0]
 
 
 def harmless(text: str) -> str:
-    """The text as every spreadsheet takes it for text: what looks like a formula gets a `'`."""
-    return _BEFORE_A_FORMULA.sub("'", text) if _IN_QUESTION.match(text) else text
+    """Return the text with a `'` before each part that a spreadsheet would run as a formula."""
+    return _BEFORE_A_FORMULA.sub("'", text) if _MAY_HOLD_A_FORMULA.match(text) else text
 
 
 def _cell(name: str, value: object) -> str:

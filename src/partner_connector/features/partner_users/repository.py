@@ -22,7 +22,7 @@ from partner_connector.web.rows import WireRow
 State = Literal["active", "removed"]
 FilterText = Annotated[str | None, Field(min_length=1, max_length=320, pattern=r"^[^\x00]*$")]
 
-# Columns of tables, not attributes of entities: lists need no ORM.
+# Columns of tables, not ORM attributes: lists are read without the ORM.
 _USER, _GRANT, _TOKEN = PartnerUser.__table__.c, Grant.__table__.c, Token.__table__.c
 
 SORTS = {
@@ -32,19 +32,19 @@ SORTS = {
     "-first_seen_at": KeysetOrder([_USER.first_seen_at, _USER.id], descending=True),
 }
 
-# Whether this is the system user whose token the partner is connected with.
-_HOLDS_OUR_TOKEN = exists().where(
+# True for the system user that the partner's active token belongs to.
+_IS_TOKEN_HOLDER = exists().where(
     _TOKEN.integration_id == _USER.integration_id,
     _TOKEN.partner_id == _USER.partner_id,
     _TOKEN.state == "active",
     _TOKEN.system_user_id == _USER.meta_user_id,
 )
-_WIRE = WireRow(PartnerUserView, PartnerUser.__table__, is_token_holder=_HOLDS_OUR_TOKEN)
+_WIRE = WireRow(PartnerUserView, PartnerUser.__table__, is_token_holder=_IS_TOKEN_HOLDER)
 
 
-# By the name of the filter. Statements are put together once for the filters that are given, and
-# kept: that costs as much as reading the page.
-_NARROWED: dict[str, ColumnElement[bool]] = {
+# Condition of each filter, by its name. A statement is built once for a set of given filters and
+# cached, since building it costs as much as reading the page.
+_CONDITIONS: dict[str, ColumnElement[bool]] = {
     "partner_id": _USER.partner_id == bindparam("partner_id"),
     "integration_id": _USER.integration_id == bindparam("integration_id"),
     "asset_id": exists().where(
@@ -63,35 +63,46 @@ _NARROWED: dict[str, ColumnElement[bool]] = {
 
 
 class PartnerUserFilter(BaseModel):
-    """Query parameters that narrow a list of partner users."""
+    """Query parameters that filter a list of partner users."""
 
-    partner_id: PartnerId | None = Field(default=None, description="Users of this partner.")
-    integration_id: IntegrationId | None = Field(
-        default=None, description="Users of this integration's partners."
+    partner_id: PartnerId | None = Field(
+        default=None, description="Return only users of this partner."
     )
-    asset_id: AssetId | None = Field(default=None, description="Users with access to it.")
+    integration_id: IntegrationId | None = Field(
+        default=None, description="Return only users of this integration's partners."
+    )
+    asset_id: AssetId | None = Field(
+        default=None, description="Return only users with access to this asset."
+    )
     kind: list[PersonKind] | None = Field(
-        default=None, max_length=3, description="Repeat for “or”."
+        default=None, max_length=3, description="Repeat to match any of several values."
     )
     state: list[State] | None = Field(
-        default=None, max_length=2, description="Without it: active and removed."
+        default=None,
+        max_length=2,
+        description="Return users in this state. Without this filter, active and removed users are "
+        "returned.",
     )
     role_class: list[RoleClass] | None = Field(
-        default=None, max_length=4, description="Repeat for “or”."
+        default=None, max_length=4, description="Repeat to match any of several values."
     )
     two_factor: list[TwoFactor] | None = Field(
-        default=None, max_length=3, description="Repeat for “or”."
+        default=None, max_length=3, description="Repeat to match any of several values."
     )
     email: FilterText = Field(
-        default=None, description="The whole address, in any case.", examples=["ada@example.com"]
+        default=None,
+        description="Return users with exactly this email address. Case is ignored.",
+        examples=["ada@example.com"],
     )
     q: FilterText = Field(
-        default=None, description="Part of the name or address.", examples=["ada"]
+        default=None,
+        description="Return users whose name or email address contains this text. Case is ignored.",
+        examples=["ada"],
     )
 
     def values(self) -> dict[str, Any]:
-        """Those that are given, as the statement takes them."""
-        given = {name: value for name in _NARROWED if (value := getattr(self, name))}
+        """Return the given filters as bound parameters of the statement."""
+        given = {name: value for name in _CONDITIONS if (value := getattr(self, name))}
         if self.email:
             given["email"] = self.email.strip().lower()
         if self.q:
@@ -101,30 +112,33 @@ class PartnerUserFilter(BaseModel):
 
 @lru_cache
 def _listed(given: tuple[str, ...]) -> Select[*tuple[Any, ...]]:
-    mine = select(*_WIRE.columns).where(_USER.workspace_id == bindparam("workspace_id"))
-    return mine.where(*(_NARROWED[name] for name in given))
+    query = select(*_WIRE.columns).where(_USER.workspace_id == bindparam("workspace_id"))
+    return query.where(*(_CONDITIONS[name] for name in given))
 
 
 class PartnerUserRepository:
-    """Bound to its workspace when it is made."""
+    """Reads partner users of the workspace that it is created for."""
 
     def __init__(self, session: AsyncSession, workspace_id: uuid.UUID) -> None:
         self.session = session
         self.workspace_id = workspace_id
 
     async def get(self, user_id: uuid.UUID) -> tuple[PartnerUser, bool]:
-        """One partner user, and whether it holds our token. Raises `NotFound`."""
-        query = select(PartnerUser, _HOLDS_OUR_TOKEN).where(
+        """Return a partner user, and whether the partner's active token belongs to it.
+
+        Raises `NotFound`.
+        """
+        query = select(PartnerUser, _IS_TOKEN_HOLDER).where(
             PartnerUser.workspace_id == self.workspace_id, PartnerUser.id == user_id
         )
         user, is_token_holder = found((await self.session.execute(query)).one_or_none())
         return user, is_token_holder
 
     async def page(
-        self, page: PageRequest, only: PartnerUserFilter, sort: str
+        self, page: PageRequest, filters: PartnerUserFilter, sort: str
     ) -> tuple[list[dict[str, Any]], str | None]:
-        """Partner users in the asked-for order, as the wire has them."""
-        given = only.values()
+        """Return a page of partner users as JSON-ready dictionaries, and the next cursor."""
+        given = filters.values()
         query = _listed(tuple(given))
         rows, cursor = await page.fetch(self.session, self.workspace_id, query, SORTS[sort], given)
         return [_WIRE.item(row) for row in rows], cursor
@@ -132,20 +146,23 @@ class PartnerUserRepository:
     async def rows(
         self,
         names: Sequence[str],
-        only: PartnerUserFilter,
+        filters: PartnerUserFilter,
         *,
         after: uuid.UUID | None,
-        at_most: int,
+        limit: int,
     ) -> Sequence[Row[*tuple[Any, ...]]]:
-        """The next users in the order of their ids: these columns, then the partner's name."""
-        given = only.values()
+        """Return the next users in the order of their ids: these columns, then the partner's name.
+
+        `after` is the last id of the previous rows; None: from the start.
+        """
+        given = filters.values()
         query = (
             select(*(_USER[name] for name in names), Partner.name)
             .join(Partner, Partner.id == _USER.partner_id)
             .where(_USER.workspace_id == self.workspace_id)
-            .where(*(_NARROWED[name] for name in given))
+            .where(*(_CONDITIONS[name] for name in given))
             .order_by(_USER.id)
-            .limit(at_most)
+            .limit(limit)
         )
         if after is not None:
             query = query.where(_USER.id > after)
@@ -154,7 +171,7 @@ class PartnerUserRepository:
     async def grants_of(
         self, user_ids: Sequence[uuid.UUID]
     ) -> dict[uuid.UUID, list[tuple[Grant, Asset]]]:
-        """The grants of a page of users, in one statement."""
+        """Return the grants of these users by user id, read in one statement."""
         query = (
             select(Grant, Asset)
             .join(Asset, Asset.id == Grant.asset_id)

@@ -1,4 +1,4 @@
-"""`/v1/partner-users`: which people at our partners can touch our assets."""
+"""`/v1/partner-users`: people and system users of partners with access to shared assets."""
 
 from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any, Literal
@@ -38,7 +38,7 @@ _ALL_AS_CSV = {
         "type": "string",
         "maxLength": 2**31 - 1,
         "pattern": r"^[\s\S]*$",
-        "description": "A line of names, then one of each user.",
+        "description": "A header row, then one row for each user.",
     },
     "example": "id,partner_id,meta_user_id,kind,state,name,…\r\n",
 }
@@ -55,25 +55,28 @@ async def list_partner_users(
     caller: UsersReader,
     context: ContextDep,
     session: ReadSession,
-    form: JsonOrCsv,
+    media_type: JsonOrCsv,
     page: PageDep,
-    only: Annotated[PartnerUserFilter, Query()],
-    sort: Annotated[PartnerUserSort, Query(description="`-` means descending.")] = "name",
+    filters: Annotated[PartnerUserFilter, Query()],
+    sort: Annotated[
+        PartnerUserSort, Query(description="Sort order. `-` means descending.")
+    ] = "name",
     expand: Annotated[
         Literal["grants"] | None, Query(description="`grants` adds each user's assets and tasks.")
     ] = None,
 ) -> Response:
-    """People and system users of partners who have access to an asset shared with us.
+    """Return the people, system users and pending invites of partners that have access to a shared
+    asset. Filters combine with “and”.
 
-    With `Accept: text/csv` all of them that match, in the order of their ids (RFC 4180, UTF-8).
-    What a spreadsheet would take for a formula begins with a `'`. `page_size`, `cursor`, `sort` and
-    `expand` shape pages and do nothing there. An answer that breaks off is not complete: it lacks
-    the end of its transfer, which HTTP clients report as an error.
+    With `Accept: text/csv` the response holds all matching users in the order of their ids (RFC
+    4180, UTF-8). `page_size`, `cursor`, `sort` and `expand` have no effect on CSV. A cell that a
+    spreadsheet would read as a formula begins with a `'`. A CSV response that breaks off is
+    incomplete: its transfer has no end, which HTTP clients report as an error.
     """
-    if form == CSV:
-        return _as_csv(partner_users_csv(context.database, caller.workspace_id, only))
+    if media_type == CSV:
+        return _as_csv(partner_users_csv(context.database, caller.workspace_id, filters))
     users = PartnerUserRepository(session, caller.workspace_id)
-    items, cursor = await users.page(page, only, sort)
+    items, cursor = await users.page(page, filters, sort)
     for item in items:
         item |= {"grants": None, "history": None}
     if expand is not None:
@@ -88,7 +91,7 @@ async def get_partner_user(
     session: ReadSession,
     known: KnownTagsDep,
 ) -> PartnerUserView:
-    """One partner user with every grant, and what changed about it lately."""
+    """Return one partner user with all its grants and its latest changes, newest first."""
     users = PartnerUserRepository(session, caller.workspace_id)
     row, is_token_holder = await users.get(partner_user_id)
     grants = await users.grants_of([row.id])

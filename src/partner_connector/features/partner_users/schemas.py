@@ -1,4 +1,4 @@
-"""Partner users on the wire."""
+"""API schemas of partner users and their grants."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from partner_connector.web.schemas import Answer, Count, Instant, MetaId, Page, 
 
 
 def _members(facts: Mapping[str, Fact]) -> dict[str, Any]:
-    """Return facts as members of a view."""
+    """Return facts as members of a Pydantic model."""
     return {name: (fact.type, _described(fact)) for name, fact in facts.items()}
 
 
@@ -25,31 +25,32 @@ def _described(fact: Fact) -> Any:
 class _Asset(Answer):
     id: AssetId
     type: str = open_enum(
-        "ad_account", "page", "product_catalog", "pixel", description="Its kind in Meta."
+        "ad_account", "page", "product_catalog", "pixel", description="Type of the asset in Meta."
     )
     meta_id: MetaId
 
 
 class GrantedAsset(create_model("_AssetFacts", __base__=_Asset, **_members(ASSET))):  # type: ignore[misc] # made of the list
-    """The asset of a grant."""
+    """Asset that a grant gives access to."""
 
 
 class GrantView(Answer):
-    """What a partner user may do on one asset."""
+    """Access of one partner user to one asset."""
 
     asset: GrantedAsset
     tasks: list[TaskName] = Field(
         max_length=100,
-        description="As Meta says them. Empty where it does not: of a catalog in an asset group.",
+        description="The tasks as Meta names them. Empty where Meta does not return them: for a "
+        "catalog in an asset group.",
         examples=[["ADVERTISE", "ANALYZE"]],
     )
-    full_control: bool = Field(description="Whether the tasks are all that the share allows.")
+    full_control: bool = Field(description="True if the user has every task that the share allows.")
     via: str = open_enum(
         "direct",
         "asset_group",
-        description="How the access was given. Whoever has it in both ways has two grants.",
+        description="How the access is given. A user with access in both ways has two grants.",
     )
-    granted_at: Instant = Field(description="When we first saw it.")
+    granted_at: Instant = Field(description="When a check for updates first saw this access.")
 
 
 class _PartnerUser(Answer):
@@ -57,27 +58,39 @@ class _PartnerUser(Answer):
     integration_id: IntegrationId
     partner_id: PartnerId
     meta_user_id: MetaId
-    # A fact, described by the list; here for its place before `state`.
+    # Declared here only to place it before `state`; `PERSON` describes it.
     kind: str
-    state: str = open_enum("active", "removed", description="Whether access was still seen.")
+    state: str = open_enum(
+        "active",
+        "removed",
+        description="`active`: the user has access, as far as checks for updates saw. `removed`: a "
+        "check for updates found that the user no longer has any access.",
+    )
 
 
 class PartnerUserView(create_model("_PersonFacts", __base__=_PartnerUser, **_members(PERSON))):  # type: ignore[misc] # made of the list
-    """A person or system user of a partner, with access to an asset shared with us."""
+    """A person, a system user or a pending invite of a partner with access to a shared asset."""
 
     is_token_holder: bool = Field(
-        description="The system user whose token the partner is connected with."
+        description="True for the system user whose token the partner is connected with."
     )
-    asset_count: Count = Field(description="Shared assets with access.", examples=[3])
-    first_seen_at: Instant = Field(description="When a check first saw access.")
-    last_seen_at: Instant = Field(description="When a check last saw access.")
-    removed_at: Instant | None = Field(description="Since when there is none; null while active.")
+    asset_count: Count = Field(
+        description="Number of shared assets that the user has access to.", examples=[3]
+    )
+    first_seen_at: Instant = Field(description="When a check for updates first saw access.")
+    last_seen_at: Instant = Field(description="When a check for updates last saw access.")
+    removed_at: Instant | None = Field(
+        description="When a check for updates found that the user no longer has any access. Null "
+        "while active."
+    )
     grants: list[GrantView] | None = Field(
-        max_length=10000, description="With `expand=grants`; null otherwise."
+        max_length=10000,
+        description="The user's access to each asset. Null in a list without `expand=grants`.",
     )
     history: list[ChangeView] | None = Field(
         max_length=100,
-        description="The latest changes, newest first; null in a list. `/v1/changes` has them all.",
+        description="The latest changes of this user, newest first. Null in a list. `/v1/changes` "
+        "has all changes.",
     )
 
 

@@ -1,1 +1,1 @@
-"""Partners: businesses that share assets with ours, as Meta lists them."""
+"""Partners: businesses that share assets with our own business, as Meta lists them."""

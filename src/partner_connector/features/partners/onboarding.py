@@ -1,6 +1,6 @@
-"""The article's checklist, read off the evidence of the newest proof.
+"""Onboarding checklist of a partner, derived from the checks of its latest token validation.
 
-Pure: rows in, steps out. A step that nothing was seen about is `unknown`, never `to_do`.
+Pure functions: rows in, steps out. A step without evidence is `unknown`, never `to_do`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,25 +8,25 @@ from typing import Any
 
 from partner_connector.db.models import Partner, TokenValidation
 from partner_connector.features.partners.schemas import OnboardingStep
-from partner_connector.features.partners.status import Standing
+from partner_connector.features.partners.status import OnboardingState
 
 Checks = Mapping[str, Mapping[str, Any]]
 
 _GENERATE = (
-    "In Meta Business Manager open Settings > Users > System users, select the system user, "
-    "click Generate new token, select the app, choose Never for the token expiration and the six "
-    "permissions."
+    "In Meta Business Manager open Settings > Users > System users and select the system user. "
+    "Click Generate new token and select the app. Select Never for the token expiration, select "
+    "the six permissions and click Generate token."
 )
 _REPLACE = "Generate a new token and connect the partner with it."
-# As long as the contract allows.
-_MOST = 2000
+# `maxLength` of `evidence` and `next_action`.
+_MAX_LENGTH = 2000
 _STEPS: Sequence[tuple[str, str, Sequence[str], str]] = (
     (
         "app_access",
         "App access requested and approved",
         ("app",),
         "In Meta Business Manager open Settings > Accounts > Apps, click Add > Request Access to "
-        "an App ID, enter the app id {app_id} and click Request app. Then wait for the approval.",
+        "an App ID, enter the app ID {app_id} and click Request app. Then wait for the approval.",
     ),
     (
         "system_user_admin",
@@ -37,14 +37,15 @@ _STEPS: Sequence[tuple[str, str, Sequence[str], str]] = (
     ),
     (
         "assets_assigned",
-        "Every shared asset assigned with Full control",
+        "Full control of every shared asset assigned to the system user",
         ("assets_full_control",),
-        "Select the system user, click Assign assets, select every shared asset, give Full "
-        "control and click Save changes.",
+        "In Meta Business Manager open Settings > Users > System users and select the system user. "
+        "Click Assign assets, select every shared asset, assign Full control and click Save "
+        "changes.",
     ),
     (
         "token_generated",
-        "Token generated: right app, never expiring, six permissions",
+        "Token generated for the right app, with expiration Never and six permissions",
         ("format", "live", "token_type", "scopes_required", "expiry"),
         _GENERATE,
     ),
@@ -52,16 +53,19 @@ _STEPS: Sequence[tuple[str, str, Sequence[str], str]] = (
 
 
 def steps(
-    partner: Partner, standing: Standing, newest: TokenValidation | None, *, app_id: str
+    partner: Partner, state: OnboardingState, newest: TokenValidation | None, *, app_id: str
 ) -> list[OnboardingStep]:
-    """The seven steps in order."""
+    """Return the seven steps in order.
+
+    `newest` is the completed validation to read evidence from; None: no token was validated yet.
+    """
     checks: Checks = {check["id"]: check for check in newest.checks} if newest else {}
-    proven = [
+    steps_in_meta = [
         _step_from_checks(step_id, title, names, action.format(app_id=app_id), checks)
         for step_id, title, names, action in _STEPS
     ]
-    first_sync = _first_sync(partner, standing.status)
-    return [*proven, _handed_over(newest), _connected(standing), first_sync]
+    first_sync = _first_sync(partner, state.status)
+    return [*steps_in_meta, _handed_over(newest), _connected(state), first_sync]
 
 
 def _step_from_checks(
@@ -71,9 +75,9 @@ def _step_from_checks(
     refused = [check for check in seen if check["status"] == "fail"]
     unclear = [check for check in seen if check["status"] == "unknown"]
     status = "to_do" if refused else "unknown" if unclear or not seen else "done"
-    telling = refused or unclear or seen
-    evidence = " ".join(check["detail"] for check in telling)
-    remedies = [check["remedy"] for check in telling if check["remedy"]]
+    decisive = refused or unclear or seen
+    evidence = " ".join(check["detail"] for check in decisive)
+    remedies = [check["remedy"] for check in decisive if check["remedy"]]
     return OnboardingStep(
         id=step_id,
         title=title,
@@ -88,20 +92,22 @@ def _handed_over(newest: TokenValidation | None) -> OnboardingStep:
         id="token_handed_over",
         title="Token handed over",
         status="done" if newest else "to_do",
-        evidence="A token was handed over." if newest else "No token was handed over yet.",
-        next_action=None if newest else "Hand the token over, best sealed for the current key.",
+        evidence="A token was handed over." if newest else "No token has been handed over yet.",
+        next_action=None
+        if newest
+        else "Hand over the token. Seal it for the current key if you can.",
     )
 
 
-def _connected(standing: Standing) -> OnboardingStep:
-    details = [reason["detail"] for reason in standing.reasons]
-    remedies = dict.fromkeys(reason["remedy"] for reason in standing.reasons if reason["remedy"])
-    if standing.status == "onboarded":
-        # What will need attention soon is told beforehand.
-        told = ["The token was proven and is active.", *details]
-        found = "done", " ".join(told), " ".join(remedies) or None
-    elif standing.status == "needs_attention":
-        seen = " ".join(details) or "The active token no longer works as it should."
+def _connected(state: OnboardingState) -> OnboardingStep:
+    details = [reason["detail"] for reason in state.reasons]
+    remedies = dict.fromkeys(reason["remedy"] for reason in state.reasons if reason["remedy"])
+    if state.status == "onboarded":
+        # Reasons of a working token are warnings: what will need attention soon.
+        seen = " ".join(["The token passed its validation and is active.", *details])
+        found = "done", seen, " ".join(remedies) or None
+    elif state.status == "needs_attention":
+        seen = " ".join(details) or "The active token no longer passes every check."
         found = "to_do", seen, " ".join(remedies) or _REPLACE
     else:
         found = "to_do", "The partner has no active token.", "Connect the partner with a token."
@@ -110,8 +116,8 @@ def _connected(standing: Standing) -> OnboardingStep:
         id="connected",
         title="Connected",
         status=status,
-        evidence=evidence[:_MOST],
-        next_action=action and action[:_MOST],
+        evidence=evidence[:_MAX_LENGTH],
+        next_action=action and action[:_MAX_LENGTH],
     )
 
 
@@ -123,7 +129,7 @@ def _first_sync(partner: Partner, status: str) -> OnboardingStep:
     else:
         state = "to_do"
         evidence = "No check for updates has been completed yet."
-        action = "Wait for the first check for updates, or start one."
+        action = "Wait for the first check for updates to complete, or start one."
     return OnboardingStep(
         id="first_sync",
         title="First check for updates complete",

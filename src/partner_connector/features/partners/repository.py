@@ -13,10 +13,9 @@ from partner_connector.db.models import Asset, AssetShare, Grant, Partner, Token
 from partner_connector.errors import found
 from partner_connector.features.partners.status import (
     ActiveToken,
-    Standing,
+    OnboardingState,
     join_condition,
     onboarding_status,
-    standing,
 )
 from partner_connector.ids import IntegrationId
 
@@ -35,31 +34,31 @@ _ASSETS = KeysetOrder([Asset.__table__.c.id])
 
 
 class PartnerFilter(BaseModel):
-    """Query parameters that narrow a list of partners."""
+    """Query parameters that filter a list of partners."""
 
     integration_id: IntegrationId | None = Field(
-        default=None, description="Partners of this integration only."
+        default=None, description="Return only partners of this integration."
     )
     onboarding_status: list[OnboardingStatus] | None = Field(
-        default=None, max_length=3, description="Repeat for “or”."
+        default=None, max_length=3, description="Repeat to match any of several values."
     )
     presence: list[Presence] | None = Field(
-        default=None, max_length=2, description="Repeat for “or”."
+        default=None, max_length=2, description="Repeat to match any of several values."
     )
     relationship: list[Relationship] | None = Field(
-        default=None, max_length=3, description="Repeat for “or”."
+        default=None, max_length=3, description="Repeat to match any of several values."
     )
     q: str | None = Field(
         default=None,
         min_length=1,
         max_length=200,
         pattern=r"^[^\x00]*$",
-        description="Part of the name, in any case.",
+        description="Return partners whose name contains this text. Case is ignored.",
         examples=["northwind"],
     )
 
     def apply(self, query: Select[Partner, str]) -> Select[Partner, str]:
-        """Narrow the query."""
+        """Return the query with a condition for each given filter."""
         if self.integration_id is not None:
             query = query.where(Partner.integration_id == self.integration_id)
         if self.onboarding_status:
@@ -74,42 +73,44 @@ class PartnerFilter(BaseModel):
 
 
 class PartnerRepository:
-    """Bound to its workspace when it is made."""
+    """Reads and locks partners of the workspace that it is created for."""
 
     def __init__(self, session: AsyncSession, workspace_id: uuid.UUID) -> None:
         self.session = session
         self.workspace_id = workspace_id
 
     async def get(self, partner_id: uuid.UUID) -> Partner:
-        """One partner. Raises `NotFound`."""
+        """Return a partner. Raises `NotFound`."""
         query = select(Partner).where(
             Partner.workspace_id == self.workspace_id, Partner.id == partner_id
         )
         return found(await self.session.scalar(query))
 
     async def lock(self, partner_id: uuid.UUID) -> Partner:
-        """Lock and return one partner. Raises `NotFound`."""
+        """Lock and return a partner. Raises `NotFound`."""
         is_ours = Partner.workspace_id == self.workspace_id
         return found(await lock_partner(self.session, partner_id, is_ours))
 
-    async def get_with_standing(self, partner_id: uuid.UUID) -> tuple[Partner, Standing]:
-        """One partner and where its onboarding is. Raises `NotFound`."""
-        query = self._with_standing().where(Partner.id == partner_id)
-        partner, *told = found((await self.session.execute(query)).one_or_none())
-        return partner, standing(*told)
+    async def get_with_onboarding_state(
+        self, partner_id: uuid.UUID
+    ) -> tuple[Partner, OnboardingState]:
+        """Return a partner and its onboarding status. Raises `NotFound`."""
+        query = self._with_onboarding_state().where(Partner.id == partner_id)
+        partner, status, reasons = found((await self.session.execute(query)).one_or_none())
+        return partner, OnboardingState(status, reasons or [])
 
     async def page(
-        self, page: PageRequest, only: PartnerFilter, sort: str
-    ) -> tuple[list[tuple[Partner, Standing]], str | None]:
-        """Partners, each with where its onboarding is."""
-        query = only.apply(self._with_standing())
+        self, page: PageRequest, filters: PartnerFilter, sort: str
+    ) -> tuple[list[tuple[Partner, OnboardingState]], str | None]:
+        """Return a page of partners with their onboarding status, and the next cursor."""
+        query = filters.apply(self._with_onboarding_state())
         rows, cursor = await page.fetch(self.session, self.workspace_id, query, SORTS[sort])
-        return [(row[0], standing(row[1], row[2])) for row in rows], cursor
+        return [(row[0], OnboardingState(row[1], row[2] or [])) for row in rows], cursor
 
     async def assets_page(
         self, page: PageRequest, partner_id: uuid.UUID
     ) -> tuple[list[Any], str | None]:
-        """Rows of asset, share and the number of this partner's users on it."""
+        """Return rows of asset, share and number of the partner's users on the asset."""
         users = (
             select(func.count(Grant.partner_user_id.distinct()))
             .where(Grant.asset_id == Asset.id, Grant.partner_id == partner_id)
@@ -124,10 +125,11 @@ class PartnerRepository:
         )
         return await page.fetch(self.session, self.workspace_id, query, _ASSETS)
 
-    async def telling_validation(self, partner_id: uuid.UUID) -> TokenValidation | None:
-        """The proof that the checklist is read from: the active token's, else the newest one.
+    async def checklist_validation(self, partner_id: uuid.UUID) -> TokenValidation | None:
+        """Return the completed validation that the checklist is derived from, or None.
 
-        A dry run of some other token says nothing about a partner that is connected.
+        The latest one of the active token, else the latest one of any token: a dry run of another
+        token says nothing about a connected partner.
         """
         query = (
             select(TokenValidation)
@@ -140,7 +142,7 @@ class PartnerRepository:
         )
         return await self.session.scalar(query)
 
-    def _with_standing(self) -> Select[Any]:
+    def _with_onboarding_state(self) -> Select[Any]:
         return (
             select(Partner, onboarding_status, ActiveToken.health_reasons)
             .outerjoin(ActiveToken, join_condition)

@@ -1,4 +1,4 @@
-"""`/v1/partners`: who shares assets with us, how far their onboarding is, and which assets."""
+"""`/v1/partners`: partners, their onboarding status and their shared assets."""
 
 from typing import Annotated, Literal
 
@@ -15,7 +15,7 @@ from partner_connector.features.partners.schemas import (
     SharedAssetPage,
     SharedAssetView,
 )
-from partner_connector.features.partners.status import Standing
+from partner_connector.features.partners.status import OnboardingState
 from partner_connector.ids import PartnerId
 from partner_connector.settings import Settings
 from partner_connector.web.conditional import KnownTagsDep
@@ -32,12 +32,15 @@ async def list_partners(
     session: ReadSession,
     context: ContextDep,
     page: PageDep,
-    only: Annotated[PartnerFilter, Query()],
-    sort: Annotated[PartnerSort, Query(description="`-` means descending.")] = "name",
+    filters: Annotated[PartnerFilter, Query()],
+    sort: Annotated[PartnerSort, Query(description="Sort order. `-` means descending.")] = "name",
 ) -> Response:
-    """Every business that Meta has listed for our integrations."""
-    rows, cursor = await PartnerRepository(session, caller.workspace_id).page(page, only, sort)
-    items = [partner_view(partner, standing, context.settings) for partner, standing in rows]
+    """Return the businesses that Meta lists as partners of your integrations. Use it to find a
+    partner's id and to see which partners are connected. A partner that Meta no longer lists stays
+    in the list with the presence `no_longer_shared`.
+    """
+    rows, cursor = await PartnerRepository(session, caller.workspace_id).page(page, filters, sort)
+    items = [partner_view(partner, state, context.settings) for partner, state in rows]
     return page.answer(items, cursor)
 
 
@@ -49,10 +52,12 @@ async def get_partner(
     context: ContextDep,
     known: KnownTagsDep,
 ) -> PartnerView:
-    """One partner, with its onboarding status."""
+    """Return one partner with its onboarding status, its numbers of shared assets and users, and
+    the time of its last check for updates. `attention_reasons` says what is wrong with its token.
+    """
     partners = PartnerRepository(session, caller.workspace_id)
-    partner, standing = await partners.get_with_standing(partner_id)
-    return known.answer(partner_view(partner, standing, context.settings))
+    partner, state = await partners.get_with_onboarding_state(partner_id)
+    return known.answer(partner_view(partner, state, context.settings))
 
 
 @router.get(
@@ -67,15 +72,19 @@ async def get_partner_onboarding(
     context: ContextDep,
     known: KnownTagsDep,
 ) -> PartnerOnboarding:
-    """Step by step: done or not, what was seen, and what to do next."""
+    """Return the steps from app access to the first complete check for updates. Each step says
+    whether it is done, what was seen and what to do next. Steps in Meta are derived from the last
+    validation of the active token, or of any token while the partner is not connected. Before the
+    first validation they are `unknown`.
+    """
     partners = PartnerRepository(session, caller.workspace_id)
-    partner, standing = await partners.get_with_standing(partner_id)
-    newest = await partners.telling_validation(partner.id)
+    partner, state = await partners.get_with_onboarding_state(partner_id)
+    newest = await partners.checklist_validation(partner.id)
     checklist = PartnerOnboarding(
         partner_id=partner.id,
-        onboarding_status=standing.status,
-        onboarding_status_label=context.settings.onboarding_label(standing.status),
-        steps=onboarding.steps(partner, standing, newest, app_id=context.settings.meta_app_id),
+        onboarding_status=state.status,
+        onboarding_status_label=context.settings.onboarding_label(state.status),
+        steps=onboarding.steps(partner, state, newest, app_id=context.settings.meta_app_id),
     )
     return known.answer(checklist)
 
@@ -89,7 +98,9 @@ async def get_partner_onboarding(
 async def list_partner_assets(
     partner_id: PartnerId, caller: PartnersReader, session: ReadSession, page: PageDep
 ) -> Response:
-    """As of the partner's last check for updates."""
+    """Return the assets shared between your business and the partner, in both directions. The list
+    is as of the partner's last check for updates.
+    """
     partners = PartnerRepository(session, caller.workspace_id)
     await partners.get(partner_id)
     rows, cursor = await partners.assets_page(page, partner_id)
@@ -105,14 +116,14 @@ async def list_partner_assets(
     return page.answer(items, cursor)
 
 
-def partner_view(partner: Partner, standing: Standing, settings: Settings) -> PartnerView:
-    """A partner row and its derived standing, as the wire shows them."""
+def partner_view(partner: Partner, state: OnboardingState, settings: Settings) -> PartnerView:
+    """Return a partner row and its onboarding status as the API shows them."""
     counts = partner.shared_asset_counts
     return PartnerView.of(
         partner,
-        onboarding_status=standing.status,
-        onboarding_status_label=settings.onboarding_label(standing.status),
-        attention_reasons=standing.reasons,
+        onboarding_status=state.status,
+        onboarding_status_label=settings.onboarding_label(state.status),
+        attention_reasons=state.reasons,
         shared_asset_counts=SharedAssetCounts(
             **{name: counts.get(name) for name in SharedAssetCounts.model_fields}
         ),

@@ -1,4 +1,4 @@
-"""Partners, their shared assets and their onboarding on the wire."""
+"""API schemas of partners, their shared assets and their onboarding."""
 
 from pydantic import Field
 
@@ -16,7 +16,7 @@ from partner_connector.web.schemas import (
 
 
 class SharedAssetCounts(Answer):
-    """Shared assets by type, both directions together. Null until Meta has said."""
+    """Number of shared assets of each type, in both directions. Null while unknown."""
 
     ad_account: Count | None = Field(examples=[3])
     page: Count | None = Field(examples=[1])
@@ -25,7 +25,7 @@ class SharedAssetCounts(Answer):
 
 
 class PartnerView(Answer):
-    """A business that shares at least one asset with ours."""
+    """A business that shares assets with your business, in one direction or both."""
 
     id: PartnerId
     integration_id: IntegrationId
@@ -35,32 +35,44 @@ class PartnerView(Answer):
         "agency",
         "client",
         "both",
-        description="`agency`: our assets are shared to them; `client`: theirs to us.",
+        description="`agency`: your business shares assets with the partner. `client`: the partner "
+        "shares assets with your business. `both`: both share.",
     )
     presence: str = open_enum(
-        "listed", "no_longer_shared", description="Whether Meta still lists it."
+        "listed", "no_longer_shared", description="Whether Meta still lists the partner."
     )
     onboarding_status: str = open_enum(
-        "pending_onboarding", "onboarded", "needs_attention", description="Derived from evidence."
+        "pending_onboarding",
+        "onboarded",
+        "needs_attention",
+        description="Derived from the partner's active token and its health.",
     )
     onboarding_status_label: str = Field(
-        max_length=100, description="The same in words.", examples=["Pending onboarding"]
+        max_length=100,
+        description="The onboarding status as text for people.",
+        examples=["Pending onboarding"],
     )
     attention_reasons: list[HealthReason] = Field(
         max_length=1100,
-        description="Why it needs attention, or soon will. What was read before stays served.",
+        description="Why the partner's token needs attention now or soon. Data that was read "
+        "before stays available.",
     )
     shared_asset_counts: SharedAssetCounts
     user_count: Count = Field(
-        description="Active users with access to a shared asset.",
-        examples=[25],
+        description="Number of active users with access to a shared asset.", examples=[25]
     )
     people_without_access_count: Count | None = Field(
-        description="Their other people: counted, never stored. Null while unknown.",
+        description="Number of the partner's other people. They are counted, never stored. Null "
+        "while unknown.",
         examples=[None],
     )
-    last_synced_at: Instant | None = Field(description="When it was last checked for updates.")
-    data_as_of: Instant | None = Field(description="The last complete check for updates.")
+    last_synced_at: Instant | None = Field(
+        description="When results of a check for updates were last stored for this partner."
+    )
+    data_as_of: Instant | None = Field(
+        description="The stored data is complete as of this time. Null before the first complete "
+        "check for updates."
+    )
     created_at: Instant
     updated_at: Instant
 
@@ -72,23 +84,27 @@ class PartnerPage(Page):
 
 
 class SharedAssetView(Answer):
-    """An asset that is shared between us and the partner."""
+    """An asset shared between your business and the partner."""
 
     id: AssetId
     type: str = open_enum(
-        "ad_account", "page", "product_catalog", "pixel", description="Its kind in Meta."
+        "ad_account", "page", "product_catalog", "pixel", description="Type of the asset in Meta."
     )
     meta_id: MetaId
     name: str = Field(max_length=500, examples=["Spring campaign"])
     direction: str = open_enum(
-        "ours_shared_to_partner", "theirs_shared_to_us", description="Whose it is."
+        "ours_shared_to_partner",
+        "theirs_shared_to_us",
+        description="Which business shares the asset with the other business.",
     )
     permitted_tasks: list[TaskName] | None = Field(
         max_length=100,
-        description="What the share allows at most; null where Meta did not say.",
+        description="All tasks that the share allows. Null where Meta does not return them.",
         examples=[["ADVERTISE", "ANALYZE"]],
     )
-    user_count: Count = Field(description="Partner users with access to it.", examples=[4])
+    user_count: Count = Field(
+        description="Number of partner users with access to the asset.", examples=[4]
+    )
 
 
 class SharedAssetPage(Page):
@@ -98,7 +114,7 @@ class SharedAssetPage(Page):
 
 
 class OnboardingStep(Answer):
-    """One step of connecting a partner."""
+    """A step of the checklist for connecting a partner."""
 
     id: str = open_enum(
         "app_access",
@@ -108,21 +124,24 @@ class OnboardingStep(Answer):
         "token_handed_over",
         "connected",
         "first_sync",
-        description="Which step.",
+        description="Machine name of the step.",
     )
     title: str = Field(
-        max_length=200, description="The step in words.", examples=["First check for updates"]
+        max_length=200,
+        description="The step as text for people.",
+        examples=["First check for updates"],
     )
-    status: str = open_enum("done", "to_do", "unknown", description="Where the step stands.")
+    status: str = open_enum("done", "to_do", "unknown", description="Status of the step.")
     evidence: str = Field(
         max_length=2000,
-        description="What was seen.",
-        examples=["No check for updates was completed yet."],
+        description="What a token validation or a check for updates found.",
+        examples=["No check for updates has been completed yet."],
     )
     next_action: str | None = Field(
         max_length=2000,
-        description="What to do next, in words the partner's admin can follow.",
-        examples=["Wait for the check that runs, or start one."],
+        description="What to do next, in words that a partner's admin can follow. Null if there is "
+        "nothing to do.",
+        examples=["Wait for the first check for updates to complete, or start one."],
     )
 
 
@@ -131,9 +150,14 @@ class PartnerOnboarding(Answer):
 
     partner_id: PartnerId
     onboarding_status: str = open_enum(
-        "pending_onboarding", "onboarded", "needs_attention", description="Derived from evidence."
+        "pending_onboarding",
+        "onboarded",
+        "needs_attention",
+        description="Derived from the partner's active token and its health.",
     )
     onboarding_status_label: str = Field(
-        max_length=100, description="The same in words.", examples=["Pending onboarding"]
+        max_length=100,
+        description="The onboarding status as text for people.",
+        examples=["Pending onboarding"],
     )
     steps: list[OnboardingStep] = Field(max_length=20)

@@ -1,6 +1,6 @@
-"""The onboarding status, derived in SQL from the partner's active token.
+"""Onboarding status of a partner, derived in SQL from its active token.
 
-There is no status column that could disagree with the evidence.
+No column stores the status, so it cannot disagree with the token.
 """
 
 from dataclasses import dataclass
@@ -24,13 +24,8 @@ onboarding_status: ColumnElement[str] = case(
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """Where a partner's onboarding is, and what its token needs attention for."""
+class OnboardingState:
+    """Onboarding status of a partner, and why its token needs attention."""
 
     status: str
     reasons: list[Any]
-
-
-def standing(status: str, reasons: list[Any] | None) -> Standing:
-    """From the two columns, of which the second is null without a token."""
-    return Standing(status, reasons or [])

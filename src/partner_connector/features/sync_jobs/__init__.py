@@ -1,1 +1,1 @@
-"""Checks for updates: asked for, watched and rolled up. What they do is in `sync`."""
+"""Sync jobs (checks for updates): request, read, follow, cancel. `worker/sync` runs them."""

@@ -1,4 +1,4 @@
-"""Counts sync jobs that end, once the transaction that ends them has committed."""
+"""Metrics of ended sync jobs, counted after the commit of the transaction that ends the job."""
 
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncSession

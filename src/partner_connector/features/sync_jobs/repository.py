@@ -1,4 +1,4 @@
-"""Sync jobs of one workspace in the database."""
+"""Queries for the sync jobs of one workspace."""
 
 import uuid
 from typing import Any, Literal
@@ -14,31 +14,43 @@ from partner_connector.db.models import Partner, PlannedChange, SyncJob, SyncJob
 from partner_connector.db.models.sync_job import UNFINISHED
 from partner_connector.errors import found
 from partner_connector.ids import PartnerId
-from partner_connector.web.schemas import GivenInstant
+from partner_connector.web.schemas import RequestInstant
 
 Status = Literal["queued", "running", "waiting", "halted", "completed", "failed", "cancelled"]
 Task = Literal["sync_integration", "sync_partner"]
 Trigger = Literal["api", "schedule", "connect"]
 _NEWEST_FIRST = KeysetOrder([SyncJob.__table__.c.id], descending=True)
 _PLANNED = KeysetOrder([PlannedChange.__table__.c.id])
-_AS_IT_HAPPENED = KeysetOrder([SyncJobEvent.__table__.c.id])
+_OLDEST_FIRST = KeysetOrder([SyncJobEvent.__table__.c.id])
 
 
 class SyncJobFilter(BaseModel):
-    """Query parameters that narrow a list of jobs."""
+    """Query parameters that filter a list of jobs."""
 
-    status: list[Status] | None = Field(default=None, max_length=7, description="Repeat for “or”.")
-    task: list[Task] | None = Field(default=None, max_length=2, description="Repeat for “or”.")
-    trigger: list[Trigger] | None = Field(
-        default=None, max_length=3, description="Repeat for “or”."
+    status: list[Status] | None = Field(
+        default=None,
+        max_length=7,
+        description="Return only jobs with this status. Repeat it to allow several.",
     )
-    partner_id: PartnerId | None = Field(default=None, description="Jobs of this partner.")
-    created_after: GivenInstant | None = Field(
-        default=None, description="Jobs made later than this."
+    task: list[Task] | None = Field(
+        default=None,
+        max_length=2,
+        description="Return only jobs of this task. Repeat it to allow several.",
+    )
+    trigger: list[Trigger] | None = Field(
+        default=None,
+        max_length=3,
+        description="Return only jobs with this trigger. Repeat it to allow several.",
+    )
+    partner_id: PartnerId | None = Field(
+        default=None, description="Return only jobs of this partner."
+    )
+    created_after: RequestInstant | None = Field(
+        default=None, description="Return only jobs created after this time."
     )
 
     def apply(self, query: Select[Any]) -> Select[Any]:
-        """Narrow the query."""
+        """Add the filters to the query."""
         for column, values in (
             (SyncJob.status, self.status),
             (SyncJob.task, self.task),
@@ -54,7 +66,7 @@ class SyncJobFilter(BaseModel):
 
 
 class SyncJobRepository:
-    """Bound to its workspace when it is made."""
+    """Queries that see the jobs of one workspace only."""
 
     def __init__(self, session: AsyncSession, workspace_id: uuid.UUID) -> None:
         self.session = session
@@ -69,14 +81,14 @@ class SyncJobRepository:
 
     async def lock(self, job_id: uuid.UUID) -> SyncJob:
         """Lock and return one job. Raises `NotFound`."""
-        is_ours = SyncJob.workspace_id == self.workspace_id
-        return found(await lock_job(self.session, job_id, is_ours))
+        in_workspace = SyncJob.workspace_id == self.workspace_id
+        return found(await lock_job(self.session, job_id, in_workspace))
 
     async def lock_with_children(self, job_id: uuid.UUID) -> tuple[SyncJob, list[SyncJob]]:
         """Lock and return one job and its unfinished children. Raises `NotFound`.
 
-        Children come first. A parent that got its children while we waited for it is therefore
-        let go and locked again; it gets them once.
+        The children are locked before the parent. If the parent gets its children while this
+        method waits for the parent's lock, all locks are released and taken again, at most once.
         """
         is_unfinished_child = (
             SyncJob.workspace_id == self.workspace_id,
@@ -94,18 +106,18 @@ class SyncJobRepository:
                 await attempt.rollback()
 
     async def lock_partner_and_plan(self, partner_id: uuid.UUID) -> Partner:
-        """Lock the check of this partner whose plan waits for an answer, if there is one, and then
-        the partner, which is returned. Raises `NotFound`.
+        """Lock the partner's halted job, if there is one, then the partner. Return the partner.
 
-        A partner whose check has halted while we waited is let go and locked again, after the job.
+        If a job halts while this method waits for the partner's lock, all locks are released and
+        taken again in that order. Raises `NotFound`.
         """
-        is_ours = Partner.workspace_id == self.workspace_id
+        in_workspace = Partner.workspace_id == self.workspace_id
         while True:
             async with self.session.begin_nested() as attempt:
                 job = await self.halted(partner_id)
                 if job is not None:
                     job = await lock_job(self.session, job.id, SyncJob.status == "halted")
-                partner = await lock_partner(self.session, partner_id, is_ours)
+                partner = await lock_partner(self.session, partner_id, in_workspace)
                 if await self.halted(partner_id) is job:
                     return found(partner)
                 await attempt.rollback()
@@ -113,9 +125,9 @@ class SyncJobRepository:
     async def unfinished(
         self, integration_id: uuid.UUID, partner_id: uuid.UUID | None
     ) -> SyncJob | None:
-        """The one job that is not done yet for this target, if there is one.
+        """Return the unfinished job of this target, if there is one.
 
-        A check of all partners in which only plans wait for an answer is over.
+        A check of all partners counts as ended when its only unfinished children are halted.
         """
         query = select(SyncJob).where(
             SyncJob.workspace_id == self.workspace_id,
@@ -129,7 +141,7 @@ class SyncJobRepository:
         return await self.session.scalar(query)
 
     async def halted(self, partner_id: uuid.UUID) -> SyncJob | None:
-        """Return the partner's check whose plan waits for an answer."""
+        """Return the partner's halted job, if there is one."""
         query = select(SyncJob).where(
             SyncJob.workspace_id == self.workspace_id,
             SyncJob.partner_id == partner_id,
@@ -138,7 +150,7 @@ class SyncJobRepository:
         return await self.session.scalar(query)
 
     async def add(self, job: SyncJob) -> bool:
-        """Store a new job. False where another request was faster and one is unfinished."""
+        """Store a new job. Return False if the target already has an unfinished job."""
         try:
             async with self.session.begin_nested():
                 self.session.add(job)
@@ -148,17 +160,17 @@ class SyncJobRepository:
         return True
 
     async def page(
-        self, page: PageRequest, only: SyncJobFilter
+        self, page: PageRequest, filters: SyncJobFilter
     ) -> tuple[list[SyncJob], str | None]:
-        """Newest first."""
-        query = only.apply(select(SyncJob).where(SyncJob.workspace_id == self.workspace_id))
+        """Return a page of jobs, newest first."""
+        query = filters.apply(select(SyncJob).where(SyncJob.workspace_id == self.workspace_id))
         rows, cursor = await page.fetch(self.session, self.workspace_id, query, _NEWEST_FIRST)
         return [row[0] for row in rows], cursor
 
     async def plan_page(
         self, page: PageRequest, job: SyncJob
     ) -> tuple[list[PlannedChange], str | None]:
-        """What the job is about to change, in its order."""
+        """Return a page of the changes that the job plans, in their order."""
         query = select(PlannedChange).where(PlannedChange.job_id == job.id)
         rows, cursor = await page.fetch(self.session, self.workspace_id, query, _PLANNED)
         return [row[0] for row in rows], cursor
@@ -166,18 +178,18 @@ class SyncJobRepository:
     async def event_page(
         self, page: PageRequest, job: SyncJob, after: int
     ) -> tuple[list[SyncJobEvent], str | None]:
-        """What happened to the job after that event, in its order."""
+        """Return a page of the job's events after the event `after`, oldest first."""
         query = self._events(job, after)
-        rows, cursor = await page.fetch(self.session, self.workspace_id, query, _AS_IT_HAPPENED)
+        rows, cursor = await page.fetch(self.session, self.workspace_id, query, _OLDEST_FIRST)
         return [row[0] for row in rows], cursor
 
-    async def events_after(self, job: SyncJob, after: int, *, at_most: int) -> list[SyncJobEvent]:
-        """The same for a stream."""
-        query = self._events(job, after).order_by(SyncJobEvent.id).limit(at_most)
+    async def events_after(self, job: SyncJob, after: int, *, limit: int) -> list[SyncJobEvent]:
+        """Return at most `limit` events of the job after the event `after`, oldest first."""
+        query = self._events(job, after).order_by(SyncJobEvent.id).limit(limit)
         return list(await self.session.scalars(query))
 
     async def active_token_id(self, job: SyncJob) -> uuid.UUID | None:
-        """The token that the job's partner is connected with now."""
+        """Return the id of the active token of the job's partner, or None."""
         query = select(Token.id).where(
             Token.workspace_id == self.workspace_id,
             Token.integration_id == job.integration_id,

@@ -1,4 +1,4 @@
-"""A parent job shows what its children are at."""
+"""Status of a parent job, derived from its children."""
 
 import uuid
 from collections import Counter
@@ -12,32 +12,33 @@ from partner_connector.db.models import SyncJob
 from partner_connector.db.models.sync_job import UNFINISHED
 from partner_connector.features.sync_jobs.recording import recorded
 
-# The first state that any child is in decides.
+# The parent gets the first of these statuses that at least one child has.
 _ORDER = ("failed", "halted", "waiting", "running", "queued")
 
 
-def rolled_up(children: Counter[str]) -> str:
-    """The parent's status for so many children in each state. Pure."""
+def status_from_children(children: Counter[str]) -> str:
+    """Return the status of a parent from the number of its children in each status."""
     for status in _ORDER:
         if children[status]:
             return status
-    # Complete is said only where all of it is.
+    # A parent is `completed` only if all its children are.
     return "cancelled" if children["cancelled"] else "completed"
 
 
-async def tell_parent(session: AsyncSession, job: SyncJob) -> None:
-    """Roll the parent up, once this job's row is as it should be. Locks the parent."""
+async def update_parent(session: AsyncSession, job: SyncJob) -> None:
+    """Update the parent after a change of this job, if it has a parent. Locks the parent."""
     if job.parent_id is not None:
         await session.flush()
         await roll_up(session, job.parent_id)
 
 
 async def roll_up(session: AsyncSession, parent_id: uuid.UUID) -> None:
-    """Bring the parent up to date, in the transaction that changed a child.
+    """Update the parent in the transaction that changed a child.
 
-    The parent's row is locked first: two children that end at the same moment would otherwise
-    each see the other one running, and the parent would never end. A parent has ended when only
-    plans wait for an answer: whatever follows from those changes its status and not its end.
+    The parent's row is locked first. Otherwise two children that end at the same moment would each
+    see the other child as running, and the parent would never end. A parent ends when its only
+    unfinished children are halted. A later decision on their plans changes the parent's status, but
+    not its `finished_at`.
     """
     parent = await lock_parent_job(session, parent_id)
     if parent is None or not parent.own_work_done:
@@ -47,7 +48,7 @@ async def roll_up(session: AsyncSession, parent_id: uuid.UUID) -> None:
             SyncJob.status,
             func.count(),
             func.max(SyncJob.resume_at),
-            # One reason for all; `retrying` comes after `rate_limited`.
+            # The parent has one reason: `retrying` if any child has it, since it sorts last.
             func.max(SyncJob.waiting_reason),
         )
         .where(SyncJob.parent_id == parent_id)
@@ -64,7 +65,7 @@ async def roll_up(session: AsyncSession, parent_id: uuid.UUID) -> None:
     )
     unfinished = sum(children[status] for status in UNFINISHED)
     async with recorded(session, parent):
-        parent.status = rolled_up(children)
+        parent.status = status_from_children(children)
         parent.resume_at = resume_at if parent.status == "waiting" else None
         parent.waiting_reason = reason if parent.status == "waiting" else None
         parent.total = children.total()

@@ -1,4 +1,4 @@
-"""Sync jobs on the wire."""
+"""Request and response models of sync jobs."""
 
 from pydantic import Field
 
@@ -18,11 +18,11 @@ STATUS_LABELS = {
 
 
 class SyncJobCreate(Body):
-    """A check for updates takes no options yet: send `{}` or nothing."""
+    """Request of a check for updates. There are no options yet: send `{}` or no body."""
 
 
 class SyncProgress(Answer):
-    """How far the job is. `done` and `total` count the units of this phase."""
+    """Progress of the job. `done` and `total` count the units of the current phase."""
 
     phase: str = open_enum(
         "queued",
@@ -33,14 +33,14 @@ class SyncProgress(Answer):
         "reading_access",
         "applying",
         "finished",
-        description="What the job is at.",
+        description="Phase that the job is in.",
     )
     done: Count = Field(examples=[12])
-    total: Count | None = Field(description="Null while unknown.", examples=[40])
+    total: Count | None = Field(description="Null while the total is not known.", examples=[40])
 
 
 class SyncCounts(Answer):
-    """What was found: partners in `sync_integration`, partner users in `sync_partner`."""
+    """Counts of partners (`sync_integration` job) or of partner users (`sync_partner` job)."""
 
     seen: Count = Field(examples=[25])
     added: Count = Field(examples=[2])
@@ -50,33 +50,39 @@ class SyncCounts(Answer):
 
 
 class SyncWarning(Answer):
-    """Something that could not be read, and what follows."""
+    """Data that the job could not read, and what the job did instead."""
 
     code: str = Field(max_length=64, examples=["edge_refused"])
     edge: str | None = Field(
-        max_length=100, description="What Meta calls the list.", examples=["business_users"]
+        max_length=100,
+        description="Edge of the Graph API that was read.",
+        examples=["business_users"],
     )
     detail: str = Field(
         max_length=1000,
-        description="The same for people.",
-        examples=["Meta refused to list the people; those who are known were kept."],
+        description="Explanation of the warning for people.",
+        examples=["Meta refused to list the people; the known people were kept."],
     )
 
 
 class MetaError(Answer):
-    """What Meta said, for a support case there."""
+    """Meta's own error, for a support case at Meta."""
 
-    code: int | None = Field(ge=-(2**31), le=2**31 - 1, description="Its code.", examples=[190])
+    code: int | None = Field(
+        ge=-(2**31), le=2**31 - 1, description="Meta's error code.", examples=[190]
+    )
     subcode: int | None = Field(
-        ge=-(2**31), le=2**31 - 1, description="Its error_subcode.", examples=[463]
+        ge=-(2**31), le=2**31 - 1, description="Meta's `error_subcode`.", examples=[463]
     )
     fbtrace_id: str | None = Field(
-        max_length=100, description="Name it to Meta's support.", examples=["AbCdEf123456789"]
+        max_length=100,
+        description="Id of the failed call. Give it to Meta's support.",
+        examples=["AbCdEf123456789"],
     )
 
 
 class SyncError(Answer):
-    """Why the job did not complete."""
+    """Reason why the job did not complete."""
 
     code: str = Field(max_length=64, examples=["token_dead"])
     error_class: str = Field(
@@ -87,41 +93,67 @@ class SyncError(Answer):
         examples=["configuration"],
     )
     user_action: str = Field(
-        max_length=64, description="What helps, stable.", examples=["reconnect_token"]
+        max_length=64,
+        description="Stable code of the action that solves the problem.",
+        examples=["reconnect_token"],
     )
     detail: str = Field(
-        max_length=1000, description="The same for people.", examples=["The token has expired."]
+        max_length=1000,
+        description="Explanation of the error for people.",
+        examples=["The token has expired."],
     )
     meta: MetaError
 
 
 class SyncJobView(Answer):
-    """One check for updates."""
+    """Sync job: a check for updates of all partners, or of one partner."""
 
     id: SyncJobId
     integration_id: IntegrationId
-    partner_id: PartnerId | None = Field(description="Null in one of all partners.")
-    parent_id: SyncJobId | None = Field(description="The one of all partners that it belongs to.")
-    task: str = open_enum("sync_integration", "sync_partner", description="What is checked.")
-    trigger: str = open_enum("api", "schedule", "connect", description="Who asked.")
-    status: str = open_enum(*STATUS_LABELS, description="Where the job is.")
-    status_label: str = Field(max_length=100, description="The same in words.", examples=["Queued"])
+    partner_id: PartnerId | None = Field(description="Null in a check of all partners.")
+    parent_id: SyncJobId | None = Field(
+        description="Check of all partners that started this job. Null for a job without a parent."
+    )
+    task: str = open_enum(
+        "sync_integration",
+        "sync_partner",
+        description="`sync_integration` checks all partners, `sync_partner` one partner.",
+    )
+    trigger: str = open_enum(
+        "api",
+        "schedule",
+        "connect",
+        description="What started the job: an API call, the daily schedule, or a connect.",
+    )
+    status: str = open_enum(*STATUS_LABELS, description="Status of the job.")
+    status_label: str = Field(
+        max_length=100, description="Status in words for people.", examples=["Queued"]
+    )
     waiting_reason: str | None = Field(
         max_length=64,
         description="`rate_limited` or `retrying` while `waiting`; expect others.",
         examples=[None],
     )
-    resume_at: Instant | None = Field(description="When a waiting job goes on.")
+    resume_at: Instant | None = Field(description="Time at which a waiting job continues.")
     progress: SyncProgress
     counts: SyncCounts
-    graph_calls: Count = Field(description="Calls to Meta, as Meta counts.", examples=[17])
-    attempt: int = Field(ge=1, le=2147483647, description="More than 1: retried.", examples=[1])
-    partial: bool = Field(description="True where something could not be read; see `warnings`.")
+    graph_calls: Count = Field(
+        description="Number of calls to Meta so far, as Meta counts calls for its rate limits.",
+        examples=[17],
+    )
+    attempt: int = Field(
+        ge=1,
+        le=2147483647,
+        description="Number of the present attempt, from 1. It grows with each retry and with an "
+        "approved plan.",
+        examples=[1],
+    )
+    partial: bool = Field(description="True if some data could not be read: see `warnings`.")
     warnings: list[SyncWarning] = Field(max_length=1000)
     error: SyncError | None
     plan_expires_at: Instant | None = Field(
-        description="Until when the plan of a job that the safeguard halted can be approved; null "
-        "where it never halted."
+        description="Time until which the plan of a halted job can be approved. Null if the "
+        "safeguard never halted the job."
     )
     created_at: Instant
     started_at: Instant | None
@@ -130,13 +162,13 @@ class SyncJobView(Answer):
 
 
 class SyncJobPage(Page):
-    """A page of jobs."""
+    """Page of sync jobs."""
 
     items: list[SyncJobView] = Field(max_length=100)
 
 
 def sync_job_view(job: SyncJob) -> SyncJobView:
-    """A job row as the wire shows it."""
+    """Convert a row to the response model."""
     return SyncJobView.of(
         job,
         status_label=STATUS_LABELS[job.status],

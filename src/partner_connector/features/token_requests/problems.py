@@ -1,39 +1,44 @@
-"""What the holder of a code can be told."""
+"""Problems that the holder of a token request's code can get, in words for a partner's admin."""
 
 from partner_connector.errors import Conflict, NotAuthenticated, Problem
 
 
 class CodeNotAccepted(NotAuthenticated):
-    """No code, or one that never was. Both look alike on purpose."""
+    """The request has no code, or an unknown one. Both get the same response, against guessing."""
 
     code = "code_not_accepted"
-    title = "A valid code is required"
-    description = "Send `Authorization: Bearer trc_…` with the whole code of your link."
+    title = "This link is not valid"
+    description = (
+        "This link is incomplete or has expired. Open the complete link again, or ask the person "
+        "who sent it for a new one."
+    )
 
 
 class TokenRequestEnded(Problem):
-    """The code was right, and its time is over. `state` says how it ended."""
+    """The code is correct, but its link can no longer be used. `state` says how it ended."""
 
     status = 410
     code = "token_request_ended"
-    title = "This link has ended"
-    description = "`state` says how it ended. If a token is still needed, ask for a new link."
+    title = "This link can no longer be used"
+    description = "If a token is still needed, ask the person who sent this link for a new one."
 
     def __init__(self, state: str) -> None:
         super().__init__(_HOW_IT_ENDED[state], state=state)
 
 
 class HandOverUnderWay(Conflict):
-    """One hand-over at a time."""
+    """A token that was handed over by this link before is still being validated."""
 
     code = "hand_over_under_way"
-    title = "A token is being checked"
-    description = "Wait until the token that was handed over before this one has been checked."
+    title = "Another token is still being checked"
+    description = (
+        "Wait until the first token has been checked. If it is refused, hand over the next one."
+    )
 
 
 _HOW_IT_ENDED = {
-    "accepted": "The token was accepted. There is nothing left to do.",
-    "rejected": "No token was accepted in all the tries of this link. Ask for a new one.",
-    "expired": "The time of this link is over. Ask for a new one.",
-    "revoked": "This link was withdrawn. Ask for a new one if a token is still needed.",
+    "accepted": "The token was accepted. You have nothing more to do.",
+    "rejected": "Too many tokens were refused. Ask the person who sent this link for a new one.",
+    "expired": "This link has expired. Ask the person who sent it for a new one.",
+    "revoked": "This link was withdrawn. If a token is still needed, ask for a new link.",
 }

@@ -14,14 +14,14 @@ _NEWEST_FIRST = KeysetOrder([TokenRequest.__table__.c.id], descending=True)
 
 
 class TokenRequestRepository:
-    """Bound to its workspace when it is made."""
+    """Reads, adds and locks token requests of the workspace that it is created for."""
 
     def __init__(self, session: AsyncSession, workspace_id: uuid.UUID) -> None:
         self.session = session
         self.workspace_id = workspace_id
 
     async def add(self, token_request: TokenRequest) -> None:
-        """Store a new request."""
+        """Add a new request."""
         self.session.add(token_request)
         await self.session.flush()
 
@@ -40,7 +40,7 @@ class TokenRequestRepository:
     async def page(
         self, page: PageRequest, partner_id: uuid.UUID
     ) -> tuple[list[TokenRequest], str | None]:
-        """Requests of one partner, newest first."""
+        """Return a page of one partner's requests, newest first, and the next cursor."""
         query = select(TokenRequest).where(
             TokenRequest.workspace_id == self.workspace_id, TokenRequest.partner_id == partner_id
         )
@@ -49,12 +49,14 @@ class TokenRequestRepository:
 
 
 async def by_code_id(session: AsyncSession, code_id: str) -> TokenRequest | None:
-    """The request with this public half of a code: the code itself says whose it is."""
+    """Return the request with this public half of a code, in any workspace, or None."""
     return await session.scalar(select(TokenRequest).where(TokenRequest.code_id == code_id))
 
 
-async def lock_proven_by(session: AsyncSession, validation_id: uuid.UUID) -> TokenRequest | None:
-    """Lock and return the request whose last token this proof is about."""
-    is_about = TokenRequest.validation_id == validation_id
-    known = await session.scalar(select(TokenRequest.id).where(is_about))
-    return await lock_token_request(session, known, is_about)
+async def lock_by_validation(
+    session: AsyncSession, validation_id: uuid.UUID
+) -> TokenRequest | None:
+    """Lock and return the request whose last token this validation checks, or None."""
+    has_validation = TokenRequest.validation_id == validation_id
+    request_id = await session.scalar(select(TokenRequest.id).where(has_validation))
+    return await lock_token_request(session, request_id, has_validation)

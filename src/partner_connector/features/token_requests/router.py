@@ -1,4 +1,4 @@
-"""Our side of token requests: making links for a partner, watching and revoking them."""
+"""Token requests for API callers: create, list, read and revoke one-time links."""
 
 from datetime import timedelta
 from typing import Any
@@ -20,7 +20,7 @@ from partner_connector.ids import PartnerId, TokenRequestId, encode
 from partner_connector.web.conditional import IfMatchDep, KnownTagsDep
 from partner_connector.web.dependencies import (
     ContextDep,
-    OnceDep,
+    IdempotentRequestDep,
     PageDep,
     ReadSession,
     TokensWriter,
@@ -39,7 +39,9 @@ router = APIRouter(prefix="/v1", tags=["Token requests"])
 async def list_token_requests(
     partner_id: PartnerId, caller: TokensWriter, session: ReadSession, page: PageDep
 ) -> Response:
-    """Newest first, ended ones included. Codes are never shown again."""
+    """Return the partner's token requests, newest first, with those that have ended. Use it to see
+    which links are still open. Codes are never shown again.
+    """
     await PartnerRepository(session, caller.workspace_id).get(partner_id)
     token_requests = TokenRequestRepository(session, caller.workspace_id)
     rows, cursor = await token_requests.page(page, partner_id)
@@ -49,7 +51,7 @@ async def list_token_requests(
 @router.post(
     "/partners/{partner_id}/token-requests",
     operation_id="createTokenRequest",
-    summary="Make a one-time link for a partner",
+    summary="Create a one-time link for a partner",
     status_code=201,
 )
 async def create_token_request(
@@ -57,16 +59,17 @@ async def create_token_request(
     body: TokenRequestCreate,
     _caller: TokensWriter,
     audit: RecorderDep,
-    once: OnceDep,
+    idempotent: IdempotentRequestDep,
     context: ContextDep,
     request: Request,
     response: Response,
 ) -> TokenRequestCreated:
-    """The answer shows the link once. By it the partner's admin hands the token over, so that
-    neither you nor a mailbox ever has it.
+    """Create a one-time link by which the partner's admin hands over the token, so that the token
+    never passes through you or a mailbox. Send the `url` to the admin. The link and its code are
+    shown in this response only.
     """
     base = context.settings.public_url or str(request.base_url).rstrip("/")
-    async with once.writing() as session:
+    async with idempotent.writing() as session:
         partner = await PartnerRepository(session, audit.workspace_id).get(partner_id)
         token_request, code = await service.create(
             session,
@@ -80,7 +83,7 @@ async def create_token_request(
         derived = _derived(token_request)
         url = f"{base}/connect#{code}"
         view = TokenRequestCreated.of(token_request, **derived, code=code, url=url)
-        return once.remember(view)
+        return idempotent.store_response(view)
 
 
 @router.get(
@@ -94,7 +97,9 @@ async def get_token_request(
     session: ReadSession,
     known: KnownTagsDep,
 ) -> TokenRequestView:
-    """How far the partner is with it."""
+    """Return the state of a token request: whether the link was opened, whether a token was handed
+    over, and how many tries are left. Use `validation_id` to read why a token was refused.
+    """
     token_requests = TokenRequestRepository(session, caller.workspace_id)
     return known.answer(_view(await token_requests.get(request_id)))
 
@@ -110,13 +115,13 @@ async def revoke_token_request(
     _caller: TokensWriter,
     audit: RecorderDep,
     session: WriteSession,
-    only: IfMatchDep,
+    preconditions: IfMatchDep,
 ) -> Response:
-    """Its code is refused from now on, and a token that is still being checked is not connected.
-    One that has ended stays as it ended.
+    """End the link. Its code is refused from now on, and a token of it that is still being
+    validated does not connect the partner. A request that has already ended is not changed.
     """
     token_request = await service.lock(session, audit, request_id)
-    only.require(_view(token_request))
+    preconditions.require(_view(token_request))
     await service.revoke(session, audit, token_request)
     return Response(status_code=204)
 

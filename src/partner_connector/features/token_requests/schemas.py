@@ -1,4 +1,4 @@
-"""Token requests on the wire, as those who made them see them."""
+"""API schemas of token requests, as the callers who create them see them."""
 
 from typing import Annotated
 
@@ -16,7 +16,7 @@ Note = Annotated[
         min_length=1,
         max_length=500,
         pattern=r"^[^\x00-\x1f]+$",
-        description="For yourself: the partner does not see it.",
+        description="A note for yourself. The partner does not see it.",
         examples=["sent to their ad operations"],
     ),
 ]
@@ -35,7 +35,7 @@ class TokenRequestCreate(Body):
 
 
 class TokenRequestView(Answer):
-    """A link without its code."""
+    """A token request without its code."""
 
     id: TokenRequestId
     partner_id: PartnerId
@@ -47,43 +47,51 @@ class TokenRequestView(Answer):
         "rejected",
         "expired",
         "revoked",
-        description="Where it is. `rejected` takes another token while `tries_left` is not 0.",
+        description="State of the request. In `rejected` another token can be handed over while "
+        "`tries_left` is not 0.",
     )
     note: Note | None
-    created_by: ApiKeyId = Field(description="The key that it was made with.")
+    created_by: ApiKeyId = Field(description="The API key that created the request.")
     created_at: Instant
     expires_at: Instant
-    opened_at: Instant | None = Field(description="When a person first opened it.")
+    opened_at: Instant | None = Field(description="When a person first opened the link.")
     submitted_at: Instant | None = Field(description="When a token was last handed over.")
-    ended_at: Instant | None = Field(description="Since when its code is good for nothing.")
-    tries: int = Field(ge=0, le=100, description="How many tokens were refused.", examples=[0])
-    tries_left: int = Field(ge=0, le=100, description="How many more may be refused.", examples=[5])
+    ended_at: Instant | None = Field(description="When the link ended. Its code is refused since.")
+    tries: int = Field(
+        ge=0, le=100, description="Number of tokens that were refused.", examples=[0]
+    )
+    tries_left: int = Field(
+        ge=0,
+        le=100,
+        description="Number of tokens that can still be refused before the link ends.",
+        examples=[5],
+    )
     validation_id: ValidationId | None = Field(
-        description="The proof of the token that was handed over last."
+        description="Validation of the token that was handed over last. Null before the first."
     )
 
 
 class TokenRequestCreated(TokenRequestView):
-    """The only answer that ever shows the code."""
+    """A new token request with its code and link, which no other response shows."""
 
     code: str = Field(
         max_length=100,
         pattern=r"^trc_[0-9a-z]+_[0-9A-Za-z]+$",
-        description="Shown once. Whoever holds it can hand over a token for this partner.",
-        # Of the right form and plainly none.
+        description="The code, shown once. Its holder can hand over a token for this partner.",
+        # Has the right form and is clearly not a code.
         examples=["trc_example_NotARealCode"],
         json_schema_extra={"readOnly": True},
     )
     url: str = Field(
         max_length=2000,
-        description="The link for the partner's admin, shown once. The code stands behind the "
-        "`#`, which browsers send to no server.",
+        description="The link for the partner's admin, shown once. The code follows the `#`, and "
+        "browsers send that part to no server.",
         examples=["https://partner-connector.example.com/connect#trc_example_NotARealCode"],
         json_schema_extra={"format": "uri", "readOnly": True},
     )
 
 
 class TokenRequestPage(Page):
-    """A page of links."""
+    """A page of token requests."""
 
     items: list[TokenRequestView] = Field(max_length=100)

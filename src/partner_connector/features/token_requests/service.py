@@ -1,11 +1,11 @@
-"""The life of a token request.
+"""States of a token request and the changes between them.
 
     open → opened → submitted → accepted
                         ↕ rejected, up to `max_tries` times
-    expired, by the clock · revoked, by us
+    expired, by time · revoked, by a caller
 
-Whoever changes one that may have a token under proof locks the partner's row first, as hand-overs,
-disconnects and the worker's verdicts do: one of them at a time.
+A change of a request whose token may be in validation locks the partner's row first. Hand-overs,
+disconnects and the worker's verdicts lock it too, so only one of them runs at a time.
 """
 
 import uuid
@@ -22,18 +22,19 @@ from partner_connector.features.partners.repository import PartnerRepository
 from partner_connector.features.token_requests.problems import HandOverUnderWay, TokenRequestEnded
 from partner_connector.features.token_requests.repository import (
     TokenRequestRepository,
-    lock_proven_by,
+    lock_by_validation,
 )
 from partner_connector.features.tokens import service as tokens
 from partner_connector.features.tokens.repository import Submission, TokenRepository
 from partner_connector.ids import encode
 from partner_connector.sealing.public import SealedToken
 
-_NOT_ITS_FAULT = frozenset({"meta_refused", "internal_error", "superseded"})
+# Codes of checks that say nothing about the token.
+_CODES_WITHOUT_VERDICT = frozenset({"meta_refused", "internal_error", "superseded"})
 
 
 def state_of(token_request: TokenRequest) -> str:
-    """Its state at this moment. A token that was handed over in time is still judged afterwards."""
+    """Return the state now. A token handed over before the expiry is still validated after it."""
     waits_for_the_partner = token_request.ended_at is None and token_request.state != "submitted"
     if waits_for_the_partner and token_request.expires_at <= now():
         return "expired"
@@ -41,12 +42,12 @@ def state_of(token_request: TokenRequest) -> str:
 
 
 def has_ended(token_request: TokenRequest) -> bool:
-    """Whether its code is good for nothing any more."""
+    """Return whether the code is refused from now on."""
     return token_request.ended_at is not None or state_of(token_request) == "expired"
 
 
-def require_alive(token_request: TokenRequest) -> None:
-    """Raise `TokenRequestEnded` where the code is good for nothing any more."""
+def require_not_ended(token_request: TokenRequest) -> None:
+    """Raise `TokenRequestEnded` if the request has ended."""
     if has_ended(token_request):
         raise TokenRequestEnded(state_of(token_request))
 
@@ -60,7 +61,7 @@ async def create(
     note: str | None,
     pepper: bytes,
 ) -> tuple[TokenRequest, str]:
-    """A new request and its code, which is nowhere afterwards."""
+    """Add a request. Return it with its code, which is not stored."""
     minted = credentials.mint(pepper, credentials.CODE_PREFIX)
     token_request = TokenRequest(
         workspace_id=audit.workspace_id,
@@ -77,17 +78,17 @@ async def create(
 
 
 async def lock(session: AsyncSession, audit: Recorder, token_request_id: uuid.UUID) -> TokenRequest:
-    """The request for one who may change it, after its partner. Raises `NotFound`."""
+    """Lock the request's partner, then the request, and return the request. Raises `NotFound`."""
     token_requests = TokenRequestRepository(session, audit.workspace_id)
-    known = await token_requests.get(token_request_id)
-    await PartnerRepository(session, audit.workspace_id).lock(known.partner_id)
+    unlocked = await token_requests.get(token_request_id)
+    await PartnerRepository(session, audit.workspace_id).lock(unlocked.partner_id)
     return await token_requests.lock(token_request_id)
 
 
 async def revoke(session: AsyncSession, audit: Recorder, token_request: TokenRequest) -> None:
-    """End a locked request, and withdraw its token if that is still being proven.
+    """End a locked request, and withdraw its token if that is still being validated.
 
-    One that has ended stays as it ended.
+    A request that has ended already is not changed.
     """
     if has_ended(token_request):
         return
@@ -99,13 +100,13 @@ async def revoke(session: AsyncSession, audit: Recorder, token_request: TokenReq
     await _record(session, audit, "token_request.revoked", token_request)
 
 
-async def note_opened(
+async def record_opened(
     session: AsyncSession, audit: Recorder, token_request_id: uuid.UUID
 ) -> TokenRequest:
-    """Somebody looks at it; the first time is kept. Raises `TokenRequestEnded`."""
+    """Record that a person opened the link. The first time is kept. Raises `TokenRequestEnded`."""
     token_requests = TokenRequestRepository(session, audit.workspace_id)
     token_request = await token_requests.lock(token_request_id)
-    require_alive(token_request)
+    require_not_ended(token_request)
     if token_request.state == "open":
         token_request.state = "opened"
     if token_request.opened_at is None:
@@ -121,14 +122,15 @@ async def hand_over(
     holder: TokenRequest,
     sealed: SealedToken,
 ) -> TokenValidation:
-    """Have the partner's token proven, to connect it. Raises `TokenRequestEnded` and
-    `HandOverUnderWay`.
+    """Submit the partner's token for validation; if it passes, the partner is connected with it.
+
+    Raises `TokenRequestEnded` and `HandOverUnderWay`.
     """
     partners = PartnerRepository(session, holder.workspace_id)
     partner = await partners.lock(holder.partner_id)
     token_requests = TokenRequestRepository(session, holder.workspace_id)
     token_request = await token_requests.lock(holder.id)
-    require_alive(token_request)
+    require_not_ended(token_request)
     if token_request.state == "submitted":
         raise HandOverUnderWay
     submitted = Submission(partner.integration_id, partner.id, sealed, "connect")
@@ -139,9 +141,14 @@ async def hand_over(
     return validation
 
 
-async def settle(session: AsyncSession, audit: Recorder, validation: TokenValidation) -> None:
-    """What a verdict means for the request that its token came by, in the verdict's transaction."""
-    token_request = await lock_proven_by(session, validation.id)
+async def apply_verdict(
+    session: AsyncSession, audit: Recorder, validation: TokenValidation
+) -> None:
+    """Accept or reject the request that the validated token came by, if there is one.
+
+    Runs in the transaction that stores the verdict.
+    """
+    token_request = await lock_by_validation(session, validation.id)
     if token_request is None or token_request.ended_at is not None:
         return
     if validation.verdict != "not_connectable":
@@ -149,26 +156,26 @@ async def settle(session: AsyncSession, audit: Recorder, validation: TokenValida
         await _record(session, audit, "token_request.accepted", token_request)
         return
     token_request.state = "rejected"
-    token_request.tries += _says_something_of_the_token(validation)
+    token_request.tries += _is_about_the_token(validation)
     if token_request.tries >= token_request.max_tries:
         _end(token_request, "rejected")
     await _record(session, audit, "token_request.rejected", token_request)
 
 
-def _says_something_of_the_token(validation: TokenValidation) -> bool:
-    """Not where it could not be checked, or was overtaken: that takes no try from the partner."""
-    return not any(check["code"] in _NOT_ITS_FAULT for check in validation.checks)
+def _is_about_the_token(validation: TokenValidation) -> bool:
+    """Return False if the token could not be checked or was superseded: that costs no try."""
+    return not any(check["code"] in _CODES_WITHOUT_VERDICT for check in validation.checks)
 
 
 async def _record(
     session: AsyncSession, audit: Recorder, action: str, token_request: TokenRequest
 ) -> None:
     subject = encode("trq", token_request.id)
-    told = {
+    details = {
         "partner_id": encode("ptn", token_request.partner_id),
         "tries_left": token_request.max_tries - token_request.tries,
     }
-    await audit.record(session, action=action, subject=subject, details=told)
+    await audit.record(session, action=action, subject=subject, details=details)
 
 
 def _end(token_request: TokenRequest, state: str) -> None:

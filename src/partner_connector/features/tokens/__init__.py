@@ -1,1 +1,1 @@
-"""Tokens: handed in, sealed, proven, connected, replaced, disconnected. Never given out."""
+"""Tokens: received, sealed, validated, activated, replaced, disconnected. Never returned."""

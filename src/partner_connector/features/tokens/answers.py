@@ -1,4 +1,4 @@
-"""What is answered about the proof of a token, at once and after a while."""
+"""Responses about a token validation: accepted at once, or completed while the client waits."""
 
 from typing import Any
 
@@ -16,19 +16,19 @@ COMPLETED_WHILE_WAITING: dict[int | str, dict[str, Any]] = {
 }
 
 
-def accepted_proof(
+def accepted_validation(
     response: Response, submitted: TokenValidation, location: str | None = None
 ) -> TokenValidationView:
-    """The proof as it was asked for, to be watched at its own address or another one."""
+    """Return the queued validation; set the headers of a 202 with `location` or its own path."""
     own = f"/v1/token-validations/{encode('val', submitted.id)}"
-    prefer_wait.accepted(response, location=location or own)
+    prefer_wait.set_accepted_headers(response, location=location or own)
     return TokenValidationView.model_validate(submitted)
 
 
-async def completed_proof(
+async def completed_validation(
     context: ApiContext, response: Response, submitted: TokenValidation, wait: int
 ) -> TokenValidationView:
-    """The proof once it is completed, or as it is when the client has waited long enough."""
+    """Return the validation once it is completed, or as it is after `wait` seconds."""
 
     async def read() -> TokenValidation:
         async with context.database.reading() as session:
@@ -38,6 +38,8 @@ async def completed_proof(
     def is_final(row: TokenValidation) -> bool:
         return row.status == "completed"
 
-    proof = await prefer_wait.until(submitted, is_final, read, wait, context.draining)
-    prefer_wait.held(response, waited=wait, is_final=is_final(proof))
-    return TokenValidationView.model_validate(proof)
+    validation = await prefer_wait.wait_until_final(
+        submitted, is_final, read, wait, context.stopping
+    )
+    prefer_wait.set_waited_headers(response, waited=wait, is_final=is_final(validation))
+    return TokenValidationView.model_validate(validation)

@@ -1,4 +1,4 @@
-"""Putting on record that an active token is doing better or worse, whoever finds it out."""
+"""Log entry, webhook event and audit event for a change of an active token's health."""
 
 import uuid
 from collections.abc import AsyncIterator
@@ -16,12 +16,13 @@ log = structlog.get_logger()
 
 
 @asynccontextmanager
-async def telling_health_changes(
+async def record_health_changes(
     session: AsyncSession, audit: Recorder, token_id: uuid.UUID | None
 ) -> AsyncIterator[None]:
-    """Records at the block's end what became of the token's health, or of the reasons for it.
+    """Record a change of the token's health, or of its reasons, that happens inside the block.
 
-    At its end, since the record locks the audit head, which comes last.
+    Recorded at the end of the block: the audit event locks the audit chain head, which must be the
+    last lock of a transaction.
     """
     token = await session.get(Token, token_id) if token_id is not None else None
     if token is None:
@@ -47,4 +48,4 @@ async def telling_health_changes(
 
 
 def _codes(token: Token) -> list[str]:
-    return [one["code"] for one in token.health_reasons]
+    return [reason["code"] for reason in token.health_reasons]

@@ -1,4 +1,4 @@
-"""The two ways a token arrives, and how both become the same sealed box."""
+"""The two forms in which a client sends a token, and their conversion to a sealed box."""
 
 import base64
 import binascii
@@ -16,80 +16,83 @@ _MAX_SEALED_BYTES = 4096
 
 
 class TokenFormInvalid(Unprocessable):
-    """Neither form, or both."""
+    """The body has neither `access_token` nor `sealed_token` with `key_id`, or it has both."""
 
     code = "token_form_invalid"
-    title = "Send the token in one of its two forms"
+    title = "The token is not in one of its two forms"
     description = (
-        "Send either `access_token`, or `sealed_token` together with the `key_id` that it was "
-        "sealed for."
+        "Send either `access_token`, or `sealed_token` together with the `key_id` of the key that "
+        "it was sealed for."
     )
 
 
 class TokenMalformed(Unprocessable):
-    """What was pasted is not a token."""
+    """The text in `access_token` is empty, has white space inside or is no access token."""
 
     code = "token_malformed"
-    title = "This is not an access token"
-    description = "Copy the whole token from Meta's dialog, in one piece."
+    title = "The text is not an access token"
+    description = "Copy the whole token from Meta's dialog again, in one piece."
 
 
 class SealedTokenRequired(Unprocessable):
-    """This deployment does not accept tokens in clear."""
+    """The body has `access_token`, and this deployment accepts sealed tokens only."""
 
     code = "sealed_token_required"
-    title = "Seal the token before sending it"
+    title = "A token in clear is not accepted"
     description = (
-        "This deployment accepts sealed tokens only: seal for the key at "
-        "`/v1/sealing-keys/current` and send `sealed_token` and `key_id`."
+        "Seal the token for the key at `/v1/sealing-keys/current`. Send `sealed_token` and "
+        "`key_id`."
     )
 
 
 class UnknownKeyId(Unprocessable):
-    """Sealed for a key that is not, or no longer, accepted."""
+    """The token was sealed for a key that is unknown or no longer accepted."""
 
     code = "unknown_key_id"
     title = "The sealing key is not accepted"
-    description = "Fetch `/v1/sealing-keys/current`, seal again for that key and retry."
+    description = "Fetch `/v1/sealing-keys/current`, seal the token for that key and retry."
 
 
 class SealedTokenMalformed(Unprocessable):
-    """Not standard base64, or too short or long to be a sealed box."""
+    """`sealed_token` is not standard base64, or has a length that no sealed box can have."""
 
     code = "sealed_token_malformed"
-    title = "This is not a sealed box"
-    description = "`sealed_token` is the standard base64, with padding, of a libsodium sealed box."
+    title = "`sealed_token` is not a sealed box"
+    description = (
+        "Seal the token with libsodium's `crypto_box_seal` and send the sealed box in standard "
+        "base64 with padding."
+    )
 
 
-# Long enough to be one and plainly none: an example must never look like a secret.
+# Long enough for a token and clearly not one: an example must never look like a secret.
 EXAMPLE_TOKEN = "the-token-as-meta-shows-it"  # noqa: S105
 EXAMPLE_SEALED = "c2VhbGVk" * 12
-_GIVEN: JsonValue = {"type": "string", "minLength": 1, "maxLength": 8192}
-_LEFT_OUT: JsonValue = {"type": "null"}
-# Not `oneOf`: generators of clients would make two types of it, and lose what both have in common.
+_PRESENT: JsonValue = {"type": "string", "minLength": 1, "maxLength": 8192}
+_ABSENT: JsonValue = {"type": "null"}
+# Not `oneOf`: client generators would make two types of it and lose the common members.
 ONE_OF_TWO_FORMS: dict[str, JsonValue] = {
     "if": {
         "required": ["access_token"],
-        "properties": {"access_token": _GIVEN},
+        "properties": {"access_token": _PRESENT},
         "additionalProperties": True,
     },
     "then": {
-        "properties": {"sealed_token": _LEFT_OUT, "key_id": _LEFT_OUT},
+        "properties": {"sealed_token": _ABSENT, "key_id": _ABSENT},
         "additionalProperties": True,
     },
     "else": {
         "required": ["sealed_token", "key_id"],
-        "properties": {"sealed_token": _GIVEN, "key_id": _GIVEN},
+        "properties": {"sealed_token": _PRESENT, "key_id": _PRESENT},
         "additionalProperties": True,
     },
 }
-# What `canonical` accepts, for the document only: our own words on what is wrong are better.
+# Accepts what `canonical` accepts. Documentation only: `token_malformed` explains an error better.
 _QUOTE = "[\"'`]?"
 _PASTED_TOKEN = rf"^\s*{_QUOTE}([Bb]earer )?[A-Za-z0-9_\-.|]{{20,2048}}{_QUOTE}\s*$"
 
 
 def either_form(example: dict[str, Any]) -> ConfigDict:
-    """The model's part of the OpenAPI document: one of two forms, and an example."""
+    """Return a model configuration that documents the two forms, and an example in clear."""
     return ConfigDict(
         json_schema_extra={
             **ONE_OF_TWO_FORMS,
@@ -99,7 +102,7 @@ def either_form(example: dict[str, Any]) -> ConfigDict:
 
 
 class TokenIntake(Body):
-    """A token in clear, which is sealed on arrival, or one that the client sealed itself."""
+    """A token, either in clear or sealed by the client."""
 
     model_config = either_form({})
 
@@ -107,8 +110,8 @@ class TokenIntake(Body):
         default=None,
         min_length=1,
         max_length=4096,
-        description="The token as Meta shows it. Sealed on arrival; never stored, logged or "
-        "returned.",
+        description="The token as Meta shows it. It is sealed on arrival, and never stored in "
+        "clear, logged or returned.",
         examples=[EXAMPLE_TOKEN],
         json_schema_extra={"writeOnly": True, "pattern": _PASTED_TOKEN},
     )
@@ -117,8 +120,8 @@ class TokenIntake(Body):
         min_length=1,
         max_length=8192,
         pattern=r"^[A-Za-z0-9+/]+={0,2}$",
-        description="Standard base64 of a libsodium sealed box (`crypto_box_seal`) that holds "
-        "the token.",
+        description="A libsodium sealed box (`crypto_box_seal`) that holds the token, in standard "
+        "base64.",
         examples=[EXAMPLE_SEALED],
         json_schema_extra={"writeOnly": True},
     )
@@ -126,20 +129,20 @@ class TokenIntake(Body):
         default=None,
         max_length=32,
         pattern=r"^sk_[0-9a-f]{16}$",
-        description="The sealing key that `sealed_token` is for.",
+        description="Id of the sealing key that `sealed_token` was sealed for.",
         examples=["sk_0123456789abcdef"],
     )
 
 
 def sealed(intake: TokenIntake, keyring: PublicKeyring, settings: Settings) -> SealedToken:
-    """The token in the one form in which it may be written down.
+    """Return the token sealed, the only form in which it is stored.
 
-    Raises one of this module's problems. A token in clear lives in this call only.
+    Raises one of this module's problems. A token in clear is kept in memory during this call only.
     """
     in_clear = intake.access_token is not None
     by_client = intake.sealed_token is not None and intake.key_id is not None
-    neither_half = intake.sealed_token is None and intake.key_id is None
-    if in_clear == by_client or (in_clear and not neither_half):
+    no_sealed_part = intake.sealed_token is None and intake.key_id is None
+    if in_clear == by_client or (in_clear and not no_sealed_part):
         raise TokenFormInvalid
     if intake.access_token is not None:
         if settings.require_sealed_tokens:
@@ -154,7 +157,7 @@ def _sealed_on_arrival(access_token: SecretStr, keyring: PublicKeyring) -> Seale
     try:
         return keyring.seal(canonical(access_token.get_secret_value()))
     except MalformedToken as error:
-        raise TokenMalformed(error.detail) from None
+        raise TokenMalformed(f"{error.detail} {TokenMalformed.description}") from None
 
 
 def _sealed_by_client(sealed_token: str, key_id: str, keyring: PublicKeyring) -> SealedToken:

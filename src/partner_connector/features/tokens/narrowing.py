@@ -1,7 +1,8 @@
-"""Accepting that a token sees less than it did. `sync.capability` finds out that it does.
+"""Acceptance of a narrowed capability, which `worker.sync.apply.capability` detects.
 
-Meta leaves out of its lists what a token may not see, so a narrower view looks as if people had
-left. Only somebody who knows that the narrowing was meant can say that they have.
+Meta leaves out of its lists what a token may not see (`docs/reference/graph-facts.md#short-lists`),
+so with less access it looks as if users had left. Only a caller who knows that the access was
+reduced on purpose can confirm that they have.
 """
 
 from collections.abc import Sequence
@@ -11,33 +12,36 @@ from partner_connector.db.locks import lock_capability
 from partner_connector.db.models import Capability, Partner, Token
 from partner_connector.errors import Conflict
 from partner_connector.features.audit.service import Recorder
-from partner_connector.features.tokens.health import settle_view
-from partner_connector.features.tokens.health_changes import telling_health_changes
+from partner_connector.features.tokens.health import set_health_from_narrowing
+from partner_connector.features.tokens.health_changes import record_health_changes
 from partner_connector.features.tokens.repository import TokenRepository
 from partner_connector.ids import encode
 
-# Why a proof refuses a token that sees less: accepting the one accepts the other.
-_REFUSED_FOR_IT = frozenset(
+# Reasons of a refused validation with the same cause: accepting the narrowing removes them.
+_CODES_OF_NARROWING = frozenset(
     {"scopes_missing", "scopes_narrowed", "system_user_not_admin", "no_asset_assigned"}
 )
 
 
 class NothingNarrowed(Conflict):
-    """The token sees as much as it did."""
+    """The token has lost no access since the last complete check for updates."""
 
     code = "nothing_narrowed"
     title = "There is nothing to accept"
-    description = "The token sees as much as at the last complete check."
+    description = (
+        "Nothing needs to be accepted: users are removed as usual. If the access was reduced since "
+        "the last check, check for updates first."
+    )
 
 
 class NarrowingChanged(Conflict):
-    """What the caller read is not what there is to accept now."""
+    """`narrowed` in the body differs from the token's, or a check for updates is reading it now."""
 
     code = "narrowing_changed"
-    title = "The token's view has changed"
+    title = "The token's access has changed since you read it"
     description = (
-        "What the token sees is no longer what you named, or a check is looking at it just now. "
-        "Read the token again, after the check if one runs."
+        "Wait for a running check for updates to end. Then read the token again and accept the "
+        "`narrowed` that it shows."
     )
 
 
@@ -48,9 +52,10 @@ async def accept(
     token: Token,
     expected: Sequence[str] | None,
 ) -> Capability:
-    """Take what was observed for what is proven. `expected` is what the caller has read.
+    """Make the observed capability the one that later checks compare with.
 
-    Raises `NothingNarrowed` and `NarrowingChanged`.
+    `expected` is the `narrowed` that the caller has read; None accepts any. Raises
+    `NothingNarrowed` and `NarrowingChanged`.
     """
     capability = await lock_capability(tokens.session, partner.id)
     if capability is None or not capability.narrowed:
@@ -58,17 +63,17 @@ async def accept(
     narrowed = capability.narrowed
     if expected is not None and list(expected) != narrowed:
         raise NarrowingChanged
-    # A check that is under way has noted a part of what it sees, and has not compared it yet.
+    # A running check for updates has stored a part of the capability and has not compared it yet.
     if "assets" not in (capability.observed or {}):
         raise NarrowingChanged
-    async with telling_health_changes(tokens.session, audit, token.id):
-        capability.proven = capability.observed
-        capability.proven_at = now()
+    async with record_health_changes(tokens.session, audit, token.id):
+        capability.confirmed = capability.observed
+        capability.confirmed_at = now()
         capability.narrowed = []
         token.health_reasons = [
-            one for one in token.health_reasons if one["code"] not in _REFUSED_FOR_IT
+            reason for reason in token.health_reasons if reason["code"] not in _CODES_OF_NARROWING
         ]
-        settle_view(token, [], now())
+        set_health_from_narrowing(token, [], now())
     await audit.record(
         tokens.session,
         action="capabilities.accepted",
@@ -79,15 +84,17 @@ async def accept(
 
 
 def accepted_checks(capability: Capability | None, token: Token) -> frozenset[str]:
-    """The checks that a token may fail since somebody accepted it: what is proven now lacks the
-    same. No token is connected that fails one of them, so nothing else can have brought that about.
+    """Return the validation checks that the token may fail because a caller accepted it.
+
+    A check is accepted if the capability of the last complete check lacks the same access. No token
+    that fails one of these checks is ever activated, so only an acceptance can be the cause.
     """
-    proven = (capability.proven if capability is not None else None) or {}
-    scopes, granular = proven.get("scopes"), proven.get("granular")
+    baseline = (capability.confirmed if capability is not None else None) or {}
+    scopes, granular = baseline.get("scopes"), baseline.get("granular")
     accepted = {
         "scopes_required": scopes is not None and not {*(token.missing_scopes or ())} & {*scopes},
         "scopes_narrowed": granular is not None and granular == token.granular_scopes,
-        "system_user_role": proven.get("role") == token.system_user_role is not None,
-        "assets_full_control": "assets" in proven and not proven["assets"],
+        "system_user_role": baseline.get("role") == token.system_user_role is not None,
+        "assets_full_control": "assets" in baseline and not baseline["assets"],
     }
     return frozenset(check for check, is_accepted in accepted.items() if is_accepted)

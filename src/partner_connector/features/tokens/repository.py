@@ -13,7 +13,10 @@ from partner_connector.sealing.public import SealedToken
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A sealed token, its owner and the purpose of its proof. `partner_id` None: our own token."""
+    """A sealed token, its owner and the purpose of its validation.
+
+    `partner_id` None: the token of our own business.
+    """
 
     integration_id: uuid.UUID
     partner_id: uuid.UUID | None
@@ -22,14 +25,14 @@ class Submission:
 
 
 class TokenRepository:
-    """Bound to its workspace when it is made."""
+    """Reads and adds tokens and validations of the workspace that it is created for."""
 
     def __init__(self, session: AsyncSession, workspace_id: uuid.UUID) -> None:
         self.session = session
         self.workspace_id = workspace_id
 
     async def add_candidate(self, submitted: Submission) -> Token:
-        """The owner's next version. The caller holds the owner's row locked."""
+        """Add the owner's next token version. The caller holds the lock of the owner's row."""
         of_owner = self._of(submitted.integration_id, submitted.partner_id)
         newest = await self.session.scalar(select(func.max(Token.version)).where(*of_owner))
         token = Token(
@@ -46,7 +49,7 @@ class TokenRepository:
         return token
 
     async def add_validation(self, token: Token, purpose: str) -> TokenValidation:
-        """A proof that is asked for."""
+        """Add a queued validation of the token."""
         validation = TokenValidation(
             workspace_id=self.workspace_id,
             integration_id=token.integration_id,
@@ -58,11 +61,12 @@ class TokenRepository:
         await self.session.flush()
         return validation
 
-    async def under_proof(self, submitted: Submission) -> TokenValidation | None:
-        """The proof of this very token for this purpose that goes on, if there is one.
+    async def pending_validation(self, submitted: Submission) -> TokenValidation | None:
+        """Return the validation in progress of this token for this purpose, or None.
 
-        One that came by a token request is that request's own: whoever revokes it ends it. Nor is
-        it one that another token was handed over after, which will overtake it.
+        A validation that a token request started is skipped, since revoking the request ends it. A
+        validation is skipped too if a later token of the owner has been handed over, since the
+        later token will supersede it.
         """
         of_owner = self._of(submitted.integration_id, submitted.partner_id)
         newest = (
@@ -85,8 +89,8 @@ class TokenRepository:
         )
         return await self.session.scalar(query)
 
-    async def is_any_under_proof(self, submitted: Submission) -> bool:
-        """Whether some token of this owner is being proven for this purpose."""
+    async def has_pending_validation(self, submitted: Submission) -> bool:
+        """Return whether any token of this owner is being validated for this purpose."""
         of_owner = self._of(submitted.integration_id, submitted.partner_id)
         query = (
             select(Token.id)
@@ -99,22 +103,22 @@ class TokenRepository:
         return await self.session.scalar(query) is not None
 
     async def get(self, token_id: uuid.UUID) -> Token:
-        """One token. Raises `NotFound`."""
+        """Return a token. Raises `NotFound`."""
         query = select(Token).where(Token.workspace_id == self.workspace_id, Token.id == token_id)
         return found(await self.session.scalar(query))
 
-    async def is_overtaken(self, token: Token) -> bool:
-        """Whether a later hand-over of the same owner is active already."""
+    async def is_superseded(self, token: Token) -> bool:
+        """Return whether a later version of the owner's token is active already."""
         active = await self.active(token.integration_id, token.partner_id)
         return active is not None and active.version > token.version
 
     async def active(self, integration_id: uuid.UUID, partner_id: uuid.UUID | None) -> Token | None:
-        """The owner's active token. `partner_id` None: our own business's."""
+        """Return the owner's active token or None. `partner_id` None: our own business's token."""
         query = select(Token).where(*self._of(integration_id, partner_id), Token.state == "active")
         return await self.session.scalar(query)
 
     async def candidates(self, partner_id: uuid.UUID) -> list[Token]:
-        """Tokens of the partner that are still being proven."""
+        """Return the partner's tokens that are still being validated."""
         query = select(Token).where(
             Token.workspace_id == self.workspace_id,
             Token.partner_id == partner_id,
@@ -125,9 +129,9 @@ class TokenRepository:
     async def active_elsewhere(
         self, *, fingerprint: str, system_user_id: str | None, other_than: Token
     ) -> list[tuple[Token, str | None]]:
-        """Active tokens of other owners that are the same token or of the same system user.
+        """Return active tokens of other owners with this fingerprint or of this system user.
 
-        Each comes with its partner's name, or None for our own business's.
+        Each comes with the partner's name, None for the token of our own business. At most 10.
         """
         same = Token.fingerprint == fingerprint
         if system_user_id is not None:
@@ -145,14 +149,14 @@ class TokenRepository:
         return [(token, name) for token, name in (await self.session.execute(query)).all()]
 
     async def capability(self, partner_id: uuid.UUID) -> Capability | None:
-        """What the partner's token sees; None before its first check."""
+        """Return what the partner's token can see; None before the first check for updates."""
         query = select(Capability).where(
             Capability.workspace_id == self.workspace_id, Capability.partner_id == partner_id
         )
         return await self.session.scalar(query)
 
     async def get_validation(self, validation_id: uuid.UUID) -> TokenValidation:
-        """One proof. Raises `NotFound`."""
+        """Return a validation. Raises `NotFound`."""
         query = select(TokenValidation).where(
             TokenValidation.workspace_id == self.workspace_id, TokenValidation.id == validation_id
         )

@@ -1,4 +1,4 @@
-"""Connecting a partner: dry runs, and the token itself."""
+"""Partner tokens: dry-run validation, connect, read, accept a narrowing, disconnect."""
 
 from fastapi import APIRouter, Response
 
@@ -10,8 +10,8 @@ from partner_connector.features.sync_jobs.repository import SyncJobRepository
 from partner_connector.features.tokens import intake, service
 from partner_connector.features.tokens.answers import (
     COMPLETED_WHILE_WAITING,
-    accepted_proof,
-    completed_proof,
+    accepted_validation,
+    completed_validation,
 )
 from partner_connector.features.tokens.narrowing import accept
 from partner_connector.features.tokens.repository import Submission, TokenRepository
@@ -29,13 +29,13 @@ from partner_connector.web.conditional import (
     IfMatchDep,
     IfMatchOrNoneDep,
     KnownTagsDep,
-    tell,
+    with_etag,
 )
 from partner_connector.web.context import ApiContext
 from partner_connector.web.dependencies import (
-    MAY_BE_LEFT_OUT,
+    OPTIONAL_BODY,
     ContextDep,
-    OnceDep,
+    IdempotentRequestDep,
     PartnersReader,
     ReadSession,
     SyncsApprover,
@@ -50,7 +50,7 @@ router = APIRouter(prefix="/v1", tags=["Tokens"])
 @router.post(
     "/partners/{partner_id}/token-validations",
     operation_id="validatePartnerToken",
-    summary="Dry-run a partner's token",
+    summary="Validate a token without connecting",
     status_code=202,
     responses=COMPLETED_WHILE_WAITING,
 )
@@ -59,17 +59,22 @@ async def validate_partner_token(
     body: TokenConnect,
     _caller: TokensWriter,
     audit: RecorderDep,
-    once: OnceDep,
+    idempotent: IdempotentRequestDep,
     context: ContextDep,
     response: Response,
     wait: WaitSeconds,
 ) -> TokenValidationView:
-    """Every check that connecting would make, and nothing is connected."""
-    async with once.writing() as session:
+    """Run all checks that connecting would run, without connecting the partner. Use it to find out
+    what is wrong with a token before you connect. Read the result at `Location`, or send
+    `Prefer: wait` to get it in this response. The token is wiped after the validation.
+    """
+    async with idempotent.writing() as session:
         partner = await PartnerRepository(session, audit.workspace_id).lock(partner_id)
         submitted = await _submit(session, context, audit, partner, body, "dry_run")
-        once.remember(accepted_proof(response, submitted), held_for=wait)
-    return await once.conclude(await completed_proof(context, response, submitted, wait))
+        idempotent.store_response(accepted_validation(response, submitted), held_for=wait)
+    return await idempotent.replace_response(
+        await completed_validation(context, response, submitted, wait)
+    )
 
 
 @router.put(
@@ -84,20 +89,21 @@ async def put_partner_token(
     body: TokenConnect,
     _caller: TokensWriter,
     audit: RecorderDep,
-    once: OnceDep,
-    only: IfMatchOrNoneDep,
+    idempotent: IdempotentRequestDep,
+    preconditions: IfMatchOrNoneDep,
     context: ContextDep,
     response: Response,
     wait: WaitSeconds,
 ) -> TokenValidationView:
-    """The token is proven first. It is active once the validation is `completed` with a
-    connectable verdict; a token that it replaces stays active until then. The first check for
-    updates starts by itself. `If-None-Match: *` connects only a partner that is not connected.
+    """Validate a token and, if it passes, connect the partner with it. The token is active once the
+    validation is `completed` with a connectable verdict; a token that it replaces stays active
+    until then. The first check for updates starts automatically. Send `If-None-Match: *` to connect
+    only a partner that is not connected.
     """
-    async with once.writing() as session:
+    async with idempotent.writing() as session:
         partner = await PartnerRepository(session, audit.workspace_id).lock(partner_id)
-        if only:
-            only.require(await _token_view_if_any(session, partner))
+        if preconditions:
+            preconditions.require(await _token_view_if_any(session, partner))
         submitted = await _submit(
             session,
             context,
@@ -105,10 +111,12 @@ async def put_partner_token(
             partner,
             body,
             "connect",
-            forbid_overwriting=only.forbid_overwriting,
+            forbid_overwriting=preconditions.forbid_overwriting,
         )
-        once.remember(accepted_proof(response, submitted), held_for=wait)
-    return await once.conclude(await completed_proof(context, response, submitted, wait))
+        idempotent.store_response(accepted_validation(response, submitted), held_for=wait)
+    return await idempotent.replace_response(
+        await completed_validation(context, response, submitted, wait)
+    )
 
 
 async def _submit(
@@ -145,8 +153,9 @@ async def get_token_validation(
     session: ReadSession,
     known: KnownTagsDep,
 ) -> TokenValidationView:
-    """The verdict, and each check with what to do about it. Of a token that is not in use it is
-    kept for 30 days, unless the operator chose otherwise.
+    """Return the verdict and the result of each check, with what to do about it. The validation of
+    a token that is not in use is deleted after 30 days, unless the operator set another time. The
+    last completed validation of each partner is kept.
     """
     validation = await TokenRepository(session, caller.workspace_id).get_validation(validation_id)
     return known.answer(TokenValidationView.model_validate(validation))
@@ -160,7 +169,10 @@ async def get_token_validation(
 async def get_partner_token(
     partner_id: PartnerId, caller: PartnersReader, session: ReadSession, known: KnownTagsDep
 ) -> PartnerTokenView:
-    """Facts only. No operation returns a token or a part of one."""
+    """Return facts about the partner's active token: its permissions, expiry, health and lost
+    access. Use it to see what to accept or repair. No operation returns a token or a part of one.
+    Fails with `token_not_connected` if the partner has no active token.
+    """
     partner = await PartnerRepository(session, caller.workspace_id).get(partner_id)
     tokens = TokenRepository(session, caller.workspace_id)
     token = await service.require_active(tokens, partner)
@@ -168,7 +180,7 @@ async def get_partner_token(
 
 
 def token_view(token: Token, capability: Capability | None) -> PartnerTokenView:
-    """A token row without its ciphertext, and what the token sees less than it did."""
+    """Return the API view of a token row and its capability, without the ciphertext."""
     return PartnerTokenView.of(
         token,
         system_user=SystemUserView(
@@ -182,29 +194,30 @@ def token_view(token: Token, capability: Capability | None) -> PartnerTokenView:
 @router.post(
     "/partners/{partner_id}/token/accept-capabilities",
     operation_id="createCapabilityAcceptance",
-    dependencies=[MAY_BE_LEFT_OUT],
-    summary="Accept that a token sees less",
+    dependencies=[OPTIONAL_BODY],
+    summary="Accept that a token sees less on purpose",
 )
 async def accept_token_capabilities(
     partner_id: PartnerId,
     caller: SyncsApprover,
-    once: OnceDep,
+    idempotent: IdempotentRequestDep,
     audit: RecorderDep,
     response: Response,
     body: CapabilityAcceptance | None = None,
 ) -> PartnerTokenView:
-    """For a narrowing that is meant: from now on what the token sees is taken for all there is, and
-    people whom it does not see are removed again.
+    """Confirm that the token's access was reduced on purpose. Later checks for updates treat what
+    the token can see as complete and remove other users. Send the `narrowed` that you have read, so
+    that nothing else is accepted. Fails if the access has changed since, or if nothing is narrowed.
     """
     expected = body.narrowed if body else None
-    async with once.writing() as session:
-        # Whoever changes a token holds its owner's row.
+    async with idempotent.writing() as session:
+        # The owner's row is locked first, as in every change of a token.
         partners = PartnerRepository(session, caller.workspace_id)
         partner = await partners.lock(partner_id)
         tokens = TokenRepository(session, caller.workspace_id)
         token = await service.require_active(tokens, partner)
         capability = await accept(tokens, audit, partner, token, expected)
-        return once.remember(tell(response, token_view(token, capability)))
+        return idempotent.store_response(with_etag(response, token_view(token, capability)))
 
 
 @router.delete(
@@ -217,16 +230,18 @@ async def disconnect_partner(
     _caller: TokensWriter,
     audit: RecorderDep,
     session: WriteSession,
-    only: IfMatchDep,
+    preconditions: IfMatchDep,
     context: ContextDep,
 ) -> PartnerDisconnected:
-    """Wipes the sealed token at once and keeps the history. Nothing changes in Meta: the answer
-    says what still works there and how to revoke it.
+    """Wipe the partner's token at once, and any token that is still being validated. Use it to stop
+    reading the partner's data. The history stays. Nothing changes in Meta: `residual_access` in the
+    response lists what still works there and how to revoke it. Fails with `token_not_connected` if
+    there is no token to wipe.
     """
     jobs = SyncJobRepository(session, audit.workspace_id)
     partner = await jobs.lock_partner_and_plan(partner_id)
-    if only:
-        only.require(await _token_view_if_any(session, partner))
+    if preconditions:
+        preconditions.require(await _token_view_if_any(session, partner))
     await service.disconnect(session, audit, partner)
     return PartnerDisconnected(
         onboarding_status="pending_onboarding",
@@ -236,7 +251,7 @@ async def disconnect_partner(
 
 
 def residual_access(partner_name: str) -> list[ResidualAccess]:
-    """What disconnecting here leaves in Meta."""
+    """Return the access that is left in Meta after disconnecting."""
     return [
         ResidualAccess(
             what="The system user's access token is still valid in Meta.",

@@ -1,4 +1,4 @@
-"""Tokens and their proof on the wire: facts about a token, never the token."""
+"""API schemas of tokens and their validations: facts about a token, never the token."""
 
 from typing import Annotated
 
@@ -31,7 +31,7 @@ CHECK_IDS = (
 PermissionName = Annotated[str, Field(max_length=100, examples=["ads_read"])]
 Narrowed = Annotated[
     list[Annotated[str, Field(max_length=2000)]],
-    Field(max_length=1000, examples=[["ads_read is gone"]]),
+    Field(max_length=1000, examples=[["the token no longer has the permission ads_read"]]),
 ]
 
 
@@ -40,34 +40,41 @@ class TokenConnect(TokenIntake):
 
 
 class CapabilityAcceptance(Body):
-    """What is accepted. Without it: all that the token view shows now."""
+    """The narrowing to accept. Without a body, all of `narrowed` is accepted."""
 
-    # Fewer than a view can hold, so that what is valid fits into a body.
+    # Fewer than a token view can hold, so that a valid list fits into a request body.
     narrowed: Annotated[Narrowed, Field(max_length=30)] | None = Field(
-        default=None, examples=[["ads_read is gone"]]
+        default=None, examples=[["the token no longer has the permission ads_read"]]
     )
 
 
 class TokenCheck(Answer):
-    """One thing that was checked."""
+    """Result of one check of a token validation."""
 
-    id: str = open_enum(*CHECK_IDS, description="What was checked.")
+    id: str = open_enum(*CHECK_IDS, description="Machine name of the check.")
     status: str = open_enum(
-        "pass", "fail", "warn", "unknown", description="`unknown` is not a refusal."
+        "pass",
+        "fail",
+        "warn",
+        "unknown",
+        description="`fail` refuses the token. `warn` accepts it with a warning. `unknown`: Meta "
+        "did not show it, or the check did not run. It does not refuse the token.",
     )
-    code: str = Field(max_length=64, description="What was found, stable.", examples=["ok"])
+    code: str = Field(
+        max_length=64, description="Machine code of the finding. Codes are stable.", examples=["ok"]
+    )
     detail: str = Field(
-        max_length=1000, description="What was seen.", examples=["The token never expires."]
+        max_length=1000, description="What the check found.", examples=["The token never expires."]
     )
     remedy: str | None = Field(
         max_length=1000,
-        description="What the partner's admin can do about it in Meta's screens.",
+        description="What the partner's admin can do about it in Meta Business Manager.",
         examples=[None],
     )
 
 
 class TokenValidationView(Answer):
-    """The proof of one token."""
+    """A validation of one token: its checks and their verdict."""
 
     id: ValidationId
     partner_id: PartnerId | None
@@ -76,13 +83,17 @@ class TokenValidationView(Answer):
         "connect",
         "integration",
         "health",
-        description="Why the token is checked; `health`: an active one, once a day.",
+        description="Why the token is validated. `dry_run`: without connecting. `connect`: to "
+        "connect a partner. `integration`: as the integration's own token. `health`: the daily "
+        "re-validation of an active token.",
     )
-    status: str = open_enum("queued", "running", "completed", description="Where the proof is.")
+    status: str = open_enum(
+        "queued", "running", "completed", description="Status of the validation."
+    )
     verdict: str | None = Field(
         max_length=64,
-        description="`connectable`, `connectable_with_warnings` or `not_connectable` once "
-        "completed; null before. Expect further values.",
+        description="`connectable`, `connectable_with_warnings` or `not_connectable`. Null until "
+        "the validation is completed. Expect further values.",
         examples=["connectable"],
         json_schema_extra={
             "x-extensible-enum": ["connectable", "connectable_with_warnings", "not_connectable"]
@@ -93,54 +104,69 @@ class TokenValidationView(Answer):
     started_at: Instant | None
     completed_at: Instant | None
     resume_at: Instant | None = Field(
-        description="When Meta is asked again, while it cannot be reached."
+        description="When Meta is called again. Set while the validation waits, for example "
+        "because Meta cannot be reached or limits the calls."
     )
 
 
 class SystemUserView(Answer):
-    """Whose token it is."""
+    """System user that a token belongs to."""
 
     id: str | None = Field(max_length=32, examples=["104169029247128"])
     name: str | None = Field(max_length=500, examples=["Partner Connector"])
-    role: str | None = Field(max_length=64, description="As Meta says it.", examples=["ADMIN"])
+    role: str | None = Field(
+        max_length=64, description="The role as Meta names it.", examples=["ADMIN"]
+    )
 
 
 class PartnerTokenView(Answer):
-    """What is known about the active token of a partner."""
+    """Facts about the active token of a partner."""
 
     id: TokenId
     version: int = Field(ge=1, le=2147483647, examples=[1])
     state: str = open_enum(
-        "candidate", "active", "superseded", "revoked", "wiped", description="Its life."
+        "candidate", "active", "superseded", "revoked", "wiped", description="State of the token."
     )
     fingerprint: str | None = Field(
-        max_length=64, description="A keyed hash: tells two tokens apart.", examples=[None]
+        max_length=64,
+        description="Keyed hash of the token. Equal for equal tokens.",
+        examples=[None],
     )
     key_id: str = Field(max_length=32, examples=["sk_0123456789abcdef"])
     app_id: str | None = Field(max_length=32, examples=["2965389650414399"])
     type: str | None = Field(max_length=32, examples=["SYSTEM_USER"])
     system_user: SystemUserView
     scopes: list[PermissionName] | None = Field(
-        max_length=200, description="What it was granted.", examples=[["ads_read"]]
+        max_length=200,
+        description="Permissions that the token was granted.",
+        examples=[["ads_read"]],
     )
     missing_scopes: list[PermissionName] | None = Field(
-        max_length=200, description="What it lacks.", examples=[["catalog_management"]]
+        max_length=200,
+        description="Required permissions that the token lacks.",
+        examples=[["catalog_management"]],
     )
     excess_scopes: list[PermissionName] | None = Field(
-        max_length=200, description="What nobody needs.", examples=[["pages_messaging"]]
+        max_length=200,
+        description="Granted permissions that are not required.",
+        examples=[["pages_messaging"]],
     )
-    expires_at: Instant | None = Field(description="Null: never, as far as Meta said.")
-    data_access_expires_at: Instant | None = Field(description="Null: never, as far as Meta said.")
-    health: str = open_enum(*HEALTHS, description="What the last proof said.")
+    expires_at: Instant | None = Field(
+        description="When the token expires. Null: never, as far as Meta returned."
+    )
+    data_access_expires_at: Instant | None = Field(
+        description="When the token's access to data ends. Null: never, as far as Meta returned."
+    )
+    health: str = open_enum(*HEALTHS, description="Health of the token after the last check of it.")
     health_reasons: list[HealthReason] = Field(
-        max_length=100, description="Why it needs attention, or soon will."
+        max_length=100, description="Why the token needs attention now or soon."
     )
     narrowed: Narrowed = Field(
-        description="In what the token sees less than at the last complete check. While there is "
-        "anything, nobody is removed."
+        description="Each way in which the token sees less than at the last complete check for "
+        "updates. While the list is not empty, no user is removed."
     )
     capability_checked_at: Instant | None = Field(
-        description="When a check last looked at what the token sees."
+        description="When a check for updates last read what the token can see."
     )
     last_checked_at: Instant | None
     created_at: Instant
@@ -148,7 +174,7 @@ class PartnerTokenView(Answer):
 
 
 class ResidualAccess(Answer):
-    """Something that still works in Meta until someone there revokes it."""
+    """An access that still works in Meta until an admin revokes it there."""
 
     what: str = Field(
         max_length=1000,
@@ -157,48 +183,55 @@ class ResidualAccess(Answer):
     )
     where: str = Field(
         max_length=1000,
-        description="Where that can be changed.",
+        description="Where to revoke it.",
         examples=["Meta Business Manager of Northwind Media: Settings > Users > System users"],
     )
     how_to_revoke: str = Field(
         max_length=1000,
-        description="What to do there.",
+        description="How to revoke it there.",
         examples=["The partner's admin selects the system user and clicks Revoke tokens."],
     )
 
 
 class PartnerDisconnected(Answer):
-    """What disconnecting did here, and what it could not do in Meta."""
+    """Result of disconnecting a partner, and the access that is left in Meta."""
 
     onboarding_status: str = open_enum(
-        "pending_onboarding", description="Back to where the partner was before it was connected."
+        "pending_onboarding", description="The same status as before the partner was connected."
     )
     onboarding_status_label: str = Field(
-        max_length=100, description="The same in words.", examples=["Pending onboarding"]
+        max_length=100,
+        description="The onboarding status as text for people.",
+        examples=["Pending onboarding"],
     )
     residual_access: list[ResidualAccess] = Field(max_length=10)
 
 
 class SealingKeyView(Answer):
-    """A public key to seal tokens for."""
+    """A public key that clients seal tokens with."""
 
     key_id: str = Field(max_length=32, examples=["sk_0123456789abcdef"])
     algorithm: str = open_enum(
-        "libsodium_sealed_box_x25519", description="How to seal: `crypto_box_seal`."
+        "libsodium_sealed_box_x25519",
+        description="Algorithm to seal with: libsodium's `crypto_box_seal`.",
     )
     public_key: str = Field(
-        max_length=64, description="32 bytes in standard base64.", examples=["q" * 43 + "="]
+        max_length=64,
+        description="The public key: 32 bytes in standard base64.",
+        examples=["q" * 43 + "="],
     )
-    state: str = open_enum("current", "retiring", description="Seal for the current one.")
+    state: str = open_enum(
+        "current", "retiring", description="Seal new tokens for the `current` key."
+    )
     created_at: Instant
     expires_at: Instant | None = Field(
-        description="From then on what is sealed for this key is refused as `unknown_key_id`. Null "
-        "for the current one."
+        description="From this time on, tokens sealed for this key are refused with "
+        "`unknown_key_id`. Null for the current key."
     )
 
 
 class SealingKeyList(Answer):
-    """Every key that is accepted now."""
+    """The sealing keys that are accepted now."""
 
     items: list[SealingKeyView] = Field(max_length=100)
-    next_cursor: None = Field(description="Always null: the list is short.")
+    next_cursor: None = Field(description="Always null: the list has one page.")

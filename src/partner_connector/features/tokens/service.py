@@ -1,4 +1,4 @@
-"""What happens to a token on the API's side: it is sealed, kept and sent to be proven."""
+"""Token operations of the API process: submit for validation, withdraw, disconnect."""
 
 import uuid
 
@@ -10,18 +10,21 @@ from partner_connector.durable import tasks
 from partner_connector.durable.engine import WorkQueue
 from partner_connector.errors import NotFound, PreconditionFailed
 from partner_connector.features.audit.service import Recorder
-from partner_connector.features.sync_jobs.cancelling import call_off_stale_plan
+from partner_connector.features.sync_jobs.cancelling import cancel_halted_job
 from partner_connector.features.tokens.repository import Submission, TokenRepository
 from partner_connector.features.webhooks import events
 from partner_connector.ids import encode
 
 
 class TokenNotConnected(NotFound):
-    """The partner exists, but has no active token."""
+    """The request needs the partner's active token, and the partner has none."""
 
     code = "token_not_connected"
     title = "The partner is not connected"
-    description = "Connect the partner first: PUT a token that its admin generated."
+    description = (
+        "Connect the partner first: send a token that its admin generated to "
+        "`PUT /v1/partners/{partner_id}/token`."
+    )
 
 
 async def submit(
@@ -30,19 +33,19 @@ async def submit(
     audit: Recorder,
     submitted: Submission,
 ) -> TokenValidation:
-    """Keep the sealed token as a candidate and have it proven, in one transaction."""
+    """Store the sealed token as a candidate and enqueue its validation, in one transaction."""
     tokens = TokenRepository(session, audit.workspace_id)
     candidate = await tokens.add_candidate(submitted)
     validation = await tokens.add_validation(candidate, submitted.purpose)
     owner_id = submitted.partner_id or submitted.integration_id
     await queue.enqueue(session, tasks.validate_token(validation.id, owner_id))
-    told = {
+    details = {
         "purpose": submitted.purpose,
         "version": candidate.version,
         "validation": encode("val", validation.id),
     }
     await audit.record(
-        session, action="token.handed_over", subject=owner_name(candidate), details=told
+        session, action="token.handed_over", subject=owner_name(candidate), details=details
     )
     return validation
 
@@ -55,31 +58,31 @@ async def join_or_submit(
     *,
     forbid_overwriting: bool,
 ) -> TokenValidation:
-    """The same, but whoever hands a token over that is being proven already joins that proof.
+    """Return the pending validation of the same token, or submit the token.
 
-    The caller holds the owner's row locked. Raises `PreconditionFailed` where another token is on
-    its way and `forbid_overwriting` is set.
+    The caller holds the lock of the owner's row. Raises `PreconditionFailed` if
+    `forbid_overwriting` is set and another token of the owner is being validated.
     """
     tokens = TokenRepository(session, audit.workspace_id)
-    under_way = await tokens.under_proof(submitted)
-    if under_way is not None:
-        return under_way
-    if forbid_overwriting and await tokens.is_any_under_proof(submitted):
+    pending = await tokens.pending_validation(submitted)
+    if pending is not None:
+        return pending
+    if forbid_overwriting and await tokens.has_pending_validation(submitted):
         raise PreconditionFailed
     return await submit(session, queue, audit, submitted)
 
 
 def owner_name(token: Token) -> str:
-    """Whose token it is, by its id in the API."""
+    """Return the API id of the token's owner: a partner, or an integration for its own token."""
     if token.partner_id is None:
         return encode("int", token.integration_id)
     return encode("ptn", token.partner_id)
 
 
 async def withdraw(tokens: TokenRepository, validation_id: uuid.UUID) -> None:
-    """Forget a token that is still being proven, so that it connects nobody.
+    """Wipe a token that is still being validated, so that it cannot become active.
 
-    The caller holds the owner's row locked.
+    The caller holds the lock of the owner's row.
     """
     validation = await tokens.get_validation(validation_id)
     token = await tokens.get(validation.token_id)
@@ -89,7 +92,7 @@ async def withdraw(tokens: TokenRepository, validation_id: uuid.UUID) -> None:
 
 
 async def require_active(tokens: TokenRepository, partner: Partner) -> Token:
-    """The token that the partner is connected with. Raises `TokenNotConnected`."""
+    """Return the partner's active token. Raises `TokenNotConnected`."""
     token = await tokens.active(partner.integration_id, partner.id)
     if token is None:
         raise TokenNotConnected
@@ -97,25 +100,26 @@ async def require_active(tokens: TokenRepository, partner: Partner) -> Token:
 
 
 async def disconnect(session: AsyncSession, audit: Recorder, partner: Partner) -> None:
-    """Forget the token. Touches nothing in Meta and does not need the token to be alive.
+    """Wipe the partner's active token and its candidates. Calls nothing in Meta, so it also works
+    with a dead token.
 
-    Raises `TokenNotConnected`.
+    Raises `TokenNotConnected` if there is neither.
     """
     tokens = TokenRepository(session, audit.workspace_id)
     token = await tokens.active(partner.integration_id, partner.id)
     candidates = await tokens.candidates(partner.id)
     if token is None and not candidates:
         raise TokenNotConnected
-    # One that is still being proven must not connect the partner again behind our back.
+    # A candidate that passes its validation later would connect the partner again.
     for candidate in candidates:
         candidate.state = "wiped"
         candidate.sealed = None
     if token is not None:
-        await call_off_stale_plan(session, partner)
+        await cancel_halted_job(session, partner)
         token.state = "revoked"
         token.sealed = None
         token.retired_at = now()
         await events.token_disconnected(session, token)
     subject = encode("ptn", partner.id)
-    told = {"version": token.version if token else None, "called_off": len(candidates)}
-    await audit.record(session, action="partner.disconnected", subject=subject, details=told)
+    details = {"version": token.version if token else None, "called_off": len(candidates)}
+    await audit.record(session, action="partner.disconnected", subject=subject, details=details)

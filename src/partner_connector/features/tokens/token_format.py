@@ -1,7 +1,7 @@
-"""The shape of an access token as people paste it.
+"""Format of an access token as people paste it.
 
-Both the API (for a token that arrives in clear) and the worker (for one that the client sealed)
-read it through this one function, so that both refuse the same things.
+The API (for a token in clear) and the worker (for a token that the client sealed) both use
+`canonical`, so that both refuse the same texts.
 """
 
 import re
@@ -13,7 +13,7 @@ _QUOTES = "\"'`\u201c\u201d\u2018\u2019"
 
 
 class MalformedToken(ValueError):
-    """What was pasted cannot be an access token. Carries a stable code, never the text."""
+    """The pasted text cannot be an access token. Carries a stable code, never the text."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
@@ -22,9 +22,9 @@ class MalformedToken(ValueError):
 
 
 def canonical(pasted: str) -> str:
-    """Trim what comes along when people copy: white space at the edges, quotes, `Bearer `.
+    """Return the token without white space, quotes and `Bearer ` around it.
 
-    Raises `MalformedToken` for anything that then still is not one unbroken token.
+    Raises `MalformedToken` if the rest is not one unbroken token.
     """
     token, before = pasted, ""
     while token != before:
@@ -37,7 +37,7 @@ def canonical(pasted: str) -> str:
     if re.search(r"\s", token):
         raise MalformedToken(
             "token_has_white_space",
-            "The token has white space inside: it was probably cut or joined while copying.",
+            "The token has white space inside. It was probably cut or joined while copying.",
         )
     if not _TOKEN.match(token):
         raise MalformedToken(

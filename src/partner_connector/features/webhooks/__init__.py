@@ -1,1 +1,1 @@
-"""Events out: who wants to be told, what there is to tell, and how the telling went."""
+"""Webhooks: endpoints, events, deliveries. `worker/delivery` sends the messages."""

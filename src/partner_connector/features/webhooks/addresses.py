@@ -1,7 +1,7 @@
-"""Where a message may go: to a public server by its name, and nowhere into our own network.
+"""Checks of webhook addresses: messages go only to public servers, never to our own network.
 
-An endpoint's URL is judged when it is given, by its text alone. What its name leads to is judged
-at every delivery (`delivery.sending`), since that may change at any time.
+The text of a URL is checked when an endpoint is created or changed. The addresses that its name
+resolves to are checked at every delivery (`worker/delivery/sender.py`), since they can change.
 """
 
 import re
@@ -19,15 +19,15 @@ from partner_connector.errors import Unprocessable
 LOOPBACK = "127.0.0.1"
 
 _PATH = r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*)?(?:\?[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?"
-# Nothing that can be read in two ways: no user, no fragment, no backslash, no bracket. The last
-# label of a public name is made of letters, which keeps every spelling of an address out.
+# URL parsers disagree about user names, fragments, backslashes and brackets: the pattern allows
+# none of them. The last label of a public name has only letters, so no form of IP address matches.
 PUBLIC_URL = (
     r"^https://((?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63})(?::443)?"
     rf"{_PATH}$"
 )
 _LOOPBACK_URL = re.compile(rf"http://{re.escape(LOOPBACK)}(?::[0-9]{{1,5}})?{_PATH}")
-_LONGEST_NAME = 253
-# Names of these never belong to a public server (RFC 6761 and its like, and what networks use).
+_MAX_NAME_LENGTH = 253
+# Top-level names that no public server has (RFC 6761 and similar, and names of private networks).
 _SPECIAL_USE = frozenset(
     {
         "alt",
@@ -58,7 +58,7 @@ _DENIED_V4 = tuple(
             "10.0.0.0/8",
             "100.64.0.0/10",
             "127.0.0.0/8",
-            "168.63.129.16/32",  # what Azure tells its machines, at a public address
+            "168.63.129.16/32",  # metadata service of Azure, at a public address
             "169.254.0.0/16",
             "172.16.0.0/12",
             "192.0.0.0/24",
@@ -73,26 +73,26 @@ _DENIED_V4 = tuple(
         ),
     )
 )
-# All that is in use of the public internet; and what of it is not public, or holds an IPv4 address
-# for a tunnel (Teredo in 2001::/23, 6to4), of which nobody is reached any more.
+# The public range of IPv6, and its parts that are not public or that embed an IPv4 address for an
+# obsolete tunnel (Teredo in 2001::/23, 6to4).
 _PUBLIC_V6 = IPv6Network("2000::/3")
 _DENIED_V6 = tuple(map(IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")))
 _NAT64 = IPv6Network("64:ff9b::/96")
 
 
 class WebhookUrlRefused(Unprocessable):
-    """Where we do not send."""
+    """The URL of a webhook endpoint is not the `https://` URL of a public server."""
 
     code = "webhook_url_refused"
-    title = "Messages are not sent to such a URL"
+    title = "Messages cannot be sent to this URL"
     description = (
-        "`url` must be `https://`, on port 443, with the public DNS name of a server: no address "
-        "in digits, no user, no fragment, and no name that only a private network knows."
+        "Send an `https://` URL on port 443 with the public DNS name of your server. IP addresses, "
+        "user names, fragments and names of private networks are refused."
     )
 
 
 def require_sendable(url: str, *, allow_loopback: bool) -> None:
-    """Raise `WebhookUrlRefused` for a URL that is not, or cannot be read as, a public server's.
+    """Raise `WebhookUrlRefused` unless this is the URL of a public server.
 
     `allow_loopback`, for development, also permits plain http to this machine.
     """
@@ -104,21 +104,21 @@ def require_sendable(url: str, *, allow_loopback: bool) -> None:
 
 
 def host_of(url: str) -> str:
-    """The name of the server in a URL that was accepted."""
+    """Return the host name of an accepted URL."""
     return urlsplit(url).hostname or ""
 
 
 def is_public(text: str) -> bool:
-    """Whether this is the address of a server on the public internet.
+    """Return whether `text` is the IP address of a server on the public internet.
 
-    Python's `is_global` is no answer: it differs between versions, and takes multicast, NAT64 of a
-    private address and other forms for global.
+    Python's `is_global` is not enough: it differs between versions, and is true for multicast, for
+    NAT64 of a private address and for other forms.
     """
     try:
         address = ip_address(text)
     except ValueError:
         return False
-    inner = _unwrapped(address)
+    inner = _effective_address(address)
     if isinstance(inner, IPv4Address):
         return not any(inner in network for network in _DENIED_V4)
     if inner.scope_id is not None or inner not in _PUBLIC_V6:
@@ -126,8 +126,8 @@ def is_public(text: str) -> bool:
     return not any(inner in network for network in _DENIED_V6)
 
 
-def _unwrapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    """The IPv4 address that is really spoken to, behind a form that stands for one."""
+def _effective_address(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """Return the IPv4 address that is embedded in an IPv6 address, else the address itself."""
     if isinstance(address, IPv4Address):
         return address
     if address.ipv4_mapped is not None:
@@ -139,7 +139,7 @@ def _unwrapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
 
 def _is_public_name(name: str) -> bool:
     last = name.lower().rpartition(".")[2]
-    return len(name) <= _LONGEST_NAME and last not in _SPECIAL_USE
+    return len(name) <= _MAX_NAME_LENGTH and last not in _SPECIAL_USE
 
 
 def _has_port(url: str) -> bool:

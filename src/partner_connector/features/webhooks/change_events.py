@@ -1,4 +1,4 @@
-"""What the change feed tells, as events: made by the database from the rows that were published."""
+"""Webhook events about changes, inserted by one statement from the rows of the change feed."""
 
 import uuid
 from datetime import datetime
@@ -18,10 +18,10 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.db.models import Change, SyncJob, WebhookEvent
-from partner_connector.db.models.webhook_event import wanted_types
+from partner_connector.db.models.webhook_event import subscribed_types
 from partner_connector.features.webhooks.event_types import EventType
 
-_AS_THEY_ARE = {
+_EVENT_OF_KIND = {
     "partner_listed": EventType.PARTNER_LISTED,
     "partner_unshared": EventType.PARTNER_UNSHARED,
     "user_joined": EventType.PARTNER_USER_JOINED,
@@ -29,27 +29,29 @@ _AS_THEY_ARE = {
     "user_left": EventType.PARTNER_USER_LEFT,
     "user_role_changed": EventType.PARTNER_USER_ROLE_CHANGED,
 }
-_OF_ACCESS = ("access_granted", "access_changed", "access_revoked")
-_COMING_AND_GOING = ("user_joined", "user_rejoined", "user_left")
+_ACCESS_KINDS = ("access_granted", "access_changed", "access_revoked")
+_MEMBERSHIP_KINDS = ("user_joined", "user_rejoined", "user_left")
 
 
-async def published(
+async def write_change_events(
     session: AsyncSession, job: SyncJob, first: int, last: int, at: datetime
 ) -> None:
-    """Put out events of the changes that this job published, from one sequence to another.
+    """Write events for the changes of a job, from the sequence `first` to `last`.
 
-    One event per person and type. Whose access changed because they joined or left is told once,
-    by that. Where nobody wants such events, one short query has been made.
+    There is one event for each user and type. If a user joins or leaves, there is no separate event
+    for the user's changed access. Without a subscribed endpoint, only one short query is run.
     """
     connection = await session.connection()
-    wanted = await connection.run_sync(wanted_types, job.workspace_id)
-    kinds = {kind: str(each) for kind, each in _AS_THEY_ARE.items() if each in wanted}
-    told: list[ColumnElement[bool]] = [Change.kind.in_(kinds)] if kinds else []
+    wanted = await connection.run_sync(subscribed_types, job.workspace_id)
+    kinds = {
+        kind: str(event_type) for kind, event_type in _EVENT_OF_KIND.items() if event_type in wanted
+    }
+    conditions: list[ColumnElement[bool]] = [Change.kind.in_(kinds)] if kinds else []
     if EventType.PARTNER_USER_ACCESS_CHANGED in wanted:
-        told.append(_is_first_of_its_person(job.workspace_id, first, last))
-        kinds |= dict.fromkeys(_OF_ACCESS, str(EventType.PARTNER_USER_ACCESS_CHANGED))
-    if told:
-        changes = _changes(job.workspace_id, first, last).where(or_(*told))
+        conditions.append(_is_first_access_change(job.workspace_id, first, last))
+        kinds |= dict.fromkeys(_ACCESS_KINDS, str(EventType.PARTNER_USER_ACCESS_CHANGED))
+    if conditions:
+        changes = _changes(job.workspace_id, first, last).where(or_(*conditions))
         await _insert(session, job, changes, kinds, at)
 
 
@@ -82,15 +84,15 @@ def _changes(workspace_id: uuid.UUID, first: int, last: int) -> Select[int]:
     )
 
 
-def _is_first_of_its_person(workspace_id: uuid.UUID, first: int, last: int) -> ColumnElement[bool]:
-    """The first change of someone's access who neither joins nor leaves by these changes."""
-    of_access = func.min(case((Change.kind.in_(_OF_ACCESS), Change.sequence)))
-    comes_or_goes = func.count(case((Change.kind.in_(_COMING_AND_GOING), 1)))
-    firsts = (
+def _is_first_access_change(workspace_id: uuid.UUID, first: int, last: int) -> ColumnElement[bool]:
+    """Match the first change of access of each user, except users who join or leave."""
+    first_access_change = func.min(case((Change.kind.in_(_ACCESS_KINDS), Change.sequence)))
+    joins_or_leaves = func.count(case((Change.kind.in_(_MEMBERSHIP_KINDS), 1)))
+    first_changes = (
         _changes(workspace_id, first, last)
-        .with_only_columns(of_access)
+        .with_only_columns(first_access_change)
         .group_by(Change.partner_user_id)
-        .having(comes_or_goes == 0)
+        .having(joins_or_leaves == 0)
     )
-    # In one pass over the changes, however many people there are.
-    return Change.sequence.in_(firsts)
+    # The subquery reads the changes once, for any number of users.
+    return Change.sequence.in_(first_changes)

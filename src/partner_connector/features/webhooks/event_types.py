@@ -1,10 +1,10 @@
-"""Every type of event that an endpoint can ask for."""
+"""Types of events that an endpoint can subscribe to."""
 
 from enum import StrEnum
 
 
 class EventType(StrEnum):
-    """Named as they are sent."""
+    """Types of events. The values are the `type` of the messages."""
 
     PARTNER_LISTED = "partner.listed"
     PARTNER_UNSHARED = "partner.unshared"
@@ -28,5 +28,5 @@ class EventType(StrEnum):
     PARTNER_USER_ACCESS_CHANGED = "partner_user.access_changed"
 
 
-# Sent to one endpoint when somebody asks for it; nobody subscribes to it.
+# Sent to one endpoint by the test operation. No endpoint can subscribe to it.
 TEST = "webhook_endpoint.test"

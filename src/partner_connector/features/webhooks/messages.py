@@ -1,7 +1,7 @@
-"""What is sent: thin bodies of ids and states, from the rows of the outbox.
+"""Bodies of webhook messages, made from the rows of the outbox.
 
-Who an event is about is asked of the API, with a key that may know; a message that is read by
-somebody else tells them nothing.
+A body contains ids and states, and no names. The receiver reads names from the API, with an
+API key that has the scope. So a leaked message does not identify a person.
 """
 
 from typing import Annotated, Any
@@ -26,118 +26,127 @@ ReasonCode = Annotated[str, Field(max_length=64, examples=["token_expired"])]
 
 
 class EventData(Answer):
-    """What every event tells."""
+    """Data that every event has."""
 
     sequence: Int64 = Field(
         ge=0,
-        description="Grows from event to event of a workspace. Of two states of one thing the one "
-        "with the greater sequence is the later one.",
+        description="Number that grows with each event of a workspace. Of two events about one "
+        "resource the one with the greater number is later.",
         examples=[1042],
     )
     integration_id: IntegrationId
 
 
 class PartnerEventData(EventData):
-    """Which partner, and where it is now."""
+    """Data of an event about a partner."""
 
     partner_id: PartnerId
     onboarding_status: str | None = open_enum(
         "pending_onboarding",
         "onboarded",
         "needs_attention",
-        description="Null where the event says nothing of it.",
+        description="Status of the partner. Null if the event is not about the status.",
     )
-    job_id: SyncJobId | None = Field(description="The check that found it, if one did.")
+    job_id: SyncJobId | None = Field(
+        description="Sync job that found the change. Null if no job did."
+    )
     change_sequence: int | None = Field(
         ge=1,
         le=2**53 - 1,
-        description="The change in `/v1/changes` that tells the same.",
+        description="Sequence of the same change in `/v1/changes`.",
         examples=[731],
         json_schema_extra={"format": "int64"},
     )
 
 
 class TokenEventData(EventData):
-    """Which token, and how it does. Without a partner it is our own business's."""
+    """Data of an event about a token. It is our own business's token if `partner_id` is null."""
 
     partner_id: PartnerId | None
     token_id: TokenId
-    version: int = Field(ge=1, le=2147483647, description="Which of its tokens.", examples=[2])
-    health: str = open_enum(*HEALTHS, description="As in the token's metadata.")
+    version: int = Field(ge=1, le=2147483647, description="Version of the token.", examples=[2])
+    health: str = open_enum(*HEALTHS, description="Health of the token, as `health` in the API.")
     reasons: list[ReasonCode] = Field(
-        max_length=100, description="Codes, as in `health_reasons`.", examples=[["token_expired"]]
+        max_length=100,
+        description="Codes of the reasons, as in `health_reasons`.",
+        examples=[["token_expired"]],
     )
 
 
 class SyncJobEventData(EventData):
-    """Which check for updates, and how it ended or why it stands still."""
+    """Data of an event about a sync job."""
 
     partner_id: PartnerId | None = Field(description="Null for a check of all partners.")
     job_id: SyncJobId
-    task: str = open_enum("sync_integration", "sync_partner", description="What was checked.")
-    trigger: str = open_enum("api", "schedule", "connect", description="What started it.")
-    status: str = open_enum(
-        "completed", "failed", "halted", "cancelled", description="What became of it."
+    task: str = open_enum(
+        "sync_integration",
+        "sync_partner",
+        description="Kind of the job: all partners, or one partner.",
     )
-    partial: bool = Field(description="Whether something could not be read.")
+    trigger: str = open_enum("api", "schedule", "connect", description="What started the job.")
+    status: str = open_enum(
+        "completed", "failed", "halted", "cancelled", description="Status of the job."
+    )
+    partial: bool = Field(description="True if some data could not be read.")
     error_code: str | None = Field(
-        max_length=64, description="As in the job's `error`.", examples=["token_dead"]
+        max_length=64, description="Code of the job's `error`.", examples=["token_dead"]
     )
 
 
 class PartnerUserEventData(EventData):
-    """Which person or system user, by id. Read `/v1/partner-users/{id}` for more."""
+    """Data of an event about a partner user. Read `/v1/partner-users/{id}` for more."""
 
     partner_id: PartnerId
     partner_user_id: PartnerUserId
     job_id: SyncJobId
     change_sequence: Int64 = Field(
         ge=1,
-        description="The change in `/v1/changes` that tells the same; of several, the first.",
+        description="Sequence of the change in `/v1/changes`. If the event is about several "
+        "changes, it is the first sequence.",
         examples=[731],
     )
 
 
 class TestEventData(Answer):
-    """Nothing happened: somebody asked for a test."""
+    """Data of a test event."""
 
-    sequence: int = Field(ge=0, le=0, description="Always 0: it has no place.", examples=[0])
-    endpoint_id: WebhookEndpointId = Field(description="Which endpoint was asked.")
+    sequence: int = Field(ge=0, le=0, description="Always 0.", examples=[0])
+    endpoint_id: WebhookEndpointId = Field(description="Endpoint that the test is for.")
 
 
 class _Message(Answer):
-    """The envelope of Standard Webhooks."""
+    """Envelope of Standard Webhooks."""
 
     type: str = Field(max_length=32, examples=["partner.connected"])
-    timestamp: Instant = Field(description="When it happened, not when this was sent.")
+    timestamp: Instant = Field(description="Time of the event, not of the attempt.")
 
 
 class PartnerEvent(_Message):
-    """Something became of a partner."""
+    """Message about a partner."""
 
     data: PartnerEventData
 
 
 class TokenEvent(_Message):
-    """Something became of an active token."""
+    """Message about an active token."""
 
     data: TokenEventData
 
 
 class SyncJobEventMessage(_Message):
-    """A check for updates has ended, or waits for a decision."""
+    """Message about a sync job that ended or halted."""
 
     data: SyncJobEventData
 
 
 class PartnerUserEvent(_Message):
-    """Somebody's access changed."""
+    """Message about the access of a partner user."""
 
     data: PartnerUserEventData
 
 
 class TestEvent(_Message):
-    """A message that was asked for."""
+    """Test message."""
 
     data: TestEventData
 
@@ -153,24 +162,24 @@ _FAMILIES: dict[str, type[Message]] = {
 }
 
 
-def kind_of(event_type: EventType | str) -> type[Message]:
-    """The model of the messages of this type."""
+def message_model(event_type: EventType | str) -> type[Message]:
+    """Return the model of messages of this type."""
     return _FAMILIES[event_type.split(".", maxsplit=1)[0]]
 
 
-def body_of(event: WebhookEvent) -> str:
-    """The message of an event that has its place: the same text at every attempt."""
-    family = kind_of(event.type)
-    told: dict[str, Any] = dict(event.states or {})
+def message_body(event: WebhookEvent) -> str:
+    """Return the JSON body for an event that has a sequence. It is the same in every attempt."""
+    family = message_model(event.type)
+    data: dict[str, Any] = dict(event.states or {})
     for name in family.model_fields["data"].annotation.model_fields:  # type: ignore[union-attr]
-        told.setdefault(name, getattr(event, name, None))
+        data.setdefault(name, getattr(event, name, None))
     message = family.model_validate(
-        {"type": event.type, "timestamp": event.occurred_at, "data": told}
+        {"type": event.type, "timestamp": event.occurred_at, "data": data}
     )
     return message.model_dump_json()
 
 
 def message_id(event: WebhookEvent) -> str:
-    """The event's `webhook-id`."""
-    assert event.message_id is not None, "an event is sent once it has its place"
+    """Return the event's `webhook-id`."""
+    assert event.message_id is not None, "only numbered events are sent"
     return encode("msg", event.message_id)

@@ -1,4 +1,4 @@
-"""The messages as OpenAPI describes them: what your server receives. Nobody calls this."""
+"""Webhook messages in the OpenAPI document: requests that this service sends to receivers."""
 
 from collections.abc import Callable
 from typing import Annotated
@@ -13,42 +13,42 @@ from partner_connector.features.webhooks.messages import (
     SyncJobEventMessage,
     TestEvent,
     TokenEvent,
-    kind_of,
+    message_model,
 )
 
-_MEANINGS = {
-    EventType.PARTNER_LISTED: "Meta lists a partner, for the first time or again",
-    EventType.PARTNER_UNSHARED: "A partner shares nothing with us any more",
+_SUMMARIES = {
+    EventType.PARTNER_LISTED: "Meta lists a partner for the first time, or again",
+    EventType.PARTNER_UNSHARED: "Meta no longer lists a partner: no asset is shared any more",
     EventType.PARTNER_CONNECTED: "A partner was connected",
     EventType.PARTNER_DISCONNECTED: "A partner was disconnected",
-    EventType.PARTNER_NEEDS_ATTENTION: "A partner's token does not do its work any more",
-    EventType.PARTNER_RECOVERED: "A partner's token works again, or a new one does",
-    EventType.TOKEN_EXPIRING: "A token will end soon: 30, 14 and 7 days and 1 day before",
-    EventType.TOKEN_EXPIRED: "A token has ended",
-    EventType.TOKEN_INVALID: "Meta no longer accepts a token, or it cannot be opened",
-    EventType.TOKEN_SCOPE_DRIFT: "A token may or sees less than it did",
-    EventType.TOKEN_REPLACED: "A token took the place of another one",
+    EventType.PARTNER_NEEDS_ATTENTION: "A partner's token no longer works or sees too little",
+    EventType.PARTNER_RECOVERED: "A partner's token works again, or a new token works",
+    EventType.TOKEN_EXPIRING: "A token expires in 30, 14 or 7 days, or in 1 day",
+    EventType.TOKEN_EXPIRED: "A token has expired",
+    EventType.TOKEN_INVALID: "Meta no longer accepts a token, or it cannot be decrypted",
+    EventType.TOKEN_SCOPE_DRIFT: "A token has fewer permissions or sees less than before",
+    EventType.TOKEN_REPLACED: "A token was replaced by a new token",
     EventType.SYNC_JOB_COMPLETED: "A check for updates is complete",
     EventType.SYNC_JOB_FAILED: "A check for updates failed",
-    EventType.SYNC_JOB_HALTED: "The safeguard halted a check: its plan waits for an answer",
+    EventType.SYNC_JOB_HALTED: "The safeguard halted a check for updates: decide its plan",
     EventType.SYNC_JOB_CANCELLED: "A check for updates was cancelled",
-    EventType.PARTNER_USER_JOINED: "Somebody at a partner got access",
-    EventType.PARTNER_USER_REJOINED: "Somebody at a partner got access again",
-    EventType.PARTNER_USER_LEFT: "Somebody at a partner lost all access",
-    EventType.PARTNER_USER_ROLE_CHANGED: "Somebody at a partner has another role",
-    EventType.PARTNER_USER_ACCESS_CHANGED: "What somebody at a partner may do has changed",
-    TEST: "Somebody asked for a test",
+    EventType.PARTNER_USER_JOINED: "A user of a partner got access",
+    EventType.PARTNER_USER_REJOINED: "A user of a partner got access again",
+    EventType.PARTNER_USER_LEFT: "A user of a partner lost all access",
+    EventType.PARTNER_USER_ROLE_CHANGED: "The role of a partner's user changed",
+    EventType.PARTNER_USER_ACCESS_CHANGED: "The access of a partner's user changed",
+    TEST: "A test message was requested",
 }
 
 
-def _signed(
+def _signature_headers(
     webhook_id: Annotated[
         str,
         Header(
             alias="webhook-id",
             max_length=64,
             pattern=r"^msg_[0-9a-z]{26}$",
-            description="The event's id: the same at every attempt. Do nothing twice for it.",
+            description="Id of the event, the same in every attempt. Process each id only once.",
             examples=["msg_01k9z3v0e8fjt9m2c4r6w8xabc"],
         ),
     ],
@@ -58,7 +58,7 @@ def _signed(
             alias="webhook-timestamp",
             max_length=16,
             pattern=r"^[0-9]+$",
-            description="When this attempt was made, in seconds since 1970. Refuse old ones.",
+            description="Time of this attempt, in seconds since 1970 (UTC). Refuse old messages.",
             examples=["1795512600"],
         ),
     ],
@@ -68,46 +68,51 @@ def _signed(
             alias="webhook-signature",
             max_length=200,
             pattern=r"^v1,[0-9A-Za-z+/=]+( v1,[0-9A-Za-z+/=]+)?$",
-            description="HMAC-SHA256 over `id.timestamp.body`; two of them, of which one has to "
-            "match, for 24 hours after a rotation.",
+            description="HMAC-SHA256 over `id.timestamp.body`. For 24 hours after a rotation "
+            "of the secret there are two signatures: one of them must match.",
             examples=["v1,Ceo5qEr07ixe2NLpvHk3FH9bwy/WavXrAFQ/9tdO6mc="],
         ),
     ],
 ) -> None:
-    """The headers of Standard Webhooks."""
+    """Declare the headers of Standard Webhooks."""
 
 
-_TEXTS: dict[type[Message], str] = {
-    PartnerEvent: "Ids and states only: read the partner for more.",
-    TokenEvent: "Never the token, of course. Read its metadata for more.",
+_DESCRIPTIONS: dict[type[Message], str] = {
+    PartnerEvent: "The message contains only ids and states. Read the partner for details.",
+    TokenEvent: "The message never contains the token. Read the partner's token, or "
+    "the integration for our own business's token.",
     SyncJobEventMessage: "Read the job for its counts and warnings.",
-    PartnerUserEvent: "Who it is stays behind the API: read the partner user, or the change.",
-    TestEvent: "Answer it like any other.",
+    PartnerUserEvent: "The message does not name the user. Read the partner user, or the change.",
+    TestEvent: "Sent when you request a test message. Answer it like any other message.",
 }
 
 
 def _receiver(message: type[Message]) -> Callable[..., None]:
     def receive(body: message) -> None:  # type: ignore[valid-type] # FastAPI reads it when it runs
-        """Stand for a customer's server."""
+        """Describe the receiver of a message in the document. This function is never called."""
 
     return receive
 
 
-def describe(webhooks: APIRouter) -> None:
-    """Put every message into the `webhooks` section of the document."""
-    for name, meaning in _MEANINGS.items():
+def add_webhooks(webhooks: APIRouter) -> None:
+    """Add every message to the `webhooks` section of the OpenAPI document."""
+    for name, summary in _SUMMARIES.items():
         webhooks.add_api_route(
             str(name),
-            _receiver(kind_of(name)),
+            _receiver(message_model(name)),
             methods=["POST"],
             operation_id=_operation_id(name),
-            summary=meaning,
-            description=_TEXTS[kind_of(name)],
+            summary=summary,
+            description=_DESCRIPTIONS[message_model(name)],
             tags=["Webhooks"],
-            dependencies=[Depends(_signed)],
+            dependencies=[Depends(_signature_headers)],
             status_code=204,
-            response_description="It has arrived; any 2xx within 15 seconds says so.",
-            responses={410: {"description": "Send nothing to this endpoint any more."}},
+            response_description="The message was received. Any 2xx within 15 seconds confirms it.",
+            responses={
+                410: {
+                    "description": "The endpoint is gone: it is disabled, and nothing more is sent."
+                }
+            },
         )
 
 

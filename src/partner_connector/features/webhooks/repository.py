@@ -1,4 +1,4 @@
-"""Endpoints and deliveries of one workspace in the database."""
+"""Queries for the webhook endpoints and deliveries of one workspace."""
 
 import uuid
 from collections.abc import Sequence
@@ -13,25 +13,25 @@ from partner_connector.db.locks import lock_webhook_endpoint, lock_workspace
 from partner_connector.db.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
 from partner_connector.errors import Conflict, found
 
-# Each is asked about at every event, and sent to on its own.
-MOST_ENDPOINTS = 20
-# More in one transaction would keep everybody else who writes waiting.
-REDELIVERED_AT_ONCE = 10_000
+# Each event is checked against every endpoint, and each endpoint has its own delivery queues.
+MAX_ENDPOINTS = 20
+# A larger transaction would block other writers for too long.
+MAX_REDELIVERIES = 10_000
 
 
 class TooManyEndpoints(Conflict):
-    """The workspace has as many as it may."""
+    """A new endpoint would exceed the limit of the workspace."""
 
     code = "webhook_endpoint_limit"
-    title = "The workspace has as many webhook endpoints as it may"
+    title = "The workspace has the most webhook endpoints that are allowed"
     description = (
-        f"A workspace has {MOST_ENDPOINTS} webhook endpoints at most, disabled ones included. "
-        "Delete one, or have one that you have tell you more types."
+        f"A workspace can have {MAX_ENDPOINTS} webhook endpoints, disabled endpoints included. "
+        "Delete an endpoint, or subscribe an existing endpoint to more event types."
     )
 
 
 class WebhookRepository:
-    """Bound to its workspace when it is made."""
+    """Queries that see the endpoints and deliveries of one workspace only."""
 
     def __init__(self, session: AsyncSession, workspace_id: uuid.UUID) -> None:
         self.session = session
@@ -39,12 +39,14 @@ class WebhookRepository:
 
     async def add(self, endpoint: WebhookEndpoint) -> None:
         """Store a new endpoint. Raises `TooManyEndpoints`."""
-        # Of two that are made at once the second one counts the first. No more than that has to
-        # wait: what belongs to the workspace can be written meanwhile.
+        # The lock makes the second of two concurrent requests count the endpoint of the first
+        # request. It does not block writes of other rows that refer to the workspace.
         await lock_workspace(self.session, self.workspace_id, key_share=True)
-        is_ours = WebhookEndpoint.workspace_id == self.workspace_id
-        number = await self.session.scalar(select(func.count(WebhookEndpoint.id)).where(is_ours))
-        if (number or 0) >= MOST_ENDPOINTS:
+        in_workspace = WebhookEndpoint.workspace_id == self.workspace_id
+        number = await self.session.scalar(
+            select(func.count(WebhookEndpoint.id)).where(in_workspace)
+        )
+        if (number or 0) >= MAX_ENDPOINTS:
             raise TooManyEndpoints
         self.session.add(endpoint)
         await self.session.flush()
@@ -58,18 +60,18 @@ class WebhookRepository:
 
     async def lock(self, endpoint_id: uuid.UUID) -> WebhookEndpoint:
         """Lock and return one endpoint. Raises `NotFound`."""
-        is_ours = WebhookEndpoint.workspace_id == self.workspace_id
-        return found(await lock_webhook_endpoint(self.session, endpoint_id, is_ours))
+        in_workspace = WebhookEndpoint.workspace_id == self.workspace_id
+        return found(await lock_webhook_endpoint(self.session, endpoint_id, in_workspace))
 
     async def page(self, page: PageRequest) -> tuple[list[WebhookEndpoint], str | None]:
-        """Endpoints, newest first."""
+        """Return a page of endpoints, newest first."""
         query = select(WebhookEndpoint).where(WebhookEndpoint.workspace_id == self.workspace_id)
         order = KeysetOrder([WebhookEndpoint.__table__.c.id], descending=True)
         rows, cursor = await page.fetch(self.session, self.workspace_id, query, order)
         return [row[0] for row in rows], cursor
 
     async def delivery(self, delivery_id: uuid.UUID) -> tuple[WebhookDelivery, WebhookEvent]:
-        """One delivery and what it delivers. Raises `NotFound`."""
+        """Return one delivery and its event. Raises `NotFound`."""
         query = self._deliveries().where(WebhookDelivery.id == delivery_id)
         delivery, event = found((await self.session.execute(query)).one_or_none())
         return delivery, event
@@ -77,7 +79,7 @@ class WebhookRepository:
     async def deliveries(
         self, page: PageRequest, endpoint_id: uuid.UUID, status: str | None
     ) -> tuple[list[tuple[WebhookDelivery, WebhookEvent]], str | None]:
-        """Deliveries to one endpoint, newest first."""
+        """Return a page of deliveries to one endpoint, newest first."""
         query = self._deliveries().where(WebhookDelivery.endpoint_id == endpoint_id)
         if status is not None:
             query = query.where(WebhookDelivery.status == status)
@@ -85,21 +87,22 @@ class WebhookRepository:
         rows, cursor = await page.fetch(self.session, self.workspace_id, query, order)
         return [(row[0], row[1]) for row in rows], cursor
 
-    async def queue_again(self, delivery_id: uuid.UUID) -> None:
-        """Have this delivery tried now, with its whole schedule before it."""
+    async def requeue(self, delivery_id: uuid.UUID) -> None:
+        """Make the delivery due now, with all retries."""
         await self.session.execute(
             update(WebhookDelivery)
             .where(WebhookDelivery.workspace_id == self.workspace_id)
             .where(WebhookDelivery.id == delivery_id)
-            .values(**_anew())
+            .values(**_due_now())
         )
 
-    async def queue_range_again(
+    async def requeue_range(
         self, endpoint_id: uuid.UUID, *, after: datetime, before: datetime, statuses: Sequence[str]
     ) -> tuple[int, datetime | None]:
-        """The same with this endpoint's that were made then and have ended so, the oldest first.
+        """Make the deliveries of a time range that have one of these statuses due now.
 
-        Answers how many, and where to go on if these were not all of them.
+        At most about `MAX_REDELIVERIES` are changed, the oldest first. Return their number, and the
+        start of the rest of the range or None.
         """
         ended = (
             WebhookDelivery.workspace_id == self.workspace_id,
@@ -107,18 +110,18 @@ class WebhookRepository:
             WebhookDelivery.created_at >= after,
             WebhookDelivery.status.in_(statuses),
         )
-        first_too_many = await self.session.scalar(
+        rest_starts_at = await self.session.scalar(
             select(WebhookDelivery.created_at)
             .where(*ended, WebhookDelivery.created_at < before)
             .order_by(WebhookDelivery.created_at)
-            .offset(REDELIVERED_AT_ONCE)
+            .offset(MAX_REDELIVERIES)
             .limit(1)
         )
-        until = before if first_too_many is None else min(_next_millisecond(first_too_many), before)
+        until = before if rest_starts_at is None else min(_next_millisecond(rest_starts_at), before)
         queued = await self.session.execute(
             update(WebhookDelivery)
             .where(*ended, WebhookDelivery.created_at < until)
-            .values(**_anew())
+            .values(**_due_now())
         )
         number = int(queued.rowcount)  # type: ignore[attr-defined] # an UPDATE's result has it
         return number, until if until < before else None
@@ -132,11 +135,11 @@ class WebhookRepository:
 
 
 def _next_millisecond(at: datetime) -> datetime:
-    """The wire tells no smaller ones: what was made within this one goes together."""
+    """Return the next full millisecond, the smallest unit of a time in the API."""
     return at.replace(microsecond=at.microsecond // 1000 * 1000) + timedelta(milliseconds=1)
 
 
-def _anew() -> dict[str, object]:
+def _due_now() -> dict[str, object]:
     at = now()
     return {
         "status": "pending",

@@ -1,4 +1,4 @@
-"""`/v1/webhook-endpoints`."""
+"""Operations of `/v1/webhook-endpoints`."""
 
 from fastapi import APIRouter, Response
 
@@ -15,10 +15,10 @@ from partner_connector.features.webhooks.schemas import (
     WebhookEndpointView,
 )
 from partner_connector.ids import WebhookEndpointId, encode
-from partner_connector.web.conditional import IfMatchDep, KnownTagsDep, tell
+from partner_connector.web.conditional import IfMatchDep, KnownTagsDep, with_etag
 from partner_connector.web.dependencies import (
     ContextDep,
-    OnceDep,
+    IdempotentRequestDep,
     PageDep,
     ReadSession,
     WebhooksReader,
@@ -38,7 +38,9 @@ router = APIRouter(prefix="/v1", tags=["Webhooks"])
 async def list_webhook_endpoints(
     caller: WebhooksReader, session: ReadSession, page: PageDep
 ) -> Response:
-    """Newest first. Secrets are never shown again."""
+    """Return the webhook endpoints of the workspace, newest first. Their signing secrets are not
+    included.
+    """
     rows, cursor = await WebhookRepository(session, caller.workspace_id).page(page)
     return page.answer([_view(row) for row in rows], cursor)
 
@@ -53,23 +55,27 @@ async def create_webhook_endpoint(
     body: WebhookEndpointCreate,
     _caller: WebhooksWriter,
     audit: RecorderDep,
-    once: OnceDep,
+    idempotent: IdempotentRequestDep,
     context: ContextDep,
     response: Response,
 ) -> WebhookEndpointCreated:
-    """Messages tell what happens from now on. The answer shows the signing secret once."""
+    """Create an endpoint. Events of the chosen types that happen from now on are sent to it. Store
+    the signing secret: only this response contains it. The URL must be a public `https://` URL,
+    else the request fails with `webhook_url_refused`. It fails with `webhook_endpoint_limit` if the
+    workspace already has 20 endpoints.
+    """
     require_sendable(body.url, allow_loopback=context.settings.webhook_allow_loopback)
-    async with once.writing() as session:
+    async with idempotent.writing() as session:
         endpoint, secret = await service.create(
             session,
             audit,
             context.keyring,
             url=body.url,
-            event_types=[str(each) for each in body.event_types],
+            event_types=[str(event_type) for event_type in body.event_types],
             description=body.description,
         )
         response.headers["Location"] = f"/v1/webhook-endpoints/{encode('whk', endpoint.id)}"
-        return once.remember(WebhookEndpointCreated.of(endpoint, signing_secret=secret))
+        return idempotent.store_response(WebhookEndpointCreated.of(endpoint, signing_secret=secret))
 
 
 @router.get(
@@ -83,7 +89,7 @@ async def get_webhook_endpoint(
     session: ReadSession,
     known: KnownTagsDep,
 ) -> WebhookEndpointView:
-    """Where messages go, about what, and whether they are sent."""
+    """Return one endpoint: its URL, its event types, and whether it is enabled."""
     endpoint = await WebhookRepository(session, caller.workspace_id).get(webhook_endpoint_id)
     return known.answer(_view(endpoint))
 
@@ -100,20 +106,22 @@ async def update_webhook_endpoint(
     audit: RecorderDep,
     session: WriteSession,
     context: ContextDep,
-    only: IfMatchDep,
+    preconditions: IfMatchDep,
     response: Response,
 ) -> WebhookEndpointView:
-    """URL, types, description; or disable it, and enable it again, also after your server answered
-    410.
+    """Change the URL, the event types, the description or the status of an endpoint. A member that
+    you leave out keeps its value. Use `status` to disable an endpoint or to enable it again, for
+    example after your server answered `410`. Fails with `webhook_url_refused` if the new URL is not
+    a public `https://` URL.
     """
     if body.url is not None:
         require_sendable(body.url, allow_loopback=context.settings.webhook_allow_loopback)
     webhooks = WebhookRepository(session, audit.workspace_id)
     endpoint = await webhooks.lock(webhook_endpoint_id)
-    only.require(_view(endpoint))
+    preconditions.require(_view(endpoint))
     changes = body.model_dump(exclude_none=True)
     await service.change(session, audit, endpoint, changes)
-    return tell(response, _view(endpoint))
+    return with_etag(response, _view(endpoint))
 
 
 @router.delete(
@@ -127,12 +135,14 @@ async def delete_webhook_endpoint(
     _caller: WebhooksWriter,
     audit: RecorderDep,
     session: WriteSession,
-    only: IfMatchDep,
+    preconditions: IfMatchDep,
 ) -> Response:
-    """With its secrets and its deliveries: nothing is sent any more."""
+    """Delete an endpoint with its signing secrets and its deliveries. No further message is sent to
+    it. To stop messages only for a time, disable the endpoint instead.
+    """
     webhooks = WebhookRepository(session, audit.workspace_id)
     endpoint = await webhooks.lock(webhook_endpoint_id)
-    only.require(_view(endpoint))
+    preconditions.require(_view(endpoint))
     await service.remove(session, audit, endpoint)
     return Response(status_code=204)
 
@@ -146,17 +156,18 @@ async def rotate_webhook_secret(
     webhook_endpoint_id: WebhookEndpointId,
     _caller: WebhooksWriter,
     audit: RecorderDep,
-    once: OnceDep,
+    idempotent: IdempotentRequestDep,
     context: ContextDep,
 ) -> WebhookEndpointCreated:
-    """The answer shows the new secret once. For 24 hours messages bear two signatures, by the new
-    and by the one before; rotating again within them ends the older one.
+    """Create a new signing secret for an endpoint. Store it: only this response contains it. For 24
+    hours each message has two signatures, one made with the new secret and one made with the
+    previous secret. If you rotate again within that time, the oldest secret stops signing at once.
     """
-    async with once.writing() as session:
+    async with idempotent.writing() as session:
         webhooks = WebhookRepository(session, audit.workspace_id)
         endpoint = await webhooks.lock(webhook_endpoint_id)
         secret = await service.rotate_secret(session, audit, context.keyring, endpoint)
-        return once.remember(WebhookEndpointCreated.of(endpoint, signing_secret=secret))
+        return idempotent.store_response(WebhookEndpointCreated.of(endpoint, signing_secret=secret))
 
 
 def _view(row: WebhookEndpoint) -> WebhookEndpointView:

@@ -1,4 +1,4 @@
-"""Webhook endpoints and deliveries on the wire."""
+"""Request and response models of webhook endpoints and deliveries."""
 
 from typing import Annotated, Literal
 
@@ -11,10 +11,10 @@ from partner_connector.web.schemas import (
     Answer,
     Body,
     Count,
-    GivenInstant,
     Instant,
     Int64,
     Page,
+    RequestInstant,
     open_enum,
 )
 
@@ -27,8 +27,8 @@ Url = Annotated[
         examples=["https://hooks.example.com/partner-connector"],
     ),
 ]
-# Names that only a private network knows are refused as well.
-GivenUrl = Annotated[
+# Names of private networks match the pattern, but `addresses.require_sendable` refuses them.
+RequestUrl = Annotated[
     Url,
     WithJsonSchema(
         {
@@ -46,7 +46,7 @@ Description = Annotated[
         min_length=1,
         max_length=500,
         pattern=r"^[^\x00-\x1f]+$",
-        description="For yourself.",
+        description="Free text for your own use.",
         examples=["access reviews"],
     ),
 ]
@@ -64,77 +64,84 @@ EventTypeName = Annotated[
 ]
 EventTypes = Annotated[
     list[EventTypeName],
-    Field(min_length=1, max_length=len(EventType), description="What to be told of."),
+    Field(min_length=1, max_length=len(EventType), description="Types of events to send."),
 ]
 
 
 class WebhookEndpointCreate(Body):
-    """Where to send messages, and about what."""
+    """Request to create an endpoint."""
 
-    url: GivenUrl
+    url: RequestUrl
     event_types: EventTypes = Field(examples=[["partner.connected", "partner_user.left"]])
     description: Description | None = Field(default=None, examples=["access reviews"])
 
 
 class WebhookEndpointUpdate(Body):
-    """What is left out stays as it is."""
+    """Request to change an endpoint. A member that you leave out keeps its value."""
 
-    url: GivenUrl | None = Field(default=None, examples=["https://hooks.example.com/connector"])
+    url: RequestUrl | None = Field(default=None, examples=["https://hooks.example.com/connector"])
     event_types: EventTypes | None = Field(
         default=None, examples=[["partner.connected", "partner_user.left"]]
     )
     description: Description | None = Field(default=None, examples=["access reviews"])
     status: Literal["enabled", "disabled"] | None = Field(
         default=None,
-        description="`disabled` sends nothing and keeps no further events. What was not delivered "
-        "goes on once it is `enabled` again.",
+        description="While an endpoint is `disabled`, nothing is sent to it, and new events are "
+        "not stored for it. Pending deliveries continue when it is `enabled` again.",
         examples=["enabled"],
     )
 
 
 class WebhookEndpointView(Answer):
-    """An endpoint without its secret."""
+    """Webhook endpoint without its signing secret."""
 
     id: WebhookEndpointId
     url: Url
     description: Description | None
     event_types: list[EventTypeName] = Field(max_length=len(EventType))
-    status: str = open_enum("enabled", "disabled", description="Whether messages are sent.")
+    status: str = open_enum(
+        "enabled", "disabled", description="Whether messages are sent to the endpoint."
+    )
     disabled_reason: str | None = open_enum(
         "gone",
         "by_request",
-        description="`gone`: your server answered 410. Null while it is enabled.",
+        description="`gone`: your server answered `410`. `by_request`: an API call disabled it. "
+        "Null while it is enabled.",
     )
     created_at: Instant
     updated_at: Instant
 
 
 class WebhookEndpointCreated(WebhookEndpointView):
-    """The only answer that ever shows a secret: the endpoint is new, or its secret is."""
+    """Webhook endpoint with its new signing secret. No other response contains the secret."""
 
     signing_secret: str = Field(
         max_length=100,
         pattern=r"^whsec_[0-9A-Za-z+/=]+$",
-        description="Shown once. Verify messages with it, by a library of Standard Webhooks.",
+        description="Secret with which a library of Standard Webhooks verifies messages. Store it: "
+        "it is returned only once.",
         examples=["whsec_NotARealSecret"],
         json_schema_extra={"readOnly": True},
     )
 
 
 class WebhookEndpointPage(Page):
-    """A page of endpoints."""
+    """Page of webhook endpoints."""
 
     items: list[WebhookEndpointView] = Field(max_length=100)
 
 
 class WebhookDeliveryView(Answer):
-    """One event on its way to one endpoint. Of your server's answer the status alone is kept."""
+    """Delivery of one event to one endpoint.
+
+    Of your server's response, only the status code is kept.
+    """
 
     id: WebhookDeliveryId
     endpoint_id: WebhookEndpointId
     event_id: WebhookEventId = Field(
-        description="The `webhook-id` of the message: the same at every attempt, redelivery and "
-        "endpoint."
+        description="The `webhook-id` of the message. It is the same for every attempt, redelivery "
+        "and endpoint."
     )
     event_type: str = Field(
         max_length=32, pattern=r"^[a-z_]+\.[a-z_]+$", examples=["partner.connected"]
@@ -142,23 +149,31 @@ class WebhookDeliveryView(Answer):
     partner_id: PartnerId | None
     sequence: Int64 = Field(
         ge=0,
-        description="Grows from event to event of a workspace; 0 for a test.",
+        description="Number that grows with each event of a workspace. 0 for a test.",
         examples=[1042],
     )
     status: str = open_enum(
         "pending",
         "delivered",
         "dead_lettered",
-        description="`dead_lettered` was tried for three days and is not tried again by itself.",
+        description="`dead_lettered`: no attempt succeeded within about three days, or your server "
+        "answered `410`. Only a redelivery tries it again.",
     )
-    attempts: Count = Field(description="Since it was last asked for.", examples=[1])
+    attempts: Count = Field(
+        description="Number of attempts since the event, or since the last redelivery.",
+        examples=[1],
+    )
     next_attempt_at: Instant | None = Field(
-        description="Not before then, and not before the earlier events of its partner. Null once "
-        "it has ended."
+        description="Earliest time of the next attempt. Earlier events of the same partner "
+        "are sent first. Null once the delivery has ended."
     )
     last_attempt_at: Instant | None
     last_status_code: int | None = Field(
-        ge=100, le=999, description="Null where there was no answer.", examples=[204]
+        ge=100,
+        le=999,
+        description="Status code of your server's response to the last attempt. Null if there was "
+        "no response.",
+        examples=[204],
     )
     last_error: str | None = open_enum(
         "timeout",
@@ -169,43 +184,43 @@ class WebhookDeliveryView(Answer):
         "http_status",
         "secret_unreadable",
         "not_composed",
-        description="What went wrong at the last attempt; null where nothing did. `tls_failed`: "
-        "somebody was there, without a valid certificate for the name. `not_composed` is a fault "
-        "of ours.",
+        description="Error of the last attempt, null if it succeeded. `tls_failed`: the server has "
+        "no valid certificate for its name. `not_composed`: an internal error of this service.",
     )
     delivered_at: Instant | None
     created_at: Instant
 
 
 class WebhookDeliveryPage(Page):
-    """A page of deliveries."""
+    """Page of deliveries."""
 
     items: list[WebhookDeliveryView] = Field(max_length=100)
 
 
 class RedeliveryRequest(Body):
-    """Which deliveries of an endpoint to send again, by the time at which they were made."""
+    """Request to redeliver the deliveries of an endpoint that were created in a time range."""
 
-    since_at: GivenInstant = Field(
-        description="The first instant that counts.", examples=["2026-11-20T00:00:00Z"]
+    since_at: RequestInstant = Field(
+        description="Start of the range, inclusive.", examples=["2026-11-20T00:00:00Z"]
     )
-    until_at: GivenInstant | None = Field(
+    until_at: RequestInstant | None = Field(
         default=None,
-        description="The first instant that no longer counts; left out: now.",
+        description="End of the range, exclusive. Default: now.",
         examples=["2026-11-21T00:00:00Z"],
     )
     include_delivered: bool = Field(
         default=False,
         strict=True,
-        description="True also sends what had arrived; otherwise only what was dead-lettered.",
+        description="If true, also redeliver deliveries that succeeded. If false, redeliver only "
+        "`dead_lettered` deliveries.",
     )
 
 
 class Redelivery(Answer):
-    """What was queued again."""
+    """Result of the redelivery of a time range."""
 
-    redelivered: Count = Field(description="How many deliveries.", examples=[3])
+    redelivered: Count = Field(description="Number of deliveries that were queued.", examples=[3])
     more_since_at: Instant | None = Field(
-        description="Null where these were all of them. Else send the same again with this as "
-        "`since_at`."
+        description="Null if all deliveries of the range were queued. Else repeat the request with "
+        "this value as `since_at`."
     )

@@ -1,4 +1,4 @@
-"""Deciding who is told, and having a message sent again."""
+"""Changes of webhook endpoints, test messages and redeliveries."""
 
 import uuid
 from datetime import datetime
@@ -12,7 +12,7 @@ from partner_connector.features.audit.service import Recorder
 from partner_connector.features.webhooks.addresses import host_of
 from partner_connector.features.webhooks.event_types import TEST
 from partner_connector.features.webhooks.repository import WebhookRepository
-from partner_connector.features.webhooks.signing_secrets import renew
+from partner_connector.features.webhooks.signing_secrets import create_signing_secret
 from partner_connector.ids import encode, new_id
 from partner_connector.sealing.public import PublicKeyring
 
@@ -26,7 +26,9 @@ async def create(
     event_types: list[str],
     description: str | None,
 ) -> tuple[WebhookEndpoint, str]:
-    """A new endpoint and its secret, which only a worker can read afterwards.
+    """Create an endpoint. Return the endpoint and its secret in plain text.
+
+    The secret is stored encrypted: only a worker can decrypt it.
 
     Raises `TooManyEndpoints`.
     """
@@ -37,7 +39,7 @@ async def create(
         description=description,
     )
     await WebhookRepository(session, audit.workspace_id).add(endpoint)
-    secret = await renew(session, keyring, endpoint)
+    secret = await create_signing_secret(session, keyring, endpoint)
     await _record(session, audit, "webhook_endpoint.created", endpoint)
     return endpoint, secret
 
@@ -45,7 +47,7 @@ async def create(
 async def change(
     session: AsyncSession, audit: Recorder, endpoint: WebhookEndpoint, changes: dict[str, Any]
 ) -> None:
-    """Change a locked endpoint. What was not delivered while it was disabled goes on afterwards."""
+    """Change a locked endpoint. Its pending deliveries continue when it is enabled again."""
     for name, value in changes.items():
         setattr(endpoint, name, value)
     if "event_types" in changes:
@@ -59,7 +61,7 @@ async def change(
 
 
 async def remove(session: AsyncSession, audit: Recorder, endpoint: WebhookEndpoint) -> None:
-    """Forget it with its secrets and deliveries."""
+    """Delete the endpoint with its secrets and deliveries."""
     await session.delete(endpoint)
     await session.flush()
     await _record(session, audit, "webhook_endpoint.deleted", endpoint)
@@ -68,8 +70,8 @@ async def remove(session: AsyncSession, audit: Recorder, endpoint: WebhookEndpoi
 async def rotate_secret(
     session: AsyncSession, audit: Recorder, keyring: PublicKeyring, endpoint: WebhookEndpoint
 ) -> str:
-    """A new secret for a locked endpoint; both sign for a day."""
-    secret = await renew(session, keyring, endpoint)
+    """Create a new secret for a locked endpoint. The previous secret also signs for 24 hours."""
+    secret = await create_signing_secret(session, keyring, endpoint)
     await _record(session, audit, "webhook_endpoint.secret_rotated", endpoint)
     return secret
 
@@ -77,7 +79,10 @@ async def rotate_secret(
 async def send_test(
     session: AsyncSession, endpoint: WebhookEndpoint
 ) -> tuple[WebhookDelivery, WebhookEvent]:
-    """A message to this endpoint alone, which waits for no other and keeps none waiting."""
+    """Create a test event for this endpoint only.
+
+    Its sequence is 0: it waits for no other message, and no other message waits for it.
+    """
     event = WebhookEvent(
         workspace_id=endpoint.workspace_id,
         type=TEST,
@@ -102,8 +107,8 @@ async def send_test(
 
 
 async def redeliver(session: AsyncSession, audit: Recorder, delivery: WebhookDelivery) -> None:
-    """Send it now, whatever became of it before: with the same id, and tried as often as anew."""
-    await WebhookRepository(session, audit.workspace_id).queue_again(delivery.id)
+    """Queue the delivery for an attempt now, with the same id and all retries."""
+    await WebhookRepository(session, audit.workspace_id).requeue(delivery.id)
     await session.refresh(delivery)
     subject = encode("dlv", delivery.id)
     await audit.record(session, action="webhook_delivery.redelivered", subject=subject, details={})
@@ -118,18 +123,19 @@ async def redeliver_range(
     before: datetime,
     statuses: list[str],
 ) -> tuple[int, datetime | None]:
-    """The same with those that were made in a time and have ended. Answers how many, and from when
-    on there are more.
+    """Queue the deliveries of a time range that have one of these statuses.
+
+    Return the number of queued deliveries, and the start of the rest of the range or None.
     """
     webhooks = WebhookRepository(session, audit.workspace_id)
-    queued, more_since_at = await webhooks.queue_range_again(
+    queued, more_since_at = await webhooks.requeue_range(
         endpoint_id, after=after, before=before, statuses=statuses
     )
     until = more_since_at or before
-    told = {"after": after.isoformat(), "before": until.isoformat(), "deliveries": queued}
+    details = {"after": after.isoformat(), "before": until.isoformat(), "deliveries": queued}
     subject = encode("whk", endpoint_id)
     await audit.record(
-        session, action="webhook_endpoint.redelivered", subject=subject, details=told
+        session, action="webhook_endpoint.redelivered", subject=subject, details=details
     )
     return queued, more_since_at
 
@@ -137,10 +143,10 @@ async def redeliver_range(
 async def _record(
     session: AsyncSession, audit: Recorder, action: str, endpoint: WebhookEndpoint
 ) -> None:
-    # Not the whole URL: customers put secrets of their own into its path.
-    told = {
+    # Record the host only, since the path of the URL may contain a secret of the customer.
+    details = {
         "host": host_of(endpoint.url),
         "event_types": endpoint.event_types,
         "status": endpoint.status,
     }
-    await audit.record(session, action=action, subject=encode("whk", endpoint.id), details=told)
+    await audit.record(session, action=action, subject=encode("whk", endpoint.id), details=details)

@@ -1,4 +1,4 @@
-"""The secrets that messages are signed with. The API makes and seals them, and forgets them."""
+"""Signing secrets of webhook endpoints. The API creates and seals them, workers decrypt them."""
 
 import base64
 import secrets
@@ -12,25 +12,30 @@ from partner_connector.clock import now
 from partner_connector.db.models import WebhookEndpoint, WebhookSecret
 from partner_connector.sealing.public import PublicKeyring
 
-# The one before signs as well for so long, so that receivers can follow.
-BOTH_SIGN_FOR = timedelta(hours=24)
+# Time for which the previous secret signs too, so that receivers can change to the new secret.
+OVERLAP = timedelta(hours=24)
 _PREFIX = "whsec_"
-_BYTES = 32
+_SECRET_BYTES = 32
 
 
-async def renew(session: AsyncSession, keyring: PublicKeyring, endpoint: WebhookEndpoint) -> str:
-    """A new secret for a locked endpoint. The one before it, if there is one, gets its end."""
+async def create_signing_secret(
+    session: AsyncSession, keyring: PublicKeyring, endpoint: WebhookEndpoint
+) -> str:
+    """Create and return a secret for a locked endpoint.
+
+    The current secret signs for `OVERLAP` more. A secret before it is deleted.
+    """
     await session.execute(
         delete(WebhookSecret).where(
             WebhookSecret.endpoint_id == endpoint.id, WebhookSecret.expires_at.is_not(None)
         )
     )
-    present = await session.scalar(
+    current = await session.scalar(
         select(WebhookSecret).where(WebhookSecret.endpoint_id == endpoint.id)
     )
-    if present is not None:
-        present.expires_at = now() + BOTH_SIGN_FOR
-    secret = _PREFIX + base64.b64encode(secrets.token_bytes(_BYTES)).decode()
+    if current is not None:
+        current.expires_at = now() + OVERLAP
+    secret = _PREFIX + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
     sealed = keyring.seal(secret)
     session.add(
         WebhookSecret(
@@ -44,15 +49,17 @@ async def renew(session: AsyncSession, keyring: PublicKeyring, endpoint: Webhook
     return secret
 
 
-async def signing_now(session: AsyncSession, endpoint_id: uuid.UUID) -> list[WebhookSecret]:
-    """The present secret, and the one before it while it still signs."""
+async def valid_signing_secrets(
+    session: AsyncSession, endpoint_id: uuid.UUID
+) -> list[WebhookSecret]:
+    """Return the current secret, then the previous secret while it still signs."""
     query = select(WebhookSecret).where(WebhookSecret.endpoint_id == endpoint_id)
     rows = await session.scalars(query.order_by(WebhookSecret.id.desc()))
     return [row for row in rows if row.expires_at is None or row.expires_at > now()]
 
 
 async def secrets_by_key(session: AsyncSession) -> dict[str, int]:
-    """How many signing secrets there are under each key."""
+    """Count the signing secrets under each sealing key."""
     query = select(WebhookSecret.key_id, func.count().label("secrets"))
     counted = (await session.execute(query.group_by(WebhookSecret.key_id))).all()
     return {row.key_id: row.secrets for row in counted}

@@ -1,1 +1,1 @@
-"""Tenants. Made on the command line only."""
+"""Workspaces. Only the command line creates and renames them."""

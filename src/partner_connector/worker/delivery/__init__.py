@@ -1,1 +1,1 @@
-"""Worker: events out of the outbox, in order, to those who want them."""
+"""Delivery of webhook events from the outbox to endpoints, in order."""

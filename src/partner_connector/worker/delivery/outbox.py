@@ -1,7 +1,8 @@
-"""From the outbox to deliveries: each event gets its place, and goes to each who wants it.
+"""Fan-out of events from the outbox to a delivery for each subscribed endpoint.
 
-Those who write events hold no lock for it. An event gets its place once it can be seen, so that
-what happened after something else also comes after it; two that happened at once come as they may.
+Code that writes events takes no lock for their order. An event gets its sequence number after its
+commit, so an event that happened later also has a higher number. Events that happened at the same
+time have no fixed order.
 """
 
 import uuid
@@ -17,33 +18,35 @@ from partner_connector.db.models import WebhookDelivery, WebhookEndpoint, Webhoo
 from partner_connector.db.sql import upsert
 from partner_connector.ids import new_id
 
-_AT_A_TIME = 500
-_WORKSPACES_AT_A_TIME = 100
+_BATCH_SIZE = 500
+_WORKSPACE_BATCH_SIZE = 100
 
 
-async def spread(database: Database, at: datetime) -> bool:
-    """Place events that have no place yet, to be sent from then on, some of each workspace.
+async def fan_out(database: Database, at: datetime) -> bool:
+    """Number and fan out waiting events, a batch for each workspace; they are due from `at` on.
 
-    Answers whether there are more: what was placed is not to wait for those.
+    Return whether more events wait. The caller starts deliveries before the next batch.
     """
     waiting = select(WebhookEvent.workspace_id).where(WebhookEvent.sequence.is_(None)).distinct()
     async with database.reading() as session:
-        workspaces = (await session.scalars(waiting.limit(_WORKSPACES_AT_A_TIME))).all()
-    placed = [await _spread_some(database, workspace_id, at) for workspace_id in workspaces]
-    return len(workspaces) == _WORKSPACES_AT_A_TIME or any(one == _AT_A_TIME for one in placed)
+        workspaces = (await session.scalars(waiting.limit(_WORKSPACE_BATCH_SIZE))).all()
+    numbers = [await _fan_out_workspace(database, workspace_id, at) for workspace_id in workspaces]
+    return len(workspaces) == _WORKSPACE_BATCH_SIZE or any(
+        number == _BATCH_SIZE for number in numbers
+    )
 
 
-async def _spread_some(database: Database, workspace_id: uuid.UUID, at: datetime) -> int:
+async def _fan_out_workspace(database: Database, workspace_id: uuid.UUID, at: datetime) -> int:
     async with database.writing() as session:
         feed = await _lock_feed(session, workspace_id)
         if feed is None:
-            # Another worker is at it.
+            # Another worker is fanning out this workspace.
             return 0
         query = (
             select(WebhookEvent.id, WebhookEvent.type, WebhookEvent.subject_id)
             .where(WebhookEvent.workspace_id == workspace_id, WebhookEvent.sequence.is_(None))
             .order_by(WebhookEvent.id)
-            .limit(_AT_A_TIME)
+            .limit(_BATCH_SIZE)
         )
         events = (await session.execute(query)).all()
         if not events:
@@ -55,11 +58,11 @@ async def _spread_some(database: Database, workspace_id: uuid.UUID, at: datetime
             for sequence, event in enumerate(events, first)
         ]
         await session.execute(update(WebhookEvent), places)
-        await _deliver(session, workspace_id, events, first, at)
+        await _add_deliveries(session, workspace_id, events, first, at)
         return len(events)
 
 
-async def _deliver(
+async def _add_deliveries(
     session: AsyncSession,
     workspace_id: uuid.UUID,
     events: Sequence[Row[int, str, uuid.UUID]],

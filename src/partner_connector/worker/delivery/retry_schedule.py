@@ -1,10 +1,10 @@
-"""When a message is tried again, and when no more. Pure."""
+"""Retry schedule of a webhook delivery. Pure."""
 
 import random
 from datetime import datetime, timedelta
 
-# Between one attempt and the next; the first is made at once. Over three days in all.
-PAUSES = (
+# Delays between attempts: over three days in all. The first attempt is made at once.
+RETRY_DELAYS = (
     timedelta(seconds=5),
     timedelta(minutes=5),
     timedelta(minutes=30),
@@ -15,21 +15,21 @@ PAUSES = (
     timedelta(hours=20),
     timedelta(hours=24),
 )
-WHOLE = sum(PAUSES, timedelta())
+RETRY_PERIOD = sum(RETRY_DELAYS, timedelta())
 _JITTER = 0.1
-LONGEST_WISH = timedelta(hours=24)
+MAX_RETRY_AFTER = timedelta(hours=24)
 
 
 def next_attempt(
     attempts: int, queued_at: datetime, at: datetime, retry_after: timedelta | None
 ) -> datetime | None:
-    """When, after so many failed attempts; None for never.
+    """Return the time of the next attempt after `attempts` failures; None to give up.
 
-    One that had to wait for earlier ones until all of its time was over is tried once: else a
-    server that is gone would hold up its partner's events for three days each.
+    A delivery that spent the whole retry period behind earlier ones is tried only once. Otherwise a
+    dead server would hold each event of a partner for three more days.
     """
-    if attempts > len(PAUSES) or at - queued_at >= WHOLE:
+    if attempts > len(RETRY_DELAYS) or at - queued_at >= RETRY_PERIOD:
         return None
-    spread = 1 + _JITTER * random.random()  # noqa: S311 - spreads load, guards nothing
-    pause = PAUSES[attempts - 1] * spread
-    return at + max(pause, min(retry_after or timedelta(), LONGEST_WISH))
+    factor = 1 + _JITTER * random.random()  # noqa: S311 - spreads load, guards nothing
+    pause = RETRY_DELAYS[attempts - 1] * factor
+    return at + max(pause, min(retry_after or timedelta(), MAX_RETRY_AFTER))

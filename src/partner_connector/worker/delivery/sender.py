@@ -1,4 +1,4 @@
-"""One message to one server, and to no other: the one that was looked at is the one spoken to."""
+"""Sending of webhook messages: the address that was checked is the one connected to."""
 
 import asyncio
 import ssl
@@ -15,18 +15,18 @@ from partner_connector.clock import now
 from partner_connector.features.webhooks.addresses import LOOPBACK, is_public
 from partner_connector.worker.delivery.dns import Lookups
 
-PATIENCE_SECONDS = 15.0
+ATTEMPT_TIMEOUT_SECONDS = 15.0
 _HTTPS_PORT = 443
-_MOST_PATIENT_SECONDS = 24 * 60 * 60
+_MAX_RETRY_AFTER_SECONDS = 24 * 60 * 60
 _GONE = 410
-_ASKS_FOR_TIME = frozenset({429, 503})
+_MAY_HAVE_RETRY_AFTER = frozenset({429, 503})
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one attempt. Of the answer nothing else is kept."""
+    """Outcome of one attempt. Nothing else of the response is kept."""
 
     status_code: int | None = None
     error: str | None = None
@@ -34,22 +34,24 @@ class Outcome:
 
     @property
     def arrived(self) -> bool:
-        """Whether the server has it."""
+        """True if the server accepted the message."""
         return self.error is None
 
     @property
     def gone(self) -> bool:
-        """Whether the server wants nothing any more."""
+        """True if the server answered 410: it wants no more messages."""
         return self.status_code == _GONE
 
 
 class NotPublic(Exception):
-    """The name leads, also, into a network that is nobody's business."""
+    """At least one address of the host name is not public."""
 
 
 class Sender:
-    """Connects anew for each message: a pool of connections would go by address, and might send
-    what is meant for one name to another on the same machine.
+    """HTTP client for webhook messages, with a new connection for each message.
+
+    A connection pool would select connections by address, and might send a message to another host
+    name on the same machine.
     """
 
     def __init__(
@@ -64,23 +66,23 @@ class Sender:
         self._resolve = resolve or self._lookups.addresses_of
         self._http = httpx.AsyncClient(
             transport=transport,
-            # No proxy and no authorities that the environment names: the public ones alone.
+            # Ignore proxies and certificate authorities that environment variables name.
             trust_env=False,
             follow_redirects=False,
-            timeout=PATIENCE_SECONDS,
+            timeout=ATTEMPT_TIMEOUT_SECONDS,
             limits=httpx.Limits(max_keepalive_connections=0, max_connections=None),
             headers={"User-Agent": f"partner-connector/{__version__}"},
         )
 
     async def close(self) -> None:
-        """Give back what is open."""
+        """Close the connections and the DNS threads."""
         await self._http.aclose()
         self._lookups.close()
 
     async def send(self, url: str, body: str, headers: Mapping[str, str]) -> Outcome:
-        """Post it. Whatever goes wrong is an outcome; it never raises."""
+        """Post the message. Return every failure as an outcome; never raise."""
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(ATTEMPT_TIMEOUT_SECONDS):
                 return await self._send(httpx.URL(url), body, headers)
         except (TimeoutError, httpx.TimeoutException):
             return Outcome(error="timeout")
@@ -89,10 +91,10 @@ class Sender:
         except (gaierror, UnicodeError):
             return Outcome(error="name_not_resolved")
         except (httpx.HTTPError, OSError) as error:
-            return Outcome(error="tls_failed" if _is_of_tls(error) else "connection_failed")
+            return Outcome(error="tls_failed" if _is_tls_error(error) else "connection_failed")
 
     async def _send(self, url: httpx.URL, body: str, headers: Mapping[str, str]) -> Outcome:
-        # As it is written: where httpx reads it, `xn--strae-oqa.de` would end up as `strasse.de`.
+        # The raw host: httpx would decode `xn--strae-oqa.de` and change the name to `strasse.de`.
         host = url.raw_host.decode("ascii")
         address = await self._address_of(url, host)
         async with self._http.stream(
@@ -100,14 +102,14 @@ class Sender:
             url.copy_with(host=address),
             content=body.encode(),
             headers={**headers, "Host": url.netloc.decode(), "Content-Type": "application/json"},
-            # Whose certificate it must be.
+            # The certificate must be for the host name, not for the address.
             extensions={"sni_hostname": host},
         ) as answer:
-            # Its body is never read.
+            # The body of the response is never read.
             return _outcome(answer)
 
     async def _address_of(self, url: httpx.URL, host: str) -> str:
-        """The address to connect to; raises `NotPublic` unless all of them may be."""
+        """Return the address to connect to. Raises `NotPublic` unless all addresses are allowed."""
         if url.scheme == "http":
             if self._allow_loopback and host == LOOPBACK:
                 return LOOPBACK
@@ -118,8 +120,8 @@ class Sender:
         return addresses[0]
 
 
-def _is_of_tls(error: BaseException | None) -> bool:
-    """Whether there was somebody, but not, provably, the server of that name."""
+def _is_tls_error(error: BaseException | None) -> bool:
+    """Return whether TLS failed: a server answered, but could not identify itself as that host."""
     while error is not None and not isinstance(error, ssl.SSLError):
         error = error.__cause__ or error.__context__
     return error is not None
@@ -129,17 +131,17 @@ def _outcome(answer: httpx.Response) -> Outcome:
     status = answer.status_code
     if answer.is_success:
         return Outcome(status)
-    wish = answer.headers.get("Retry-After", "") if status in _ASKS_FOR_TIME else ""
-    return Outcome(status, "http_status", time_asked_for(wish, now()))
+    retry_after = answer.headers.get("Retry-After", "") if status in _MAY_HAVE_RETRY_AFTER else ""
+    return Outcome(status, "http_status", parse_retry_after(retry_after, now()))
 
 
-def time_asked_for(wish: str, at: datetime) -> timedelta | None:
-    """`Retry-After`: seconds, or a date. What cannot be read, or is over, asks for nothing."""
-    if wish.isascii() and wish.isdigit():
-        return timedelta(seconds=min(int(wish[:9]), _MOST_PATIENT_SECONDS))
+def parse_retry_after(retry_after: str, at: datetime) -> timedelta | None:
+    """Parse `Retry-After`: seconds or a date. Return None if it is invalid or in the past."""
+    if retry_after.isascii() and retry_after.isdigit():
+        return timedelta(seconds=min(int(retry_after[:9]), _MAX_RETRY_AFTER_SECONDS))
     try:
-        until = parsedate_to_datetime(wish)
+        until = parsedate_to_datetime(retry_after)
     except (ValueError, OverflowError):
         return None
-    asked = (until if until.tzinfo else until.replace(tzinfo=UTC)) - at
-    return asked if asked > timedelta() else None
+    wait = (until if until.tzinfo else until.replace(tzinfo=UTC)) - at
+    return wait if wait > timedelta() else None

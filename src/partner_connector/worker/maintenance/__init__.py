@@ -1,1 +1,1 @@
-"""What is lost is found and runs again, what nobody answered ends, what is old is deleted."""
+"""Maintenance: recovery of lost runs, expiry, retention, key rotation and audit anchors."""

@@ -1,5 +1,6 @@
-"""Where the chains of audit events end, told where somebody who can change the database cannot
-change it: in the log.
+"""Audit anchors: the chain heads of audit events, written to the log.
+
+An attacker who can change the database cannot change the log.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -7,27 +8,27 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from partner_connector.clock import now
-from partner_connector.features.audit.chain import ends_that_moved
-from partner_connector.worker.context import Workshop
+from partner_connector.features.audit.chain import changed_chain_ends
+from partner_connector.worker.context import WorkerContext
 
-_ANCHORED_EVERY = timedelta(hours=1)
-_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+_INTERVAL = timedelta(hours=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 log = structlog.get_logger()
 
 
 class Anchors:
-    """Remembers when it last told. A worker that has just started tells of all chains."""
+    """Writer of audit anchors. After its start it logs the heads of all chains."""
 
     def __init__(self) -> None:
-        self._told_at = _BEGINNING
+        self._logged_at = _EPOCH
 
-    async def tell(self, shop: Workshop) -> None:
-        """Of the chains that have grown since, once an hour."""
+    async def log_heads(self, context: WorkerContext) -> None:
+        """Log, once an hour, the heads of the chains that have grown since the last time."""
         at = now()
-        if at - self._told_at < _ANCHORED_EVERY:
+        if at - self._logged_at < _INTERVAL:
             return
-        async with shop.database.reading() as session:
-            async for workspace_id, end in ends_that_moved(session, self._told_at):
-                log.info("audit_anchor", workspace_id=str(workspace_id), anchor=str(end))
-        self._told_at = at
+        async with context.database.reading() as session:
+            async for workspace_id, head in changed_chain_ends(session, self._logged_at):
+                log.info("audit_anchor", workspace_id=str(workspace_id), anchor=str(head))
+        self._logged_at = at

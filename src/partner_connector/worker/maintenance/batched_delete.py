@@ -1,4 +1,4 @@
-"""Deleting many rows without holding up those who write meanwhile."""
+"""Deletion of many rows in batches, so that other writers are not blocked."""
 
 import asyncio
 import uuid
@@ -7,7 +7,7 @@ import structlog
 from sqlalchemy import Select, delete, select
 
 from partner_connector.db.engine import Database
-from partner_connector.db.locks import only_free
+from partner_connector.db.locks import skip_locked_rows
 from partner_connector.db.models import (
     IdempotencyKey,
     SyncJob,
@@ -16,41 +16,41 @@ from partner_connector.db.models import (
     WebhookEvent,
 )
 
-# With all that goes with them, some tenths of a second.
-ROWS_AT_A_TIME = 200
-# Between two pieces, so that others who write to a SQLite file get their turn.
-REST_SECONDS = 0.05
+# One batch with its dependent rows takes some tenths of a second.
+BATCH_SIZE = 200
+# Pause between two batches, so that other writers to a SQLite file get their turn.
+PAUSE_SECONDS = 0.05
 
-Swept = (
+DeletableTable = (
     type[SyncJob] | type[TokenValidation] | type[Token] | type[WebhookEvent] | type[IdempotencyKey]
 )
 
 log = structlog.get_logger()
 
 
-async def delete_in_pieces(
-    database: Database, table: Swept, found: Select[uuid.UUID] | Select[int]
+async def delete_in_batches(
+    database: Database, table: DeletableTable, found: Select[uuid.UUID] | Select[int]
 ) -> None:
     """Delete the rows of the table whose ids the query finds.
 
-    They are found without a lock, so what is found must be so for ever. Those that somebody else
-    holds, such as a worker that deletes the same, are left to them.
+    The query runs without a lock, so a row that matches must match forever. Rows that another
+    transaction has locked, for example another worker's sweep, are skipped.
     """
     deleted = 0
     while True:
         async with database.reading() as session:
-            ids = (await session.scalars(found.limit(ROWS_AT_A_TIME))).all()
+            ids = (await session.scalars(found.limit(BATCH_SIZE))).all()
         if not ids:
             break
-        free = only_free(select(table.id).where(table.id.in_(ids)))
+        unlocked = skip_locked_rows(select(table.id).where(table.id.in_(ids)))
         async with database.writing() as session:
-            gone = await session.execute(
-                delete(table).where(table.id.in_(free.scalar_subquery())).returning(table.id)
+            result = await session.execute(
+                delete(table).where(table.id.in_(unlocked.scalar_subquery())).returning(table.id)
             )
-            piece = len(gone.all())
-        deleted += piece
-        if piece == 0 or len(ids) < ROWS_AT_A_TIME:
+            batch = len(result.all())
+        deleted += batch
+        if batch == 0 or len(ids) < BATCH_SIZE:
             break
-        await asyncio.sleep(REST_SECONDS)
+        await asyncio.sleep(PAUSE_SECONDS)
     if deleted:
         log.info("rows_deleted", table=table.__tablename__, rows=deleted)

@@ -1,7 +1,7 @@
-"""What is over and was kept for long enough (`docs/retention.md`).
+"""Deletion of finished jobs, validations, tokens, webhook events and runs after their retention.
 
-What was found out stays: partners, people, access, the feed of changes, and who decided what. What
-goes is how it was found out.
+Results stay: partners, people, access, the change feed and audit events. See
+`docs/explanation/guarantees.md#what-is-kept-and-for-how-long`.
 """
 
 import asyncio
@@ -16,72 +16,75 @@ from partner_connector.clock import now
 from partner_connector.db.models import SyncJob, Token, TokenValidation, WebhookEvent
 from partner_connector.db.models.sync_job import UNFINISHED
 from partner_connector.durable import runs
-from partner_connector.worker.context import Workshop
+from partner_connector.worker.context import WorkerContext
 from partner_connector.worker.maintenance.batched_delete import (
-    REST_SECONDS,
-    ROWS_AT_A_TIME,
-    delete_in_pieces,
+    BATCH_SIZE,
+    PAUSE_SECONDS,
+    delete_in_batches,
 )
 
 log = structlog.get_logger()
 
 
-async def delete_old_jobs(shop: Workshop) -> None:
-    """Checks with their events: those of partners, then those of all partners above them.
+async def delete_old_jobs(context: WorkerContext) -> None:
+    """Delete old sync jobs with their events: first child jobs, then parent jobs.
 
-    Of each partner and each integration the last one stays, and the last one that completed. Parts
-    of a check of all partners stay until all of it is over, since it tells what they add up to, and
-    it stays as long as one of them.
+    The last job and the last completed job of each partner and each integration stay. Child jobs
+    stay until their parent job has ended, because its status follows from theirs. A parent job
+    stays while it has a child job.
     """
-    before = now() - timedelta(days=shop.settings.retention_days)
-    await delete_in_pieces(shop.database, SyncJob, _old_checks_of_partners(before))
-    await delete_in_pieces(shop.database, SyncJob, _old_checks_of_all_partners(before))
+    before = now() - timedelta(days=context.settings.retention_days)
+    await delete_in_batches(context.database, SyncJob, _old_child_jobs(before))
+    await delete_in_batches(context.database, SyncJob, _old_parent_jobs(before))
 
 
-def _old_checks_of_partners(before: datetime) -> Select[uuid.UUID]:
+def _old_child_jobs(before: datetime) -> Select[uuid.UUID]:
     later, parent = aliased(SyncJob), aliased(SyncJob)
     is_later = and_(later.partner_id == SyncJob.partner_id, later.id > SyncJob.id)
-    goes_on_above = exists().where(parent.id == SyncJob.parent_id, ~_is_over(parent))
-    return _old_jobs(before, later, is_later).where(SyncJob.partner_id.is_not(None), ~goes_on_above)
+    parent_is_unfinished = exists().where(parent.id == SyncJob.parent_id, ~_is_over(parent))
+    return _old_jobs(before, later, is_later).where(
+        SyncJob.partner_id.is_not(None), ~parent_is_unfinished
+    )
 
 
-def _old_checks_of_all_partners(before: datetime) -> Select[uuid.UUID]:
-    later, part = aliased(SyncJob), aliased(SyncJob)
+def _old_parent_jobs(before: datetime) -> Select[uuid.UUID]:
+    later, child = aliased(SyncJob), aliased(SyncJob)
     is_later = and_(
         later.integration_id == SyncJob.integration_id,
         later.partner_id.is_(None),
         later.id > SyncJob.id,
     )
-    has_parts = exists().where(part.parent_id == SyncJob.id)
-    return _old_jobs(before, later, is_later).where(SyncJob.partner_id.is_(None), ~has_parts)
+    has_children = exists().where(child.parent_id == SyncJob.id)
+    return _old_jobs(before, later, is_later).where(SyncJob.partner_id.is_(None), ~has_children)
 
 
 def _old_jobs(
     before: datetime, later: type[SyncJob], is_later: ColumnElement[bool]
 ) -> Select[uuid.UUID]:
-    """Those that ended before, and that are neither the last one nor the last complete one."""
-    is_told_by_a_later_one = exists().where(is_later, later.status == "completed")
+    """Select jobs that ended before, except the last job and the last completed job of a target."""
+    has_later_completed = exists().where(is_later, later.status == "completed")
     return (
         select(SyncJob.id)
         .where(SyncJob.finished_at < before, _is_over(SyncJob), exists().where(is_later))
-        .where(or_(SyncJob.status != "completed", is_told_by_a_later_one))
+        .where(or_(SyncJob.status != "completed", has_later_completed))
         .order_by(SyncJob.finished_at)
     )
 
 
 def _is_over(job: type[SyncJob]) -> ColumnElement[bool]:
-    """Nothing will happen to it any more: `models.sync_job_event.is_over`, in SQL."""
+    """Return the condition that a job has ended: `models.sync_job_event.is_over`, in SQL."""
     return and_(job.status.not_in(UNFINISHED), job.phase != "checking_partners")
 
 
-async def delete_old_proofs(shop: Workshop) -> None:
-    """Proofs of tokens that are not in use. The last one of each partner stays: its checklist is
-    read from it.
+async def delete_old_validations(context: WorkerContext) -> None:
+    """Delete old validations of tokens that are not in use.
+
+    The last completed validation of each partner stays: the partner's checklist is read from it.
     """
-    before = now() - timedelta(days=shop.settings.retention_days)
+    before = now() - timedelta(days=context.settings.retention_days)
     newer = aliased(TokenValidation)
     is_in_use = exists().where(Token.id == TokenValidation.token_id, Token.state == "active")
-    is_told_by_a_newer_one = exists().where(
+    has_newer_completed = exists().where(
         newer.partner_id == TokenValidation.partner_id,
         newer.id > TokenValidation.id,
         newer.status == "completed",
@@ -89,16 +92,18 @@ async def delete_old_proofs(shop: Workshop) -> None:
     old = (
         select(TokenValidation.id)
         .where(TokenValidation.status == "completed", TokenValidation.completed_at < before)
-        .where(~is_in_use, or_(TokenValidation.partner_id.is_(None), is_told_by_a_newer_one))
+        .where(~is_in_use, or_(TokenValidation.partner_id.is_(None), has_newer_completed))
     )
-    await delete_in_pieces(shop.database, TokenValidation, old)
+    await delete_in_batches(context.database, TokenValidation, old)
 
 
-async def delete_old_tokens(shop: Workshop) -> None:
-    """What is left of tokens that are not in use any more, or never were: no ciphertext, and by now
-    no proof. The newest one of each owner stays, since the next one is counted from it.
+async def delete_old_tokens(context: WorkerContext) -> None:
+    """Delete old rows of tokens that are not in use, once their validations are deleted.
+
+    Such a row holds no ciphertext. The newest token of each owner stays, because the next version
+    number is counted from it.
     """
-    before = now() - timedelta(days=shop.settings.retention_days)
+    before = now() - timedelta(days=context.settings.retention_days)
     newer = aliased(Token)
     old = (
         select(Token.id)
@@ -112,19 +117,19 @@ async def delete_old_tokens(shop: Workshop) -> None:
             )
         )
     )
-    await delete_in_pieces(shop.database, Token, old)
+    await delete_in_batches(context.database, Token, old)
 
 
-async def delete_old_webhook_events(shop: Workshop) -> None:
-    """Events with their deliveries, whether they arrived or not."""
-    before = now() - timedelta(days=shop.settings.retention_days)
+async def delete_old_webhook_events(context: WorkerContext) -> None:
+    """Delete old webhook events with their deliveries, delivered or not."""
+    before = now() - timedelta(days=context.settings.retention_days)
     old = select(WebhookEvent.id).where(WebhookEvent.occurred_at <= before)
-    await delete_in_pieces(shop.database, WebhookEvent, old)
+    await delete_in_batches(context.database, WebhookEvent, old)
 
 
-async def delete_old_runs(shop: Workshop) -> None:
-    """The engine's record of runs that have ended, with that of their steps."""
-    before = now() - timedelta(days=shop.settings.engine_retention_days)
-    while deleted := await runs.delete_ended(before, at_most=ROWS_AT_A_TIME):
+async def delete_old_runs(context: WorkerContext) -> None:
+    """Delete the engine's records of ended runs and their steps."""
+    before = now() - timedelta(days=context.settings.engine_retention_days)
+    while deleted := await runs.delete_ended(before, at_most=BATCH_SIZE):
         log.info("runs_deleted", runs=deleted)
-        await asyncio.sleep(REST_SECONDS)
+        await asyncio.sleep(PAUSE_SECONDS)

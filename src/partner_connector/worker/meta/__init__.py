@@ -1,1 +1,1 @@
-"""Reads from Meta that validation and checks for updates share."""
+"""Reads from Meta that token validations and sync jobs share."""

@@ -1,4 +1,4 @@
-"""Reads side by side: the network is waited for once, not once for each."""
+"""Helpers for concurrent reads."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
@@ -7,8 +7,11 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-async def all_of(work: Iterable[Coroutine[Any, Any, Any]]) -> list[Any]:
-    """What each answers, once all have come to their own end; then the first failure is raised."""
+async def gather_all(work: Iterable[Coroutine[Any, Any, Any]]) -> list[Any]:
+    """Run all coroutines to their end and return their results in order.
+
+    Raises the first error, after all coroutines have ended.
+    """
     outcomes = await asyncio.gather(*work, return_exceptions=True)
     for outcome in outcomes:
         if isinstance(outcome, BaseException):
@@ -16,8 +19,10 @@ async def all_of(work: Iterable[Coroutine[Any, Any, Any]]) -> list[Any]:
     return outcomes
 
 
-async def as_they_come(work: Iterator[Coroutine[Any, Any, T]], at_once: int) -> AsyncIterator[T]:
-    """What each answers, the first one first; no more than so many are under way."""
+async def iterate_completed(
+    work: Iterator[Coroutine[Any, Any, T]], at_once: int
+) -> AsyncIterator[T]:
+    """Yield results in order of completion, with at most `at_once` coroutines running."""
     running: set[asyncio.Task[T]] = set()
     try:
         while True:
@@ -33,8 +38,8 @@ async def as_they_come(work: Iterator[Coroutine[Any, Any, T]], at_once: int) -> 
             task.cancel()
 
 
-async def one_ahead(pages: AsyncIterator[T]) -> AsyncIterator[T]:
-    """The same pages, each asked for while the one before is dealt with."""
+async def prefetch_pages(pages: AsyncIterator[T]) -> AsyncIterator[T]:
+    """Yield the pages; fetch the next page while the caller handles the current one."""
     upcoming = asyncio.ensure_future(anext(pages, None))
     try:
         while (page := await upcoming) is not None:

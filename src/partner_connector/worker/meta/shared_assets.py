@@ -1,9 +1,9 @@
-"""Which assets are shared between us and a partner, in both directions.
+"""Assets shared between our own business and a partner, in both directions.
 
-Assets of ours that the partner may use are listed by the partner (`client_*` of the partner,
-rows that we own); assets of theirs that we may use are listed by us (`client_*` of our business,
-rows that they own). CALL_PLANS a3: authoritative, and four reads in one batch. Where Meta allows
-it, each row brings along who of the business is assigned to the asset (plan c2).
+The partner's `client_*` edges list the assets that our business owns and the partner may use. The
+`client_*` edges of our business list the assets that the partner owns and we may use. These lists
+are authoritative, and one batch reads all four (`docs/reference/graph-facts.md#plan-partners`).
+Where Meta allows it, each row also holds the users assigned to the asset (`#plan-people`).
 """
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
@@ -27,12 +27,12 @@ from partner_connector.graph import (
 OURS_TO_PARTNER = "ours_shared_to_partner"
 THEIRS_TO_US = "theirs_shared_to_us"
 _PEOPLE = "assigned_users"
-HITS_THE_REST_TOO = (TokenDead, Throttled, Unreachable)
+ERRORS_OF_ALL_READS = (TokenDead, Throttled, Unreachable)
 
 
 @dataclass(frozen=True, slots=True)
 class AssetToRead:
-    """An asset of Meta's. An ad account's `meta_id` is its number without `act_`."""
+    """Asset at Meta. The `meta_id` of an ad account is its number without `act_`."""
 
     type: str
     meta_id: str
@@ -40,23 +40,23 @@ class AssetToRead:
 
     @property
     def path(self) -> str:
-        """Where Meta keeps it."""
+        """Path of the asset's node in the Graph API."""
         return ad_account_path(self.meta_id) if self.type == "ad_account" else self.meta_id
 
     @property
     def key(self) -> str:
-        """What it is called where a token's view is compared."""
+        """Name of the asset in capabilities."""
         return asset_name(self.type, self.meta_id)
 
     @property
     def label(self) -> str:
-        """What it is called where a person reads of it."""
+        """Name of the asset in texts for people."""
         return f"{self.type} {self.name} ({self.meta_id})"
 
 
 @dataclass(frozen=True, slots=True)
 class SharedAsset(AssetToRead):
-    """An asset that is shared between us and a partner."""
+    """Asset shared between our own business and a partner."""
 
     direction: str
     permitted_tasks: tuple[str, ...] | None
@@ -64,17 +64,17 @@ class SharedAsset(AssetToRead):
 
 @dataclass(frozen=True, slots=True)
 class SharedAssets:
-    """Some assets of one edge, or the reason why Meta did not show it."""
+    """Assets of one page of an edge, or Meta's refusal of the edge."""
 
     edge: str
     assets: Sequence[SharedAsset] = ()
-    # Who is assigned, by (type, meta id), as the row of the asset told it: an edge's answer.
+    # Assigned users by (type, meta id): the nested answer in the row of the asset.
     people: Mapping[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     refusal: GraphError | None = None
-    # Rows that did not say whose they are, so that nobody can say whether they are shared with us.
+    # Number of rows that do not name their owner: it is unknown if these assets are shared.
     without_owner: int = 0
-    # Meta refuses the rows with their people for good, and gave them without.
-    is_bare: bool = False
+    # Meta permanently refuses nested users on this edge, and returned the rows without them.
+    nested_refused: bool = False
 
 
 # By type of asset, the edge that lists what others shared with a business.
@@ -84,19 +84,19 @@ _EDGES: dict[str, Callable[..., Read]] = {
     "product_catalog": edges.client_product_catalogs,
     "pixel": edges.client_pixels,
 }
-# What a refusal of one of these hides is told per partner (`sync.out_of_sight`).
+# A refusal of one of these edges can be accepted for each partner (`sync.read.hidden_assets`).
 SHARE_EDGES = {edge("0").edge: asset_type for asset_type, edge in _EDGES.items()}
 
 
 def asset_name(asset_type: str, meta_id: str) -> str:
-    """What an asset is called where a token's view is compared."""
+    """Return the name of an asset in capabilities."""
     return f"{asset_type}:{meta_id}"
 
 
 def is_shared_with(agency: Mapping[str, Any], business_id: str) -> bool:
-    """Whether a row of an asset's `agencies` is a share with this business that is in force.
+    """Return True if a row of an asset's `agencies` is an active share with this business.
 
-    A missing status counts as shared, PENDING does not (CALL_PLANS a2).
+    A missing status counts as active, PENDING does not (`#plan-partners`).
     """
     confirmed = str(agency.get("access_status", "CONFIRMED")).upper() != "PENDING"
     return confirmed and str(agency.get("id")) == business_id
@@ -108,9 +108,9 @@ def _bare_reads(business_id: str) -> list[Read]:
 
 
 def reads_with_people(business_id: str, *, refused: Collection[str] = ()) -> list[Read]:
-    """Return the same with each asset's people, except for edges that are known to refuse that.
+    """Return the reads of `_bare_reads` with each asset's users, except for the edges in `refused`.
 
-    Pages never tell theirs in a list: each wants its own token for that (REFERENCE 3.2 [D]).
+    A list never holds the users of Pages: reading them needs the Page's token (`#assigned-users`).
     """
     return [
         read
@@ -123,44 +123,47 @@ def reads_with_people(business_id: str, *, refused: Collection[str] = ()) -> lis
 async def shared_assets(
     reader: GraphReader, first_pages: Sequence[FirstPage], *, owned_by: str, direction: str
 ) -> AsyncIterator[SharedAssets]:
-    """Yield page by page what `owned_by` shares with the business whose token the reader holds.
+    """Yield, page by page, the assets that `owned_by` shares with the reader's business.
 
-    An edge that Meta refuses is told as such: it is unknown, not empty. Any other failure is
-    raised, since it would hit the rest too; but not for people in the rows, which no document
-    promises: then the rows are read without.
+    A refused edge yields its refusal: it is unknown, not empty. Other errors are raised. If an
+    edge fails with nested users, which Meta does not document, it is read again without them;
+    only errors that affect all reads (`ERRORS_OF_ALL_READS`) are raised at once.
     """
     for first in first_pages:
-        edge, is_bare = first.read.edge, False
+        edge, nested_refused = first.read.edge, False
         rest: Read | FirstPage = first
         bare = _EDGES[SHARE_EDGES[edge]](first.read.subject)
         if first.read != bare:
             try:
                 async for page in reader.pages(first):
-                    yield _of_owner(edge, page.rows, owned_by, direction)
+                    yield _assets_of_owner(edge, page.rows, owned_by, direction)
                 continue
-            except HITS_THE_REST_TOO:
+            except ERRORS_OF_ALL_READS:
                 raise
-            except GraphError as trouble:
-                rest, is_bare = bare, not trouble.transient
+            except GraphError as error:
+                rest, nested_refused = bare, not error.transient
         try:
             async for page in reader.pages(rest):
-                yield replace(_of_owner(edge, page.rows, owned_by, direction), is_bare=is_bare)
+                shared = _assets_of_owner(edge, page.rows, owned_by, direction)
+                yield replace(shared, nested_refused=nested_refused)
         except REFUSALS as refusal:
             yield SharedAssets(edge, refusal=refusal)
 
 
 async def shared_to_us(
-    host: GraphReader, *, host_business_id: str, partner_business_id: str
+    own_reader: GraphReader, *, own_business_id: str, partner_business_id: str
 ) -> AsyncIterator[SharedAssets]:
-    """Yield what the partner shares with us, which only our own business lists."""
-    first_pages = await host.batch([first_page(read) for read in _bare_reads(host_business_id)])
-    async for some in shared_assets(
-        host, first_pages, owned_by=partner_business_id, direction=THEIRS_TO_US
+    """Yield the assets that the partner shares with us; only our own business lists them."""
+    first_pages = await own_reader.batch(
+        [first_page(read) for read in _bare_reads(own_business_id)]
+    )
+    async for page in shared_assets(
+        own_reader, first_pages, owned_by=partner_business_id, direction=THEIRS_TO_US
     ):
-        yield some
+        yield page
 
 
-def _of_owner(
+def _assets_of_owner(
     edge: str, rows: Sequence[dict[str, Any]], owner: str, direction: str
 ) -> SharedAssets:
     owners = [business_of(row) for row in rows]
@@ -180,16 +183,16 @@ def _of_owner(
 
 
 def business_of(row: Mapping[str, Any]) -> str | None:
-    """Return the id of the business whose row this is; None where the row does not say so."""
+    """Return the id of the business in a row; None if the row names none."""
     business = row.get("business") or row.get("owner_business")
-    told = business.get("id") if isinstance(business, dict) else None
-    return None if told is None else str(told)
+    business_id = business.get("id") if isinstance(business, dict) else None
+    return None if business_id is None else str(business_id)
 
 
 def asset_from(row: dict[str, Any], asset_type: str, direction: str) -> SharedAsset:
-    """One row of an edge that lists assets, with our names."""
+    """Convert a row of an edge that lists assets."""
     meta_id = str(row.get("account_id") or row["id"]).removeprefix("act_")
-    # Catalogs tell roles where the others tell tasks (REFERENCE 2.3 [D]).
+    # Catalogs have roles where other assets have tasks (`#asset-lists`).
     tasks = row.get("permitted_tasks", row.get("permitted_roles"))
     return SharedAsset(
         type=asset_type,

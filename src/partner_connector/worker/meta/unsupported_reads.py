@@ -1,9 +1,9 @@
-"""What Meta does not do for a partner, remembered so that it is not asked for at each check.
+"""Undocumented Graph reads that Meta refused for a partner.
 
-Three of our shorter ways are in no document of Meta's: people expanded into the rows of shared
-assets, contents and members expanded into those of asset groups, and a read of a batch that is made
-with a token of its own. Where Meta refuses one, the plain way is taken, and the short one is tried
-again after a week.
+Meta does not document three of our shortcuts: users expanded into the rows of shared assets,
+contents and members expanded into the rows of asset groups, and single reads in a batch with
+their own token. If Meta refuses a shortcut, the documented reads are used for a week. Then the
+shortcut is tried again.
 """
 
 import uuid
@@ -17,24 +17,24 @@ from partner_connector.clock import now
 from partner_connector.db.locks import lock_partner
 from partner_connector.db.models import Partner
 
-OWN_TOKENS = "tokens_in_batch"
+PAGE_TOKENS_IN_BATCH = "tokens_in_batch"
 GROUPS_WITH_CONTENTS = "business_asset_groups"
-_TRIED_AGAIN_AFTER = timedelta(days=7)
+_RETRY_AFTER = timedelta(days=7)
 
 
-def still_refused(known: Mapping[str, str]) -> frozenset[str]:
-    """The names that are not worth another try yet."""
-    since = now() - _TRIED_AGAIN_AFTER
+def recent_refusals(known: Mapping[str, str]) -> frozenset[str]:
+    """Return the names of reads that Meta refused within the last week."""
+    since = now() - _RETRY_AFTER
     return frozenset(name for name, at in known.items() if datetime.fromisoformat(at) > since)
 
 
-async def remember_refusal(session: AsyncSession, partner_id: uuid.UUID | None, name: str) -> None:
-    """Note that Meta just refused this; what is older is forgotten on the way."""
+async def store_refusal(session: AsyncSession, partner_id: uuid.UUID | None, name: str) -> None:
+    """Store a refusal by Meta, and drop refusals that are older than a week."""
     partner = await lock_partner(session, partner_id)
     assert partner is not None
     known = partner.refused_by_meta
-    kept = {one: known[one] for one in still_refused(known)}
-    # Nothing that anybody is shown has changed, so neither has the time of the last change.
+    kept = {read: known[read] for read in recent_refusals(known)}
+    # No public field has changed, so `updated_at` stays.
     await session.execute(
         update(Partner)
         .where(Partner.id == partner_id)

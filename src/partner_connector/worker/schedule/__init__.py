@@ -1,1 +1,1 @@
-"""Work that is due every day."""
+"""Daily work: checks for updates and token checks."""

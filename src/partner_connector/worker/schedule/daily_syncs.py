@@ -1,4 +1,4 @@
-"""The daily check for updates of every integration."""
+"""Daily check for updates of every integration."""
 
 import uuid
 from datetime import datetime
@@ -10,33 +10,34 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from partner_connector.db.locks import lock_integration
 from partner_connector.db.models import Integration, Token
 from partner_connector.features.sync_jobs import service as sync_jobs
-from partner_connector.worker.context import Workshop
+from partner_connector.worker.context import WorkerContext
 from partner_connector.worker.schedule.due_rows import DueRows, is_due, next_time
 
 log = structlog.get_logger()
 
 
 class Scheduler:
-    """Looks when the worker starts, and then once a minute."""
+    """Starter of due checks for updates: at the start of the worker, then once a minute."""
 
-    def __init__(self, shop: Workshop) -> None:
-        self.shop = shop
-        self._due_rows = DueRows(shop.database, Integration.id, "scheduled_checks")
+    def __init__(self, context: WorkerContext) -> None:
+        self.context = context
+        self._due_rows = DueRows(context.database, Integration.id, "scheduled_checks")
 
-    async def look(self, at: datetime) -> list[uuid.UUID]:
-        """Start what is due at this instant; answers the integrations whose check was asked for.
+    async def poll(self, at: datetime) -> list[uuid.UUID]:
+        """Start the checks that are due at `at`. Return the ids of their integrations.
 
-        One that missed its time, be it for days, is checked once and then at its regular times.
+        An integration that missed its time, even for days, is checked once now and then at its
+        regular times.
         """
         due = select(Integration.id).where(is_due(Integration.next_check_at, at))
         due = due.order_by(Integration.next_check_at)
         return await self._due_rows.take_each(due, self._take, at)
 
     async def _take(self, integration_id: uuid.UUID, at: datetime) -> bool:
-        """Move it on, and start its check if it was its time. False where nothing was started."""
-        async with self.shop.database.writing() as session:
-            # None if another worker was faster, or somebody is at it: a minute is no time. Its key
-            # stays free, so that a request for a check, whose job refers to it, is not held up.
+        """Plan the next check, and start this one if it is due. Return whether it was started."""
+        async with self.context.database.writing() as session:
+            # None if another worker was faster or the row is locked: the next poll is in a minute.
+            # `key_share` lets a new job refer to the row, so a request for a check does not wait.
             integration = await lock_integration(
                 session,
                 integration_id,
@@ -51,7 +52,7 @@ class Scheduler:
             if planned is None or planned > at or not await _may_be_checked(session, integration):
                 return False
             job = await sync_jobs.request_integration_sync(
-                session, self.shop.queue, integration, trigger="schedule"
+                session, self.context.queue, integration, trigger="schedule"
             )
         log.info("scheduled_check", integration_id=str(integration.id), job_id=str(job.id))
         return True

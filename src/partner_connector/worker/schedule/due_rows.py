@@ -1,8 +1,8 @@
-"""What is due once a day, for each row at a minute of the day of its own.
+"""Rows with a daily check, each at its own minute of the day.
 
-A thousand rows do not all ask Meta at once that way. When a row is next due is in the row
-(`next_check_at`), which moves on in the transaction that starts what is due: with any number of
-workers it is started once.
+The checks are spread over the day, so that a thousand rows do not call Meta at once. The row holds
+its next time (`next_check_at`). The transaction that starts a check also moves this time, so that
+any number of workers start the check once.
 """
 
 import random
@@ -16,25 +16,25 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from partner_connector.db.engine import Database
 
-LOOK_SECONDS = 60.0
-# What has become due in an outage starts in portions, one a look.
+POLL_SECONDS = 60.0
+# Rows that became due during an outage start in batches, one at each poll.
 AT_A_TIME = 25
-# Where more than these cannot be taken, it is not they that are at fault.
-_MOST_PUT_OFF = 1000
+# If more rows than this fail, the cause is not in the rows: forget which ones failed.
+_MAX_FAILED = 1000
 LARGEST_SHIFT = timedelta(minutes=5)
 _DAY = timedelta(days=1)
 _MINUTES_OF_A_DAY = 24 * 60
-# No plan is further ahead than a day and a shift. One that is was made by a clock that was wrong,
-# and would keep its row from being looked at until then.
+# `next_check_at` is at most a day and a shift ahead. A later time comes from a wrong clock, and
+# would keep its row from being checked until then.
 _TOO_FAR_AHEAD = timedelta(hours=25)
 
 log = structlog.get_logger()
 
 
 def next_regular_time(row_id: uuid.UUID, after: datetime) -> datetime:
-    """When this row's minute of the day (UTC) next begins, later than that instant.
+    """Return the next start of the row's minute of the day (UTC) that is later than `after`.
 
-    Pure, and the same in every process: the minute is taken from the id, whose end is random.
+    Pure, and the same in every process: the minute comes from the id, whose last part is random.
     """
     midnight = after.replace(hour=0, minute=0, second=0, microsecond=0)
     today = midnight + timedelta(minutes=row_id.int % _MINUTES_OF_A_DAY)
@@ -42,7 +42,7 @@ def next_regular_time(row_id: uuid.UUID, after: datetime) -> datetime:
 
 
 def next_time(row_id: uuid.UUID, after: datetime) -> datetime:
-    """The next regular time and a random shift of some minutes."""
+    """Return the next regular time plus a random shift of up to `LARGEST_SHIFT`."""
     shift = random.random() * LARGEST_SHIFT  # noqa: S311 - spreads load, guards nothing
     return next_regular_time(row_id, after) + shift
 
@@ -50,15 +50,14 @@ def next_time(row_id: uuid.UUID, after: datetime) -> datetime:
 def is_due(
     next_check_at: InstrumentedAttribute[datetime | None], at: datetime
 ) -> ColumnElement[bool]:
-    """Its time has come, or it has none that can be right."""
+    """Return the condition that a row is due, or that its next time is missing or impossible."""
     return or_(next_check_at <= at, next_check_at.is_(None), next_check_at > at + _TOO_FAR_AHEAD)
 
 
 class DueRows:
-    """Rows of one kind that are taken when they are due, so many at a look.
+    """Due rows of one table, taken in batches.
 
-    Those that could not be taken come last from then on: however many they are, the others have
-    their turn before them.
+    Rows that failed are tried after all others, so that they never block the rest.
     """
 
     def __init__(
@@ -67,7 +66,7 @@ class DueRows:
         self.database = database
         self._row_id = row_id
         self._what = what
-        self._put_off: set[uuid.UUID] = set()
+        self._failed: set[uuid.UUID] = set()
 
     async def take_each(
         self,
@@ -75,29 +74,31 @@ class DueRows:
         take: Callable[[uuid.UUID, datetime], Awaitable[bool]],
         at: datetime,
     ) -> list[uuid.UUID]:
-        """Take the first rows of `due`; answers those for which `take` started something."""
+        """Call `take` for the next batch of `due`. Return the ids for which it returned True."""
         started = []
-        for row_id in await self._whose_turn_it_is(due):
+        for row_id in await self._next_batch(due):
             try:
                 if await take(row_id, at):
                     started.append(row_id)
             except Exception as error:
-                # Still due at the next look.
-                self._put_off.add(row_id)
-                kind = type(error).__name__
-                log.warning("due_row_not_taken", what=self._what, id=str(row_id), error=kind)
+                # Still due at the next poll.
+                self._failed.add(row_id)
+                error_type = type(error).__name__
+                log.warning(
+                    "daily_check_not_started", what=self._what, id=str(row_id), error=error_type
+                )
             else:
-                self._put_off.discard(row_id)
+                self._failed.discard(row_id)
         return started
 
-    async def _whose_turn_it_is(self, due: Select[uuid.UUID]) -> list[uuid.UUID]:
-        if len(self._put_off) > _MOST_PUT_OFF:
-            self._put_off.clear()
-        is_put_off = self._row_id.in_(self._put_off)
+    async def _next_batch(self, due: Select[uuid.UUID]) -> list[uuid.UUID]:
+        if len(self._failed) > _MAX_FAILED:
+            self._failed.clear()
+        has_failed = self._row_id.in_(self._failed)
         async with self.database.reading() as session:
-            row_ids = list(await session.scalars(due.where(~is_put_off).limit(AT_A_TIME)))
-            if self._put_off:
-                still_due = list(await session.scalars(due.where(is_put_off)))
-                self._put_off.intersection_update(still_due)
+            row_ids = list(await session.scalars(due.where(~has_failed).limit(AT_A_TIME)))
+            if self._failed:
+                still_due = list(await session.scalars(due.where(has_failed)))
+                self._failed.intersection_update(still_due)
                 row_ids += still_due[: AT_A_TIME - len(row_ids)]
         return row_ids

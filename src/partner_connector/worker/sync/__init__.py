@@ -1,1 +1,1 @@
-"""The worker's side of a check for updates: read from Meta into staging, then apply at once."""
+"""Sync jobs: reads from Meta into staging tables, applied in one transaction."""

@@ -1,17 +1,17 @@
-"""The steps of `sync_partner`: assets, people, access, and then everything at once."""
+"""Steps of `sync_partner`: read assets, people and access, then apply all of them at once."""
 
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 
 from partner_connector.db.locks import lock_partner
 from partner_connector.db.models import SyncJob, Token
-from partner_connector.features.tokens.health_changes import telling_health_changes
+from partner_connector.features.tokens.health_changes import record_health_changes
 from partner_connector.graph import REFUSALS, FirstPage, GraphError, TokenDead, edges, first_page
 from partner_connector.ids import encode
 from partner_connector.sealing.private import UnreadableToken
 from partner_connector.worker import token_decryption
-from partner_connector.worker.context import Workshop
-from partner_connector.worker.meta.concurrency import all_of
+from partner_connector.worker.context import WorkerContext
+from partner_connector.worker.meta.concurrency import gather_all
 from partner_connector.worker.meta.shared_assets import (
     OURS_TO_PARTNER,
     THEIRS_TO_US,
@@ -27,48 +27,50 @@ from partner_connector.worker.sync.apply import capability
 from partner_connector.worker.sync.apply.capability import require_valid
 from partner_connector.worker.sync.apply.users import apply_users
 from partner_connector.worker.sync.read.groups import (
-    assets_listed,
-    kinds_at_stake,
+    listed_assets,
     read_groups,
     read_memberships,
+    types_with_group_grants,
 )
 from partner_connector.worker.sync.read.hidden_assets import stage_hidden
 from partner_connector.worker.sync.read.partner import PartnerReading
-from partner_connector.worker.sync.read.vanished_shares import shares_not_listed, still_shared
+from partner_connector.worker.sync.read.unlisted_shares import still_shared, unlisted_shares
 from partner_connector.worker.sync.stage.staging import stage_assets
 from partner_connector.worker.sync.step_runner import AGAIN, GO_ON, STOP
 from partner_connector.worker.sync.target import Target
-from partner_connector.worker.token_decryption import TokenMissing, note_token_works, reader_for
+from partner_connector.worker.token_decryption import TokenMissing, reader_for, restore_token_health
 
-# Our own token's trouble is told by the integration; in a partner's check it only hides something.
-OWN_TOKEN_TROUBLE = (TokenDead, TokenMissing, UnreadableToken)
+# The integration reports these errors of our own business's token; a partner's job adds a warning.
+OWN_TOKEN_ERRORS = (TokenDead, TokenMissing, UnreadableToken)
 
 
-async def read_partner(shop: Workshop, target: Target, attempt: int) -> str:
-    """Nearly all of a partner: its token's view, its lists, and what they share; then beside the
-    people, who may do what, and shares that are gone.
+async def read_partner(context: WorkerContext, target: Target, attempt: int) -> str:
+    """Read the token's permissions, the shared assets, the people, and the first part of access.
 
-    Page tokens are in clear in this function only, which is why all of that is one step.
+    Also reads from its owner each asset that is no longer listed. All of this is one step, because
+    Page tokens are plain text and must not leave the memory of this function.
     """
-    reading = PartnerReading(shop, target, attempt, reader_for(shop, target.partner_token))
-    first, *_ = await all_of([_first_pages(reading), _check_token(reading), _read_theirs(reading)])
+    reading = PartnerReading(context, target, attempt, reader_for(context, target.partner_token))
+    first, *_ = await gather_all(
+        [_first_pages(reading), _check_token(reading), _read_shares_to_us(reading)]
+    )
     *of_shares, people, system_users, groups, page_tokens = first
     shares = shared_assets(
         reading.reader,
         of_shares,
-        owned_by=target.host_business_id,
+        owned_by=target.own_business_id,
         direction=OURS_TO_PARTNER,
     )
-    # Some megabytes, which each of the readers lets go of when it has dealt with its own.
+    # Free some megabytes as soon as each first page is handled.
     del first, of_shares
-    there_are_more, *_ = await all_of(
+    has_more, *_ = await gather_all(
         [
             _read_assets(reading, shares, groups, page_tokens),
-            reading.stage_kind("person", people),
-            reading.stage_kind("system_user", system_users),
+            reading.stage_users("person", people),
+            reading.stage_users("system_user", system_users),
         ]
     )
-    return AGAIN if there_are_more else GO_ON
+    return AGAIN if has_more else GO_ON
 
 
 async def _first_pages(reading: PartnerReading) -> list[FirstPage]:
@@ -86,55 +88,64 @@ async def _first_pages(reading: PartnerReading) -> list[FirstPage]:
 
 
 async def _check_token(reading: PartnerReading) -> None:
-    """Is the token alive, and what does Meta let it see? `apply` judges whether that is enough."""
+    """Check that the token is valid and store its permissions, which `apply` compares.
+
+    Raises `TokenDead` for an invalid token.
+    """
     token = reading.target.partner_token
     assert token is not None
     try:
-        plaintext = token_decryption.open_token(token, reading.shop.keyring)
-        inspection = await reading.shop.graph.debug_token(plaintext)
+        plaintext = token_decryption.open_token(token, reading.context.keyring)
+        inspection = await reading.context.graph.debug_token(plaintext)
     except GraphError as error:
         if error.transient:
             raise
-        # Meta does not let us look, as without the app's secret or with a wrong one, whose 190 is
-        # not about the partner's token: the token's own word has to do.
-        await _ask_for_permissions(reading, token)
+        # Meta refuses `debug_token`, for example with a wrong app secret. That error 190 is not
+        # about the partner's token, so read the permissions with the token itself.
+        await _read_permissions(reading, token)
         return
     require_valid(inspection)
     async with reading.staging() as (session, job):
         job.graph_calls += 1
         job.read_with = token.id
         granular = inspection.granular_as_json()
-        await capability.note_scopes(session, job, inspection.scopes, granular)
+        await capability.store_scopes(session, job, inspection.scopes, granular)
 
 
-async def _ask_for_permissions(reading: PartnerReading, token: Token) -> None:
+async def _read_permissions(reading: PartnerReading, token: Token) -> None:
     granted: set[str] | None = None
     with contextlib.suppress(*REFUSALS):
         rows = await reading.reader.rows(edges.my_permissions())
         granted = {str(row.get("permission")) for row in rows if row.get("status") == "granted"}
     async with reading.staging() as (session, job):
         job.read_with = token.id
-        await capability.note_scopes(session, job, granted, None)
+        await capability.store_scopes(session, job, granted, None)
         if granted is None:
-            detail = "Meta did not show what the token may do: what it sees is not proven."
+            detail = (
+                "Meta did not return the token's permissions. So it is not confirmed that the "
+                "token sees everything, and no user is removed."
+            )
             progress.warn(job, "token_not_inspected", None, detail)
 
 
-async def _read_theirs(reading: PartnerReading) -> None:
-    """What they share with us, as our own business lists it; their people are read later."""
+async def _read_shares_to_us(reading: PartnerReading) -> None:
+    """Read the assets that the partner shares with us; their users are read later."""
     target = reading.target
     if target.relationship == "agency":
         return
     try:
-        host = reader_for(reading.shop, target.host_token)
+        own_reader = reader_for(reading.context, target.own_token)
         found = shared_to_us(
-            host,
-            host_business_id=target.host_business_id,
+            own_reader,
+            own_business_id=target.own_business_id,
             partner_business_id=target.partner_business_id,
         )
-        await reading.of(host).stage_shares(found)
-    except OWN_TOKEN_TROUBLE:
-        detail = "Our own business's token does not work: what they share to us was not read."
+        await reading.with_own_reader(own_reader).stage_shares(found)
+    except OWN_TOKEN_ERRORS:
+        detail = (
+            "The token of our own business is missing or does not work, so the assets that the "
+            "partner shares with us were not read. Replace the integration's token."
+        )
         async with reading.staging() as (_, job):
             progress.warn(job, "host_token_unusable", None, detail)
 
@@ -145,99 +156,103 @@ async def _read_assets(
     groups: FirstPage,
     page_tokens: FirstPage,
 ) -> bool:
-    """What we share with the partner, and who may do what on it. Answers whether there is more."""
+    """Read the assets that we share with the partner, and the first access.
+
+    Return True if more access is unread.
+    """
     await reading.stage_shares(shares)
-    there_are_more, _ = await all_of(
-        [_read_first_access(reading, groups, page_tokens), _ask_owners(reading)]
+    has_more, _ = await gather_all(
+        [_read_first_access(reading, groups, page_tokens), _confirm_ended_shares(reading)]
     )
-    return bool(there_are_more)
+    return bool(has_more)
 
 
 async def _read_first_access(
     reading: PartnerReading, groups: FirstPage, page_tokens: FirstPage
 ) -> bool:
     target = reading.target
-    async with reading.shop.database.reading() as session:
-        shared = await assets_listed(session, target.job_id, reading.attempt)
-        at_stake = await kinds_at_stake(session, target.partner_id)
-    found = await read_groups(reading.reader, groups, target.partner_business_id, shared, at_stake)
-    there_are_more = await reading.read_next_access(page_tokens, found.reads())
+    async with reading.context.database.reading() as session:
+        shared = await listed_assets(session, target.job_id, reading.attempt)
+        group_types = await types_with_group_grants(session, target.partner_id)
+    business_id = target.partner_business_id
+    found = await read_groups(reading.reader, groups, business_id, shared, group_types)
+    has_more = await reading.read_next_access(page_tokens, found.reads())
     await read_memberships(reading.reader, found)
     await reading.stage_groups(found)
-    return there_are_more
+    return has_more
 
 
-async def _ask_owners(reading: PartnerReading) -> None:
-    """Ask the owner of each asset that is no longer listed whether it is really not shared."""
+async def _confirm_ended_shares(reading: PartnerReading) -> None:
+    """Read from its owner if an asset that is no longer listed is still shared."""
     target = reading.target
     for direction, owner_token, shared_to in (
-        (OURS_TO_PARTNER, target.host_token, target.partner_business_id),
-        (THEIRS_TO_US, target.partner_token, target.host_business_id),
+        (OURS_TO_PARTNER, target.own_token, target.partner_business_id),
+        (THEIRS_TO_US, target.partner_token, target.own_business_id),
     ):
-        async with reading.shop.database.reading() as session:
-            vanished = await shares_not_listed(session, target, reading.attempt, direction)
-        if not vanished:
+        async with reading.context.database.reading() as session:
+            unlisted = await unlisted_shares(session, target, reading.attempt, direction)
+        if not unlisted:
             continue
         try:
-            owner = reader_for(reading.shop, owner_token)
-            hidden, calls = await still_shared(reading.shop.graph, owner, vanished, shared_to)
-        except OWN_TOKEN_TROUBLE:
+            owner = reader_for(reading.context, owner_token)
+            hidden, calls = await still_shared(reading.context.graph, owner, unlisted, shared_to)
+        except OWN_TOKEN_ERRORS:
             if owner_token is target.partner_token:
                 raise
             async with reading.staging() as (_, job):
-                _warn_of_hidden(job, vanished)
+                _warn_of_unlisted(job, unlisted)
             continue
-        await _note_hidden(reading, hidden, calls, by_partner=direction == OURS_TO_PARTNER)
+        await _stage_unlisted(reading, hidden, calls, by_partner=direction == OURS_TO_PARTNER)
 
 
-async def _note_hidden(
+async def _stage_unlisted(
     reading: PartnerReading, hidden: Sequence[SharedAsset], calls: int, *, by_partner: bool
 ) -> None:
-    """What is not listed, though its owner shares it, or cannot say that it does not.
+    """Stage assets that are not listed but are or may be shared, and warn about them.
 
-    Only what the partner lists can be hidden from the partner's token, and be accepted as such.
+    Only assets that the partner's token should list can be accepted as hidden from it.
     """
-    accepted = reading.target.out_of_sight if by_partner else frozenset[str]()
+    accepted = reading.target.accepted_hidden if by_partner else frozenset[str]()
     async with reading.staging() as (session, job):
         job.graph_calls += calls
         if not by_partner:
-            _warn_of_hidden(job, hidden)
+            _warn_of_unlisted(job, hidden)
             return
         await stage_assets(session, job.id, reading.attempt, hidden)
         await stage_hidden(session, job, hidden, accepted)
-        _warn_of_hidden(job, [asset for asset in hidden if asset.key not in accepted])
+        _warn_of_unlisted(job, [asset for asset in hidden if asset.key not in accepted])
 
 
-def _warn_of_hidden(job: SyncJob, hidden: Sequence[SharedAsset]) -> None:
+def _warn_of_unlisted(job: SyncJob, hidden: Sequence[SharedAsset]) -> None:
     for asset in hidden:
         detail = (
-            f"The {asset.label} is no longer listed, but that it is no longer shared could not be "
-            "confirmed."
+            f"The {asset.label} is no longer listed, but Meta did not confirm that it is no longer "
+            "shared."
         )
         progress.warn(job, "view_shrank", None, detail)
 
 
-async def read_access(shop: Workshop, target: Target, attempt: int) -> str:
-    """Who is assigned to the next assets. One step is some Graph batches."""
-    reader = reader_for(shop, target.partner_token)
-    there_are_more = await PartnerReading(shop, target, attempt, reader).read_next_access()
-    return AGAIN if there_are_more else GO_ON
+async def read_access(context: WorkerContext, target: Target, attempt: int) -> str:
+    """Read the users of the next assets, in a few Graph batches."""
+    reader = reader_for(context, target.partner_token)
+    has_more = await PartnerReading(context, target, attempt, reader).read_next_access()
+    return AGAIN if has_more else GO_ON
 
 
-async def apply(shop: Workshop, target: Target, attempt: int) -> str:
-    """Staging becomes partner users and the job is finished, or halted, in one transaction."""
+async def apply(context: WorkerContext, target: Target, attempt: int) -> str:
+    """Apply staging to partner users and finish or halt the job, in one transaction."""
     if target.partner_token is None:
         # Disconnected meanwhile.
         raise TokenMissing
-    await shop.database.refresh_statistics("staged_assets", "staged_users", "staged_grants")
-    async with shop.database.writing(at_length=True) as session:
+    await context.database.refresh_statistics("staged_assets", "staged_users", "staged_grants")
+    async with context.database.writing(long_running=True) as session:
         job = await progress.running_job(session, target.job_id, attempt)
         if job is None:
             return STOP
-        # Before the token is read: whoever changes it holds its owner's row.
+        # Before the token is read: a change of the token locks the partner's row.
         await lock_partner(session, job.partner_id)
-        audit = shop.recorder(job.workspace_id, encode("job", job.id))
-        async with telling_health_changes(session, audit, target.partner_token.id):
-            await note_token_works(session, target.partner_token)
+        audit = context.recorder(job.workspace_id, encode("job", job.id))
+        async with record_health_changes(session, audit, target.partner_token.id):
+            await restore_token_health(session, target.partner_token)
             await apply_users(session, job, target.partner_token)
         return STOP if job.status == "halted" else GO_ON

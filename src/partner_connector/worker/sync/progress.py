@@ -1,7 +1,7 @@
-"""A job's own row while it runs: begun, moved on, parked, failed, finished.
+"""State changes of a running job's row: begin, progress, park, fail, finish.
 
-Every function takes part in the caller's transaction and does nothing to a job that is no longer
-this attempt's: a worker that was thought dead and comes back cannot move it.
+Every function runs in the caller's transaction. `running_job` and `begin` return None when the
+attempt is over. So a worker process that was considered lost cannot change the job when it returns.
 """
 
 import uuid
@@ -15,21 +15,21 @@ from partner_connector.clock import now
 from partner_connector.db.locks import lock_job, lock_partner_jobs
 from partner_connector.db.models import StagedAsset, StagedGrant, SyncJob
 from partner_connector.db.models.sync_job import UNFINISHED
-from partner_connector.db.sql import clean
+from partner_connector.db.sql import storable_text
 from partner_connector.durable import tasks
 from partner_connector.durable.engine import WorkQueue
 from partner_connector.features.sync_jobs.recording import recorded
-from partner_connector.features.sync_jobs.roll_up import tell_parent
+from partner_connector.features.sync_jobs.roll_up import update_parent
 from partner_connector.graph import GraphError, TokenDead
 from partner_connector.worker.backoff import Pause, pause_after_crash
 
-_MOST_WARNINGS = 100
-# What an earlier attempt of the same job read is not asked for again this soon.
-_READ_STAYS_TRUE_FOR = timedelta(hours=1)
+_MAX_WARNINGS = 100
+# How long a later attempt of the same job reuses the reads of an earlier attempt.
+_REUSE_READS_FOR = timedelta(hours=1)
 
 
 async def running_job(session: AsyncSession, job_id: uuid.UUID, attempt: int) -> SyncJob | None:
-    """The job's row, locked, if this attempt may still work on it."""
+    """Lock and return the job's row, or None if this attempt is over."""
     job = await lock_job(session, job_id)
     if job is None or job.attempt != attempt or job.status != "running":
         return None
@@ -37,37 +37,38 @@ async def running_job(session: AsyncSession, job_id: uuid.UUID, attempt: int) ->
 
 
 async def begin(session: AsyncSession, job_id: uuid.UUID, attempt: int) -> SyncJob | None:
-    """Start this attempt, or go on with it after a crash. None if it is not its turn."""
+    """Start this attempt, or continue it after a crash. Return None if the attempt is over."""
     job = await lock_job(session, job_id)
     if job is None or job.attempt != attempt or job.status not in {"queued", "waiting", "running"}:
         return None
     if job.approved_plan is not None:
-        # An approved plan is carried out as it was read; nothing is asked anew.
+        # An approved plan is applied as it was read; nothing is read again.
         listed_now = update(StagedAsset).where(StagedAsset.job_id == job.id)
         await session.execute(listed_now.values(listed_in=job.attempt))
     elif job.status != "running":
-        await _read_again_what_is_not_proven(session, job)
+        await _reset_unreliable_reads(session, job)
     async with recorded(session, job):
         job.status = "running"
         job.waiting_reason = None
         job.resume_at = None
         job.started_at = job.started_at or now()
         if job.approved_plan is None:
-            # What an earlier attempt could not read, this one may.
+            # This attempt may be able to read lists that an earlier attempt could not.
             job.warnings = []
             job.partial = False
-    await tell_parent(session, job)
+    await update_parent(session, job)
     return job
 
 
-async def _read_again_what_is_not_proven(session: AsyncSession, job: SyncJob) -> None:
-    """At a new attempt: assets that were refused or cut short, or read too long ago."""
-    not_proven = or_(
-        StagedAsset.state != "read", StagedAsset.read_at < now() - _READ_STAYS_TRUE_FOR
-    )
+async def _reset_unreliable_reads(session: AsyncSession, job: SyncJob) -> None:
+    """Mark assets as unread that were refused, incomplete, or read too long ago.
+
+    Deletes their staged direct grants.
+    """
+    unreliable = or_(StagedAsset.state != "read", StagedAsset.read_at < now() - _REUSE_READS_FOR)
     await session.execute(
         update(StagedAsset)
-        .where(StagedAsset.job_id == job.id, not_proven)
+        .where(StagedAsset.job_id == job.id, unreliable)
         .values(state="unread", is_unchanged=False)
     )
     is_read_again = exists().where(
@@ -83,16 +84,16 @@ async def _read_again_what_is_not_proven(session: AsyncSession, job: SyncJob) ->
     )
 
 
-async def forget_what_was_read(session: AsyncSession, job: SyncJob) -> None:
-    """Everything is asked for again by the next attempt, and no plan stands."""
+async def discard_reads(session: AsyncSession, job: SyncJob) -> None:
+    """Make the next attempt read everything again, and drop the plan."""
     job.read_with = job.approved_plan = job.plan = job.plan_expires_at = None
     await session.execute(
         update(StagedAsset).where(StagedAsset.job_id == job.id).values(state="unread")
     )
 
 
-async def lock_children_to_be(session: AsyncSession, job: SyncJob) -> None:
-    """Lock the unfinished checks of this integration's partners, before the partners."""
+async def lock_partner_sync_jobs(session: AsyncSession, job: SyncJob) -> None:
+    """Lock the unfinished sync jobs of this integration's partners, before the partners."""
     await lock_partner_jobs.all(
         session,
         SyncJob.integration_id == job.integration_id,
@@ -101,30 +102,30 @@ async def lock_children_to_be(session: AsyncSession, job: SyncJob) -> None:
     )
 
 
-async def move_on(
+async def set_progress(
     session: AsyncSession, job: SyncJob, phase: str, *, done: int = 0, total: int | None = None
 ) -> None:
-    """Show how far the job is."""
+    """Store the job's phase and progress."""
     async with recorded(session, job):
         job.phase, job.done, job.total = phase, done, total
 
 
 def warn(job: SyncJob, code: str, edge: str | None, detail: str) -> None:
-    """Something could not be read: the job is partial, and says why."""
+    """Add a warning, and mark the job as partial: it could not read or confirm everything."""
     job.partial = True
-    tell(job, code, edge, detail)
+    add_warning(job, code, edge, detail)
 
 
-def tell(job: SyncJob, code: str, edge: str | None, detail: str) -> None:
-    """Something that whoever reads the job should know, though it is as complete as it can be."""
-    warning = {"code": code, "edge": edge, "detail": clean(detail, 1000)}
-    if warning not in job.warnings and len(job.warnings) < _MOST_WARNINGS:
-        # A new list: a change inside the old one would not be seen and stored.
+def add_warning(job: SyncJob, code: str, edge: str | None, detail: str) -> None:
+    """Add a warning without marking the job as partial. A job holds at most 100 warnings."""
+    warning = {"code": code, "edge": edge, "detail": storable_text(detail, 1000)}
+    if warning not in job.warnings and len(job.warnings) < _MAX_WARNINGS:
+        # Assign a new list: SQLAlchemy does not see a change inside the old list.
         job.warnings = [*job.warnings, warning]
 
 
 async def park(session: AsyncSession, queue: WorkQueue, job: SyncJob, pause: Pause) -> None:
-    """Rest until `resume_at` and hold no worker: the next attempt is enqueued with a delay."""
+    """Make the job wait until `resume_at` and enqueue the next attempt for that time."""
     async with recorded(session, job):
         job.status = "waiting"
         job.waiting_reason = pause.reason
@@ -135,20 +136,20 @@ async def park(session: AsyncSession, queue: WorkQueue, job: SyncJob, pause: Pau
         session,
         tasks.sync(job.task, job.id, target, attempt=job.attempt, not_before=pause.resume_at),
     )
-    await tell_parent(session, job)
+    await update_parent(session, job)
 
 
 async def fail(session: AsyncSession, job: SyncJob, error: dict[str, Any]) -> None:
-    """End without applying anything. What was staged is swept up later."""
+    """End the job without applying anything. Its staging rows are deleted later."""
     async with recorded(session, job):
         job.status = "failed"
         job.error = error
         job.finished_at = now()
-    await tell_parent(session, job)
+    await update_parent(session, job)
 
 
 async def retry_after_crash(session: AsyncSession, queue: WorkQueue, job: SyncJob) -> None:
-    """After a fault of our own: another attempt, or the end once that was tried often enough."""
+    """Park the job after an internal error, or fail it after too many crashes."""
     job.crashes += 1
     pause = pause_after_crash(job.crashes)
     if pause is not None:
@@ -158,38 +159,38 @@ async def retry_after_crash(session: AsyncSession, queue: WorkQueue, job: SyncJo
         "internal_error",
         error_class="internal",
         user_action="contact_support",
-        detail="A fault of ours kept the check from completing; it is logged.",
+        detail="An internal error stopped the check for updates. The worker's log shows the error.",
     )
     await fail(session, job, failure)
 
 
 async def finish(session: AsyncSession, job: SyncJob) -> None:
-    """End after applying, in the transaction that applied."""
+    """Complete the job, in the transaction that applied the plan."""
     async with recorded(session, job):
         job.status = "completed"
         job.phase, job.done, job.total = "finished", 0, None
         job.finished_at = now()
-    await tell_parent(session, job)
+    await update_parent(session, job)
 
 
 def graph_failure(error: GraphError) -> dict[str, Any]:
-    """What the job tells about a failure of Meta's."""
+    """Return a job's `error` for an error of the Graph API."""
     code = "token_dead" if isinstance(error, TokenDead) else f"meta_{error.error_class}"
     return {
         "code": code,
         "class": str(error.error_class),
         "user_action": error.user_action,
-        "detail": clean(error.message, 1000),
+        "detail": storable_text(error.message, 1000),
         "meta": {
             "code": error.code,
             "subcode": error.subcode,
-            "fbtrace_id": clean(error.fbtrace_id or "", 100) or None,
+            "fbtrace_id": storable_text(error.fbtrace_id or "", 100) or None,
         },
     }
 
 
 def own_failure(code: str, *, error_class: str, user_action: str, detail: str) -> dict[str, Any]:
-    """What the job tells about a failure that is not Meta's."""
+    """Return a job's `error` for a failure without an error of the Graph API."""
     return {
         "code": code,
         "class": error_class,
@@ -200,7 +201,7 @@ def own_failure(code: str, *, error_class: str, user_action: str, detail: str) -
 
 
 async def staged_assets_left(session: AsyncSession, job: SyncJob) -> tuple[int, int]:
-    """How many of this attempt's assets are dealt with, and how many there are."""
+    """Return how many of this attempt's assets are read, and how many there are."""
     counts = select(func.count(), func.count().filter(StagedAsset.state == "unread")).where(
         StagedAsset.job_id == job.id, StagedAsset.listed_in == job.attempt
     )

@@ -1,4 +1,4 @@
-"""What every step of a check has in common: whose job it is, and what a failure means."""
+"""Runner of the steps of a sync job: locks the job, and handles failures."""
 
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -10,17 +10,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from partner_connector.clock import now
 from partner_connector.db.locks import lock_partner
 from partner_connector.db.models import SyncJob
-from partner_connector.features.tokens.health_changes import telling_health_changes
+from partner_connector.features.tokens.health_changes import record_health_changes
 from partner_connector.features.tokens.repository import TokenRepository
 from partner_connector.graph import GraphError, GraphReader, TokenDead
 from partner_connector.ids import encode
 from partner_connector.sealing.private import UnreadableToken
 from partner_connector.telemetry import tracing
-from partner_connector.worker.backoff import MOST_ATTEMPTS, Pause, StepCrashed, pause_for
-from partner_connector.worker.context import Workshop
+from partner_connector.worker.backoff import MAX_ATTEMPTS, Pause, StepCrashed, pause_for
+from partner_connector.worker.context import WorkerContext
 from partner_connector.worker.sync import progress
 from partner_connector.worker.sync.target import Target, load_target
-from partner_connector.worker.token_decryption import TokenMissing, note_token_health
+from partner_connector.worker.token_decryption import TokenMissing, record_token_health
 
 GO_ON = "go_on"
 AGAIN = "again"
@@ -29,39 +29,41 @@ STOP = "stop"
 log = structlog.get_logger()
 
 
-Step = Callable[[Workshop, Target, int], Awaitable[str]]
+Step = Callable[[WorkerContext, Target, int], Awaitable[str]]
 
 
 class AttemptEnded(Exception):
-    """The job is no longer this attempt's: cancelled, taken over, or gone."""
+    """End of an attempt whose job was cancelled or deleted, or has a newer attempt."""
 
 
 @asynccontextmanager
-async def held_job(
-    shop: Workshop, target: Target, attempt: int
+async def lock_running_job(
+    context: WorkerContext, target: Target, attempt: int
 ) -> AsyncIterator[tuple[AsyncSession, SyncJob]]:
     """Open a transaction with the job's row locked. Raises `AttemptEnded`."""
-    async with shop.database.writing() as session:
+    async with context.database.writing() as session:
         job = await progress.running_job(session, target.job_id, attempt)
         if job is None:
             raise AttemptEnded
         yield session, job
 
 
-async def run_step(shop: Workshop, step: Step, job_id: str, attempt: int) -> str:
-    """The step's answer, or `stop` once what went wrong has been written down.
+async def run_step(context: WorkerContext, step: Step, job_id: str, attempt: int) -> str:
+    """Run a step and return its answer.
 
-    Raises `StepCrashed` for a fault of our own.
+    Returns `stop` if the attempt is over, or after a failure, which parks or fails the job.
+
+    Raises `StepCrashed` for an internal error.
     """
     try:
-        return await _run_step(shop, step, job_id, attempt)
+        return await _run_step(context, step, job_id, attempt)
     except Exception as error:
         raise StepCrashed.of(error) from None
 
 
-async def _run_step(shop: Workshop, step: Step, job_id: str, attempt: int) -> str:
+async def _run_step(context: WorkerContext, step: Step, job_id: str, attempt: int) -> str:
     with structlog.contextvars.bound_contextvars(job_id=job_id, attempt=attempt):
-        async with shop.database.reading() as session:
+        async with context.database.reading() as session:
             job = await session.get(SyncJob, uuid.UUID(job_id))
             if job is None or job.attempt != attempt or job.status != "running":
                 return STOP
@@ -73,56 +75,57 @@ async def _run_step(shop: Workshop, step: Step, job_id: str, attempt: int) -> st
             tracing.span(f"step {step.__name__}", job_id=job_id, **workspace),
         ):
             if other_token:
-                await _read_anew(shop, target, attempt)
+                await _restart_reading(context, target, attempt)
                 return STOP
-            return await _take(shop, step, target, attempt)
+            return await _execute(context, step, target, attempt)
 
 
-async def _take(shop: Workshop, step: Step, target: Target, attempt: int) -> str:
+async def _execute(context: WorkerContext, step: Step, target: Target, attempt: int) -> str:
     try:
-        return await step(shop, target, attempt)
+        return await step(context, target, attempt)
     except AttemptEnded:
         return STOP
     except (GraphError, UnreadableToken, TokenMissing) as error:
-        async with shop.database.writing() as session:
-            mine = await progress.running_job(session, target.job_id, attempt)
-            if mine is not None:
-                await _settle(shop, session, mine, target, error)
+        async with context.database.writing() as session:
+            job = await progress.running_job(session, target.job_id, attempt)
+            if job is not None:
+                await _handle_failure(context, session, job, target, error)
     return STOP
 
 
 def _reads_with_another_token(job: SyncJob, target: Target) -> bool:
-    """Whether the token was replaced since the lists were read: the new one may see more, and
-    would be taken for a proof of what the old one was not shown.
+    """Return True if the token was replaced since the lists were read.
+
+    The new token may see more than the old token, whose lists would then count as complete.
     """
     token = target.partner_token
     return token is not None and job.read_with is not None and job.read_with != token.id
 
 
-async def _read_anew(shop: Workshop, target: Target, attempt: int) -> None:
-    async with shop.database.writing() as session:
+async def _restart_reading(context: WorkerContext, target: Target, attempt: int) -> None:
+    async with context.database.writing() as session:
         job = await progress.running_job(session, target.job_id, attempt)
         if job is not None:
-            log.info("sync_job_reads_anew", reason="token_replaced")
-            await progress.forget_what_was_read(session, job)
-            await progress.park(session, shop.queue, job, Pause("retrying", now()))
+            log.info("sync_job_reading_restarted", reason="token_replaced")
+            await progress.discard_reads(session, job)
+            await progress.park(session, context.queue, job, Pause("retrying", now()))
 
 
 class CallCounter:
-    """Counts a reader's calls into a job, each of them once."""
+    """Counter of a reader's calls, for adding each call to a job once."""
 
     def __init__(self, reader: GraphReader) -> None:
         self._reader = reader
-        self._told = 0
+        self._counted = 0
 
     def new(self) -> int:
-        """Calls since the last time this was asked, as Meta counts them."""
-        before, self._told = self._told, self._reader.meter.counted_calls
-        return self._told - before
+        """Return the number of calls since the last call of this method, as Meta counts them."""
+        before, self._counted = self._counted, self._reader.meter.counted_calls
+        return self._counted - before
 
 
-async def _settle(
-    shop: Workshop,
+async def _handle_failure(
+    context: WorkerContext,
     session: AsyncSession,
     job: SyncJob,
     target: Target,
@@ -130,27 +133,27 @@ async def _settle(
 ) -> None:
     pause = _pause(error, job.attempt)
     if pause is not None:
-        log.info("sync_job_waits", reason=pause.reason, error=type(error).__name__)
-        await progress.park(session, shop.queue, job, pause)
+        log.info("sync_job_waiting", reason=pause.reason, error=type(error).__name__)
+        await progress.park(session, context.queue, job, pause)
         return
     if isinstance(error, (TokenDead, UnreadableToken)) and await _was_replaced(session, target):
-        # The token was replaced under way: the check goes on with the new one.
-        await progress.park(session, shop.queue, job, Pause("retrying", now()))
+        # The token was replaced during the attempt; the next attempt uses the new token.
+        await progress.park(session, context.queue, job, Pause("retrying", now()))
         return
     log.warning("sync_job_failed", error=type(error).__name__)
     await progress.fail(session, job, _failure(error, job))
-    used = target.partner_token if job.partner_id else target.host_token
-    audit = shop.recorder(job.workspace_id, encode("job", job.id))
-    async with telling_health_changes(session, audit, used.id if used is not None else None):
+    used = target.partner_token if job.partner_id else target.own_token
+    audit = context.recorder(job.workspace_id, encode("job", job.id))
+    async with record_health_changes(session, audit, used.id if used is not None else None):
         if isinstance(error, TokenDead):
-            await note_token_health(session, used, "invalid")
+            await record_token_health(session, used, "invalid")
         if isinstance(error, UnreadableToken):
-            await note_token_health(session, used, "unreadable")
+            await record_token_health(session, used, "unreadable")
 
 
 async def _was_replaced(session: AsyncSession, target: Target) -> bool:
-    """Whether the owner has another active token than the one that was read with."""
-    used = target.partner_token if target.partner_id else target.host_token
+    """Return True if another token is active than the token that this attempt read with."""
+    used = target.partner_token if target.partner_id else target.own_token
     if used is None:
         return False
     if target.partner_id is not None:
@@ -161,7 +164,7 @@ async def _was_replaced(session: AsyncSession, target: Target) -> bool:
 
 
 def _pause(error: GraphError | UnreadableToken | TokenMissing, attempt: int) -> Pause | None:
-    if attempt >= MOST_ATTEMPTS:
+    if attempt >= MAX_ATTEMPTS:
         return None
     if isinstance(error, GraphError):
         return pause_for(error, attempt)
@@ -171,17 +174,18 @@ def _pause(error: GraphError | UnreadableToken | TokenMissing, attempt: int) -> 
 def _failure(error: GraphError | UnreadableToken | TokenMissing, job: SyncJob) -> dict[str, object]:
     if isinstance(error, GraphError):
         return progress.graph_failure(error)
-    whose = "partner" if job.partner_id else "integration"
+    owner = "partner" if job.partner_id else "integration"
     if isinstance(error, UnreadableToken):
         return progress.own_failure(
             "token_unreadable",
             error_class="configuration",
             user_action="reconnect_token",
-            detail=f"The {whose}'s stored token cannot be opened with the keys of this deployment.",
+            detail=f"The {owner}'s stored token cannot be decrypted with this deployment's keys. "
+            "If a key is missing, restore it. Otherwise connect a new token.",
         )
     return progress.own_failure(
         "token_missing",
         error_class="configuration",
         user_action="reconnect_token",
-        detail=f"The {whose} has no active token.",
+        detail=f"The {owner} has no active token. Connect a token, then check for updates again.",
     )

@@ -1,1 +1,1 @@
-"""The worker's side of a token's proof: evidence from Meta, checks, and what follows from them."""
+"""Token validation: evidence from Meta, checks, verdict, and changes that follow from it."""

@@ -1,6 +1,8 @@
-"""What Meta shows about a token (CALL_PLANS b): every read that was refused stays unknown.
+"""Evidence for a token validation: facts that Meta shows about a token.
 
-Transient failures are raised and never become evidence: a verdict is not flipped by a bad minute.
+A fact stays unknown if Meta refuses the read. A transient failure is raised and never becomes
+evidence, so that a short outage cannot change a verdict. The calls are planned in
+`docs/reference/graph-facts.md#plan-validation`; anchors below refer to that page.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -24,7 +26,7 @@ from partner_connector.graph import (
     nested_page,
     page_from,
 )
-from partner_connector.worker.meta.access import access_told_by
+from partner_connector.worker.meta.access import complete_nested_access
 from partner_connector.worker.meta.shared_assets import (
     OURS_TO_PARTNER,
     SharedAsset,
@@ -33,30 +35,33 @@ from partner_connector.worker.meta.shared_assets import (
     shared_assets,
     shared_to_us,
 )
-from partner_connector.worker.validation.host_view import shared_by_us
+from partner_connector.worker.validation.own_shares import shared_by_us
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Whose token is to be proven. `partner_business_id` is None for our own business's token."""
+    """Owner of the token that is validated.
 
-    host_business_id: str
+    `partner_business_id` is None for our own business's token.
+    """
+
+    own_business_id: str
     partner_business_id: str | None
     partner_is_listed: bool
     app_id: str
     relationship: str = ""
-    # Shorter ways of asking that Meta refused for this partner lately (`sync.refusals`).
+    # Combined reads that Meta recently refused for this partner (`worker.meta.unsupported_reads`).
     refused_by_meta: frozenset[str] = frozenset()
 
     @property
     def business_id(self) -> str:
-        """The business that the token must belong to."""
-        return self.partner_business_id or self.host_business_id
+        """Meta id of the business that the token must belong to."""
+        return self.partner_business_id or self.own_business_id
 
 
 @dataclass(slots=True)
 class Evidence:
-    """What was seen. None means that Meta did not show it."""
+    """Facts that Meta showed. None means that Meta did not show the fact."""
 
     inspection: TokenInspection | None = None
     dead: TokenDead | None = None
@@ -71,37 +76,37 @@ class Evidence:
     can_list_assigned_users: bool | None = None
     shared: list[SharedAsset] = field(default_factory=list)
     shares_are_complete: bool = True
-    # What our own business says it shares, read only for a token that is narrowed.
+    # Assets that our own business shares with the partner; read only for a narrowed token.
     shared_by_us: list[SharedAsset] | None = None
-    # Who is assigned to a shared asset, by (type, meta id), where its own row proves it.
+    # Users assigned to a shared asset, by (type, meta id), where the asset's row lists them all.
     people: dict[tuple[str, str], Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     # The token's own tasks on each shared asset, by (type, meta id); None where not shown.
     own_tasks: dict[tuple[str, str], frozenset[str] | None] = field(default_factory=dict)
 
     @property
     def is_narrowed(self) -> bool:
-        """Whether a permission that the checks rest on covers some objects only."""
+        """True if a required permission covers only some objects."""
         granular = self.inspection.granular_scopes if self.inspection else {}
         return any(granular.get(scope) is not None for scope in REQUIRED_SCOPES)
 
     @property
     def token_app_id(self) -> str | None:
-        """The token's app, from Meta's inspection or else from the token's own view."""
+        """App id of the token: from Meta's inspection, else from the token's own reads."""
         return (self.inspection.app_id if self.inspection else None) or self.app_id
 
     @property
     def granted_scopes(self) -> frozenset[str] | None:
-        """The token's permissions, from Meta's inspection or else from the token's own view."""
+        """Permissions of the token: from Meta's inspection, else from the token's own reads."""
         return self.inspection.scopes if self.inspection else self.scopes
 
     @property
     def system_user_id(self) -> str | None:
-        """Who the token is."""
+        """Meta id of the token's user."""
         return (self.inspection.user_id if self.inspection else None) or self.me_id
 
     @property
     def system_user(self) -> Mapping[str, Any] | None:
-        """The token's own row in the list of the business's system users."""
+        """Row of the token's user in the business's list of system users."""
         for row in self.system_users or ():
             if row.get("id") == self.system_user_id:
                 return row
@@ -112,25 +117,25 @@ async def gather(
     graph: GraphClient,
     token: str,
     subject: Subject,
-    host_reader: GraphReader | None,
+    own_reader: GraphReader | None,
     *,
     account: str,
 ) -> Evidence:
-    """Everything that the checks look at; `account` names the token for the budgets.
+    """Read all facts that the checks need. `account` names the token in the rate-limit budgets.
 
-    Raises `GraphError` only where waiting may help.
+    Raises `GraphError` only if waiting may help.
     """
     evidence = Evidence(inspection=await _inspect(graph, token))
     if evidence.inspection is not None and not evidence.inspection.is_valid:
         return evidence
-    # Limits of another app are not ours.
+    # Rate limits of another app must not count against our app.
     reader = graph.reader(token, account=account, app_id=evidence.token_app_id or "")
     try:
-        await _read_view(reader, host_reader, subject, evidence)
-        if evidence.is_narrowed and subject.partner_business_id and host_reader is not None:
+        await _read_view(reader, own_reader, subject, evidence)
+        if evidence.is_narrowed and subject.partner_business_id and own_reader is not None:
             evidence.shared_by_us = await shared_by_us(
-                host_reader,
-                host_business_id=subject.host_business_id,
+                own_reader,
+                own_business_id=subject.own_business_id,
                 partner_business_id=subject.partner_business_id,
             )
     except TokenDead as error:
@@ -144,64 +149,64 @@ async def _inspect(graph: GraphClient, token: str) -> TokenInspection | None:
     except GraphError as error:
         if error.transient:
             raise
-        # Refused: without the app's secret Meta may not let a token inspect itself (4.1).
+        # Without the app's secret Meta may refuse to let a token inspect itself (#debug-token).
         return None
 
 
 async def _read_view(
-    reader: GraphReader, host_reader: GraphReader | None, subject: Subject, evidence: Evidence
+    reader: GraphReader, own_reader: GraphReader | None, subject: Subject, evidence: Evidence
 ) -> None:
-    """Everything that the token shows, in one batch (plan b), and what that leaves open."""
+    """Read what the token can see in one batch, then read the facts that are still missing."""
     business, partner = subject.business_id, subject.partner_business_id
-    about = {
+    reads = {
         "me": edges.me(),
         "system_users": edges.system_users(business),
         "apps": edges.partner_apps(business),
-        # Whether it may be listed is all that is asked.
+        # One row is enough: only the permission to list users matters.
         "people": edges.business_users(business, limit=1),
     }
     inspection = evidence.inspection
     if inspection is None or not (inspection.app_id and inspection.user_id):
-        about |= {
+        reads |= {
             "app": edges.token_app(),
             "permissions": edges.my_permissions(),
             "businesses": edges.my_businesses(),
         }
     if partner is not None:
-        about |= {
+        reads |= {
             "ad_account": edges.assigned_ad_accounts("me"),
             "page": edges.assigned_pages("me"),
         }
     shares = reads_with_people(partner, refused=subject.refused_by_meta) if partner else []
-    answers = await reader.batch([first_page(read) for read in [*about.values(), *shares]])
-    told = dict(zip(about, answers, strict=False))
-    await _note_own_view(reader, subject, evidence, told)
+    answers = await reader.batch([first_page(read) for read in [*reads.values(), *shares]])
+    pages = dict(zip(reads, answers, strict=False))
+    await _store_own_view(reader, subject, evidence, pages)
     if partner is None or evidence.me_id is None:
         return
     found = shared_assets(
         reader,
-        answers[len(about) :],
-        owned_by=subject.host_business_id,
+        answers[len(reads) :],
+        owned_by=subject.own_business_id,
         direction=OURS_TO_PARTNER,
     )
-    await _note_shares(evidence, found, business)
-    await _read_theirs(host_reader, subject, evidence)
+    await _store_shares(evidence, found, business)
+    await _read_shares_of_partner(own_reader, subject, evidence)
     for asset_type in ("ad_account", "page"):
-        rows = await _rows_or_none(reader, told[asset_type])
-        _note_own_tasks(evidence, asset_type, rows)
-    await _read_tasks_that_are_missing(reader, business, evidence)
+        rows = await _rows_or_none(reader, pages[asset_type])
+        _store_own_tasks(evidence, asset_type, rows)
+    await _read_missing_tasks(reader, business, evidence)
 
 
-async def _note_own_view(
-    reader: GraphReader, subject: Subject, evidence: Evidence, told: Mapping[str, FirstPage]
+async def _store_own_view(
+    reader: GraphReader, subject: Subject, evidence: Evidence, pages: Mapping[str, FirstPage]
 ) -> None:
-    answers = {name: one.answer for name, one in told.items()}
+    answers = {name: one.answer for name, one in pages.items()}
     evidence.me_id = _text(_shown(answers["me"]), "id")
     evidence.app_id = _text(_shown(answers.get("app")), "id")
     evidence.scopes = _granted(_shown(answers.get("permissions")))
     evidence.can_list_business_users = _shown(answers["people"]) is not None
-    evidence.system_users = await _rows_or_none(reader, told["system_users"])
-    apps, businesses = _shown(answers["apps"]), told.get("businesses")
+    evidence.system_users = await _rows_or_none(reader, pages["system_users"])
+    apps, businesses = _shown(answers["apps"]), pages.get("businesses")
     if businesses is not None or evidence.system_users is None:
         rows = await _rows_or_none(reader, businesses or edges.my_businesses())
         evidence.business_ids = None if rows is None else frozenset(str(r.get("id")) for r in rows)
@@ -216,52 +221,52 @@ async def _note_own_view(
 
 
 async def _is_visible(reader: GraphReader, business_id: str) -> bool | None:
-    """False where there is no such business for this token; None where Meta only refuses."""
+    """Return False if the business does not exist for this token, None if Meta refuses the read."""
     try:
         await reader.get(edges.business(business_id))
     except NotFoundOrForbidden:
         return False
     except GraphError as error:
-        _raise_what_concerns_all(error)
+        _raise_if_fatal(error)
         return None
     return True
 
 
-async def _note_shares(
+async def _store_shares(
     evidence: Evidence, found: AsyncIterator[SharedAssets], business_id: str
 ) -> None:
-    async for some in found:
-        evidence.shared.extend(some.assets)
-        for read in access_told_by(some, business_id):
+    async for part in found:
+        evidence.shared.extend(part.assets)
+        for read in complete_nested_access(part, business_id):
             evidence.people[read.asset.type, read.asset.meta_id] = read.rows
-        evidence.shares_are_complete &= some.refusal is None and not some.without_owner
+        evidence.shares_are_complete &= part.refusal is None and not part.without_owner
 
 
-async def _read_theirs(
-    host_reader: GraphReader | None, subject: Subject, evidence: Evidence
+async def _read_shares_of_partner(
+    own_reader: GraphReader | None, subject: Subject, evidence: Evidence
 ) -> None:
-    """What the partner shares with us is listed by our own business only."""
+    """Read the assets that the partner shares with us. Only our own business can list them."""
     if subject.relationship == "agency":
         return
-    if host_reader is None:
+    if own_reader is None:
         evidence.shares_are_complete = False
         return
     found = shared_to_us(
-        host_reader,
-        host_business_id=subject.host_business_id,
+        own_reader,
+        own_business_id=subject.own_business_id,
         partner_business_id=subject.business_id,
     )
     try:
-        await _note_shares(evidence, found, subject.business_id)
+        await _store_shares(evidence, found, subject.business_id)
     except TokenDead:
-        # Our own token's trouble is not the partner's.
+        # The partner's token is not at fault if our own business's token is dead.
         evidence.shares_are_complete = False
 
 
-def _note_own_tasks(
+def _store_own_tasks(
     evidence: Evidence, asset_type: str, rows: Sequence[Mapping[str, Any]] | None
 ) -> None:
-    """From `assigned_*` of the token; an asset that is not in a list that was shown has no task."""
+    """Store the token's tasks from `assigned_*`. An asset missing from a shown list has no task."""
     own = evidence.own_tasks
     for asset in evidence.shared:
         if asset.type == asset_type:
@@ -271,24 +276,25 @@ def _note_own_tasks(
         own[asset_type, meta_id] = frozenset(str(task) for task in row.get("tasks", ()))
 
 
-async def _read_tasks_that_are_missing(
-    reader: GraphReader, business_id: str, evidence: Evidence
-) -> None:
-    """Catalogs and pixels tell no tasks in `assigned_*` (3.4, 12.6): the lists of who is assigned
-    to them do, which came with their rows or are asked for here."""
+async def _read_missing_tasks(reader: GraphReader, business_id: str, evidence: Evidence) -> None:
+    """Read the token's tasks on catalogs and pixels from the lists of their assigned users.
+
+    `assigned_*` shows no tasks for these types (#business-users, #open-catalog-tasks). Some lists
+    came with the assets' rows; the others are read here.
+    """
     for key, people in evidence.people.items():
         if evidence.own_tasks.get(key) is None:
             evidence.own_tasks[key] = _tasks_among(evidence.system_user_id, people) or frozenset()
-    others = [
+    unread = [
         asset
         for asset in evidence.shared
         if asset.type in {"product_catalog", "pixel"}
         and evidence.own_tasks.get((asset.type, asset.meta_id)) is None
     ]
     answers = await reader.batch(
-        [BatchRead(edges.assigned_users(asset.path, business_id), _shown) for asset in others]
+        [BatchRead(edges.assigned_users(asset.path, business_id), _shown) for asset in unread]
     )
-    for asset, answer in zip(others, answers, strict=True):
+    for asset, answer in zip(unread, answers, strict=True):
         tasks = _tasks_of(evidence.system_user_id, answer)
         evidence.own_tasks[asset.type, asset.meta_id] = tasks
     await _try_assigned_users(reader, business_id, evidence, answers)
@@ -301,8 +307,8 @@ async def _try_assigned_users(
     answers: Sequence[dict[str, Any] | None],
 ) -> None:
     if answers or evidence.people:
-        asked = any(answer is not None for answer in answers)
-        evidence.can_list_assigned_users = asked or bool(evidence.people)
+        was_shown = any(answer is not None for answer in answers)
+        evidence.can_list_assigned_users = was_shown or bool(evidence.people)
         return
     accounts = [asset for asset in evidence.shared if asset.type == "ad_account"]
     if accounts:
@@ -317,12 +323,12 @@ def _tasks_of(user_id: str | None, answer: dict[str, Any] | None) -> frozenset[s
     tasks = _tasks_among(user_id, page.rows)
     if tasks is None and page.next_cursor is None and page.total_count == len(page.rows):
         return frozenset()
-    # Not on the first page of a long list, or of one without a count, proves nothing.
+    # The user may still be on a later page, or the list has no count: the tasks stay unknown.
     return tasks
 
 
 def _tasks_among(user_id: str | None, rows: Sequence[Mapping[str, Any]]) -> frozenset[str] | None:
-    """The user's tasks by its own row; None where it has none."""
+    """Return the tasks in the user's own row; None if there is no such row."""
     for row in rows:
         if row.get("id") == user_id:
             return frozenset(str(task) for task in row.get("tasks", ()))
@@ -333,18 +339,18 @@ async def _rows_or_none(reader: GraphReader, edge: Read | FirstPage) -> list[dic
     try:
         return await reader.rows(edge)
     except GraphError as error:
-        _raise_what_concerns_all(error)
+        _raise_if_fatal(error)
         return None
 
 
 def _shown(answer: Answer | None) -> dict[str, Any] | None:
     if isinstance(answer, GraphError):
-        _raise_what_concerns_all(answer)
+        _raise_if_fatal(answer)
         return None
     return answer
 
 
-def _raise_what_concerns_all(error: GraphError) -> None:
+def _raise_if_fatal(error: GraphError) -> None:
     if error.transient or isinstance(error, TokenDead):
         raise error
 

@@ -1,18 +1,23 @@
-"""What the proof of an active token says of its health.
+"""Health of an active token, from its daily validation.
 
-The same checks as when it was handed over, read with more care: what Meta did not show, or could
-not answer in a bad minute, takes nothing away from what was proven before, and gives nothing back.
+The checks are those of the first validation, but an unknown result changes nothing: a fact that
+Meta did not show, or an outage, neither lowers nor restores the health.
 """
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from partner_connector.db.models import Token
-from partner_connector.features.tokens.health import Reason, ends_soon, reason, sees_less
-from partner_connector.worker.validation.verdicts import Check, is_no_verdict
+from partner_connector.features.tokens.health import (
+    Reason,
+    expiry_reasons,
+    narrowing_reasons,
+    reason,
+)
+from partner_connector.worker.validation.verdicts import Check, is_inconclusive
 
-# Whether the partner still shares anything is told by its presence, and excess takes nothing away.
-_OF_NO_CONCERN = frozenset({"partner_listed", "scopes_excess", "not_reused"})
+# The partner's `presence` reports missing shares, and excess scopes remove no access.
+_IGNORED = frozenset({"partner_listed", "scopes_excess", "not_reused"})
 
 
 def health_of(
@@ -22,30 +27,31 @@ def health_of(
     at: datetime,
     accepted: Collection[str] = (),
 ) -> tuple[str, list[Reason]]:
-    """The health and its reasons; as it was where the checks are no verdict. Pure.
+    """Return the health and its reasons, unchanged if the checks are inconclusive. Pure.
 
-    `narrowed` is what a check for updates found the token to see less (`sync.capability`),
-    `accepted` the checks that it may fail, since somebody said so (`tokens.narrowing`).
+    `narrowed` lists the access that the token has lost, as the last check for updates found
+    (`worker.sync.apply.capability`). `accepted` lists the checks that may fail because the operator
+    confirmed the reduced access (`features.tokens.narrowing`).
     """
     by_id = {check.id: check for check in checks}
     form, live = by_id["format"], by_id["live"]
-    concern = [c for c in checks if c.id not in _OF_NO_CONCERN.union(accepted)]
-    refused = [check for check in concern if check.status == "fail"]
-    unclear = any(check.status == "unknown" for check in concern)
-    as_it_was = token.health, list(token.health_reasons)
+    relevant = [check for check in checks if check.id not in _IGNORED.union(accepted)]
+    refused = [check for check in relevant if check.status == "fail"]
+    has_unknown = any(check.status == "unknown" for check in relevant)
+    unchanged = token.health, list(token.health_reasons)
     if form.status == "fail":
         return "unreadable", _reasons([form])
-    if live.status == "unknown" or is_no_verdict(checks):
-        return as_it_was
+    if live.status == "unknown" or is_inconclusive(checks):
+        return unchanged
     if live.status == "fail":
         return ("expired" if live.code == "token_expired" else "invalid"), _reasons([live])
-    view = sees_less(narrowed)
-    if refused or view:
-        return "insufficient", [*_reasons(refused), *view]
-    if unclear and token.health == "insufficient":
-        return as_it_was
-    soon = ends_soon(token, at)
-    return ("expiring" if soon else "healthy"), soon
+    lost_access = narrowing_reasons(narrowed)
+    if refused or lost_access:
+        return "insufficient", [*_reasons(refused), *lost_access]
+    if has_unknown and token.health == "insufficient":
+        return unchanged
+    expiring = expiry_reasons(token, at)
+    return ("expiring" if expiring else "healthy"), expiring
 
 
 def _reasons(checks: Sequence[Check]) -> list[Reason]:

@@ -1,19 +1,19 @@
-"""One check, and what all of them come to.
+"""Results of checks, and the verdict that follows from them.
 
-`fail` refuses, `warn` connects with a warning, `unknown` is what Meta did not show and never
-refuses by itself.
+A check with `fail` refuses the token. `warn` accepts the token with a warning. `unknown` means that
+Meta did not show the fact, or that the check did not run; it never refuses the token by itself.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from partner_connector.db.sql import clean
+from partner_connector.db.sql import storable_text
 from partner_connector.features.tokens.schemas import CHECK_IDS
 
 PARTNER_CHECKS = CHECK_IDS
-# Our own token may be of another app of ours: which one is recorded, not judged.
-HOST_CHECKS = (
+# Our own business's token may be for another app: the app is stored and not checked.
+INTEGRATION_CHECKS = (
     "format",
     "live",
     "token_type",
@@ -26,13 +26,13 @@ HOST_CHECKS = (
 
 
 def checks_of(owner_is_partner: bool) -> tuple[str, ...]:
-    """Return the names of the checks of a partner's token, or of our own business's."""
-    return PARTNER_CHECKS if owner_is_partner else HOST_CHECKS
+    """Return the ids of the checks for a partner's token, or for our own business's token."""
+    return PARTNER_CHECKS if owner_is_partner else INTEGRATION_CHECKS
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was checked."""
+    """Result of one check."""
 
     id: str
     status: str
@@ -41,48 +41,52 @@ class Check:
     remedy: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """As it is stored and served."""
-        return {**asdict(self), "detail": clean(self.detail, 1000)}
+        """Return the check as JSON, as it is stored and as the API returns it."""
+        return {**asdict(self), "detail": storable_text(self.detail, 1000)}
 
 
 def verdict(checks: Iterable[Check]) -> str:
-    """What the checks come to. Excess scopes are told and do not lower it."""
-    telling = [check for check in checks if check.id != "scopes_excess"]
-    if any(check.status == "fail" for check in telling):
+    """Return the verdict of the checks. Excess scopes are listed but do not change the verdict."""
+    relevant = [check for check in checks if check.id != "scopes_excess"]
+    if any(check.status == "fail" for check in relevant):
         return "not_connectable"
-    if any(check.status in {"warn", "unknown"} for check in telling):
+    if any(check.status in {"warn", "unknown"} for check in relevant):
         return "connectable_with_warnings"
     return "connectable"
 
 
-def malformed(names: Sequence[str], code: str, detail: str) -> list[Check]:
-    """The checks of something that is not a token: Meta is not even asked."""
+def not_a_token(names: Sequence[str], code: str, detail: str) -> list[Check]:
+    """Return the checks of a text that is not a token or cannot be decrypted, without calling Meta.
+
+    The check `format` fails with `code` and `detail`.
+    """
     first = Check("format", "fail", code, detail, "Copy the whole token from Meta's dialog again.")
-    return [first, *not_reached(names[1:])]
+    return [first, *skipped(names[1:])]
 
 
-def called_off(names: Sequence[str]) -> list[Check]:
-    """The checks of a token that was withdrawn, or overtaken by a newer one, before its end."""
-    detail = "The token was withdrawn, or a newer one was handed in, before this one was checked."
-    return [Check("format", "fail", "superseded", detail), *not_reached(names[1:])]
+def withdrawn(names: Sequence[str]) -> list[Check]:
+    """Return the checks of a token that was withdrawn or replaced during its validation."""
+    detail = "The token was withdrawn, or a newer token was handed over, before the check ended."
+    return [Check("format", "fail", "superseded", detail), *skipped(names[1:])]
 
 
+_TRY_LATER = "Try again later. If it fails again, contact the team that runs this service."
 _NO_VERDICT = frozenset({"meta_refused", "internal_error"})
 
 
-def is_no_verdict(checks: Iterable[Check]) -> bool:
-    """Whether these are the checks of a token that could not be checked, whatever it is worth."""
+def is_inconclusive(checks: Iterable[Check]) -> bool:
+    """Return whether the checks are inconclusive: the token could not be checked at all."""
     live = next((check for check in checks if check.id == "live"), None)
     return live is not None and (live.code in _NO_VERDICT or live.code == "not_shown")
 
 
-def given_up(names: Sequence[str], code: str, detail: str) -> list[Check]:
-    """The checks of a token that could not be checked at all, and not for lack of patience."""
-    live = Check("live", "fail", code, detail, "Try again later; if it stays so, tell us.")
-    return [Check("format", "unknown", code, detail), live, *not_reached(names[2:])]
+def inconclusive(names: Sequence[str], code: str, detail: str) -> list[Check]:
+    """Return the checks of a token that could not be checked and where waiting does not help."""
+    live = Check("live", "fail", code, detail, _TRY_LATER)
+    return [Check("format", "unknown", code, detail), live, *skipped(names[2:])]
 
 
-def not_reached(names: Iterable[str]) -> list[Check]:
-    """Checks that could not run, since an earlier one failed."""
-    detail = "Not checked, since an earlier check failed."
+def skipped(names: Iterable[str]) -> list[Check]:
+    """Return checks that did not run because an earlier one failed."""
+    detail = "Not checked, because an earlier check failed."
     return [Check(name, "unknown", "not_reached", detail) for name in names]

@@ -1,7 +1,7 @@
-"""Proving a token, as durable work: one workflow, one step.
+"""Token validation as a durable workflow with one step.
 
-A step that is cut off by a crash is run again from its start: all of its reads are repeatable and
-its one transaction happens at its end.
+A crash in the step makes the step run again from its start. That is safe: its reads can be
+repeated, and its only transaction comes last.
 """
 
 import uuid
@@ -25,14 +25,14 @@ from partner_connector.sealing.private import UnreadableToken
 from partner_connector.telemetry import tracing
 from partner_connector.worker import token_decryption
 from partner_connector.worker.backoff import Pause, StepCrashed, pause_after_crash, pause_for
-from partner_connector.worker.context import Workshop
-from partner_connector.worker.meta.unsupported_reads import still_refused
+from partner_connector.worker.context import WorkerContext
+from partner_connector.worker.meta.unsupported_reads import recent_refusals
 from partner_connector.worker.token_decryption import reader_for
 from partner_connector.worker.validation import verdicts
 from partner_connector.worker.validation.checks import Reuse, evaluate
 from partner_connector.worker.validation.evidence import Evidence, Subject, gather
-from partner_connector.worker.validation.outcome import conclude
-from partner_connector.worker.validation.recheck import conclude_recheck
+from partner_connector.worker.validation.outcome import store_verdict
+from partner_connector.worker.validation.recheck import store_recheck
 from partner_connector.worker.validation.verdicts import Check
 
 log = structlog.get_logger()
@@ -40,58 +40,61 @@ log = structlog.get_logger()
 
 @DBOS.dbos_class(tasks.VALIDATION_CLASS)
 class ValidationWorkflows(DBOSConfiguredInstance):
-    """The workflows of this room, bound to one worker's doers."""
+    """Workflows of token validation, bound to the dependencies of one worker."""
 
-    def __init__(self, workshop: Workshop) -> None:
-        self.shop = workshop
+    def __init__(self, context: WorkerContext) -> None:
+        self.context = context
         super().__init__(INSTANCE)
 
     @DBOS.workflow(name=tasks.VALIDATE_TOKEN)
     async def validate_token(self, validation_id: str, attempt: int) -> str:
-        """Prove one token; while Meta cannot be reached, wait without a verdict."""
-        async with traced_run(self.shop.database, tasks.VALIDATE_TOKEN, validation_id, attempt):
+        """Validate one token. While Meta cannot be reached, wait without a verdict."""
+        async with traced_run(self.context.database, tasks.VALIDATE_TOKEN, validation_id, attempt):
             try:
-                return await self.prove(validation_id, attempt)
+                return await self.validate(validation_id, attempt)
             except Exception as error:
                 return await self.recover(validation_id, attempt, str(StepCrashed.of(error)))
 
     @DBOS.step(name="prove_token")
-    async def prove(self, validation_id: str, attempt: int) -> str:
-        """Open, ask Meta, check, conclude. Answers what happened, for the engine's record."""
+    async def validate(self, validation_id: str, attempt: int) -> str:
+        """Open the token, read evidence, check it and store the verdict.
+
+        Return the outcome, which the engine records. Raises `StepCrashed` for an internal error.
+        """
         try:
-            return await self._prove_once(validation_id, attempt)
+            return await self._attempt(validation_id, attempt)
         except Exception as error:
             raise StepCrashed.of(error) from None
 
-    async def _prove_once(self, validation_id: str, attempt: int) -> str:
+    async def _attempt(self, validation_id: str, attempt: int) -> str:
         with structlog.contextvars.bound_contextvars(validation_id=validation_id):
-            begun = await self._begin(uuid.UUID(validation_id), attempt)
-            if begun is None:
+            started = await self._begin(uuid.UUID(validation_id), attempt)
+            if started is None:
                 return "nothing_to_do"
-            token, subject, host_token = begun
+            token, subject, own_token = started
             workspace = {"workspace_id": str(token.workspace_id)}
             with (
                 structlog.contextvars.bound_contextvars(**workspace),
                 tracing.span("step prove_token", validation_id=validation_id, **workspace),
             ):
                 try:
-                    return await self._prove(uuid.UUID(validation_id), token, subject, host_token)
+                    return await self._validate(uuid.UUID(validation_id), token, subject, own_token)
                 except GraphError as error:
                     pause = pause_for(error, attempt)
                     if pause is not None:
                         return await self._park(uuid.UUID(validation_id), attempt, pause)
                     detail = f"Meta answered: {error}"
-                    checks = verdicts.given_up(_names(subject), "meta_refused", detail)
+                    checks = verdicts.inconclusive(_names(subject), "meta_refused", detail)
                     return await self._conclude(uuid.UUID(validation_id), checks)
 
-    # Tried for some minutes: what crashed the step, a database that is away, may last that long.
+    # Retried for some minutes: the cause, such as an unreachable database, may last that long.
     @DBOS.step(
         name="recover_validation", retries_allowed=True, interval_seconds=2.0, max_attempts=8
     )
     async def recover(self, validation_id: str, attempt: int, error: str) -> str:
-        """After a fault of our own: try again some times, then say that it failed."""
+        """Retry a validation that crashed; store a failed check once all retries are used."""
         log.error("token_validation_crashed", validation_id=validation_id, error=error)
-        async with self.shop.database.writing() as session:
+        async with self.context.database.writing() as session:
             validation = await session.get(TokenValidation, uuid.UUID(validation_id))
             if validation is None or validation.attempt != attempt:
                 return "nothing_to_do"
@@ -100,14 +103,14 @@ class ValidationWorkflows(DBOSConfiguredInstance):
         if pause is not None:
             return await self._park(validation.id, attempt, pause)
         names = verdicts.checks_of(validation.partner_id is not None)
-        detail = "A fault of ours kept us from checking."
-        checks = verdicts.given_up(names, "internal_error", detail)
+        detail = "An internal error of this service stopped the check."
+        checks = verdicts.inconclusive(names, "internal_error", detail)
         return await self._conclude(validation.id, checks)
 
     async def _begin(
         self, validation_id: uuid.UUID, attempt: int
     ) -> tuple[Token, Subject, Token | None] | None:
-        async with self.shop.database.writing() as session:
+        async with self.context.database.writing() as session:
             validation = await session.get(TokenValidation, validation_id)
             if validation is None or not _is_under_way(validation, attempt):
                 return None
@@ -122,51 +125,55 @@ class ValidationWorkflows(DBOSConfiguredInstance):
                 else None
             )
             tokens = TokenRepository(session, validation.workspace_id)
-            host_token = await tokens.active(integration.id, None) if partner else None
+            own_token = await tokens.active(integration.id, None) if partner else None
             subject = Subject(
-                host_business_id=integration.meta_business_id,
+                own_business_id=integration.meta_business_id,
                 partner_business_id=partner.meta_business_id if partner else None,
                 partner_is_listed=partner is None or partner.presence == "listed",
-                app_id=self.shop.settings.meta_app_id,
+                app_id=self.context.settings.meta_app_id,
                 relationship=partner.relationship if partner else "",
-                refused_by_meta=still_refused(partner.refused_by_meta) if partner else frozenset(),
+                refused_by_meta=recent_refusals(partner.refused_by_meta)
+                if partner
+                else frozenset(),
             )
-        return token, subject, host_token
+        return token, subject, own_token
 
-    async def _prove(
-        self, validation_id: uuid.UUID, token: Token, subject: Subject, host_token: Token | None
+    async def _validate(
+        self, validation_id: uuid.UUID, token: Token, subject: Subject, own_token: Token | None
     ) -> str:
-        """The one function in which the token is in clear."""
+        """Validate the token. Only this function and the functions that it calls see plaintext."""
         names = _names(subject)
         try:
-            plaintext = canonical(token_decryption.open_token(token, self.shop.keyring))
+            plaintext = canonical(token_decryption.open_token(token, self.context.keyring))
         except UnreadableToken as error:
             if error.code == "key_lost" and token.state == "candidate":
-                # The API may know a new key a moment earlier than this worker: not a verdict yet.
+                # The API may know a new key before this worker does: retry instead of a verdict.
                 raise
-            detail = "The sealed box does not open with the key that it names."
-            refused = verdicts.malformed(names, error.code, detail)
+            detail = "The stored token cannot be decrypted with the key that it names."
+            refused = verdicts.not_a_token(names, error.code, detail)
             return await self._conclude(validation_id, refused)
         except MalformedToken as error:
-            refused = verdicts.malformed(names, error.code, error.detail)
+            refused = verdicts.not_a_token(names, error.code, error.detail)
             return await self._conclude(validation_id, refused)
-        host = self._reader(host_token)
-        evidence = await gather(self.shop.graph, plaintext, subject, host, account=str(token.id))
-        fingerprint = self.shop.public_keyring.fingerprint(plaintext)
+        own_reader = self._reader(own_token)
+        evidence = await gather(
+            self.context.graph, plaintext, subject, own_reader, account=str(token.id)
+        )
+        fingerprint = self.context.public_keyring.fingerprint(plaintext)
         reuse = await self._reuse(token, fingerprint, evidence.system_user_id)
         found = evaluate(evidence, subject, reuse, names)
         return await self._conclude(validation_id, found, evidence, plaintext, fingerprint)
 
-    def _reader(self, host_token: Token | None) -> GraphReader | None:
-        if host_token is None:
+    def _reader(self, own_token: Token | None) -> GraphReader | None:
+        if own_token is None:
             return None
         try:
-            return reader_for(self.shop, host_token)
+            return reader_for(self.context, own_token)
         except UnreadableToken:
             return None
 
     async def _reuse(self, token: Token, fingerprint: str, system_user_id: str | None) -> Reuse:
-        async with self.shop.database.reading() as session:
+        async with self.context.database.reading() as session:
             tokens = TokenRepository(session, token.workspace_id)
             others = await tokens.active_elsewhere(
                 fingerprint=fingerprint, system_user_id=system_user_id, other_than=token
@@ -174,7 +181,7 @@ class ValidationWorkflows(DBOSConfiguredInstance):
         if token.partner_id is None:
             return Reuse(active_at=[name or "another integration" for _, name in others])
         names = [name for _, name in others if name is not None]
-        return Reuse(is_host_token=any(name is None for _, name in others), active_at=names)
+        return Reuse(is_own_token=any(name is None for _, name in others), active_at=names)
 
     async def _conclude(
         self,
@@ -184,7 +191,7 @@ class ValidationWorkflows(DBOSConfiguredInstance):
         plaintext: str | None = None,
         fingerprint: str | None = None,
     ) -> str:
-        async with self.shop.database.writing() as session:
+        async with self.context.database.writing() as session:
             validation = await session.get(TokenValidation, validation_id)
             if validation is None or validation.status == "completed":
                 return "nothing_to_do"
@@ -192,17 +199,17 @@ class ValidationWorkflows(DBOSConfiguredInstance):
             token = await lock_token(session, validation.token_id)
             if token is None or await lock_validation(session, validation_id) is None:
                 return "nothing_to_do"
-            audit = self.shop.recorder(validation.workspace_id, encode("val", validation.id))
+            audit = self.context.recorder(validation.workspace_id, encode("val", validation.id))
             if validation.purpose == "health":
-                await conclude_recheck(session, audit, validation, token, checks, evidence)
+                await store_recheck(session, audit, validation, token, checks, evidence)
                 return str(token.health)
-            if await self._is_called_off(session, validation, token):
+            if await self._is_withdrawn(session, validation, token):
                 names = verdicts.checks_of(validation.partner_id is not None)
-                checks, evidence, plaintext = verdicts.called_off(names), None, None
-            await conclude(
+                checks, evidence, plaintext = verdicts.withdrawn(names), None, None
+            await store_verdict(
                 session,
-                self.shop.queue,
-                self.shop.keyring,
+                self.context.queue,
+                self.context.keyring,
                 audit,
                 validation=validation,
                 token=token,
@@ -215,35 +222,35 @@ class ValidationWorkflows(DBOSConfiguredInstance):
             return str(validation.verdict)
 
     async def _lock_owner(self, session: AsyncSession, validation: TokenValidation) -> None:
-        """Lock the owner's row, as hand-overs and disconnects do: one of them at a time."""
+        """Lock the owner's row, so that a hand-over or a disconnect does not happen meanwhile."""
         if validation.partner_id is not None:
             jobs = SyncJobRepository(session, validation.workspace_id)
             await jobs.lock_partner_and_plan(validation.partner_id)
         else:
             await lock_integration(session, validation.integration_id)
 
-    async def _is_called_off(
+    async def _is_withdrawn(
         self, session: AsyncSession, validation: TokenValidation, token: Token
     ) -> bool:
         if token.state != "candidate" or token.sealed is None:
             return True
         if validation.purpose == "dry_run":
             return False
-        return await TokenRepository(session, token.workspace_id).is_overtaken(token)
+        return await TokenRepository(session, token.workspace_id).is_superseded(token)
 
     async def _park(self, validation_id: uuid.UUID, attempt: int, pause: Pause) -> str:
-        async with self.shop.database.writing() as session:
+        async with self.context.database.writing() as session:
             validation = await lock_validation(session, validation_id)
             if validation is None or not _is_under_way(validation, attempt):
                 return "nothing_to_do"
             validation.attempt = attempt + 1
             validation.resume_at = pause.resume_at
             owner = validation.partner_id or validation.integration_id
-            again = tasks.validate_token(
+            next_attempt = tasks.validate_token(
                 validation_id, owner, attempt=attempt + 1, not_before=pause.resume_at
             )
-            await self.shop.queue.enqueue(session, again)
-        log.info("token_validation_waits", reason=pause.reason, attempt=attempt)
+            await self.context.queue.enqueue(session, next_attempt)
+        log.info("token_validation_waiting", reason=pause.reason, attempt=attempt)
         return pause.reason
 
 

@@ -1,1 +1,1 @@
-"""Progress events of a sync job, by page or as a stream."""
+"""Events of a sync job, in pages or as a stream."""

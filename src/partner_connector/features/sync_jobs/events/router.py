@@ -1,4 +1,4 @@
-"""`/v1/sync-jobs/{id}/events`: how a job came to be where it is, in pages or as it happens."""
+"""Operation of `/v1/sync-jobs/{id}/events`: the events of a job, in pages or as a stream."""
 
 from typing import Annotated
 
@@ -10,7 +10,7 @@ from partner_connector.features.sync_jobs.events.schemas import (
     SyncJobEventPage,
     event_view,
 )
-from partner_connector.features.sync_jobs.events.stream import require_room, stream
+from partner_connector.features.sync_jobs.events.stream import require_stream_capacity, stream
 from partner_connector.features.sync_jobs.repository import SyncJobRepository
 from partner_connector.ids import SyncJobId
 from partner_connector.web.dependencies import ContextDep, PageDep, ReadSession, SyncsReader
@@ -23,7 +23,8 @@ _STREAM = {
         "type": "string",
         "maxLength": 1_000_000,
         "pattern": r"^[\s\S]*$",
-        "description": "`id` is the item's id, `event` its type, `data` the item as in a page.",
+        "description": "Server-sent events. `id` is the `id` of the item, `event` its `type`, and "
+        "`data` the item as in a page.",
     },
     "example": ': ping\n\nevent: status_changed\ndata: {"id": "1", …}\nid: 1\n\n',
 }
@@ -48,7 +49,7 @@ async def list_sync_job_events(
         Query(
             max_length=9,
             pattern=EVENT_ID_PATTERN,
-            description="The `id` of the last event that you have: what came later is told.",
+            description="The `id` of the last event that you have. Later events are returned.",
             examples=["17"],
         ),
     ] = "0",
@@ -58,28 +59,32 @@ async def list_sync_job_events(
             alias="Last-Event-ID",
             max_length=9,
             pattern=EVENT_ID_PATTERN,
-            description="The same, as an `EventSource` says it when it comes back to the stream.",
+            description="Same meaning as `after`. A browser's `EventSource` sends it when it "
+            "reconnects.",
             examples=["17"],
         ),
     ] = None,
 ) -> Response:
-    """Oldest first. An event tells a change of status, of the reason or time of waiting, of the
-    phase, or a hundredth of a phase done. A check of all partners tells what its parts add up to.
+    """Return the events of a job, oldest first. Use it to show the progress of a job. There is an
+    event for each change of the status, of the phase, or of the reason or end of a wait, and for
+    each hundredth of a phase. After 400 events of a job, only changes of its status make
+    events. The events of a check of all partners summarize its checks of single partners.
 
-    With `Accept: text/event-stream` the same events come as they happen, with a comment every 15
-    seconds in between. The stream ends by itself after the event that is `final`, when the service
-    restarts, and in any case after five minutes (unless the operator chose another time): come back
-    with `Last-Event-ID`, and none is lost or told twice. `page_size` and `cursor` do nothing there.
+    With `Accept: text/event-stream`, each event is sent when it happens, and a comment is sent
+    after 15 seconds without an event. The stream ends after the event that is `final`, when the
+    service restarts, and at the latest after five minutes, unless the operator set another time.
+    Reconnect with `Last-Event-ID`: then no event is lost or sent twice. `page_size` and
+    `cursor` have no effect on a stream.
     """
     seen = int(last_event_id or after)
     jobs = SyncJobRepository(session, caller.workspace_id)
-    # Before anything is answered: whoever may not follow the job gets a problem, not a stream.
+    # Read the job before the response begins: an unknown job must give a problem, not a stream.
     job = await jobs.get(job_id)
     if form != EVENT_STREAM:
         rows, cursor = await jobs.event_page(page, job, seen)
         return page.answer([event_view(row) for row in rows], cursor)
-    require_room(context, caller)
+    require_stream_capacity(context, caller)
     events = stream(context, caller, job_id, seen)
-    # Proxies that buffer would hold the events back.
+    # A proxy that buffers would delay the events.
     headers = {"X-Accel-Buffering": "no", "Vary": "Accept"}
     return EventSourceResponse(events, headers=headers)

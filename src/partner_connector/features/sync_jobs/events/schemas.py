@@ -1,4 +1,4 @@
-"""What happened to a sync job, on the wire: the same in a page and in a stream."""
+"""Response models of job events, the same in pages and streams."""
 
 from typing import Annotated
 
@@ -8,50 +8,56 @@ from partner_connector.db.models import SyncJobEvent
 from partner_connector.features.sync_jobs.schemas import STATUS_LABELS, SyncCounts, SyncProgress
 from partner_connector.web.schemas import Answer, Instant, Page, open_enum
 
-# As many digits as surely fit: a job has some hundred events.
+# More digits than needed: a job has some hundred events.
 EVENT_ID_PATTERN = r"^[0-9]{1,9}$"
 EventId = Annotated[str, Field(pattern=EVENT_ID_PATTERN, max_length=9, examples=["17"])]
 
 
 class SyncJobEventView(Answer):
-    """A job as it was after one change. Names nobody."""
+    """State of a job after one change. It contains no personal data."""
 
     id: EventId = Field(
-        description="Counts the events of this job from 1; the `id` of the stream as well."
+        description="Number of the event in its job, from 1. It is the `id` in a stream too."
     )
     type: str = open_enum(
         "status_changed",
         "progress",
-        description="`status_changed` where status, reason or time of waiting changed, or the job "
-        "ended; `progress` where it only came further.",
+        description="`status_changed` if the status, the reason or the end of a wait has changed, "
+        "or the job has ended; `progress` if only the progress has changed.",
     )
     occurred_at: Instant
-    status: str = open_enum(*STATUS_LABELS, description="Where the job was.")
+    status: str = open_enum(*STATUS_LABELS, description="Status of the job after the change.")
     status_label: str = Field(max_length=100, examples=["Running"])
     waiting_reason: str | None = Field(
         max_length=64,
         description="`rate_limited` or `retrying` while `waiting`; expect others.",
         examples=[None],
     )
-    resume_at: Instant | None = Field(description="When a waiting job goes on.")
+    resume_at: Instant | None = Field(description="Time at which a waiting job continues.")
     progress: SyncProgress
     counts: SyncCounts
-    attempt: int = Field(ge=1, le=2147483647, description="More than 1: retried.", examples=[1])
+    attempt: int = Field(
+        ge=1,
+        le=2147483647,
+        description="Number of the present attempt, from 1. It grows with each retry and with an "
+        "approved plan.",
+        examples=[1],
+    )
     partial: bool
     error_code: str | None = Field(
-        max_length=64, description="Why it failed; the job tells more.", examples=[None]
+        max_length=64, description="Code of the error. The job has its details.", examples=[None]
     )
-    final: bool = Field(description="No event follows this one.")
+    final: bool = Field(description="True for the last event of the job.")
 
 
 class SyncJobEventPage(Page):
-    """A page of what happened to a job."""
+    """Page of job events."""
 
     items: list[SyncJobEventView] = Field(max_length=100)
 
 
 def event_view(event: SyncJobEvent) -> SyncJobEventView:
-    """An event's row as the wire shows it."""
+    """Convert a row to the response model."""
     return SyncJobEventView.of(
         event,
         id=str(event.id),

@@ -1,4 +1,4 @@
-"""The plan of a halted job on the wire."""
+"""Request and response models of plans."""
 
 from typing import Annotated, Any
 
@@ -15,23 +15,24 @@ Digest = Annotated[
         min_length=64,
         max_length=64,
         pattern=r"^[0-9a-f]{64}$",
-        description="What this very plan is recognised by.",
+        description="SHA-256 digest of the changes in the plan, in hexadecimal. A plan with other "
+        "changes has another digest.",
         examples=["0123456789abcdef" * 4],
     ),
 ]
 
 
 class SyncPlanDecision(Body):
-    """Which plan is meant. Without it: the one that the job has now."""
+    """Decision on a plan. Without `digest`, it applies to the present plan of the job."""
 
     digest: Digest | None = Field(default=None, examples=["0123456789abcdef" * 4])
 
 
 class SyncPlanView(Page, Answer):
-    """What a halted job would change, a page at a time.
+    """Page of the changes that a halted job would make.
 
-    A job that goes on may halt again with another plan: begin anew when `digest` differs from one
-    page to the next.
+    A job can halt a second time with another plan. If `digest` differs between two pages, read the
+    plan again from its first page.
     """
 
     job_id: SyncJobId
@@ -42,21 +43,24 @@ class SyncPlanView(Page, Answer):
         "stale",
         "approved",
         "closed",
-        description="`open` can be approved. `stale`: the partner's token was replaced since. "
-        "`closed`: rejected, cancelled or over.",
+        description="`open`: the plan can be approved. `expired`: `expires_at` has passed. "
+        "`stale`: the partner's token was replaced after the plan was made. `approved`: the plan "
+        "was approved. `closed`: the plan was rejected, or the job was cancelled or has ended.",
     )
     created_at: Instant
-    expires_at: Instant | None = Field(description="Until when it can be approved.")
-    users: Count = Field(description="Users of the partner now.", examples=[25])
-    removals: Count = Field(description="Users who would be removed.", examples=[9])
+    expires_at: Instant | None = Field(description="Time until which the plan can be approved.")
+    users: Count = Field(
+        description="Number of active users of the partner when the plan was made.", examples=[25]
+    )
+    removals: Count = Field(description="Number of users that would be removed.", examples=[9])
     safeguard_percent: int = Field(
         ge=0,
         le=100,
-        description="More than so many percent need an approval.",
+        description="The integration's `safeguard_percent` when the plan was made.",
         examples=[20],
     )
     counts: dict[str, Count] = Field(
-        description="How many changes of each kind the plan holds.",
+        description="Number of changes of each kind in the plan.",
         examples=[{"user_left": 9, "access_revoked": 14}],
     )
     items: list[PlannedChangeView] = Field(max_length=100)
@@ -69,7 +73,7 @@ def sync_plan_view(
     changes: list[PlannedChange],
     next_cursor: str | None,
 ) -> SyncPlanView:
-    """A job's plan as the wire shows it. The token that it was made with is nobody's business."""
+    """Convert a plan to the response model, without the id of the token that it was made with."""
     return SyncPlanView(
         job_id=job.id,
         digest=plan["digest"],

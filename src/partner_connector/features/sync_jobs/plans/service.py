@@ -1,7 +1,7 @@
-"""A plan that the safeguard halted: shown, approved or rejected. `sync.safeguard` writes it.
+"""Decisions on the plan of a halted job. `worker/sync/apply/safeguard.py` writes the plan.
 
-An approved plan is carried out only if it is still the plan when the worker makes it anew; else the
-job halts again. So nobody approves what was not shown.
+After an approval the worker makes the plan again. If its digest differs from the approved digest,
+the job halts again. So a worker applies only changes that were shown to the caller.
 """
 
 import uuid
@@ -19,46 +19,46 @@ from partner_connector.features.audit.service import Recorder
 from partner_connector.features.sync_jobs.cancelling import mark_cancelled
 from partner_connector.features.sync_jobs.recording import recorded
 from partner_connector.features.sync_jobs.repository import SyncJobRepository
-from partner_connector.features.sync_jobs.roll_up import tell_parent
+from partner_connector.features.sync_jobs.roll_up import update_parent
 from partner_connector.ids import encode
 
 
 class NoPlan(NotFound):
-    """The job exists, but the safeguard never halted it."""
+    """The safeguard never halted this job."""
 
     code = "no_plan"
     title = "The job has no plan"
-    description = "Read the job: only one that the safeguard halted has a plan."
+    description = "Read the job to see its status. Only a job that the safeguard halted has a plan."
 
 
 class PlanNotOpen(Conflict):
-    """The job no longer waits for an answer."""
+    """The job is not halted: its plan was approved or rejected, or the job has ended."""
 
     code = "plan_not_open"
     title = "The plan is no longer open"
-    description = "Read the job again: it was decided, cancelled or has ended."
+    description = "Read the job to see its present status. There is no plan to decide now."
 
 
 class PlanStale(Conflict):
-    """What was shown is not what would be done."""
+    """The plan expired, the partner's token was replaced, or the digest is of another plan."""
 
     code = "plan_stale"
     title = "The plan is out of date"
     description = (
-        "The plan expired, the partner's token was replaced since, or the digest is another "
-        "plan's. Read the plan again, or check the partner anew."
+        "Read the plan again and approve its new digest. If its status is `expired` or `stale`, "
+        "reject it and check the partner for updates again."
     )
 
 
 def plan_of(job: SyncJob) -> dict[str, Any]:
-    """The job's plan. Raises `NoPlan`."""
+    """Return the job's plan. Raises `NoPlan`."""
     if job.plan is None:
         raise NoPlan
     return job.plan
 
 
 def plan_status(job: SyncJob, active_token_id: uuid.UUID | None, at: datetime) -> str:
-    """Whether the plan can be approved at this time, and if not, why. Pure."""
+    """Return `open` if the plan can be approved at this time, else the status that prevents it."""
     plan = plan_of(job)
     if job.approved_plan == plan["digest"]:
         return "approved"
@@ -79,7 +79,7 @@ async def approve(
     job_id: uuid.UUID,
     digest: str | None,
 ) -> SyncJob:
-    """Have the plan carried out. Approving it twice changes nothing.
+    """Approve the plan and enqueue its application. A second approval has no further effect.
 
     Raises `NotFound`, `NoPlan`, `PlanNotOpen` and `PlanStale`.
     """
@@ -100,7 +100,7 @@ async def approve(
         job.attempt += 1
         job.phase, job.done, job.total = "applying", 0, None
     await queue.enqueue(session, tasks.sync(job.task, job.id, job.partner_id, attempt=job.attempt))
-    await tell_parent(session, job)
+    await update_parent(session, job)
     await _record(session, audit, "sync_plan.approved", job, plan)
     return job
 
@@ -108,16 +108,16 @@ async def approve(
 async def reject(
     session: AsyncSession, audit: Recorder, job_id: uuid.UUID, digest: str | None
 ) -> SyncJob:
-    """End the job without any change; one that is out of date can be rejected too.
+    """Cancel the halted job without applying its plan, which may be expired or stale.
 
-    Raises `NotFound`, `NoPlan`, `PlanNotOpen` and `PlanStale`.
+    Raises `NotFound`, `NoPlan` and `PlanNotOpen`, and `PlanStale` for another digest.
     """
     job = await SyncJobRepository(session, audit.workspace_id).lock(job_id)
     plan = _require_plan(job, digest)
     if job.status != "halted":
         raise PlanNotOpen
     await mark_cancelled(session, job)
-    await tell_parent(session, job)
+    await update_parent(session, job)
     await _record(session, audit, "sync_plan.rejected", job, plan)
     return job
 
@@ -132,5 +132,5 @@ def _require_plan(job: SyncJob, digest: str | None) -> dict[str, Any]:
 async def _record(
     session: AsyncSession, audit: Recorder, action: str, job: SyncJob, plan: dict[str, Any]
 ) -> None:
-    told = {name: plan[name] for name in ("digest", "users", "removals")}
-    await audit.record(session, action=action, subject=encode("job", job.id), details=told)
+    details = {name: plan[name] for name in ("digest", "users", "removals")}
+    await audit.record(session, action=action, subject=encode("job", job.id), details=details)

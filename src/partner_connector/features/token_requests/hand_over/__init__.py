@@ -1,1 +1,1 @@
-"""The partner's side of a token request."""
+"""Hand-over: the operations of a token request that the partner's admin uses."""

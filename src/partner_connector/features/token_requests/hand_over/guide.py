@@ -1,4 +1,4 @@
-"""What the partner's admin has to do, in the words of Meta's screens."""
+"""Steps that the partner's admin follows, in the words of Meta's screens."""
 
 from partner_connector.features.token_requests.hand_over.schemas import Guide, GuideStep
 
@@ -21,17 +21,17 @@ _STEPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
             "Select Apps from the Accounts drop-down list in the left navigation drawer.",
             "Click Add and select Request Access to an App ID.",
             "Enter {app_id} in the App ID field and click Request app.",
-            "Wait for the approval: you get a notification in Meta Business Manager.",
+            "Wait for the approval. You get a notification in Meta Business Manager.",
         ),
     ),
     (
         "assign_assets",
         "Assign the shared assets to a system user",
         (
-            "In Settings select System users from the Users drop-down list.",
-            "If there is no system user yet, add one and assign it the Admin role.",
+            "In Settings, select System users from the Users drop-down list.",
+            "If there is no system user yet, add a system user and assign the Admin role.",
             "Select the system user and click Assign assets.",
-            "Select all of the shared assets and assign Full control to all of them.",
+            "Select all shared assets and assign Full control to each of them.",
             "Click Save changes, then Done.",
         ),
     ),
@@ -42,23 +42,24 @@ _STEPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
             "Select the system user and click Generate new token.",
             "Select the app {app_id} from the App drop-down list.",
             "Select Never in the Token expiration section.",
-            "Select exactly these in the Permissions section: {permissions}.",
-            "Click Generate token and copy the token before you click OK.",
+            "Select exactly these permissions in the Permissions section: {permissions}.",
+            "Click Generate token. Copy the token, then click OK.",
         ),
     ),
     (
         "hand_over_token",
-        "Hand the token over",
+        "Hand over the token",
         (
-            "Hand it over by this link only; do not send it by mail or chat.",
-            "Wait for the checks. If one refuses the token, do what it says and hand over again.",
+            "Hand over the token by this link only. Do not send it by mail or chat.",
+            "Wait for the checks. If a check refuses the token, do what it says and hand over a "
+            "token again.",
         ),
     ),
 )
 
 
 def guide(app_id: str) -> Guide:
-    """The steps in order, for this app."""
+    """Return the steps in order, with the app id and the permissions filled in."""
     words = {"app_id": app_id, "permissions": ", ".join(PERMISSIONS)}
     steps = [
         GuideStep(id=step_id, title=title, instructions=[line.format(**words) for line in lines])

@@ -1,4 +1,4 @@
-"""Whoever holds the code of a token request: the partner's side has no other credential."""
+"""Authentication of the partner's admin by the code of a token request."""
 
 from typing import Annotated
 
@@ -15,14 +15,14 @@ from partner_connector.features.token_requests.repository import by_code_id
 from partner_connector.ids import encode
 from partner_connector.web.context import ApiContext
 from partner_connector.web.dependencies import ContextDep, RequestId
-from partner_connector.web.idempotency import GivenKey, Once
+from partner_connector.web.idempotency import IdempotencyKeyHeader, IdempotentRequest
 
 _bearer = HTTPBearer(
     auto_error=False,
     scheme_name="tokenRequestCode",
     bearerFormat="trc_…",
-    description="The code of a token request: what follows the `#` of its link. An API key is "
-    "not accepted here, nor a code anywhere else.",
+    description="The code of a token request (`trc_…`): the part of its link after the `#`. Send "
+    "the whole code. These operations accept no API key, and no other operation accepts a code.",
 )
 
 
@@ -31,31 +31,32 @@ async def authenticate(
     context: ContextDep,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> TokenRequest:
-    """The request that the code is for.
+    """Return the token request that the code belongs to.
 
-    Raises `CodeNotAccepted`, alike for every code that never was, or `RateLimited` where an address
-    tries many. The request may have ended: whoever lost an answer is still given it.
+    Raises `CodeNotAccepted` for a missing or unknown code, `RateLimited` for too many wrong codes
+    from one address or too many requests with one code. The returned request may have ended, so
+    that a client that lost a response can repeat its request and get the stored response.
     """
-    token_request = await _known(credentials.credentials if credentials else "", context)
+    token_request = await _request_of(credentials.credentials if credentials else "", context)
     if token_request is None:
-        # Only wrong codes are counted: nobody is kept out by what others at his address try.
-        await context.rate_limiter.spend(f"wrong codes from {_address(request)}")
+        # Only wrong codes count, so that a valid code works from an address where others guess.
+        await context.rate_limiter.count_request(f"wrong codes from {_address(request)}")
         raise CodeNotAccepted
     structlog.contextvars.bind_contextvars(
         workspace_id=str(token_request.workspace_id), token_request_id=str(token_request.id)
     )
-    request.state.allowance = await context.rate_limiter.spend(str(token_request.id))
+    request.state.allowance = await context.rate_limiter.count_request(str(token_request.id))
     return token_request
 
 
-async def _known(code: str, context: ApiContext) -> TokenRequest | None:
+async def _request_of(code: str, context: ApiContext) -> TokenRequest | None:
     code_id = credentials.key_id_of(code, credentials.CODE_PREFIX)
     if code_id is None:
         return None
-    async with context.database.looking() as session:
+    async with context.database.autocommit_reads() as session:
         row = await by_code_id(session, code_id)
     stored = row.digest if row is not None else credentials.digest("", context.request_code_pepper)
-    # Compared even when there is no such row, so that both cases take as long.
+    # Compared even if there is no such row, so that both cases take the same time.
     genuine = credentials.matches(code, stored, context.request_code_pepper)
     return row if genuine else None
 
@@ -68,18 +69,24 @@ Holder = Annotated[TokenRequest, Depends(authenticate)]
 
 
 async def recorder(holder: Holder, request_id: RequestId, context: ContextDep) -> Recorder:
-    """Records what the partner does with a code."""
+    """Return a recorder of audit events whose actor is the token request."""
     key = context.keyring.derive(PURPOSE)
     return Recorder(holder.workspace_id, "token_request", request_id, key)
 
 
-async def once(
-    request: Request, response: Response, context: ContextDep, holder: Holder, key: GivenKey = None
-) -> Once:
-    """The effect of this request, which a key makes happen once under this code."""
+async def idempotent(
+    request: Request,
+    response: Response,
+    context: ContextDep,
+    holder: Holder,
+    key: IdempotencyKeyHeader = None,
+) -> IdempotentRequest:
+    """Return the idempotency of this request. Keys are separate for each code."""
     of = encode("trq", holder.id)
-    return Once(context, request, response, workspace_id=holder.workspace_id, key=key, of=of)
+    return IdempotentRequest(
+        context, request, response, workspace_id=holder.workspace_id, key=key, of=of
+    )
 
 
-HolderOnce = Annotated[Once, Depends(once)]
+HolderIdempotentRequestDep = Annotated[IdempotentRequest, Depends(idempotent)]
 HolderRecorder = Annotated[Recorder, Depends(recorder)]

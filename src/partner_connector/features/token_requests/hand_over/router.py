@@ -1,24 +1,27 @@
-"""`/v1/token-requests/current`: the partner's side of a link, with the code as its credential."""
+"""`/v1/token-requests/current`: the token request that the code in the request belongs to."""
 
 from fastapi import APIRouter, HTTPException, Response
 
 from partner_connector.features.token_requests import service
 from partner_connector.features.token_requests.hand_over.holder import (
     Holder,
-    HolderOnce,
+    HolderIdempotentRequestDep,
     HolderRecorder,
 )
 from partner_connector.features.token_requests.hand_over.schemas import CurrentTokenRequest
-from partner_connector.features.token_requests.hand_over.visibility import sight, without_others
+from partner_connector.features.token_requests.hand_over.visibility import (
+    current_token_request,
+    without_other_owners,
+)
 from partner_connector.features.token_requests.repository import TokenRequestRepository
 from partner_connector.features.tokens import intake
 from partner_connector.features.tokens.answers import (
     COMPLETED_WHILE_WAITING,
-    accepted_proof,
-    completed_proof,
+    accepted_validation,
+    completed_validation,
 )
 from partner_connector.features.tokens.schemas import TokenConnect, TokenValidationView
-from partner_connector.web.conditional import KnownTagsDep, tell
+from partner_connector.web.conditional import KnownTagsDep, with_etag
 from partner_connector.web.dependencies import ContextDep, ReadSession, WaitSeconds
 
 PATH = "/v1/token-requests/current"
@@ -26,42 +29,51 @@ PATH = "/v1/token-requests/current"
 router = APIRouter(prefix=PATH, tags=["Hand-over"])
 
 
-@router.get("", operation_id="getCurrentTokenRequest", summary="See what is asked for")
+@router.get("", operation_id="getCurrentTokenRequest", summary="Get the token request of a code")
 async def get_current_token_request(
     holder: Holder, session: ReadSession, context: ContextDep, known: KnownTagsDep
 ) -> CurrentTokenRequest:
-    """The guide, the checklist, the key to seal for, and what the checks said of the last token.
-    Asking changes nothing: a preview or a scanner may ask any number of times.
+    """Return all that the partner's admin needs to hand over a token: the guide, the checklist, the
+    sealing key and the validation of the last token. Poll it after a hand-over to read the verdict.
+    Reading changes nothing, so a link preview or a mail scanner does no harm. Fails with 410 when
+    the link has ended.
     """
-    service.require_alive(holder)
+    service.require_not_ended(holder)
     token_requests = TokenRequestRepository(session, holder.workspace_id)
-    return known.answer(await sight(session, context, await token_requests.get(holder.id)))
+    return known.answer(
+        await current_token_request(session, context, await token_requests.get(holder.id))
+    )
 
 
 @router.delete("", include_in_schema=False)
 async def refuse_to_delete() -> None:
-    """Else `current` would be taken for the id of a request to revoke, and refused as none."""
+    """Refuse with 405. Else `current` would be read as the id of a request to revoke."""
     raise HTTPException(405)
 
 
-@router.post("/open", operation_id="startHandOver", summary="Say that a person is here")
+@router.post("/open", operation_id="startHandOver", summary="Record that the link was opened")
 async def open_current_token_request(
     holder: Holder,
     audit: HolderRecorder,
-    once: HolderOnce,
+    idempotent: HolderIdempotentRequestDep,
     context: ContextDep,
     response: Response,
 ) -> CurrentTokenRequest:
-    """Records that a person opened the link, for those who wait. The first time is kept."""
-    async with once.writing() as session:
-        opened = await service.note_opened(session, audit, holder.id)
-        return once.remember(tell(response, await sight(session, context, opened)))
+    """Record that a person opened the link, so that its sender can see this. Send this request when
+    you show the page to a person. Only the time of the first request is stored. Fails with 410 when
+    the link has ended.
+    """
+    async with idempotent.writing() as session:
+        opened = await service.record_opened(session, audit, holder.id)
+        return idempotent.store_response(
+            with_etag(response, await current_token_request(session, context, opened))
+        )
 
 
 @router.put(
     "/token",
     operation_id="putHandOverToken",
-    summary="Hand the token over",
+    summary="Hand over the token",
     status_code=202,
     responses=COMPLETED_WHILE_WAITING,
 )
@@ -69,18 +81,23 @@ async def hand_over_token(
     body: TokenConnect,
     holder: Holder,
     audit: HolderRecorder,
-    once: HolderOnce,
+    idempotent: HolderIdempotentRequestDep,
     context: ContextDep,
     response: Response,
     wait: WaitSeconds,
 ) -> TokenValidationView:
-    """The token is proven first. With a connectable verdict the partner is connected and the link
-    has done its work; else each check says what to do, and the next token can be handed over.
+    """Validate the token and, if it passes, connect the partner and end the link. If the token is
+    refused, each check says what to do, and another token can be handed over while `tries_left` is
+    not 0. Read the verdict at `/v1/token-requests/current`, or send `Prefer: wait` to get it in
+    this response. Fails with 409 while another token of this link is being validated, and with 410
+    when the link has ended.
     """
-    async with once.writing() as session:
+    async with idempotent.writing() as session:
         sealed = intake.sealed(body, context.keyring, context.settings)
         submitted = await service.hand_over(session, context.queue, audit, holder, sealed)
-        # Where the holder of a code can watch it: the proof's own address needs an API key.
-        once.remember(accepted_proof(response, submitted, location=PATH), held_for=wait)
-    completed = await completed_proof(context, response, submitted, wait)
-    return await once.conclude(without_others(completed))
+        # The validation's own path needs an API key, which the holder of a code does not have.
+        idempotent.store_response(
+            accepted_validation(response, submitted, location=PATH), held_for=wait
+        )
+    completed = await completed_validation(context, response, submitted, wait)
+    return await idempotent.replace_response(without_other_owners(completed))

@@ -1,4 +1,7 @@
-"""A token request as the partner sees it. Of us it shows the name of our business alone."""
+"""API schemas of a token request as the partner's admin sees it.
+
+Of the requesting business they show only the name.
+"""
 
 from typing import Annotated
 
@@ -10,64 +13,72 @@ from partner_connector.web.schemas import Answer, Instant, MetaId, open_enum
 
 
 class GuideStep(Answer):
-    """One thing to do in Meta Business Manager."""
+    """Step to do in Meta Business Manager."""
 
     id: str = open_enum(
         "request_app_access",
         "assign_assets",
         "generate_token",
         "hand_over_token",
-        description="Which step.",
+        description="Machine name of the step.",
     )
     title: str = Field(
-        max_length=200, description="The step in words.", examples=["Request access to our app"]
+        max_length=200,
+        description="The step as text for people.",
+        examples=["Request access to the app"],
     )
     instructions: list[Annotated[str, Field(max_length=500)]] = Field(
         max_length=20,
-        description="What to click, one after the other.",
+        description="What to click, in this order.",
         examples=[["Open Settings > Accounts > Apps.", "Click Add, then Request app access."]],
     )
 
 
 class Guide(Answer):
-    """How the partner's admin makes the token."""
+    """Guide for the partner's admin to generate the token."""
 
     app_id: MetaId
     permissions: list[Annotated[str, Field(max_length=64)]] = Field(
         max_length=20,
-        description="What the token has to be granted.",
+        description="Permissions that the token must have.",
         examples=[["ads_management"]],
     )
     steps: list[GuideStep] = Field(max_length=20)
 
 
 class AskedPartner(Answer):
-    """Whose token is asked for."""
+    """Partner whose token is requested."""
 
     name: str = Field(max_length=500, examples=["Northwind Media"])
     meta_business_id: MetaId
 
 
 class CurrentTokenRequest(Answer):
-    """All that the holder of the code needs. Reading it changes nothing."""
+    """A token request with all that its partner's admin needs to hand over a token."""
 
     state: str = open_enum(
-        "open", "opened", "submitted", "rejected", description="Where the request is."
+        "open", "opened", "submitted", "rejected", description="State of the request."
     )
     requested_by: str = Field(
-        max_length=200, description="The business that asks.", examples=["Acme"]
+        max_length=200,
+        description="Name of the business that requests the token.",
+        examples=["Acme"],
     )
     partner: AskedPartner
     expires_at: Instant
     tries_left: int = Field(
-        ge=0, le=100, description="How many more tokens may be refused.", examples=[5]
+        ge=0,
+        le=100,
+        description="Number of tokens that can still be refused before the link ends.",
+        examples=[5],
     )
     guide: Guide
     checklist: list[OnboardingStep] = Field(
-        max_length=20, description="How far it is, as far as it can be seen."
+        max_length=20,
+        description="Steps of the onboarding, each with its status and what to do next.",
     )
-    must_be_sealed: bool = Field(description="Whether a token in clear is refused.")
+    must_be_sealed: bool = Field(description="True if only a sealed token is accepted.")
     sealing_key: SealingKeyView
     last_validation: TokenValidationView | None = Field(
-        description="The proof of the token that was handed over last; null before the first."
+        description="Validation of the token that was handed over last. Null before the first."
     )

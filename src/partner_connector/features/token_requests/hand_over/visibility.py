@@ -1,4 +1,7 @@
-"""What the holder of a code is shown. Of us it is the name of our business alone."""
+"""View of a token request for the holder of its code.
+
+Of the requesting business it shows only the name.
+"""
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -18,14 +21,14 @@ from partner_connector.features.tokens.sealing_keys.router import key_view
 from partner_connector.web.context import ApiContext
 
 
-async def sight(
+async def current_token_request(
     session: AsyncSession, context: ApiContext, token_request: TokenRequest
 ) -> CurrentTokenRequest:
-    """The whole of it, read and nothing written."""
+    """Return the view. Writes nothing."""
     workspace_id = token_request.workspace_id
     partners = PartnerRepository(session, workspace_id)
-    partner, standing = await partners.get_with_standing(token_request.partner_id)
-    telling = await partners.telling_validation(partner.id)
+    partner, state = await partners.get_with_onboarding_state(token_request.partner_id)
+    validation = await partners.checklist_validation(partner.id)
     integration = await IntegrationRepository(session, workspace_id).get(partner.integration_id)
     app_id = context.settings.meta_app_id
     return CurrentTokenRequest(
@@ -35,7 +38,7 @@ async def sight(
         expires_at=token_request.expires_at,
         tries_left=token_request.max_tries - token_request.tries,
         guide=guide(app_id),
-        checklist=onboarding.steps(partner, standing, telling, app_id=app_id),
+        checklist=onboarding.steps(partner, state, validation, app_id=app_id),
         must_be_sealed=context.settings.require_sealed_tokens,
         sealing_key=key_view(context.keyring.current),
         last_validation=await _last_validation(session, token_request),
@@ -49,12 +52,12 @@ async def _last_validation(
         return None
     tokens = TokenRepository(session, token_request.workspace_id)
     validation = await tokens.get_validation(token_request.validation_id)
-    return without_others(TokenValidationView.model_validate(validation))
+    return without_other_owners(TokenValidationView.model_validate(validation))
 
 
-def without_others(proof: TokenValidationView) -> TokenValidationView:
-    """The proof as the partner may see it: that a token is in use elsewhere, but not for whom."""
-    for check in proof.checks:
+def without_other_owners(validation: TokenValidationView) -> TokenValidationView:
+    """Return the validation without the name of another business that uses the same token."""
+    for check in validation.checks:
         if check.code == "token_active_elsewhere":
             check.detail = "It is already active for another business."
-    return proof
+    return validation

@@ -1,1 +1,1 @@
-"""Public keys to seal a token for."""
+"""Public sealing keys."""

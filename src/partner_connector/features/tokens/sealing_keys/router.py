@@ -1,4 +1,4 @@
-"""`/v1/sealing-keys`: the public keys to seal a token for."""
+"""`/v1/sealing-keys`: public keys that clients seal tokens with."""
 
 from fastapi import APIRouter
 
@@ -13,8 +13,8 @@ router = APIRouter(prefix="/v1/sealing-keys", tags=["Sealing"])
 
 @router.get("", operation_id="listSealingKeys", summary="List sealing keys")
 async def list_sealing_keys(_caller: AnyCaller, context: ContextDep) -> SealingKeyList:
-    """Every key that a token may be sealed for: the current one, and those that were current until
-    a short while ago.
+    """Return the sealing keys that are accepted now: the current key, and retiring keys until they
+    expire. Use it to see when a key that you stored stops being accepted.
     """
     items = [key_view(key) for key in context.keyring.accepted]
     return SealingKeyList(items=items, next_cursor=None)
@@ -24,10 +24,12 @@ async def list_sealing_keys(_caller: AnyCaller, context: ContextDep) -> SealingK
 async def get_current_sealing_key(
     _caller: AnyCaller, context: ContextDep, known: KnownTagsDep
 ) -> SealingKeyView:
-    """Seal for this one, with `crypto_box_seal` of any libsodium."""
+    """Return the current sealing key. Seal tokens for it with `crypto_box_seal` of any libsodium
+    library, and send the sealed box as `sealed_token` together with the `key_id`.
+    """
     return known.answer(key_view(context.keyring.current))
 
 
 def key_view(key: SealingKey) -> SealingKeyView:
-    """A public key as clients need it."""
+    """Return a public sealing key as the API shows it."""
     return SealingKeyView.of(key, algorithm=ALGORITHM)

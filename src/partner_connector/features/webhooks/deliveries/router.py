@@ -1,4 +1,4 @@
-"""Messages to one endpoint: how they went, sending them again, and sending a test."""
+"""Operations of deliveries: list, read, redeliver, and send a test message."""
 
 from typing import Annotated
 
@@ -18,7 +18,7 @@ from partner_connector.features.webhooks.schemas import (
 from partner_connector.ids import WebhookDeliveryId, WebhookEndpointId, encode
 from partner_connector.web.conditional import KnownTagsDep
 from partner_connector.web.dependencies import (
-    OnceDep,
+    IdempotentRequestDep,
     PageDep,
     ReadSession,
     WebhooksReader,
@@ -32,7 +32,7 @@ DeliveryStatus = Annotated[
     Query(
         max_length=16,
         pattern=r"^(pending|delivered|dead_lettered)$",
-        description="Only those in this state.",
+        description="Return only deliveries with this status.",
         examples=["dead_lettered"],
     ),
 ]
@@ -47,14 +47,17 @@ DeliveryStatus = Annotated[
 async def test_webhook_endpoint(
     webhook_endpoint_id: WebhookEndpointId,
     caller: WebhooksWriter,
-    once: OnceDep,
+    idempotent: IdempotentRequestDep,
     response: Response,
 ) -> WebhookDeliveryView:
-    """An event of the type `webhook_endpoint.test`, signed and tried like every other."""
-    async with once.writing() as session:
+    """Send an event of the type `webhook_endpoint.test` to the endpoint. The message is signed and
+    retried like every other message. Use it to check that your server receives and verifies
+    messages. Read the returned delivery to see the result.
+    """
+    async with idempotent.writing() as session:
         endpoint = await WebhookRepository(session, caller.workspace_id).get(webhook_endpoint_id)
         delivery, event = await service.send_test(session, endpoint)
-        return once.remember(_accepted(response, delivery, event))
+        return idempotent.store_response(_accepted(response, delivery, event))
 
 
 @router.get(
@@ -70,7 +73,10 @@ async def list_webhook_deliveries(
     page: PageDep,
     status: DeliveryStatus = None,
 ) -> Response:
-    """Newest first. They are kept for 30 days."""
+    """Return the deliveries to an endpoint, newest first. Use it to find failed deliveries:
+    filter by the status `dead_lettered`. Deliveries are deleted after 30 days, unless the operator
+    set another time.
+    """
     webhooks = WebhookRepository(session, caller.workspace_id)
     await webhooks.get(webhook_endpoint_id)
     rows, cursor = await webhooks.deliveries(page, webhook_endpoint_id, status)
@@ -81,22 +87,22 @@ async def list_webhook_deliveries(
 @router.post(
     "/webhook-endpoints/{webhook_endpoint_id}/redeliver",
     operation_id="redeliverWebhooks",
-    summary="Send the messages of a time again",
+    summary="Redeliver a time range",
 )
 async def redeliver_webhooks(
     webhook_endpoint_id: WebhookEndpointId,
     body: RedeliveryRequest,
     _caller: WebhooksWriter,
     audit: RecorderDep,
-    once: OnceDep,
+    idempotent: IdempotentRequestDep,
 ) -> Redelivery:
-    """In their order, each with the id that it had. Best after your server was away for long.
-
-    Of very many the oldest 10,000 or so: `more_since_at` says how to go on. What is still to be
-    sent is never queued twice.
+    """Send the deliveries that were created in a time range again, in their order, each with its
+    original id. Use it if your server was down for longer than the retries last. One request queues
+    at most about 10,000 deliveries. If there are more, repeat the request with `more_since_at` as
+    `since_at`. Pending deliveries are not queued twice.
     """
     statuses = ["dead_lettered", "delivered"] if body.include_delivered else ["dead_lettered"]
-    async with once.writing() as session:
+    async with idempotent.writing() as session:
         webhooks = WebhookRepository(session, audit.workspace_id)
         await webhooks.get(webhook_endpoint_id)
         queued, more_since_at = await service.redeliver_range(
@@ -107,7 +113,9 @@ async def redeliver_webhooks(
             before=body.until_at or now(),
             statuses=statuses,
         )
-        return once.remember(Redelivery(redelivered=queued, more_since_at=more_since_at))
+        return idempotent.store_response(
+            Redelivery(redelivered=queued, more_since_at=more_since_at)
+        )
 
 
 @router.get(
@@ -121,7 +129,9 @@ async def get_webhook_delivery(
     session: ReadSession,
     known: KnownTagsDep,
 ) -> WebhookDeliveryView:
-    """How far it is, and what went wrong."""
+    """Return the status of one delivery, its number of attempts and its last error. Use it to find
+    out why a message did not arrive.
+    """
     webhooks = WebhookRepository(session, caller.workspace_id)
     return known.answer(_delivery_view(*await webhooks.delivery(webhook_delivery_id)))
 
@@ -129,24 +139,25 @@ async def get_webhook_delivery(
 @router.post(
     "/webhook-deliveries/{webhook_delivery_id}/redeliver",
     operation_id="redeliverWebhook",
-    summary="Send a message again",
+    summary="Redeliver a message",
     status_code=202,
 )
 async def redeliver_webhook(
     webhook_delivery_id: WebhookDeliveryId,
     _caller: WebhooksWriter,
     audit: RecorderDep,
-    once: OnceDep,
+    idempotent: IdempotentRequestDep,
     response: Response,
 ) -> WebhookDeliveryView:
-    """Now, with the same id, whatever became of it before; one that waits for its next attempt is
-    tried at once.
+    """Send the message of one delivery again, with its original id and all retries. Use it after
+    you have repaired your server. The delivery may have any status: if it waits for its next
+    attempt, the attempt is made now.
     """
-    async with once.writing() as session:
+    async with idempotent.writing() as session:
         webhooks = WebhookRepository(session, audit.workspace_id)
         delivery, event = await webhooks.delivery(webhook_delivery_id)
         await service.redeliver(session, audit, delivery)
-        return once.remember(_accepted(response, delivery, event))
+        return idempotent.store_response(_accepted(response, delivery, event))
 
 
 def _accepted(

@@ -1,1 +1,1 @@
-"""Compare what was staged with what is stored, and apply the difference."""
+"""Comparison of staged rows with stored rows, and application of the difference."""

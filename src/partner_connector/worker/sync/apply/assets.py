@@ -1,4 +1,4 @@
-"""The shared assets of a partner, brought to what was read."""
+"""Application of staged assets to the stored assets and shares of a partner."""
 
 from datetime import datetime
 
@@ -10,35 +10,35 @@ from partner_connector.db.facts import ASSET, SHARE, columns
 from partner_connector.db.models import Asset, AssetShare, Partner, StagedAsset, SyncJob
 from partner_connector.db.sql import upsert
 
-_WHAT_IT_IS_IN_META = ["integration_id", "type", "meta_id"]
-_NONE_OF_ANY = dict.fromkeys(("ad_account", "page", "product_catalog", "pixel"), 0)
+_ASSET_KEY = ["integration_id", "type", "meta_id"]
+_ZERO_COUNTS = dict.fromkeys(("ad_account", "page", "product_catalog", "pixel"), 0)
 
 
 async def store_assets(session: AsyncSession, job: SyncJob, at: datetime) -> None:
-    """Give every staged asset a row, before anything names it by its id.
+    """Insert a row for every staged asset, before other rows refer to its id.
 
-    Checks of partners that have an asset in common run side by side: whoever comes second waits
-    here for the first, and then knows the asset. A row by itself is shown to nobody.
+    Sync jobs of partners with a common asset run concurrently: the second job waits here for the
+    first, and then finds the asset stored. No API shows an asset without a share.
     """
     assets = _staged_as_assets(session, job, at)
-    await session.execute(assets.on_conflict_do_nothing(index_elements=_WHAT_IT_IS_IN_META))
+    await session.execute(assets.on_conflict_do_nothing(index_elements=_ASSET_KEY))
 
 
 async def apply_assets(
     session: AsyncSession, job: SyncJob, at: datetime, *, complete: bool
 ) -> None:
-    """Bring names and shares to what was read.
+    """Store the names and shares that were read.
 
-    A digest counts from now on only where all that it stands for is applied.
+    A new access digest is stored only if the access that it describes is applied completely.
     """
     staged = StagedAsset
     assets = _staged_as_assets(session, job, at)
-    stored, told = columns(Asset, ASSET), {name: assets.excluded[name] for name in ASSET}
+    stored, read = columns(Asset, ASSET), {name: assets.excluded[name] for name in ASSET}
     await session.execute(
         assets.on_conflict_do_update(
-            index_elements=_WHAT_IT_IS_IN_META,
-            set_=told,
-            where=or_(*(stored[name].is_distinct_from(told[name]) for name in ASSET)),
+            index_elements=_ASSET_KEY,
+            set_=read,
+            where=or_(*(stored[name].is_distinct_from(read[name]) for name in ASSET)),
         )
     )
     share = {
@@ -74,7 +74,7 @@ async def apply_assets(
 def _staged_as_assets(
     session: AsyncSession, job: SyncJob, at: datetime
 ) -> sqlite.Insert | postgresql.Insert:
-    """In one order everywhere, so that two checks never wait for each other."""
+    """Return an insert in a fixed order, so that two jobs cannot deadlock."""
     staged = StagedAsset
     return upsert(session, Asset).from_select(
         ["id", "workspace_id", "integration_id", "type", "meta_id", *ASSET, "created_at"],
@@ -92,8 +92,8 @@ def _staged_as_assets(
     )
 
 
-async def forget_unshared_assets(session: AsyncSession, job: SyncJob) -> None:
-    """Shares that were proven to have ended."""
+async def delete_ended_shares(session: AsyncSession, job: SyncJob) -> None:
+    """Delete shares that a complete read no longer lists."""
     listed = exists().where(StagedAsset.job_id == job.id, StagedAsset.id == AssetShare.asset_id)
     await session.execute(
         delete(AssetShare).where(AssetShare.partner_id == job.partner_id, ~listed)
@@ -101,11 +101,11 @@ async def forget_unshared_assets(session: AsyncSession, job: SyncJob) -> None:
 
 
 async def count_assets(session: AsyncSession, partner: Partner) -> None:
-    """How many are shared with the partner, by type."""
+    """Update the partner's number of shared assets by type."""
     by_type = await session.execute(
         select(Asset.type, func.count())
         .join(AssetShare, AssetShare.asset_id == Asset.id)
         .where(AssetShare.partner_id == partner.id)
         .group_by(Asset.type)
     )
-    partner.shared_asset_counts = _NONE_OF_ANY | dict(by_type.all())
+    partner.shared_asset_counts = _ZERO_COUNTS | dict(by_type.all())

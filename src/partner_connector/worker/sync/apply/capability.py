@@ -1,14 +1,15 @@
-"""How much of a partner its token sees, and whether that is less than at the last complete check.
+"""Capabilities: what a partner's token can see, compared with the last complete sync job.
 
-A permission that was taken away, or narrowed to some assets, makes Meta's lists shorter without an
-error (DOMAIN, failure 2); so do a lower role and an asset that is taken from the system user. Then
-people may be missing from the lists who never left, and nobody is removed until somebody accepts
-that the token sees less.
+A permission that is removed or narrowed to some assets makes Meta's lists shorter without an error
+(`docs/reference/graph-facts.md#short-lists`). A lower role of the system user, or an asset taken
+from it, has the same effect. Users who still have access may then be missing from the lists, so no
+user is removed until an operator accepts that the token sees less.
 
-A capability is `{scopes, granular, role, assets, hidden}`: the permissions; for each the objects
-that it is narrowed to (null: none); the system user's role; by `type:meta id` the shared assets
-that it is assigned to, with whether that is full control; and the names of shared assets and of
-edges that Meta does not show to it (`sync.out_of_sight`). What was not told is null or left out.
+A capability is `{scopes, granular, role, assets, hidden}`: the permissions; by permission, the
+objects that it is narrowed to (null: not narrowed); the system user's role; the shared assets that
+the system user has, by `type:meta id`, with true for full control; and the names of shared assets
+and edges that Meta hides from the token (`sync.read.hidden_assets`). Unknown values are null or
+left out.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -30,15 +31,15 @@ from partner_connector.db.models import (
     SyncJob,
     Token,
 )
-from partner_connector.features.tokens.health import NOT_SHOWN, settle_view
+from partner_connector.features.tokens.health import NOT_SHOWN, set_health_from_narrowing
 from partner_connector.graph import TokenDead, TokenInspection
 from partner_connector.worker.meta.shared_assets import asset_name
 from partner_connector.worker.sync import progress
 from partner_connector.worker.sync.apply.diff import is_of_staged_asset
 from partner_connector.worker.sync.read.hidden_assets import hidden_from
 
-_NAMED_AT_MOST = 5
-_COVER_UNKNOWN = f"what its permissions cover {NOT_SHOWN}"
+_MAX_NAMES = 5
+_COVERAGE_UNKNOWN = f"the list of assets that its permissions cover {NOT_SHOWN}"
 
 
 def require_valid(inspection: TokenInspection) -> None:
@@ -51,27 +52,31 @@ def require_valid(inspection: TokenInspection) -> None:
         )
 
 
-def what_shrank(
-    proven: Mapping[str, Any], observed: Mapping[str, Any], listed: Collection[str]
+def narrowing_texts(
+    confirmed: Mapping[str, Any], observed: Mapping[str, Any], listed: Collection[str]
 ) -> list[str]:
-    """Each way in which less is seen than was proven, in words. `listed` are the shared assets."""
+    """Return texts that say how the token sees less than before.
+
+    `listed` are the names of the shared assets.
+    """
     return [
-        *_scopes_that_shrank(proven, observed),
-        *_role_that_shrank(proven.get("role"), observed.get("role")),
-        *_assets_that_shrank(proven.get("assets") or {}, observed.get("assets") or {}, listed),
-        *_hidden_anew(proven.get("hidden") or (), observed.get("hidden") or ()),
+        *_scope_texts(confirmed, observed),
+        *_role_texts(confirmed.get("role"), observed.get("role")),
+        *_asset_texts(confirmed.get("assets") or {}, observed.get("assets") or {}, listed),
+        *_hidden_texts(confirmed.get("hidden") or (), observed.get("hidden") or ()),
     ]
 
 
-def _scopes_that_shrank(proven: Mapping[str, Any], observed: Mapping[str, Any]) -> list[str]:
+def _scope_texts(confirmed: Mapping[str, Any], observed: Mapping[str, Any]) -> list[str]:
     if observed.get("scopes") is None:
         return []
-    scopes = set(proven.get("scopes") or ())
+    scopes = set(confirmed.get("scopes") or ())
     lost = sorted(scopes.difference(observed["scopes"]))
-    before, after = proven.get("granular"), observed.get("granular")
+    removed = [f"the token no longer has the permission {scope}" for scope in lost]
+    before, after = confirmed.get("granular"), observed.get("granular")
     if before is not None and after is None:
-        # Unknown is not as much as before (DOMAIN, failure 2).
-        return [f"{scope} is gone" for scope in lost] + [_COVER_UNKNOWN]
+        # Unknown counts as less than before (`#short-lists`).
+        return [*removed, _COVERAGE_UNKNOWN]
     narrowed = [
         scope
         for scope, targets in sorted((after or {}).items())
@@ -79,55 +84,58 @@ def _scopes_that_shrank(proven: Mapping[str, Any], observed: Mapping[str, Any]) 
         and scope in scopes.difference(lost)
         and not _covers(targets, (before or {}).get(scope))
     ]
-    return [f"{scope} is gone" for scope in lost] + [
-        f"{scope} covers fewer assets" for scope in narrowed
-    ]
+    return removed + [f"the permission {scope} covers fewer assets" for scope in narrowed]
 
 
 def _covers(targets: Collection[str], before: Collection[str] | None) -> bool:
-    """Whether these targets are at least those from before; None was all of them."""
+    """Return True if `targets` includes all earlier objects; None means all objects."""
     return before is not None and set(targets).issuperset(before)
 
 
-def _role_that_shrank(proven: str | None, observed: str | None) -> list[str]:
-    if proven is None or observed in {proven, "ADMIN"}:
+def _role_texts(confirmed: str | None, observed: str | None) -> list[str]:
+    if confirmed is None or observed in {confirmed, "ADMIN"}:
         return []
     if observed is None:
-        return [f"the system user's role, which was {proven}, {NOT_SHOWN}"]
-    return [f"the system user is {observed} where it was {proven}"]
+        return [f"the system user's role, which was {confirmed}, {NOT_SHOWN}"]
+    return [f"the system user's role changed from {confirmed} to {observed}"]
 
 
-def _assets_that_shrank(
-    proven: Mapping[str, bool], observed: Mapping[str, bool], listed: Collection[str]
+def _asset_texts(
+    confirmed: Mapping[str, bool], observed: Mapping[str, bool], listed: Collection[str]
 ) -> list[str]:
     less = sorted(
         asset
-        for asset, full_control in proven.items()
+        for asset, full_control in confirmed.items()
         if asset in listed and (asset not in observed or (full_control and not observed[asset]))
     )
     if not less:
         return []
-    told = _named(less)
-    return [f"{len(less)} shared assets are assigned to the system user no more or less ({told})"]
+    named = _join_names(less)
+    return [
+        f"the system user lost access to or full control of {len(less)} shared assets ({named})"
+    ]
 
 
-def _hidden_anew(proven: Collection[str], observed: Collection[str]) -> list[str]:
-    anew = sorted(set(observed).difference(proven))
-    return [f"hidden from it, of what is shared: {len(anew)} ({_named(anew)})"] * bool(anew)
+def _hidden_texts(confirmed: Collection[str], observed: Collection[str]) -> list[str]:
+    hidden = sorted(set(observed).difference(confirmed))
+    if not hidden:
+        return []
+    named = _join_names(hidden)
+    return [f"Meta hides {len(hidden)} more shared assets or lists from the token ({named})"]
 
 
-def _named(names: Sequence[str]) -> str:
-    return ", ".join(names[:_NAMED_AT_MOST]) + (", …" if len(names) > _NAMED_AT_MOST else "")
+def _join_names(names: Sequence[str]) -> str:
+    return ", ".join(names[:_MAX_NAMES]) + (", …" if len(names) > _MAX_NAMES else "")
 
 
-async def note_scopes(
+async def store_scopes(
     session: AsyncSession,
     job: SyncJob,
     scopes: Collection[str] | None,
     granular: Mapping[str, Any] | None,
 ) -> None:
-    """What this check was told of the token; the rest is seen on the way (`compare`)."""
-    row = await _row(session, job)
+    """Store the token's permissions; `compare` adds the rest."""
+    row = await _capability_row(session, job)
     row.observed = {
         "scopes": None if scopes is None else sorted(scopes),
         "granular": None if granular is None else dict(granular),
@@ -136,43 +144,45 @@ async def note_scopes(
 
 
 async def compare(session: AsyncSession, job: SyncJob, token: Token | None) -> None:
-    """Complete what was observed, and warn of all that is less than was proven."""
-    row = await _row(session, job)
-    own = None if token is None else token.system_user_id
+    """Complete the observed capability, and warn if it is narrowed."""
+    row = await _capability_row(session, job)
+    user_id = None if token is None else token.system_user_id
     row.observed = {
         **(row.observed or {}),
-        "role": await _own_role(session, job, own),
-        "assets": await _own_assets(session, job, own),
+        "role": await _role_of(session, job, user_id),
+        "assets": await _assets_of(session, job, user_id),
         "hidden": await hidden_from(session, job),
     }
-    row.narrowed = what_shrank(
-        row.proven or _proof_of(token), row.observed, await _listed(session, job)
+    row.narrowed = narrowing_texts(
+        row.confirmed or _validated_capability(token),
+        row.observed,
+        await _listed_assets(session, job),
     )
-    # `lock_partner` is held, as by everybody who changes a partner's token.
+    # No other transaction changes the token now: the caller holds `lock_partner`.
     active = await session.get(Token, token.id) if token is not None else None
     if active is not None and active.state == "active":
-        settle_view(active, row.narrowed, now())
+        set_health_from_narrowing(active, row.narrowed, now())
     if row.narrowed:
-        told = "; ".join(row.narrowed)
-        detail = f"The token sees less than it did, so that nobody is removed: {told}."
-        edge = "debug_token" if _COVER_UNKNOWN in row.narrowed else None
+        reasons = "; ".join(row.narrowed)
+        detail = f"The token sees less than before, so no user is removed: {reasons}."
+        edge = "debug_token" if _COVERAGE_UNKNOWN in row.narrowed else None
         progress.warn(job, "token_narrowed", edge, detail)
 
 
-async def note_proven(session: AsyncSession, job: SyncJob, at: datetime) -> None:
-    """A complete check: this is what the next one is measured by."""
-    row = await _row(session, job)
+async def store_confirmed_capability(session: AsyncSession, job: SyncJob, at: datetime) -> None:
+    """Store the capability of a complete sync job, with which the next job is compared."""
+    row = await _capability_row(session, job)
     shown = {name: value for name, value in (row.observed or {}).items() if value is not None}
-    # What was not shown this time, and was not known before either, stays unknown.
-    row.proven, row.proven_at = {**(row.proven or {}), **shown}, at
+    # A value that Meta did not show now keeps its earlier value; without one, it stays unknown.
+    row.confirmed, row.confirmed_at = {**(row.confirmed or {}), **shown}, at
 
 
-def _proof_of(token: Token | None) -> dict[str, Any]:
-    """Before the first complete check: what the proof of the token showed."""
+def _validated_capability(token: Token | None) -> dict[str, Any]:
+    """Return the capability found by token validation; the first sync job is compared with it."""
     if token is None:
         return {}
-    if token.proof is not None:
-        return token.proof
+    if token.access_at_activation is not None:
+        return token.access_at_activation
     return {
         "scopes": token.scopes,
         "granular": token.granular_scopes,
@@ -180,7 +190,7 @@ def _proof_of(token: Token | None) -> dict[str, Any]:
     }
 
 
-async def _row(session: AsyncSession, job: SyncJob) -> Capability:
+async def _capability_row(session: AsyncSession, job: SyncJob) -> Capability:
     assert job.partner_id is not None
     row = await lock_capability(session, job.partner_id)
     if row is None:
@@ -190,35 +200,35 @@ async def _row(session: AsyncSession, job: SyncJob) -> Capability:
     return row
 
 
-async def _own_role(session: AsyncSession, job: SyncJob, own: str | None) -> str | None:
+async def _role_of(session: AsyncSession, job: SyncJob, user_id: str | None) -> str | None:
     return await session.scalar(
         select(StagedUser.role).where(
-            StagedUser.job_id == job.id, StagedUser.meta_user_id == own, StagedUser.enriched
+            StagedUser.job_id == job.id, StagedUser.meta_user_id == user_id, StagedUser.enriched
         )
     )
 
 
-async def _own_assets(session: AsyncSession, job: SyncJob, own: str | None) -> dict[str, bool]:
+async def _assets_of(session: AsyncSession, job: SyncJob, user_id: str | None) -> dict[str, bool]:
     staged = (
         select(StagedAsset.type, StagedAsset.meta_id, StagedGrant.full_control)
         .join(StagedGrant, is_of_staged_asset())
-        .where(StagedGrant.job_id == job.id, StagedGrant.meta_user_id == own)
+        .where(StagedGrant.job_id == job.id, StagedGrant.meta_user_id == user_id)
     )
-    as_it_was = (
+    unchanged = (
         select(StagedAsset.type, StagedAsset.meta_id, Grant.full_control)
         .join(Grant, and_(Grant.asset_id == StagedAsset.id, Grant.via == "direct"))
         .join(PartnerUser, PartnerUser.id == Grant.partner_user_id)
         .where(StagedAsset.job_id == job.id, StagedAsset.is_unchanged)
-        .where(PartnerUser.partner_id == job.partner_id, PartnerUser.meta_user_id == own)
+        .where(PartnerUser.partner_id == job.partner_id, PartnerUser.meta_user_id == user_id)
     )
     assets: dict[str, bool] = {}
-    for asset_type, meta_id, full_control in await session.execute(union_all(staged, as_it_was)):
+    for asset_type, meta_id, full_control in await session.execute(union_all(staged, unchanged)):
         name = asset_name(asset_type, meta_id)
         assets[name] = assets.get(name, False) or full_control
     return assets
 
 
-async def _listed(session: AsyncSession, job: SyncJob) -> set[str]:
+async def _listed_assets(session: AsyncSession, job: SyncJob) -> set[str]:
     rows = await session.execute(
         select(StagedAsset.type, StagedAsset.meta_id).where(
             StagedAsset.job_id == job.id, StagedAsset.state == "read"

@@ -1,4 +1,4 @@
-"""What was carried out is told: planned changes become rows of the feed, in their order."""
+"""Publication of applied changes: planned changes become rows of the change feed, in order."""
 
 from datetime import datetime
 
@@ -13,16 +13,16 @@ from partner_connector.features.webhooks import change_events
 async def publish(session: AsyncSession, job: SyncJob, at: datetime) -> None:
     """Append the job's plan to the feed of its workspace.
 
-    The row that counts is held until the transaction ends: sequences become visible in their order,
-    so that nobody who reads `after=N` misses one.
+    The counter's row stays locked until the transaction ends. So sequences become visible in
+    order, and a consumer who reads `after=N` misses none.
     """
     planned = PlannedChange.job_id == job.id
     first_id = await session.scalar(select(func.min(PlannedChange.id)).where(planned))
     last_id = await session.scalar(select(func.max(PlannedChange.id)).where(planned))
     if first_id is None or last_id is None:
         return
-    # As many sequences as there are ids from the first to the last: plans that are made side by
-    # side may leave gaps, which is cheaper than to number a million rows anew.
+    # One sequence for each id from the first to the last. Plans made concurrently may leave
+    # gaps, which is cheaper than to number a million rows again.
     number = last_id - first_id + 1
     counter = upsert(session, ChangeFeed).values(
         workspace_id=job.workspace_id, last_sequence=number
@@ -34,7 +34,7 @@ async def publish(session: AsyncSession, job: SyncJob, at: datetime) -> None:
         ).returning(ChangeFeed.last_sequence)
     )
     assert last is not None
-    told = {
+    row = {
         "workspace_id": literal(job.workspace_id),
         "sequence": PlannedChange.id + (last - last_id),
         "kind": PlannedChange.kind,
@@ -47,6 +47,6 @@ async def publish(session: AsyncSession, job: SyncJob, at: datetime) -> None:
         "job_id": literal(job.id),
     }
     await session.execute(
-        insert(Change).from_select(list(told), select(*told.values()).where(planned))
+        insert(Change).from_select(list(row), select(*row.values()).where(planned))
     )
-    await change_events.published(session, job, last - number + 1, last, at)
+    await change_events.write_change_events(session, job, last - number + 1, last, at)

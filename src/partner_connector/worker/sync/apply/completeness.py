@@ -1,4 +1,4 @@
-"""Whether what was not seen is gone. The proof is decision 0008."""
+"""Completeness of a read, which allows removals (decision 0008)."""
 
 from sqlalchemy import CursorResult, delete, exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -7,8 +7,8 @@ from partner_connector.db.models import StagedAsset, StagedGrant, SyncJob
 from partner_connector.worker.sync.apply.diff import is_of_staged_asset
 
 
-async def drop_what_was_not_listed(session: AsyncSession, job: SyncJob) -> None:
-    """An earlier attempt may have seen shares that ended since."""
+async def delete_unlisted_staging(session: AsyncSession, job: SyncJob) -> None:
+    """Delete staged shares of earlier attempts that this attempt did not list."""
     dropped = await session.execute(
         delete(StagedAsset).where(
             StagedAsset.job_id == job.id, StagedAsset.listed_in != job.attempt
@@ -22,7 +22,10 @@ async def drop_what_was_not_listed(session: AsyncSession, job: SyncJob) -> None:
 
 
 async def is_complete(session: AsyncSession, job: SyncJob) -> bool:
-    """Whether everything of the partner was read, with a view no smaller than the last one."""
+    """Return True if all of the partner was read and the token sees no less than before.
+
+    Assets that an operator accepted as hidden need no read.
+    """
     not_read = exists().where(
         StagedAsset.job_id == job.id, StagedAsset.state.not_in(("read", "out_of_sight"))
     )

@@ -1,7 +1,7 @@
-"""What a check has staged beside what is known: the columns and conditions of plan and apply.
+"""Columns and conditions that compare staged rows with stored rows, for plan and apply.
 
-By the time these are used, `resolve_ids` has given every staged row the id of the row that it is
-about, or the one that it will get.
+`resolve_ids` runs first: then every staged row has the id of its stored row, or the id that a new
+row will get.
 """
 
 import uuid
@@ -24,13 +24,13 @@ from partner_connector.db.models import (
 )
 from partner_connector.worker.sync import progress
 
-# What the people edges tell and an asset does not.
+# Facts that only the business's lists of people return, not the rows of assets.
 ENRICHMENT = [name for name, fact in PERSON.items() if not fact.on_assets]
 FACTS = [*(name for name in PERSON if name not in ENRICHMENT), *ENRICHMENT]
 
 
 async def resolve_ids(session: AsyncSession, job: SyncJob) -> None:
-    """Give staged assets and people the ids under which they are known."""
+    """Set the ids of staged assets and people to those of their stored rows."""
     asset = select(Asset.id).where(
         Asset.integration_id == job.integration_id,
         Asset.type == StagedAsset.type,
@@ -48,12 +48,11 @@ async def resolve_ids(session: AsyncSession, job: SyncJob) -> None:
         )
 
 
-async def note_who_has_grants(session: AsyncSession, job: SyncJob) -> None:
-    """Look through the staged grants once for whom they name.
-
-    As a condition and not as a value: PostgreSQL would look through them once a person else.
-    """
+async def mark_users_with_grants(session: AsyncSession, job: SyncJob) -> None:
+    """Set `has_grants` of the staged users."""
     named = select(StagedGrant.meta_user_id).where(StagedGrant.job_id == job.id)
+    # Two updates, each with a condition. If one update set the condition's value, PostgreSQL would
+    # scan the grants once for each user.
     has_some: ColumnElement[bool] = StagedUser.meta_user_id.in_(named)
     for has_grants, which in ((False, StagedUser.has_grants.is_(True)), (True, has_some)):
         await session.execute(
@@ -64,7 +63,7 @@ async def note_who_has_grants(session: AsyncSession, job: SyncJob) -> None:
 
 
 def is_of_staged_asset() -> ColumnElement[bool]:
-    """Joins `StagedGrant` to its `StagedAsset`."""
+    """Return the condition that joins `StagedGrant` to its `StagedAsset`."""
     return and_(
         StagedAsset.job_id == StagedGrant.job_id,
         StagedAsset.type == StagedGrant.asset_type,
@@ -77,41 +76,44 @@ def has_access(
     user_id: InstrumentedAttribute[uuid.UUID],
     meta_user_id: InstrumentedAttribute[str],
 ) -> ColumnElement[bool]:
-    """Whether this check saw the person on any asset: staged, or on one that is as it was."""
+    """Return the condition that a user has a staged grant, or a grant on an unchanged asset."""
     named = aliased(StagedUser)
     staged = exists().where(
         named.job_id == job.id, named.meta_user_id == meta_user_id, named.has_grants
     )
-    as_it_was = (
+    unchanged = (
         exists()
         .where(Grant.partner_user_id == user_id, StagedAsset.id == Grant.asset_id)
         .where(StagedAsset.job_id == job.id, StagedAsset.is_unchanged)
-        # Who reaches an asset through a group is asked anew each time, but for one that is hidden.
+        # Access through a group is read again each time, except on a hidden asset.
         .where(or_(Grant.via == "direct", StagedAsset.state == "out_of_sight"))
     )
-    return or_(staged, as_it_was)
+    return or_(staged, unchanged)
 
 
 def differs(names: Iterable[str]) -> ColumnElement[bool]:
-    """Whether a `StagedUser` tells any of these otherwise than its `PartnerUser`."""
+    """Return the condition that a `StagedUser` and its `PartnerUser` differ in any of `names`."""
     return or_(
         *(getattr(PartnerUser, name).is_distinct_from(getattr(StagedUser, name)) for name in names)
     )
 
 
-async def distrust_stale_digests(session: AsyncSession, job: SyncJob) -> None:
-    """An asset was taken for unchanged by a digest that is no longer on record: it was not read."""
+async def reset_stale_digests(session: AsyncSession, job: SyncJob) -> None:
+    """Mark assets as unread if the digest that showed them unchanged is no longer stored."""
     same = exists().where(
         AssetShare.partner_id == job.partner_id,
         AssetShare.asset_id == StagedAsset.id,
         AssetShare.access_digest.is_not_distinct_from(StagedAsset.access_digest),
     )
-    distrusted = await session.execute(
+    reset = await session.execute(
         update(StagedAsset)
         .where(StagedAsset.job_id == job.id, StagedAsset.is_unchanged, ~same)
         .values(is_unchanged=False, state="unread")
     )
-    assert isinstance(distrusted, CursorResult)
-    if distrusted.rowcount:
-        detail = f"{distrusted.rowcount} assets have to be compared anew by the next check."
+    assert isinstance(reset, CursorResult)
+    if reset.rowcount:
+        detail = (
+            f"{reset.rowcount} assets were compared with stored access that is no longer current. "
+            "The next check for updates reads these assets again."
+        )
         progress.warn(job, "compared_anew", None, detail)

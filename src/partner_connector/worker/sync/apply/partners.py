@@ -1,4 +1,4 @@
-"""From staged businesses to partners, in one transaction, and on to the check of each one."""
+"""Application of staged businesses to partners, and the start of each partner's sync job."""
 
 import uuid
 from collections.abc import Collection, Mapping
@@ -26,7 +26,7 @@ from partner_connector.worker.sync import progress
 
 @dataclass(slots=True)
 class ListedPartner:
-    """One business as Meta lists it, on one side or on both."""
+    """Business as Meta lists it, on one side or on both."""
 
     name: str
     sides: set[str] = field(default_factory=set)
@@ -36,7 +36,10 @@ class ListedPartner:
 async def apply_partners(
     session: AsyncSession, job: SyncJob, *, unknown_sides: Collection[str]
 ) -> None:
-    """Add, change and retire partners. Whoever vanished is retired only if both sides were read."""
+    """Add partners, update them, and mark those that are no longer shared.
+
+    A partner is marked as no longer shared only if the lists of both sides were read.
+    """
     listed = await _listed(session, job)
     known = {
         partner.meta_business_id: partner
@@ -51,12 +54,12 @@ async def apply_partners(
             session.add_all([partner, _change(job, partner, "partner_listed")])
             job.added += 1
             continue
-        comes_back = partner.presence != "listed"
+        is_listed_again = partner.presence != "listed"
         if _update(partner, seen, unknown_sides):
             job.changed += 1
         else:
             job.unchanged += 1
-        if comes_back:
+        if is_listed_again:
             session.add(_change(job, partner, "partner_listed"))
     if not unknown_sides:
         for business_id, partner in known.items():
@@ -70,13 +73,13 @@ async def apply_partners(
     await session.flush()
 
 
-async def check_connected_partners(session: AsyncSession, queue: WorkQueue, job: SyncJob) -> None:
-    """Start a check of each connected partner, and show them as this job's children."""
+async def start_partner_jobs(session: AsyncSession, queue: WorkQueue, job: SyncJob) -> None:
+    """Start a sync job for each connected partner, as a child job of this job."""
     connected = await session.scalars(
         select(Partner)
         .join(Token, (Token.partner_id == Partner.id) & (Token.state == "active"))
         .where(Partner.integration_id == job.integration_id)
-        # One that is no longer listed is checked until nobody is left: its own check must prove it.
+        # A partner no longer listed is synced until its own job has removed all its users.
         .where(or_(Partner.presence == "listed", Partner.user_count > 0))
         .order_by(Partner.id)
     )
@@ -86,15 +89,18 @@ async def check_connected_partners(session: AsyncSession, queue: WorkQueue, job:
             session, queue, partner, trigger=job.trigger, parent_id=job.id
         )
         if child.status == "halted":
-            detail = f"A plan for {partner.name} waits for an answer: it was not checked again."
+            detail = (
+                f"The partner {partner.name} was not checked: an earlier plan waits for approval. "
+                "Approve or reject it, then check for updates again."
+            )
             progress.warn(job, "plan_open", None, detail)
         elif child.parent_id != job.id and not await _has_unfinished_parent(session, child):
-            # A check that was already under way counts as ours.
+            # Adopt a job that was already running.
             former_parents |= {child.parent_id} if child.parent_id else set()
             child.parent_id = job.id
     job.own_work_done = True
     await session.flush()
-    # `lock_parent_job` comes after the children and their partners.
+    # Lock order: the parent jobs come after the child jobs and their partners.
     for parent_id in sorted({job.id, *former_parents}):
         await roll_up(session, parent_id)
 
@@ -115,8 +121,8 @@ async def _listed(session: AsyncSession, job: SyncJob) -> dict[str, ListedPartne
     return listed
 
 
-def _sum(one: Mapping[str, int] | None, other: Mapping[str, int]) -> dict[str, int]:
-    base = one or {}
+def _sum(counts: Mapping[str, int] | None, other: Mapping[str, int]) -> dict[str, int]:
+    base = counts or {}
     return {key: base.get(key, 0) + value for key, value in other.items()}
 
 
@@ -142,12 +148,12 @@ def _change(job: SyncJob, partner: Partner, kind: str) -> PlannedChange:
         "name": partner.name,
         "relationship": partner.relationship,
     }
-    told = {"after" if kind == "partner_listed" else "before": facts}
-    return PlannedChange(job_id=job.id, kind=kind, partner_id=partner.id, **told)
+    state = {"after" if kind == "partner_listed" else "before": facts}
+    return PlannedChange(job_id=job.id, kind=kind, partner_id=partner.id, **state)
 
 
 def _update(partner: Partner, seen: ListedPartner, unknown_sides: Collection[str]) -> bool:
-    """Bring a known partner up to date; True if anything about it changed."""
+    """Update a known partner. Return True if anything changed."""
     before_sides = (
         {"agency", "client"} if partner.relationship == "both" else {partner.relationship}
     )
@@ -158,7 +164,7 @@ def _update(partner: Partner, seen: ListedPartner, unknown_sides: Collection[str
         "presence": "listed",
     }
     if partner.last_synced_at is None and seen.counts is not None:
-        # Once a partner is synced, its own token has counted better than the listing can.
+        # A synced partner has better counts, read with its own token.
         values["shared_asset_counts"] = seen.counts
     changed = False
     for name, value in values.items():

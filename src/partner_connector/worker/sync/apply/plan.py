@@ -1,7 +1,7 @@
-"""The plan of a check: every change that it would make, in order, before any is made.
+"""Plan of a sync job: all changes that it would make, in order.
 
-The plan is what the safeguard judges, what a person may be asked to approve, what is carried out,
-and what the change feed then tells. Each kind of change is one statement.
+The safeguard checks the plan, an operator may have to approve it, the job applies it, and the
+change feed then lists its changes. One SQL statement plans each kind of change.
 """
 
 from collections import Counter
@@ -40,7 +40,7 @@ from partner_connector.db.models import (
 from partner_connector.db.sql import json_object
 from partner_connector.worker.sync.apply.diff import FACTS, differs, has_access, is_of_staged_asset
 
-# Which facts of a user each kind of change tells.
+# Facts of a user that each kind of change reports.
 FACT_CHANGES = {
     kind: [name for name, fact in PERSON.items() if fact.change == kind]
     for kind in get_args(FactChange)
@@ -48,21 +48,21 @@ FACT_CHANGES = {
 
 
 async def make_plan(session: AsyncSession, job: SyncJob, *, remove: bool) -> None:
-    """Write the plan anew. Without `remove` nothing is taken from anybody."""
+    """Replace the job's plan. Without `remove`, the plan contains no removals."""
     await session.execute(delete(PlannedChange).where(PlannedChange.job_id == job.id))
-    changes = [_assets_shared(job), _people_who_come(job)]
+    changes = [_assets_shared(job), _users_joined(job)]
     changes += [_facts_changed(job, kind, names) for kind, names in FACT_CHANGES.items()]
-    changes.append(_access_given(job))
+    changes.append(_access_granted_or_changed(job))
     if remove:
-        changes += [_access_lost_on_read_assets(job), _access_lost_through_groups(job)]
-        changes += [_access_lost_with_shares(job), _people_who_leave(job), _assets_unshared(job)]
+        changes += [_access_revoked_on_read_assets(job), _access_revoked_through_groups(job)]
+        changes += [_access_revoked_with_shares(job), _users_left(job), _assets_unshared(job)]
     columns = ["job_id", "partner_id", "kind", "partner_user_id", "asset_id", "before", "after"]
-    for some in changes:
-        await session.execute(insert(PlannedChange).from_select(columns, some))
+    for rows in changes:
+        await session.execute(insert(PlannedChange).from_select(columns, rows))
 
 
 async def planned_counts(session: AsyncSession, job: SyncJob) -> Counter[str]:
-    """How many changes of each kind are planned."""
+    """Return the number of planned changes by kind."""
     rows = await session.execute(
         select(PlannedChange.kind, func.count())
         .where(PlannedChange.job_id == job.id)
@@ -72,13 +72,13 @@ async def planned_counts(session: AsyncSession, job: SyncJob) -> Counter[str]:
 
 
 async def count_changes(session: AsyncSession, job: SyncJob, planned: Counter[str]) -> None:
-    """What the job tells of its users. A user changes once, however much of it did."""
+    """Set the job's counts of users. A user with several changes counts once."""
     plan = PlannedChange
-    comes_or_goes = select(plan.partner_user_id).where(
+    joined_or_left = select(plan.partner_user_id).where(
         plan.job_id == job.id, plan.kind.in_(("user_joined", "user_rejoined", "user_left"))
     )
     changed = select(func.count(plan.partner_user_id.distinct())).where(
-        plan.job_id == job.id, plan.partner_user_id.not_in(comes_or_goes)
+        plan.job_id == job.id, plan.partner_user_id.not_in(joined_or_left)
     )
     seen = select(func.count()).where(
         PartnerUser.partner_id == job.partner_id,
@@ -87,7 +87,7 @@ async def count_changes(session: AsyncSession, job: SyncJob, planned: Counter[st
     job.added = planned["user_joined"] + planned["user_rejoined"]
     job.removed = planned["user_left"]
     job.changed = await session.scalar(changed) or 0
-    # Those who come are not in the table yet, unless they were there before.
+    # Users who join are not in the table yet; users who rejoin are.
     job.seen = (await session.scalar(seen) or 0) + planned["user_joined"]
     job.unchanged = job.seen - job.added - job.changed
 
@@ -101,7 +101,7 @@ def _change(
     before: Any = None,
     after: Any = None,
 ) -> Select[Any]:
-    """One row of the plan, as a select that says of what."""
+    """Return a select of rows of the plan."""
     return select(
         literal(job.id),
         literal(job.partner_id),
@@ -150,7 +150,7 @@ def _assets_unshared(job: SyncJob) -> Select[Any]:
     )
 
 
-def _people_who_come(job: SyncJob) -> Select[Any]:
+def _users_joined(job: SyncJob) -> Select[Any]:
     is_known = PartnerUser.id.is_not(None)
     return (
         _change(
@@ -183,14 +183,14 @@ def _facts_changed(job: SyncJob, kind: str, names: Sequence[str]) -> Select[Any]
     )
 
 
-def _access_given(job: SyncJob) -> Select[Any]:
+def _access_granted_or_changed(job: SyncJob) -> Select[Any]:
     is_new = Grant.partner_user_id.is_(None)
     known = and_(
         Grant.partner_user_id == StagedUser.id,
         Grant.asset_id == StagedAsset.id,
         Grant.via == StagedGrant.via,
     )
-    is_other = or_(
+    is_different = or_(
         is_new, Grant.tasks != StagedGrant.tasks, Grant.full_control != StagedGrant.full_control
     )
     return (
@@ -211,14 +211,14 @@ def _access_given(job: SyncJob) -> Select[Any]:
             ),
         )
         .outerjoin(Grant, known)
-        .where(StagedGrant.job_id == job.id, is_other)
+        .where(StagedGrant.job_id == job.id, is_different)
     )
 
 
-def _access_lost(job: SyncJob, among: ColumnElement[bool]) -> Select[Any]:
-    """Grants among these that are known and were not seen.
+def _access_revoked(job: SyncJob, among: ColumnElement[bool]) -> Select[Any]:
+    """Select the stored grants that match `among` and were not staged.
 
-    Assets are named by a subquery, so that SQLite too begins with them and not with every grant.
+    `among` selects assets by a subquery, so that SQLite starts with them and not with all grants.
     """
     seen = (
         exists()
@@ -245,27 +245,27 @@ def _access_lost(job: SyncJob, among: ColumnElement[bool]) -> Select[Any]:
     )
 
 
-def _access_lost_on_read_assets(job: SyncJob) -> Select[Any]:
+def _access_revoked_on_read_assets(job: SyncJob) -> Select[Any]:
     read = select(StagedAsset.id).where(StagedAsset.job_id == job.id, ~StagedAsset.is_unchanged)
-    return _access_lost(job, and_(Grant.asset_id.in_(read), Grant.via == "direct"))
+    return _access_revoked(job, and_(Grant.asset_id.in_(read), Grant.via == "direct"))
 
 
-def _access_lost_through_groups(job: SyncJob) -> Select[Any]:
+def _access_revoked_through_groups(job: SyncJob) -> Select[Any]:
     hidden = select(StagedAsset.id).where(
         StagedAsset.job_id == job.id, StagedAsset.state == "out_of_sight"
     )
-    # In the words of the partial index: SQLite would not use it for a bound value.
+    # Same text as in the partial index: SQLite does not use the index for a bound value.
     through_group = Grant.via == literal_column("'asset_group'")
-    return _access_lost(job, and_(through_group, Grant.asset_id.not_in(hidden)))
+    return _access_revoked(job, and_(through_group, Grant.asset_id.not_in(hidden)))
 
 
-def _access_lost_with_shares(job: SyncJob) -> Select[Any]:
+def _access_revoked_with_shares(job: SyncJob) -> Select[Any]:
     listed = exists().where(StagedAsset.job_id == job.id, StagedAsset.id == AssetShare.asset_id)
     gone = select(AssetShare.asset_id).where(AssetShare.partner_id == job.partner_id, ~listed)
-    return _access_lost(job, and_(Grant.asset_id.in_(gone), Grant.via == "direct"))
+    return _access_revoked(job, and_(Grant.asset_id.in_(gone), Grant.via == "direct"))
 
 
-def _people_who_leave(job: SyncJob) -> Select[Any]:
+def _users_left(job: SyncJob) -> Select[Any]:
     return (
         _change(job, "user_left", user=PartnerUser.id, before=_facts(PartnerUser))
         .where(PartnerUser.partner_id == job.partner_id, PartnerUser.state == "active")

@@ -1,7 +1,8 @@
-"""From staging to partner users, in one transaction of set-based SQL.
+"""Application of staging to partner users, in one transaction of set-based SQL.
 
-First the plan, then the safeguard, then the plan is carried out. Nobody is removed unless every
-edge of the partner was read to its end: a user that the check could not see is not one who left.
+The job makes the plan, the safeguard checks it, and the job applies it. No user is removed unless
+every edge of the partner was read to its end: a user whom the job did not see may still have
+access.
 """
 
 from datetime import datetime
@@ -27,18 +28,18 @@ from partner_connector.worker.sync.apply import capability, safeguard
 from partner_connector.worker.sync.apply.assets import (
     apply_assets,
     count_assets,
-    forget_unshared_assets,
+    delete_ended_shares,
     store_assets,
 )
 from partner_connector.worker.sync.apply.change_feed import publish
-from partner_connector.worker.sync.apply.completeness import drop_what_was_not_listed, is_complete
+from partner_connector.worker.sync.apply.completeness import delete_unlisted_staging, is_complete
 from partner_connector.worker.sync.apply.diff import (
     ENRICHMENT,
     FACTS,
     differs,
-    distrust_stale_digests,
     has_access,
-    note_who_has_grants,
+    mark_users_with_grants,
+    reset_stale_digests,
     resolve_ids,
 )
 from partner_connector.worker.sync.apply.plan import count_changes, make_plan, planned_counts
@@ -47,43 +48,44 @@ _GRANT = (Grant.partner_user_id, Grant.asset_id, Grant.via)
 
 
 async def apply_users(session: AsyncSession, job: SyncJob, token: Token | None) -> None:
-    """Bring the partner's assets, users and grants to what was read, or halt with the plan."""
+    """Apply what was read to the partner's assets, users and grants, or halt with the plan."""
     partner = await lock_partner(session, job.partner_id)
     assert partner is not None
-    # What was read is as old as the first read, whenever it is applied.
+    # The data is as old as the first read, even if it is applied much later.
     at, as_of = now(), job.started_at or now()
-    await drop_what_was_not_listed(session, job)
+    await delete_unlisted_staging(session, job)
     await store_assets(session, job, at)
     await resolve_ids(session, job)
-    await note_who_has_grants(session, job)
-    await distrust_stale_digests(session, job)
-    await _keep_facts_that_were_not_read(session, job)
+    await mark_users_with_grants(session, job)
+    await reset_stale_digests(session, job)
+    await _keep_unread_facts(session, job)
     await capability.compare(session, job, token)
     complete = await is_complete(session, job)
     await make_plan(session, job, remove=complete)
     planned = await planned_counts(session, job)
     await count_changes(session, job, planned)
-    if await safeguard.objects(session, job, partner, planned):
+    if await safeguard.requires_approval(session, job, partner, planned):
         await safeguard.halt(session, job, planned, token)
         return
     await apply_assets(session, job, at, complete=complete)
     await _apply_people(session, job, at)
     await _apply_grants(session, job, at)
     if complete:
-        await forget_unshared_assets(session, job)
+        await delete_ended_shares(session, job)
         partner.data_as_of = as_of
-        partner.people_without_access_count = await _people_without_access(session, job)
-        await capability.note_proven(session, job, at)
+        partner.people_without_access_count = await _count_people_without_access(session, job)
+        await capability.store_confirmed_capability(session, job, at)
     partner.last_synced_at = at
     await _refresh_counts(session, job, partner)
     await progress.finish(session, job)
-    # Last, since the feed of the whole workspace waits for this transaction from here on.
+    # Last, because it locks the change feed of the whole workspace until the commit.
     await publish(session, job, at)
 
 
-async def _keep_facts_that_were_not_read(session: AsyncSession, job: SyncJob) -> None:
-    """Someone whom only an asset named keeps the e-mail and role of the last check: they are
-    unknown this time, not gone.
+async def _keep_unread_facts(session: AsyncSession, job: SyncJob) -> None:
+    """Keep the stored e-mail and role of users that only an asset's list names.
+
+    The e-mail and role of these users are unknown, not removed.
     """
     known = PartnerUser.id == StagedUser.id
     values = {
@@ -100,7 +102,7 @@ async def _keep_facts_that_were_not_read(session: AsyncSession, job: SyncJob) ->
 async def _apply_people(session: AsyncSession, job: SyncJob, at: datetime) -> None:
     staged, instant = StagedUser, PartnerUser.first_seen_at.type
     seen = has_access(job, staged.id, staged.meta_user_id)
-    comes = {
+    added = {
         "id": staged.id,
         "workspace_id": literal(job.workspace_id),
         "integration_id": literal(job.integration_id),
@@ -116,7 +118,7 @@ async def _apply_people(session: AsyncSession, job: SyncJob, at: datetime) -> No
     known = exists().where(PartnerUser.id == staged.id)
     await session.execute(
         insert(PartnerUser).from_select(
-            list(comes), select(*comes.values()).where(staged.job_id == job.id, ~known, seen)
+            list(added), select(*added.values()).where(staged.job_id == job.id, ~known, seen)
         )
     )
     await session.execute(
@@ -142,7 +144,7 @@ async def _apply_grants(session: AsyncSession, job: SyncJob, at: datetime) -> No
     plan = PlannedChange
     via = plan.after["via"].as_string()
     tasks, full_control = plan.after["tasks"], plan.after["full_control"].as_boolean()
-    given = {
+    added = {
         "partner_user_id": plan.partner_user_id,
         "asset_id": plan.asset_id,
         "via": via,
@@ -153,7 +155,7 @@ async def _apply_grants(session: AsyncSession, job: SyncJob, at: datetime) -> No
         "granted_at": literal(at, Grant.granted_at.type),
     }
     await session.execute(
-        insert(Grant).from_select(list(given), _planned(job, given.values(), "access_granted"))
+        insert(Grant).from_select(list(added), _planned(job, added.values(), "access_granted"))
     )
     await session.execute(
         update(Grant)
@@ -177,7 +179,7 @@ def _planned(job: SyncJob, columns: Any, kind: str) -> Select[Any]:
     return select(*columns).where(plan.job_id == job.id, plan.kind == kind)
 
 
-async def _people_without_access(session: AsyncSession, job: SyncJob) -> int:
+async def _count_people_without_access(session: AsyncSession, job: SyncJob) -> int:
     without_access = select(func.count()).where(
         StagedUser.job_id == job.id,
         StagedUser.kind == "person",

@@ -1,1 +1,1 @@
-"""Read partners, assets and users from Meta."""
+"""Reads of partners, assets and users from Meta into staging tables."""

@@ -1,9 +1,9 @@
-"""Shared assets and lists that Meta hides from a token, and what it means to have accepted that.
+"""Shared assets and lists that Meta hides from a token, before and after an operator accepts it.
 
-Whoever takes a permission or an asset from the system user hides what is still shared. Until that
-is accepted, nobody of the partner is removed. From then on an asset that is hidden counts as it was
-when it was last seen: its people keep their access in our eyes, and everything else is judged
-again. One that is shown again is read like any other.
+If the system user loses a permission or an asset, Meta hides assets that are still shared. Until an
+operator accepts this, no user of the partner is removed. After that, a hidden asset keeps the users
+of its last read, and the read of all other assets can be complete. An asset that is visible again
+is read like any other asset.
 """
 
 import uuid
@@ -20,30 +20,33 @@ from partner_connector.worker.sync import progress
 from partner_connector.worker.sync.stage.access import known_digests
 
 _REFUSED = "edge_refused"
-_OURS_REFUSED = "own_edge_refused"
+_OWN_EDGE_REFUSED = "own_edge_refused"
 _ACCEPTED = "out_of_sight"
-_NAMED_AT_MOST = 5
+_MAX_NAMES = 5
 
 
-async def accepted_out_of_sight(
+async def accepted_hidden_names(
     session: AsyncSession, partner_id: uuid.UUID | None
 ) -> frozenset[str]:
-    """The names of assets and edges that somebody accepted to be hidden."""
+    """Return the names of assets and edges that an operator accepted as hidden."""
     capability = await session.get(Capability, partner_id) if partner_id else None
-    proven = capability.proven if capability is not None else None
-    return frozenset((proven or {}).get("hidden") or ())
+    accepted = capability.confirmed if capability is not None else None
+    return frozenset((accepted or {}).get("hidden") or ())
 
 
-def note_refused_list(
+def warn_of_refused_list(
     job: SyncJob, edge: str, refusal: GraphError, accepted: Collection[str] | None
 ) -> None:
-    """A list of shared assets that Meta does not show. `accepted` is null for our own lists, which
-    no accepting of a partner's is about.
+    """Add a warning about a refused list of shared assets.
+
+    `accepted` is None for lists of our own business, which an acceptance never covers.
     """
     if accepted is None:
-        progress.warn(job, _OURS_REFUSED, edge, f"Meta refused to list our {edge}: {refusal}")
+        detail = f"Meta refused to list {edge} of our own business: {refusal}"
+        progress.warn(job, _OWN_EDGE_REFUSED, edge, detail)
     elif edge in accepted:
-        progress.tell(job, _ACCEPTED, edge, f"{edge} is hidden from the token, which was accepted.")
+        detail = f"The token cannot see {edge}, and an operator accepted this."
+        progress.add_warning(job, _ACCEPTED, edge, detail)
     else:
         progress.warn(job, _REFUSED, edge, f"Meta refused to list {edge}: {refusal}")
 
@@ -54,7 +57,7 @@ async def stage_hidden(
     hidden: Sequence[AssetToRead],
     accepted: Collection[str],
 ) -> None:
-    """Mark staged assets as hidden; one that was accepted to be hidden is as it was."""
+    """Mark staged assets as hidden. An accepted asset keeps the access of its last read."""
     digests = await known_digests(session, job, hidden)
     for asset in hidden:
         is_accepted = asset.key in accepted
@@ -71,17 +74,17 @@ async def stage_hidden(
         )
     known = [asset for asset in hidden if asset.key in accepted]
     if known:
-        named = ", ".join(asset.label for asset in known[:_NAMED_AT_MOST])
-        rest = f" and {len(known) - _NAMED_AT_MOST} more" if len(known) > _NAMED_AT_MOST else ""
+        named = ", ".join(asset.label for asset in known[:_MAX_NAMES])
+        rest = f" and {len(known) - _MAX_NAMES} more" if len(known) > _MAX_NAMES else ""
         detail = (
-            f"Hidden from the token, which was accepted: {named}{rest}. Their people are shown as "
-            "they were last seen."
+            f"The token cannot see these assets, and an operator accepted this: {named}{rest}. "
+            "Their users are those of the last successful read."
         )
-        progress.tell(job, _ACCEPTED, None, detail)
+        progress.add_warning(job, _ACCEPTED, None, detail)
 
 
 async def hidden_from(session: AsyncSession, job: SyncJob) -> list[str]:
-    """What this check was not shown, accepted or not: assets as they were staged, and edges."""
+    """Return the names of assets and edges that Meta hid from this job, accepted or not."""
     rows = await session.execute(
         select(StagedAsset.type, StagedAsset.meta_id).where(
             StagedAsset.job_id == job.id, StagedAsset.state.in_(("refused", "out_of_sight"))

@@ -1,4 +1,4 @@
-"""What a step reads of one partner, on its way into staging: assets, people, groups, access."""
+"""Reads of one partner into staging: assets, people, groups and access."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -9,101 +9,109 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.db.models import SyncJob
 from partner_connector.graph import REFUSALS, BatchRead, FirstPage, GraphReader
-from partner_connector.worker.context import Workshop
+from partner_connector.worker.context import WorkerContext
 from partner_connector.worker.meta.access import (
     AccessBatch,
     AccessRead,
-    access_told_by,
+    complete_nested_access,
     page_readers,
     read_access,
 )
-from partner_connector.worker.meta.concurrency import all_of, one_ahead
+from partner_connector.worker.meta.concurrency import gather_all, prefetch_pages
 from partner_connector.worker.meta.shared_assets import AssetToRead, SharedAssets
 from partner_connector.worker.meta.unsupported_reads import (
     GROUPS_WITH_CONTENTS,
-    OWN_TOKENS,
-    remember_refusal,
+    PAGE_TOKENS_IN_BATCH,
+    store_refusal,
 )
 from partner_connector.worker.sync import progress
 from partner_connector.worker.sync.read.groups import GroupsRead, stage_group_access
-from partner_connector.worker.sync.read.hidden_assets import note_refused_list, stage_hidden
+from partner_connector.worker.sync.read.hidden_assets import stage_hidden, warn_of_refused_list
 from partner_connector.worker.sync.stage.access import stage_access
 from partner_connector.worker.sync.stage.staging import (
-    ASSETS_IN_A_BATCH,
+    ASSETS_PER_BATCH,
     next_assets,
     stage_assets,
     stage_people,
 )
-from partner_connector.worker.sync.step_runner import CallCounter, held_job
+from partner_connector.worker.sync.step_runner import CallCounter, lock_running_job
 from partner_connector.worker.sync.target import Target
 
-# Batches under way at once for one partner: the network is waited for, not the database.
-_BATCHES_AT_ONCE = 2
+# Concurrent batches for one partner: the network is slow, not the database.
+_CONCURRENT_BATCHES = 2
 
 
 @dataclass(slots=True)
 class PartnerReading:
-    """One step of one attempt. Whatever it stages raises `AttemptEnded` once the job is not its."""
+    """Reads of one step of one attempt. Staging raises `AttemptEnded` when the attempt is over."""
 
-    shop: Workshop
+    context: WorkerContext
     target: Target
     attempt: int
     reader: GraphReader
     calls: CallCounter = field(init=False)
-    # One transaction at a time: SQLite would make them queue less patiently.
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-    # With our own business's eyes, whose trouble is not the partner's token's.
-    is_ours: bool = False
+    # Allows one transaction at a time: on SQLite, waiting writers could time out.
+    staging_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    # True for reads with our own business's token.
+    with_own_token: bool = False
 
     def __post_init__(self) -> None:
         self.calls = CallCounter(self.reader)
 
-    def of(self, reader: GraphReader) -> "PartnerReading":
-        """The same, with our own business's eyes."""
-        return PartnerReading(self.shop, self.target, self.attempt, reader, self.turn, is_ours=True)
+    def with_own_reader(self, reader: GraphReader) -> "PartnerReading":
+        """Return a copy that reads with our own business's token."""
+        return PartnerReading(
+            self.context, self.target, self.attempt, reader, self.staging_lock, with_own_token=True
+        )
 
     @asynccontextmanager
     async def staging(self) -> AsyncIterator[tuple[AsyncSession, SyncJob]]:
-        """A transaction with the job's row locked, to which the calls so far are added."""
-        async with self.turn, held_job(self.shop, self.target, self.attempt) as (session, job):
+        """Open a transaction with the job's row locked, and add the new Graph calls to the job."""
+        async with (
+            self.staging_lock,
+            lock_running_job(self.context, self.target, self.attempt) as (session, job),
+        ):
             yield session, job
             job.graph_calls += self.calls.new()
 
     async def stage_shares(self, found: AsyncIterator[SharedAssets]) -> None:
-        """Shared assets page by page, with the people that came in their rows."""
-        async for some in found:
-            known = access_told_by(some, self.target.partner_business_id)
+        """Stage shared assets page by page, with the people nested in their rows."""
+        async for page in found:
+            known = complete_nested_access(page, self.target.partner_business_id)
             async with self.staging() as (session, job):
-                await stage_assets(session, job.id, self.attempt, some.assets)
+                await stage_assets(session, job.id, self.attempt, page.assets)
                 await stage_access(session, job, known)
-                if some.refusal is not None:
-                    accepted = None if self.is_ours else self.target.out_of_sight
-                    note_refused_list(job, some.edge, some.refusal, accepted)
-                if some.without_owner:
-                    detail = f"{some.without_owner} rows of {some.edge} did not say who owns them."
-                    progress.warn(job, "edge_incomplete", some.edge, detail)
-                if some.is_bare:
-                    await remember_refusal(session, self.target.partner_id, some.edge)
-                await progress.move_on(session, job, "listing_assets")
+                if page.refusal is not None:
+                    accepted = None if self.with_own_token else self.target.accepted_hidden
+                    warn_of_refused_list(job, page.edge, page.refusal, accepted)
+                if page.without_owner:
+                    detail = (
+                        f"{page.without_owner} rows of {page.edge} do not name their owner, so "
+                        "those assets were not read."
+                    )
+                    progress.warn(job, "edge_incomplete", page.edge, detail)
+                if page.nested_refused:
+                    await store_refusal(session, self.target.partner_id, page.edge)
+                await progress.set_progress(session, job, "listing_assets")
 
-    async def stage_kind(self, kind: str, first: FirstPage) -> None:
-        """Names, mail addresses and roles. Where Meta refuses them, access is still read."""
+    async def stage_users(self, kind: str, first: FirstPage) -> None:
+        """Stage names, e-mail addresses and roles. If Meta refuses them, access is still read."""
         edge, seen = first.read.edge, set[str]()
         total, run, warnings = None, 1, []
         try:
-            async for page in one_ahead(self.reader.pages(first)):
+            async for page in prefetch_pages(self.reader.pages(first)):
                 if page.run != run:
                     seen, run = set(), page.run
                 seen.update(str(row["id"]) for row in page.rows)
                 total = page.total_count if page.total_count is not None else total
                 async with self.staging() as (session, job):
                     await stage_people(session, job.id, kind, page.rows)
-                    await progress.move_on(session, job, "listing_people")
+                    await progress.set_progress(session, job, "listing_people")
         except REFUSALS as error:
-            detail = f"Meta refused to list {edge}: names, roles and mail may be missing."
+            detail = f"Meta refused to list {edge}, so names, roles and e-mails may be missing."
             warnings.append(("edge_refused", edge, f"{detail} {error}"))
         if total is not None and len(seen) < total:
-            detail = f"Meta counts {total} rows of {edge} and showed {len(seen)}."
+            detail = f"Meta counts {total} rows of {edge} and returned {len(seen)}."
             warnings.append(("edge_incomplete", edge, detail))
         if warnings:
             async with self.staging() as (_, job):
@@ -111,39 +119,39 @@ class PartnerReading:
                     progress.warn(job, *warning)
 
     async def stage_groups(self, found: GroupsRead) -> None:
-        """Who reaches shared assets through the partner's asset groups."""
+        """Stage access through the partner's asset groups."""
         async with self.staging() as (session, job):
             await stage_group_access(session, job.id, found)
             for warning in found.warnings:
                 progress.warn(job, *warning)
-            if found.is_bare:
-                await remember_refusal(session, self.target.partner_id, GROUPS_WITH_CONTENTS)
+            if found.nested_refused:
+                await store_refusal(session, self.target.partner_id, GROUPS_WITH_CONTENTS)
 
     async def read_next_access(
-        self, page_tokens: FirstPage | None = None, also: Sequence[BatchRead[None]] = ()
+        self, page_tokens: FirstPage | None = None, extra_reads: Sequence[BatchRead[None]] = ()
     ) -> bool:
-        """Read who is assigned to the next assets; return whether there are more to read.
+        """Read the users of the next assets. Return True if more assets may be unread.
 
-        Some batches go out at once, and what each brings is staged before trouble with another is
-        raised. `page_tokens` are `my_accounts` where a batch has brought their first page. The
-        reads in `also` ride along with the first batch.
+        Batches run concurrently; each is staged before the error of another is raised.
+        `page_tokens` is the first page of `my_accounts`, if already read. The first batch also
+        sends the `extra_reads`.
         """
-        number = _BATCHES_AT_ONCE * ASSETS_IN_A_BATCH
-        async with self.shop.database.reading() as session:
+        number = _CONCURRENT_BATCHES * ASSETS_PER_BATCH
+        async with self.context.database.reading() as session:
             assets = await next_assets(session, self.target.job_id, self.attempt, number)
-        if not assets and not also:
+        if not assets and not extra_reads:
             return False
         pages = {asset.meta_id for asset in assets if asset.type == "page"}
-        graph = self.shop.graph
+        graph = self.context.graph
         readers = await page_readers(graph, self.reader, pages, page_tokens) if pages else {}
         first, *others = [
-            assets[start : start + ASSETS_IN_A_BATCH]
-            for start in range(0, len(assets), ASSETS_IN_A_BATCH)
+            assets[start : start + ASSETS_PER_BATCH]
+            for start in range(0, len(assets), ASSETS_PER_BATCH)
         ] or [assets]
-        await all_of(
+        await gather_all(
             [
-                self._read_batch(first, readers, also),
-                *(self._read_batch(some, readers) for some in others),
+                self._read_batch(first, readers, extra_reads),
+                *(self._read_batch(batch, readers) for batch in others),
             ]
         )
         return len(assets) == number
@@ -152,7 +160,7 @@ class PartnerReading:
         self,
         assets: Sequence[AssetToRead],
         readers: Mapping[str, GraphReader],
-        also: Sequence[BatchRead[None]] = (),
+        extra_reads: Sequence[BatchRead[None]] = (),
     ) -> None:
         own = {
             asset.meta_id: readers[asset.meta_id] for asset in assets if asset.meta_id in readers
@@ -163,14 +171,14 @@ class PartnerReading:
             assets,
             self.target.partner_business_id,
             own,
-            own_tokens_in_batch=OWN_TOKENS not in self.target.refused_by_meta,
-            also=also,
+            page_tokens_in_batch=PAGE_TOKENS_IN_BATCH not in self.target.refused_by_meta,
+            extra_reads=extra_reads,
         ):
             await self._stage_batch(batch, sum(calls.new() for calls in of_pages))
 
     async def _stage_batch(self, batch: AccessBatch, calls_of_pages: int) -> None:
         async with self.staging() as (session, job):
-            accepted = self.target.out_of_sight
+            accepted = self.target.accepted_hidden
             hidden = [
                 read.asset for read in batch.reads if read.refusal and read.asset.key in accepted
             ]
@@ -178,21 +186,21 @@ class PartnerReading:
             await stage_access(session, job, reads)
             await stage_hidden(session, job, hidden, accepted)
             for read in reads:
-                _warn_of(job, read)
-            if batch.own_tokens_ignored:
-                await remember_refusal(session, self.target.partner_id, OWN_TOKENS)
+                _warn_of_incomplete_read(job, read)
+            if batch.page_tokens_ignored:
+                await store_refusal(session, self.target.partner_id, PAGE_TOKENS_IN_BATCH)
             done, total = await progress.staged_assets_left(session, job)
-            await progress.move_on(session, job, "reading_access", done=done, total=total)
+            await progress.set_progress(session, job, "reading_access", done=done, total=total)
             job.graph_calls += calls_of_pages
-        if batch.trouble is not None:
-            raise batch.trouble
+        if batch.error is not None:
+            raise batch.error
 
 
-def _warn_of(job: SyncJob, read: AccessRead) -> None:
+def _warn_of_incomplete_read(job: SyncJob, read: AccessRead) -> None:
     asset = read.asset.label
     if read.refusal is not None:
-        detail = f"Meta refused to list who is assigned to the {asset}: {read.refusal}"
+        detail = f"Meta refused to list the users of the {asset}: {read.refusal}"
         progress.warn(job, "asset_refused", "assigned_users", detail)
     elif read.is_short:
-        detail = f"Meta showed fewer assigned to the {asset} than it counts, or gave no count."
+        detail = f"Meta returned fewer users of the {asset} than it counts, or no count."
         progress.warn(job, "edge_incomplete", "assigned_users", detail)

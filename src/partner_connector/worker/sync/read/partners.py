@@ -1,4 +1,4 @@
-"""Which businesses share assets with ours: agencies and clients, page by page into staging."""
+"""Reads of the agencies and clients of our own business into staging."""
 
 import uuid
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.db.models import StagedPartner
-from partner_connector.db.sql import clean, write_rows
+from partner_connector.db.sql import storable_text, write_rows
 from partner_connector.graph import (
     REFUSALS,
     FirstPage,
@@ -22,7 +22,8 @@ from partner_connector.graph import (
 
 SIDES = {"agency": edges.agencies, "client": edges.clients}
 
-# The row fields of `agencies` and `clients` that tell shared assets (REFERENCE 2.2 [S]).
+# Fields of `agencies` and `clients` with shared assets
+# (`docs/reference/graph-facts.md#partner-lists`).
 _PERMISSION_FIELDS = {
     "ad_account": "adaccount_permissions",
     "page": "page_permissions",
@@ -32,17 +33,17 @@ _PERMISSION_FIELDS = {
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One side of the relation as far as Meta shows it: what is missing may be there."""
+    """Businesses on one side of the relationship, as far as Meta shows them."""
 
     edge: str
-    # None where Meta refused the list: unknown, not empty.
+    # None if Meta refused the list: unknown, not empty.
     rows: list[dict[str, Any]] | None
-    # The code and detail of a warning, where not all was shown.
+    # Code and detail of a warning if the list is refused or incomplete.
     warning: tuple[str, str] | None = None
 
 
 async def _first_page(reader: GraphReader, read: Read) -> FirstPage:
-    """Read page one with every field or, where one is refused, id and name alone (plan a1)."""
+    """Read page one, with only id and name if Meta refuses the other fields (`#plan-partners`)."""
     try:
         return FirstPage(read, await reader.get(read))
     except (InvalidRequest, PermissionMissing):
@@ -60,10 +61,10 @@ async def read_side(reader: GraphReader, side: str, business_id: str) -> Side:
         return Side(read.edge, None, ("edge_refused", detail))
     rows, total = await reader.counted_rows(first)
     seen = len({row["id"] for row in rows})
-    # An empty list without a count proves nothing: Meta shortens silently (DOMAIN, failure 2).
+    # An empty list without a count may be incomplete: Meta shortens silently (`#short-lists`).
     if (total is None and not rows) or (total is not None and seen < total):
         counted = "gave no count" if total is None else f"counts {total}"
-        detail = f"Meta showed {len(rows)} rows of {read.edge} and {counted}."
+        detail = f"Meta returned {len(rows)} rows of {read.edge} and {counted}."
         return Side(read.edge, rows, ("edge_incomplete", detail))
     return Side(read.edge, rows)
 
@@ -71,7 +72,7 @@ async def read_side(reader: GraphReader, side: str, business_id: str) -> Side:
 async def stage_side(
     session: AsyncSession, job_id: uuid.UUID, side: str, rows: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Replace what was staged of this side."""
+    """Replace the staged rows of this side."""
     await session.execute(
         delete(StagedPartner).where(StagedPartner.job_id == job_id, StagedPartner.side == side)
     )
@@ -80,7 +81,7 @@ async def stage_side(
             "job_id": job_id,
             "meta_business_id": str(row["id"]),
             "side": side,
-            "name": clean(row.get("name") or row["id"], 500),
+            "name": storable_text(row.get("name") or row["id"], 500),
             "shared_asset_counts": asset_counts(row),
         }
         for row in rows
@@ -91,10 +92,10 @@ async def stage_side(
 
 
 def asset_counts(row: Mapping[str, Any]) -> dict[str, int] | None:
-    """Shared assets by type as far as the row tells; None where Meta left them out.
+    """Return the number of shared assets by type; None if the row does not hold them.
 
-    The inner shape of the permission rows is not documented (REFERENCE 12.1): they are counted,
-    except those that say they are not confirmed yet.
+    The shape of permission rows is not documented (`#open-permission-rows`). All rows count,
+    except those with a status other than CONFIRMED.
     """
     if not any(field in row for field in _PERMISSION_FIELDS.values()):
         return None

@@ -1,1 +1,1 @@
-"""Staging tables: rows that a check has read and not yet applied."""
+"""Staging tables: rows that a sync job has read but not yet applied."""

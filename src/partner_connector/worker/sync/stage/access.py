@@ -1,7 +1,7 @@
-"""Who is assigned to an asset, written to staging as one JSON text that the database takes apart.
+"""Staging of the users of an asset, as one JSON text that the database expands into rows.
 
-A row costs no object and no parameter of its own that way. The same text, hashed, tells at the next
-check that nothing about the asset has changed: then not even that is written.
+This needs no Python object and no SQL parameter for each row. A hash of the text shows at the next
+sync job if the asset's access is unchanged; then no rows are written.
 """
 
 import hashlib
@@ -22,16 +22,16 @@ from partner_connector.db.models import (
     StagedUser,
     SyncJob,
 )
-from partner_connector.db.sql import clean, compact_json, write_rows
+from partner_connector.db.sql import compact_json, storable_text, write_rows
 from partner_connector.graph import full_control
 from partner_connector.worker.meta.access import AccessRead
 from partner_connector.worker.meta.shared_assets import AssetToRead
-from partner_connector.worker.sync.stage.staging import meta_id_of, named_only
+from partner_connector.worker.sync.stage.staging import meta_id_of, user_with_name_only
 
-# NUL and halves of surrogates, which PostgreSQL refuses in JSON too; whole ones look like them.
-_MAY_BE_REFUSED = re.compile(r"\\u(0000|d[89a-f])")
-# SQLite takes some tens of thousands of values in one statement at most, older ones less.
-_NAMES_AT_A_TIME = 900
+# PostgreSQL refuses NUL and unpaired surrogates in JSON. Paired surrogates match here too.
+_UNSTORABLE_JSON = re.compile(r"\\u(0000|d[89a-f])")
+# SQLite limits the number of values in a statement.
+_IDS_PER_QUERY = 900
 _COLUMNS = "job_id, asset_type, asset_meta_id, via, meta_user_id, tasks, full_control"
 
 
@@ -39,7 +39,7 @@ def _typed(sql: str) -> TextClause:
     return text(sql).bindparams(bindparam("job_id", type_=Uuid()))
 
 
-_TAKE_APART = {
+_INSERT_GRANTS = {
     "sqlite": _typed(
         f"INSERT INTO staged_grants ({_COLUMNS}) "  # noqa: S608 - a constant
         "SELECT :job_id, :type, :meta_id, 'direct', json_extract(value, '$[0]'), "
@@ -53,8 +53,8 @@ _TAKE_APART = {
 }
 
 
-_MARK = (
-    update(StagedAsset.__table__)  # type: ignore[arg-type] # a table, to be told many rows at once
+_MARK_ASSET = (
+    update(StagedAsset.__table__)  # type: ignore[arg-type] # a table, for executemany
     .where(
         StagedAsset.job_id == bindparam("of_job"),
         StagedAsset.type == bindparam("of_type"),
@@ -71,14 +71,14 @@ _MARK = (
 
 @dataclass(frozen=True, slots=True)
 class _Staged:
-    """One asset's people in the form in which they are written."""
+    """Users of one asset, ready to be written to staging."""
 
     read: AccessRead
     people: str
     digest: str | None
     is_unchanged: bool
 
-    def mark(self, job: SyncJob) -> dict[str, Any]:
+    def asset_values(self, job: SyncJob) -> dict[str, Any]:
         asset = self.read.asset
         return {
             "of_job": job.id,
@@ -95,7 +95,7 @@ class _Staged:
             return "read"
         return "short" if self.read.refusal is None else "refused"
 
-    def grants(self, job: SyncJob) -> dict[str, Any]:
+    def grant_values(self, job: SyncJob) -> dict[str, Any]:
         asset = self.read.asset
         return {
             "job_id": job.id,
@@ -106,97 +106,102 @@ class _Staged:
 
 
 async def stage_access(session: AsyncSession, job: SyncJob, reads: Sequence[AccessRead]) -> None:
-    """Write who is assigned to these assets, and mark them as dealt with."""
-    # One that a page lists twice is written once.
+    """Stage the users of these assets, and mark the assets as read."""
+    # A page may list an asset twice.
     reads = list({_key(read.asset): read for read in reads}.values())
     if not reads:
         return
     known = await known_digests(session, job, [read.asset for read in reads])
-    staged = [_in_short(read, known) for read in reads]
-    await _drop_what_was_staged_before(session, job, reads)
+    staged = [_to_staged(read, known) for read in reads]
+    await _delete_earlier_grants(session, job, reads)
     connection = await session.connection()
-    await connection.execute(_MARK, [one.mark(job) for one in staged])
-    changed = [one for one in staged if not one.is_unchanged]
+    await connection.execute(_MARK_ASSET, [users.asset_values(job) for users in staged])
+    changed = [users for users in staged if not users.is_unchanged]
     if changed:
-        take_apart = _TAKE_APART[session.get_bind().dialect.name]
-        await connection.execute(take_apart, [one.grants(job) for one in changed])
-    people = {meta_id_of(row): row for one in changed for row in one.read.rows}
+        insert_grants = _INSERT_GRANTS[session.get_bind().dialect.name]
+        await connection.execute(insert_grants, [users.grant_values(job) for users in changed])
+    people = {meta_id_of(row): row for users in changed for row in users.read.rows}
     await _stage_names(session, job, people)
 
 
-async def _drop_what_was_staged_before(
+async def _delete_earlier_grants(
     session: AsyncSession, job: SyncJob, reads: Sequence[AccessRead]
 ) -> None:
-    """Before a crash this attempt may have written the same assets already; mostly it has not."""
-    dealt_with = await session.execute(
+    """Delete grants of these assets that were staged before a crash, if any."""
+    staged_before = await session.execute(
         select(StagedAsset.type, StagedAsset.meta_id)
         .where(StagedAsset.job_id == job.id, StagedAsset.state != "unread")
         .where(
-            tuple_(StagedAsset.type, StagedAsset.meta_id).in_([_key(one.asset) for one in reads])
+            tuple_(StagedAsset.type, StagedAsset.meta_id).in_([_key(read.asset) for read in reads])
         )
     )
-    places = [(asset_type, meta_id) for asset_type, meta_id in dealt_with]
-    if places:
+    asset_keys = [(asset_type, meta_id) for asset_type, meta_id in staged_before]
+    if asset_keys:
         await session.execute(
             delete(StagedGrant)
             .where(StagedGrant.job_id == job.id, StagedGrant.via == "direct")
-            .where(tuple_(StagedGrant.asset_type, StagedGrant.asset_meta_id).in_(places))
+            .where(tuple_(StagedGrant.asset_type, StagedGrant.asset_meta_id).in_(asset_keys))
         )
 
 
 async def _stage_names(
     session: AsyncSession, job: SyncJob, people: Mapping[str, Mapping[str, Any]]
 ) -> None:
-    """Whom the business's own lists have not named yet, mostly nobody."""
+    """Stage the users that are not staged yet; the business's own lists usually name all users."""
     ids = list(people)
-    for start in range(0, len(ids), _NAMES_AT_A_TIME):
-        some = ids[start : start + _NAMES_AT_A_TIME]
+    for start in range(0, len(ids), _IDS_PER_QUERY):
+        batch = ids[start : start + _IDS_PER_QUERY]
         named = await session.scalars(
             select(StagedUser.meta_user_id).where(
-                StagedUser.job_id == job.id, StagedUser.meta_user_id.in_(some)
+                StagedUser.job_id == job.id, StagedUser.meta_user_id.in_(batch)
             )
         )
-        news = [named_only(job.id, people[user_id]) for user_id in set(some).difference(named)]
+        news = [
+            user_with_name_only(job.id, people[user_id]) for user_id in set(batch).difference(named)
+        ]
         await write_rows(session, StagedUser, news, key=("job_id", "meta_user_id"))
 
 
-def _in_short(read: AccessRead, known: Mapping[tuple[str, str], str | None]) -> _Staged:
-    """One row a person, in an order of its own, so that Meta's does not matter."""
+def _to_staged(read: AccessRead, known: Mapping[tuple[str, str], str | None]) -> _Staged:
+    """Convert a read to one row for each user, sorted so that Meta's order does not matter."""
     rows: dict[str, list[Any]] = {}
     task_sets = TaskSets(read.asset.type)
     for row in read.rows:
         user_id, (tasks, full_control) = meta_id_of(row), task_sets.of(row)
         if user_id in rows:
-            # Told twice: whatever either row allows.
+            # Listed twice: combine the access of both rows.
             tasks = sorted({*rows[user_id][1], *tasks})
             full_control = full_control or rows[user_id][2]
         rows[user_id] = [user_id, tasks, full_control, row.get("name"), row.get("user_type")]
     people = [person for _, person in sorted(rows.items())]
-    written = compact_json(people)
-    if _MAY_BE_REFUSED.search(written):
-        written = compact_json(
-            [[*person[:3], clean(person[3], 500), clean(person[4], 64)] for person in people]
+    serialized = compact_json(people)
+    if _UNSTORABLE_JSON.search(serialized):
+        serialized = compact_json(
+            [
+                [*person[:3], storable_text(person[3], 500), storable_text(person[4], 64)]
+                for person in people
+            ]
         )
-    digest = hashlib.sha256(written.encode()).hexdigest() if read.is_complete else None
+    digest = hashlib.sha256(serialized.encode()).hexdigest() if read.is_complete else None
     is_unchanged = digest is not None and known.get(_key(read.asset)) == digest
-    return _Staged(read, written, digest, is_unchanged)
+    return _Staged(read, serialized, digest, is_unchanged)
 
 
 class TaskSets:
-    """Tasks come in few combinations: each is sorted, cleaned and judged once an asset."""
+    """Cache of task combinations: each is sorted, cleaned and classified once for an asset."""
 
     def __init__(self, asset_type: str) -> None:
         self._type = asset_type
         self._known: dict[tuple[str, ...], tuple[list[str], bool]] = {}
 
     def of(self, row: Mapping[str, Any]) -> tuple[list[str], bool]:
-        """The tasks of a row as they are stored, and whether they are full control."""
-        tasks_told = row.get("tasks")
-        told = tuple(map(str, tasks_told)) if isinstance(tasks_told, (list, tuple)) else ()
-        if told not in self._known:
-            tasks = sorted({clean(task, 100) for task in told})
-            self._known[told] = (tasks, full_control(self._type, tasks))
-        return self._known[told]
+        """Return a row's tasks as they are stored, and True if they are full control."""
+        raw = row.get("tasks")
+        names = tuple(map(str, raw)) if isinstance(raw, (list, tuple)) else ()
+        if names not in self._known:
+            tasks = sorted({storable_text(task, 100) for task in names})
+            self._known[names] = (tasks, full_control(self._type, tasks))
+        return self._known[names]
 
 
 def _key(asset: AssetToRead) -> tuple[str, str]:
@@ -206,7 +211,7 @@ def _key(asset: AssetToRead) -> tuple[str, str]:
 async def known_digests(
     session: AsyncSession, job: SyncJob, assets: Sequence[AssetToRead]
 ) -> dict[tuple[str, str], str | None]:
-    """By (type, meta id), in short who was assigned at the last check that saw all of them."""
+    """Return, by (type, meta id), the access digests of the last complete reads."""
     query = (
         select(Asset.type, Asset.meta_id, AssetShare.access_digest)
         .join(AssetShare, AssetShare.asset_id == Asset.id)

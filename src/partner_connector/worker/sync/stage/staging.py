@@ -1,4 +1,4 @@
-"""What was read of one partner, written to staging: assets, people, and who is assigned to what.
+"""Staging of one partner's assets, people and grants.
 
 Every write may be repeated: a batch read twice after a crash leaves the same rows.
 """
@@ -12,13 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.db.facts import ASSET, PERSON, SHARE, Fact
 from partner_connector.db.models import StagedAsset, StagedUser
-from partner_connector.db.sql import clean, write_rows
+from partner_connector.db.sql import storable_text, write_rows
 from partner_connector.graph import full_control, role_class
 from partner_connector.ids import new_id
 from partner_connector.worker.meta.shared_assets import AssetToRead, SharedAsset
 
-# One Graph batch holds 50 operations, of which one asks whether Page tokens are heard.
-ASSETS_IN_A_BATCH = 49
+# A Graph batch holds 50 operations; one tests if Meta accepts Page tokens in the batch.
+ASSETS_PER_BATCH = 49
 
 _ID_LENGTH = 32
 _FIELDS = {name: fact.field for name, fact in PERSON.items() if fact.field is not None}
@@ -28,7 +28,7 @@ _TWO_FACTOR = {"on": "on", "enabled": "on", "true": "on", "off": "off", "disable
 async def stage_assets(
     session: AsyncSession, job_id: uuid.UUID, attempt: int, assets: Sequence[SharedAsset]
 ) -> None:
-    """Note shared assets as listed by this attempt. One that was read already stays read."""
+    """Mark shared assets as listed by this attempt. Assets already read stay read."""
     facts = ASSET | SHARE
     rows = [
         {
@@ -50,31 +50,32 @@ async def stage_assets(
 async def stage_people(
     session: AsyncSession, job_id: uuid.UUID, kind: str, rows: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Note what the business says about its people: it wins over what an asset says."""
+    """Stage rows of the business's own lists of people, which override the rows of assets."""
     people = [_person(job_id, kind, row) for row in rows]
     key = ("job_id", "meta_user_id")
     await write_rows(session, StagedUser, people, key=key, update=(*PERSON, "enriched"))
 
 
 def meta_id_of(row: Mapping[str, Any]) -> str:
-    """Meta's id of a row as text; ids are digits, and what is none must still be storable."""
+    """Return Meta's id of a row as storable text, even if it has other characters than digits."""
     text = str(row["id"])
-    return text if text.isdigit() and len(text) <= _ID_LENGTH else clean(text, _ID_LENGTH)
+    return text if text.isdigit() and len(text) <= _ID_LENGTH else storable_text(text, _ID_LENGTH)
 
 
 def _person(job_id: uuid.UUID, kind: str, row: Mapping[str, Any]) -> dict[str, Any]:
-    told = {name: _stored(PERSON[name], row.get(field)) for name, field in _FIELDS.items()}
+    facts = {name: _stored(PERSON[name], row.get(field)) for name, field in _FIELDS.items()}
     email = row.get("email")
     return {
-        **told,
+        **facts,
         "job_id": job_id,
         "meta_user_id": meta_id_of(row),
         "id": new_id(),
         "kind": kind,
-        "name": clean(row.get("name") or row["id"], 500),
-        # Matching is by exact address (DOMAIN R11), and addresses differ in case only by accident.
-        "email": clean(str(email).strip().lower(), 320) if email else None,
-        "role_class": role_class(told["role"]),
+        "name": storable_text(row.get("name") or row["id"], 500),
+        # Matching compares exact addresses, so store them in lower case
+        # (`docs/reference/graph-facts.md#email-matching`).
+        "email": storable_text(str(email).strip().lower(), 320) if email else None,
+        "role_class": role_class(facts["role"]),
         "two_factor": _TWO_FACTOR.get(str(row.get("two_fac_status", "")).lower(), "unknown"),
         "enriched": True,
     }
@@ -85,14 +86,14 @@ def _stored(fact: Fact, value: Any) -> Any:
     if not value:
         return None
     if fact.length is None:
-        return [clean(task, 100) for task in value]
-    return clean(value, fact.length)
+        return [storable_text(task, 100) for task in value]
+    return storable_text(value, fact.length)
 
 
 async def next_assets(
     session: AsyncSession, job_id: uuid.UUID, attempt: int, number: int
 ) -> list[AssetToRead]:
-    """The next assets whose people are to be read; Pages come first, whose tokens are at hand."""
+    """Return the next assets to read. Pages come first, while their tokens are in memory."""
     query = (
         select(StagedAsset.type, StagedAsset.meta_id, StagedAsset.name)
         .where(
@@ -109,8 +110,8 @@ async def next_assets(
 def staged_grant(
     job_id: uuid.UUID, asset_type: str, meta_id: str, row: Mapping[str, Any], *, via: str
 ) -> dict[str, Any]:
-    """That the user of this row may do its tasks on the asset."""
-    tasks = sorted({clean(task, 100) for task in row.get("tasks") or ()})
+    """Return the staged grant of this row's user and tasks on the asset."""
+    tasks = sorted({storable_text(task, 100) for task in row.get("tasks") or ()})
     return {
         "job_id": job_id,
         "asset_type": asset_type,
@@ -122,9 +123,9 @@ def staged_grant(
     }
 
 
-def named_only(job_id: uuid.UUID, row: Mapping[str, Any]) -> dict[str, Any]:
-    """Somebody whom the business's own list of people may lack: the name is all that is known."""
-    # The values of `user_type` are not documented (REFERENCE 3.2): only a hint is taken from it.
+def user_with_name_only(job_id: uuid.UUID, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a staged user without e-mail and role, for a user in an asset's or group's list."""
+    # The values of `user_type` are not documented (`#assigned-users`): use it only as a hint.
     is_system = "SYSTEM" in str(row.get("user_type", "")).upper()
     bare = _person(job_id, "system_user" if is_system else "person", row)
     return {**bare, "enriched": False}

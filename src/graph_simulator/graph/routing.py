@@ -1,13 +1,16 @@
-"""From a path to an answer: node ids, edges and the few special paths."""
+"""Routing of a path to a node, an edge or a special path (`me`, `app`, `debug_token`).
+
+A mark such as `#open-app-scoped-ids` is a heading of `docs/reference/graph-facts.md`.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
 from graph_simulator.graph import errors
+from graph_simulator.graph.authentication import debug_token
 from graph_simulator.graph.people_types import FOREIGN_APP_OFFSET
 from graph_simulator.graph.reader import NODE_TYPES, read_edge, read_node
 from graph_simulator.graph.schema import NodeType, Params, Reading
-from graph_simulator.graph.tokens_at_work import debug_token
 from graph_simulator.model.records import SystemUser
 from graph_simulator.model.registry import World
 from graph_simulator.model.vocabulary import KINDS
@@ -30,7 +33,7 @@ def answer(reading: Reading, parts: list[str], params: Params, now: float) -> di
 
 
 def _require_readable(reading: Reading, name: str, node_type: NodeType, node: Any) -> None:
-    """Edges of a business decide for themselves; all others need a node one may read."""
+    """Check that the node is readable. Edges of a business and of `me` check this themselves."""
     if node_type.name != "Business" and name != "me":
         node_type.check(reading, node)
 
@@ -50,7 +53,7 @@ def _find(reading: Reading, name: str) -> tuple[NodeType, Any]:
 
 
 def type_of(world: World, name: str) -> str | None:
-    """The node type behind an id, whoever asks; None when the world has no such id."""
+    """Return the node type of an id, without checking access; None for an unknown id."""
     found = _node_with_id(world, name, name)
     return found[0].name if found else None
 
@@ -58,26 +61,26 @@ def type_of(world: World, name: str) -> str | None:
 def _node_with_id(world: World, number: str, member_id: str) -> tuple[NodeType, Any] | None:
     if asset := world.assets.get(number.removeprefix("act_")):
         is_account = asset.kind == "ad_account"
-        # Ad accounts answer to act_ only, and nothing else does.
+        # Only ad accounts have the prefix act_, and they always need it.
         known = is_account == number.startswith("act_")
         return (NODE_TYPES[KINDS[asset.kind].node_type], asset) if known else None
     if member := world.members.get(member_id):
         kind = "SystemUser" if isinstance(member, SystemUser) else "BusinessUser"
         return NODE_TYPES[kind], member
-    books: dict[str, Mapping[str, Any]] = {
+    indexes: dict[str, Mapping[str, Any]] = {
         "Business": world.businesses,
         "BusinessAssetGroup": world.groups,
         "Application": world.apps,
         "User": world.accounts,
     }
-    for node_type, book in books.items():
-        if number in book:
-            return NODE_TYPES[node_type], book[number]
+    for node_type, index in indexes.items():
+        if number in index:
+            return NODE_TYPES[node_type], index[number]
     return None
 
 
 def _unscoped(reading: Reading, number: str) -> str:
-    """Open question 10, the way back: another app's id for one of our system users."""
+    """Convert a system user's id as another app sees it (`#open-app-scoped-ids`)."""
     foreign = reading.viewer.token.app_id != reading.world.app.id
     if not (reading.switches.app_scoped_system_users and foreign and number.isdigit()):
         return number

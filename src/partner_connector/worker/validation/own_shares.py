@@ -1,8 +1,8 @@
-"""Which of our assets are shared with a partner, as our own business sees it.
+"""Assets that our own business shares with a partner, read with our own business's token.
 
-A token that is narrowed to some assets never lists those it leaves out, so its own view cannot show
-what is missing. Read only where a token is narrowed: it costs a page of our assets for each type
-(CALL_PLANS a2).
+A narrowed token never lists the assets it leaves out, so only our own business can show what is
+missing. These reads happen only for a narrowed token, because they cost a page of assets for each
+type (`docs/reference/graph-facts.md#plan-partners`).
 """
 
 from collections.abc import Callable
@@ -30,17 +30,17 @@ _OWNED: tuple[tuple[str, Callable[..., Read]], ...] = (
 
 
 async def shared_by_us(
-    host: GraphReader, *, host_business_id: str, partner_business_id: str
+    own_reader: GraphReader, *, own_business_id: str, partner_business_id: str
 ) -> list[SharedAsset] | None:
-    """Ad accounts, catalogs and pixels of ours that the partner may use; None where Meta refused.
+    """Return our ad accounts, catalogs and pixels that the partner may use; None if Meta refuses.
 
-    Pages are not among them: their `agencies` want a Page token each (REFERENCE 3.1 [D]).
+    Pages are left out: reading their `agencies` needs a token of each Page (#asset-agencies).
     """
     found: list[SharedAsset] = []
     try:
         for asset_type, edge in _OWNED:
-            for row in await host.rows(edge(host_business_id, with_agencies=True)):
-                # Whether further agencies stand on a next page is not followed: a hundred is many.
+            for row in await own_reader.rows(edge(own_business_id, with_agencies=True)):
+                # Only the first page of agencies, a hundred, is read: more are unlikely.
                 agencies = nested_page(row, "agencies").rows
                 if any(is_shared_with(agency, partner_business_id) for agency in agencies):
                     found.append(asset_from(row, asset_type, OURS_TO_PARTNER))

@@ -1,4 +1,7 @@
-"""What a path says by itself: its version, its parts, and how counters and faults call it."""
+"""Parsing of request paths: the version, the parts, and the edge name for counters and faults.
+
+A mark such as `#versions` is a heading of `docs/reference/graph-facts.md`.
+"""
 
 import re
 
@@ -8,16 +11,19 @@ _VERSION = re.compile(r"v(\d{1,3})\.(\d)")
 
 
 def split_version(path: str) -> tuple[str, list[str]]:
-    """`/v26.0/1/agencies` → ("v26.0", ["1", "agencies"]); no version gives an empty text."""
+    """Split `/v26.0/1/agencies` into ("v26.0", ["1", "agencies"]). Without a version: ""."""
     parts = [part for part in path.split("/") if part]
     if parts and _VERSION.fullmatch(parts[0]):
         return parts[0], parts[1:]
     return "", parts
 
 
-def served_version(asked: str, unversioned: str) -> str | None:
-    """An expired version is served by the oldest living one, a future one by none (section 1)."""
-    match = _VERSION.fullmatch(asked or unversioned)
+def served_version(requested: str, unversioned: str) -> str | None:
+    """Return the version that serves a call, or None for an unknown version (`#versions`).
+
+    The oldest supported version serves the calls for an expired version.
+    """
+    match = _VERSION.fullmatch(requested or unversioned)
     if match is None:
         return None
     version = (int(match[1]), int(match[2]))
@@ -28,7 +34,7 @@ def served_version(asked: str, unversioned: str) -> str | None:
 
 
 def edge_name(parts: list[str]) -> str:
-    """How faults and counters call a path: the edge, else `me`, `app`, `debug_token` or `node`."""
+    """Return the edge of a path; without one `me`, `app`, `debug_token`, `node` or `root`."""
     if not parts:
         return "root"
     if len(parts) > 1:

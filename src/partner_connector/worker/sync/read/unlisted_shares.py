@@ -1,8 +1,9 @@
-"""Assets that were shared at the last check and are not listed at this one.
+"""Assets that were shared at the last sync job and that this job does not list.
 
-A shorter list is no proof (DOMAIN, failure 2): an app that was unused for a month is shown an empty
-one. So whoever owns the asset is asked whom it is shared with. What the owner cannot tell either
-counts as still shared: unknown is not gone.
+A shorter list is no evidence that a share ended (`docs/reference/graph-facts.md#short-lists`): Meta
+shows an empty list to an app that did not read it for a month (`#asset-lists`). So this module
+reads, with the token of the asset's owner, the businesses with which the asset is shared. If that
+is unknown too, the asset counts as shared.
 """
 
 from collections.abc import Sequence
@@ -29,10 +30,10 @@ from partner_connector.worker.meta.shared_assets import SharedAsset, is_shared_w
 from partner_connector.worker.sync.target import Target
 
 
-async def shares_not_listed(
+async def unlisted_shares(
     session: AsyncSession, target: Target, attempt: int, direction: str
 ) -> list[SharedAsset]:
-    """Assets that are known as shared this way, and that this attempt was not shown."""
+    """Return the assets known as shared in this direction that this attempt did not list."""
     listed = exists().where(
         StagedAsset.job_id == target.job_id,
         StagedAsset.listed_in == attempt,
@@ -57,7 +58,7 @@ def _hashable(value: Any) -> Any:
 async def still_shared(
     graph: GraphClient, owner: GraphReader, assets: Sequence[SharedAsset], shared_to: str
 ) -> tuple[list[SharedAsset], int]:
-    """Those that their owner says, or may say, are shared to this business, and the calls made."""
+    """Return the assets that are or may be shared with this business, and the number of calls."""
     pages = [asset for asset in assets if asset.type == "page"]
     others = [asset for asset in assets if asset.type != "page"]
     reads = [answer_to(edges.asset_agencies(asset.path)) for asset in others]
@@ -70,8 +71,8 @@ async def still_shared(
         except PAGE_REFUSALS as error:
             answers[page] = error
         if isinstance(answers[page], TokenDead) and reader is not owner:
-            # The Page's token is dead, which says nothing of the owner's.
-            answers[page] = UnknownGraphError("The Page could not be asked with its own token")
+            # Only the Page's token is dead; the owner's token may still work.
+            answers[page] = UnknownGraphError("Meta refused the Page's own token")
     hidden = [asset for asset, answer in answers.items() if _may_be_shared(answer, shared_to)]
     return hidden, sum(reader.meter.counted_calls for reader in {owner, *readers.values()})
 
@@ -80,7 +81,7 @@ def _may_be_shared(answer: Answer, shared_to: str) -> bool:
     if isinstance(answer, GraphError):
         if answer.transient or isinstance(answer, TokenDead):
             raise answer
-        # "Not found" is among them: Meta says the same of what it only hides (REFERENCE 5.2).
+        # Includes "not found", which Meta also returns for hidden objects (`#error-codes`).
         return True
     page = page_from(answer)
     return page.next_cursor is not None or any(is_shared_with(row, shared_to) for row in page.rows)

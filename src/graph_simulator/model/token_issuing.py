@@ -1,4 +1,4 @@
-"""Issues the good token of a business and one token for every way a token can be wrong."""
+"""Tokens of a business: one good token, and one of each unsuitable kind."""
 
 from dataclasses import replace
 
@@ -70,7 +70,7 @@ def issue_partner_tokens(world: World, partner: Partner) -> None:
 
 
 def new_token(world: World, label: str, member: Member) -> Token:
-    """A never-expiring system-user token for our app with every scope of the procedure."""
+    """Issue a system user's token for our app: it never expires and has all required scopes."""
     return world.add_token(
         Token(
             text=world.new_token_text(),
@@ -86,7 +86,7 @@ def new_token(world: World, label: str, member: Member) -> Token:
 
 
 def first_of_each_kind(assets: list[Asset]) -> dict[str, tuple[str, ...]]:
-    """Granular targets that leave only the first asset of each kind in view."""
+    """Return granular targets that cover only the first asset of each kind."""
     targets: dict[str, tuple[str, ...]] = {}
     for kind, scopes in NARROWED_SCOPES.items():
         first = next((asset.id for asset in assets if asset.kind == kind), None)
@@ -104,8 +104,8 @@ def _variant(world: World, good: Token, name: str, **changes: object) -> Token:
 
 
 def _user_token(world: World, business: Business, good: Token) -> Token:
-    """The token of a person instead of a system user: an admin of the business, for 60 days."""
-    # There is always one: even without users the world has people without access.
+    """Issue a token of a person, an admin, instead of a system user. It is valid for 60 days."""
+    # A business always has people: even without users it has people without access.
     person = next(iter(business.people.values()))
     account = Account(id=world.new_id("5"), name=person.name, person_id=person.id)
     world.accounts[account.id] = account

@@ -1,4 +1,4 @@
-"""Repeatable choices: the same labels always give the same number, in any order of asking."""
+"""Repeatable pseudo-random choices: the same labels always give the same result."""
 
 from collections.abc import Sequence
 from hashlib import blake2b
@@ -15,12 +15,12 @@ def _digest(labels: tuple[object, ...], size: int) -> bytes:
 
 
 def number(*labels: object) -> int:
-    """A 64-bit number that depends on nothing but the labels."""
+    """Return a 64-bit number that depends on the labels only."""
     return int.from_bytes(_digest(labels, 8), "big")
 
 
 def share(*labels: object) -> float:
-    """A number in [0, 1), for probabilities."""
+    """Return a number in [0, 1), for probabilities."""
     return number(*labels) / _UNIT
 
 
@@ -29,7 +29,7 @@ def choose(options: Sequence[T], *labels: object) -> T:
 
 
 def letters(length: int, *labels: object) -> str:
-    """Letters and digits, as long as asked."""
+    """Return `length` letters and digits that depend on the labels only."""
     text = ""
     block = 0
     while len(text) < length:

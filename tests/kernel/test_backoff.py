@@ -1,4 +1,4 @@
-"""How long work rests after each kind of failure."""
+"""Backoff after each kind of failure."""
 
 import pytest
 
@@ -11,8 +11,8 @@ def throttled(seconds: float | None) -> Throttled:
     return Throttled("m", error_class=ErrorClass.RATE_LIMIT, resume_after=seconds)
 
 
-def waits(error: GraphError, attempt: int) -> tuple[str, float]:
-    """The reason and the seconds."""
+def pause_of(error: GraphError, attempt: int) -> tuple[str, float]:
+    """Return the reason of the pause and its length in seconds."""
     at = now()
     pause = pause_for(error, attempt)
     assert pause is not None
@@ -21,26 +21,28 @@ def waits(error: GraphError, attempt: int) -> tuple[str, float]:
 
 @pytest.mark.parametrize("attempt", [1, 2, 30])
 @pytest.mark.parametrize(
-    ("told", "seconds"), [(7.0, 7), (420.0, 420), (86400.0, 86400), (None, 60)]
+    ("resume_after", "seconds"), [(7.0, 7), (420.0, 420), (86400.0, 86400), (None, 60)]
 )
-def test_a_limit_is_waited_out_whichever_attempt_it_is(
-    told: float | None, seconds: float, attempt: int
+def test_rate_limit_pause_does_not_depend_on_attempt(
+    resume_after: float | None, seconds: float, attempt: int
 ) -> None:
-    """Not a second too early, and a tenth more at most; the budgets know about repetition."""
-    reason, waited = waits(throttled(told), attempt)
+    """Check that the pause is as long as Meta's wait, or up to a tenth longer.
+
+    The attempt does not matter: the budgets lengthen a repeated block.
+    """
+    reason, waited = pause_of(throttled(resume_after), attempt)
     assert reason == "rate_limited"
     assert seconds <= waited <= seconds * 1.1 + 1
 
 
-def test_trouble_is_waited_out_longer_each_time() -> None:
-    """Doubled from five seconds to a quarter of an hour."""
+def test_pause_after_temporary_failure_doubles() -> None:
+    """Check that the pause doubles from 5 seconds up to 15 minutes."""
     error = Temporary("m", error_class=ErrorClass.TRANSIENT)
     for attempt, seconds in ((1, 5), (2, 10), (5, 80), (40, 900)):
-        reason, waited = waits(error, attempt)
+        reason, waited = pause_of(error, attempt)
         assert reason == "retrying"
         assert seconds <= waited <= seconds * 1.1 + 1
 
 
-def test_a_dead_token_is_not_waited_for() -> None:
-    """Waiting cannot help."""
+def test_dead_token_causes_no_pause() -> None:
     assert pause_for(TokenDead("m"), 1) is None

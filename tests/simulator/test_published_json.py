@@ -1,4 +1,7 @@
-"""What Meta publishes, as data: the book is in order, and the simulator serves nothing else."""
+"""Tests of `published.json`: its format, and that the simulator serves nothing else.
+
+A mark such as `#open-permission-rows` is a heading of `docs/reference/graph-facts.md`.
+"""
 
 from collections.abc import Iterator
 from importlib.resources import files
@@ -6,15 +9,15 @@ from typing import Any
 
 from graph_simulator.graph.business_types import PERMISSION_ROWS
 from graph_simulator.graph.reader import NODE_TYPES, PERMISSION_ROW_FIELDS
-from graph_simulator.published.types import BOOK, PATHS, TYPES
+from graph_simulator.published.types import PATHS, PUBLISHED, TYPES
 
 # What the simulator serves
 
 
 def served() -> Iterator[tuple[str, str]]:
-    """Every field, edge and added row field of the simulator, as (where, name)."""
+    """Yield every field, edge and row field of the simulator, as (place, name)."""
     for node_type in NODE_TYPES.values():
-        for name in {*node_type.fields, *node_type.silent}:
+        for name in {*node_type.fields, *node_type.valueless}:
             yield node_type.name, name
         for name, edge in node_type.edges.items():
             yield f"{node_type.name}/", name
@@ -82,26 +85,29 @@ EXTRAS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("access_type", "permitted_tasks", "tasks"),
     ),
     "adaccount_permissions": (
-        "open question 1: their inside is not published",
+        "#open-permission-rows: the fields inside are not published",
         ("permitted_tasks",),
     ),
-    "page_permissions": ("open question 1: their inside is not published", PERMISSION_ROW_FIELDS),
+    "page_permissions": (
+        "#open-permission-rows: the fields inside are not published",
+        PERMISSION_ROW_FIELDS,
+    ),
     "productcatalog_permissions": (
-        "open question 1: their inside is not published",
+        "#open-permission-rows: the fields inside are not published",
         PERMISSION_ROW_FIELDS,
     ),
 }
-"""Everything the simulator serves beyond the book, on purpose, with the reason."""
+"""Everything that the simulator serves beyond `published.json`, with the reason."""
 
 
-def test_the_simulator_serves_what_is_published_and_the_extras_above() -> None:
-    """Nothing is invented without being named, and nothing is named that is not needed."""
+def test_simulator_serves_published_names_and_listed_extras_only() -> None:
+    """Compare in both directions, so that no extra is missing or unused."""
     beyond = {(where, name) for where, name in served() if not is_published(where, name)}
     assert beyond == {(where, name) for where, (_, names) in EXTRAS.items() for name in names}
 
 
-def test_edges_lead_where_the_book_says_and_want_what_it_says() -> None:
-    """Same rows, same required parameters, same types inside fields."""
+def test_edges_have_published_rows_and_required_parameters() -> None:
+    """Compare rows, required parameters, and types of fields."""
     for node_type in NODE_TYPES.values():
         known = TYPES[node_type.name]
         for name, edge in node_type.edges.items():
@@ -113,26 +119,26 @@ def test_edges_lead_where_the_book_says_and_want_what_it_says() -> None:
                 assert known.fields[name] in (inside, "Object"), (node_type.name, name)
 
 
-# The book itself
+# The file itself
 
 
-def test_the_book_ships_with_the_package_and_is_sorted() -> None:
-    """A file beside the code, whose lists are in order so that a person finds a name."""
+def test_file_is_in_the_package_and_sorted() -> None:
+    """Expect sorted lists, in which a person finds a name."""
     assert files("graph_simulator.published").joinpath("published.json").is_file()
-    assert list(BOOK["types"]) == sorted(BOOK["types"])
-    for entry in BOOK["types"].values():
+    assert list(PUBLISHED["types"]) == sorted(PUBLISHED["types"])
+    for entry in PUBLISHED["types"].values():
         for listed in ("fields", "edges", "other_edges"):
             names = [text.partition(":")[0].partition("(")[0] for text in entry.get(listed, ())]
             assert names == sorted(set(names))
         assert not set(entry.get("other_edges", ())) & set(entry.get("row_fields", ()))
 
 
-def test_every_source_in_the_book_is_a_known_one() -> None:
-    """What is not from the spec says where it is from."""
-    sources = list(marks(BOOK))
+def test_every_source_is_known() -> None:
+    """Check the sources of all names that are not from Meta's specification."""
+    sources = list(marks(PUBLISHED))
     assert len(sources) > 30
     for mark in sources:
-        assert mark.startswith(tuple(BOOK["sources"])), mark
+        assert mark.startswith(tuple(PUBLISHED["sources"])), mark
 
 
 def marks(entry: Any) -> Iterator[str]:
@@ -147,14 +153,14 @@ def marks(entry: Any) -> Iterator[str]:
             yield from marks(value)
 
 
-def test_row_fields_belong_to_edges_that_exist() -> None:
-    """An addition to an edge that is not there would never count."""
-    for name, entry in BOOK["types"].items():
+def test_row_fields_belong_to_described_edges() -> None:
+    """Row fields of another edge would have no effect."""
+    for name, entry in PUBLISHED["types"].items():
         for edge in entry.get("row_fields", ()):
             assert TYPES[name].edges[edge].rows, (name, edge)
 
 
-def test_special_paths_are_of_types_in_the_book() -> None:
-    """`me` is whoever the token is."""
+def test_special_paths_have_described_types() -> None:
+    """Expect all types of token owners for `me`."""
     assert set(PATHS) == {"app", "debug_token", "me"}
     assert {one.itself.name for one in PATHS["me"]} == {"Page", "SystemUser", "User"}

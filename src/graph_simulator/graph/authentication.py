@@ -1,4 +1,7 @@
-"""Turn the token of a call into a viewer, or refuse it; prove it; inspect it (REFERENCE 4, 9)."""
+"""Authentication of a call by its token and its appsecret_proof, and `debug_token`.
+
+Facts: `docs/reference/graph-facts.md#debug-token`, `#token-owner` and `#appsecret-proof`.
+"""
 
 import hashlib
 import hmac
@@ -10,26 +13,32 @@ from graph_simulator.graph.access import Viewer, viewer_of
 from graph_simulator.graph.errors import GraphError
 from graph_simulator.graph.schema import Params
 from graph_simulator.model.registry import World
-from graph_simulator.model.tokens import Token, looks_parsable
+from graph_simulator.model.tokens import Token, is_parsable
 from graph_simulator.model.vocabulary import APP_NAME
 from graph_simulator.switches import Switches
 
-TIMED_PROOF_LIFETIME = 300
-OWNER_GONE = 460
+TIMED_APPSECRET_PROOF_LIFETIME = 300
+OWNER_REMOVED = 460
 
 
 def authenticate(world: World, switches: Switches, text: str, params: Params, now: float) -> Viewer:
-    """The viewer of a live token that carries the proof the app asks for."""
+    """Return the viewer of a valid token.
+
+    Raises `GraphError` 2500 without a token, 190 for an invalid token, 100 for a missing or wrong
+    appsecret_proof.
+    """
     token = find_token(world, text)
     if isinstance(token, GraphError):
         raise token
-    refusal = death_of(world, token, now)
+    refusal = token_error(world, token, now)
     if refusal is not None:
         raise refusal
     if token.type == "APP" and switches.app_tokens_refused:
         raise errors.unparsable_token()
     if token.type != "APP":
-        check_proof(world.apps[token.app_id].secret, token, params, switches.appsecret_proof, now)
+        check_appsecret_proof(
+            world.apps[token.app_id].secret, token, params, switches.appsecret_proof, now
+        )
     return viewer_of(world, switches, token)
 
 
@@ -45,25 +54,25 @@ def find_token(world: World, text: str) -> Token | GraphError:
     known = world.tokens.get(text)
     if known is not None:
         return known
-    return errors.unknown_token() if looks_parsable(text) else errors.unparsable_token()
+    return errors.unknown_token() if is_parsable(text) else errors.unparsable_token()
 
 
-def death_of(world: World, token: Token, now: float) -> GraphError | None:
-    """Why a token is dead. A Page token dies with the token it was made from."""
+def token_error(world: World, token: Token, now: float) -> GraphError | None:
+    """Return why a token is invalid, or None. A Page token is as valid as its origin token."""
     if token.revoked:
         return errors.revoked_token(token.revoked)
     if token.expired(now):
         when = datetime.fromtimestamp(token.expires_at, UTC)
         return errors.expired_token(f"{when:%A, %d-%b-%y %H:%M:%S} UTC")
-    if not token.behind and _owner_is_gone(world, token):
-        return errors.revoked_token(OWNER_GONE)
-    if token.behind:
-        return death_of(world, world.tokens[token.behind], now)
+    if not token.origin_text and _owner_is_removed(world, token):
+        return errors.revoked_token(OWNER_REMOVED)
+    if token.origin_text:
+        return token_error(world, world.tokens[token.origin_text], now)
     return None
 
 
-def _owner_is_gone(world: World, token: Token) -> bool:
-    """A deleted system user, or a person who left, takes the token along."""
+def _owner_is_removed(world: World, token: Token) -> bool:
+    """Return whether the system user or person of the token was removed."""
     return token.type != "APP" and token.owner_id not in (
         world.accounts if token.type == "USER" else world.members
     )
@@ -72,23 +81,27 @@ def _owner_is_gone(world: World, token: Token) -> bool:
 # appsecret_proof
 
 
-def check_proof(secret: str, token: Token, params: Params, mode: str, now: float) -> None:
+def check_appsecret_proof(secret: str, token: Token, params: Params, mode: str, now: float) -> None:
     sent = params.get("appsecret_proof")
     if mode == "off":
         return
     if sent is None:
         if mode == "required":
-            raise errors.proof_missing()
+            raise errors.appsecret_proof_missing()
         return
     stamp = params.get("appsecret_time")
     if mode == "plain" or (mode != "timed" and stamp is None):
         expected = _sign(secret, token.text)
     else:
-        if stamp is None or not stamp.isdigit() or now - int(stamp) > TIMED_PROOF_LIFETIME:
-            raise errors.proof_wrong()
+        if (
+            stamp is None
+            or not stamp.isdigit()
+            or now - int(stamp) > TIMED_APPSECRET_PROOF_LIFETIME
+        ):
+            raise errors.appsecret_proof_wrong()
         expected = _sign(secret, f"{token.text}|{stamp}")
     if not hmac.compare_digest(expected.encode(), sent.encode()):
-        raise errors.proof_wrong()
+        raise errors.appsecret_proof_wrong()
 
 
 def _sign(secret: str, message: str) -> str:
@@ -101,7 +114,10 @@ def _sign(secret: str, message: str) -> str:
 def debug_token(
     world: World, switches: Switches, viewer: Viewer, params: Params, now: float
 ) -> dict[str, Any]:
-    """Always HTTP 200 for a bad input token: the verdict is in the body (REFERENCE 4.1)."""
+    """Describe the input token (`#debug-token`). An invalid token is described, not refused.
+
+    Raises `GraphError` 100 without an input token, or if the caller may not inspect tokens.
+    """
     text = params.get("input_token")
     if not text:
         raise errors.missing_parameter("input_token")
@@ -113,19 +129,19 @@ def debug_token(
         )
     token = find_token(world, text)
     if isinstance(token, GraphError):
-        return _verdict_only(token)
+        return _invalid_result(token)
     other_app = token.app_id != viewer.token.app_id
     if other_app and switches.debug_other_app == "refused":
         message = "(#100) The App_id in the input_token did not match the Viewing App"
-        return _verdict_only(GraphError(100, message))
+        return _invalid_result(GraphError(100, message))
     return {"data": _description(world, token, now)}
 
 
-def _verdict_only(error: GraphError) -> dict[str, Any]:
-    return {"data": {"error": _brief(error), "is_valid": False, "scopes": []}}
+def _invalid_result(error: GraphError) -> dict[str, Any]:
+    return {"data": {"error": _summary_of(error), "is_valid": False, "scopes": []}}
 
 
-def _brief(error: GraphError) -> dict[str, Any]:
+def _summary_of(error: GraphError) -> dict[str, Any]:
     brief: dict[str, Any] = {"code": error.code, "message": error.message}
     if error.subcode is not None:
         brief["subcode"] = error.subcode  # not error_subcode here
@@ -134,18 +150,18 @@ def _brief(error: GraphError) -> dict[str, Any]:
 
 def _description(world: World, token: Token, now: float) -> dict[str, Any]:
     app = world.apps[token.app_id]
-    dead = death_of(world, token, now)
+    error = token_error(world, token, now)
     data: dict[str, Any] = {
         "app_id": token.app_id,
         "type": token.type,
         "application": app.name or APP_NAME,
         "data_access_expires_at": token.data_access_expires_at,
     }
-    if dead is not None:
-        data["error"] = _brief(dead)
+    if error is not None:
+        data["error"] = _summary_of(error)
     data |= {
         "expires_at": token.expires_at,
-        "is_valid": dead is None,
+        "is_valid": error is None,
         "issued_at": token.issued_at,
         "scopes": list(token.scopes),
         "granular_scopes": [
@@ -156,6 +172,6 @@ def _description(world: World, token: Token, now: float) -> dict[str, Any]:
         ],
     }
     if token.type == "PAGE":
-        origin = world.tokens[token.behind]
+        origin = world.tokens[token.origin_text]
         return {**data, "profile_id": token.owner_id, "user_id": origin.owner_id}
     return data if token.type == "APP" else {**data, "user_id": token.owner_id}

@@ -1,4 +1,4 @@
-"""Workers that are killed or frozen at random moments of a check, again and again."""
+"""Workers that are killed or frozen repeatedly, at random moments of a check."""
 
 import random
 import signal
@@ -12,29 +12,29 @@ from tests.survival.late_writes import late_writes, watch_writes
 from tests.survival.report import Report
 from tests.survival.world import ChangingWorld
 
-# Slow enough for a check to be hit several times; the faster, the more of it is our own writing.
+# Slow enough to hit a check several times; with less latency, our own writing takes more of it.
 LATENCIES_SECONDS = (0.05, 0.15, 0.3)
 BLOWS_A_CHECK = 8
 _LONGEST_AIM_SECONDS = 1.0
-# Before anybody may take a worker for dead.
+# Shorter than the time after which other workers consider a worker dead.
 _SHORT_FREEZE_SECONDS = 8.0
-# By then each run of a host that is gone has to be in other hands.
+# Within this time other workers recover each run of a lost host.
 TAKEN_OVER_WITHIN_SECONDS = 60.0
 
 Blow = Callable[[Deployment, str, Report, random.Random], None]
 
 
 def kill_workers(subject: Customer, *, seed: int, kills: int) -> Report:
-    """kill -9 of a worker that has work in hand, and a new one at once; until so many are dead."""
+    """Kill a busy worker with -9 and start a new one, until `kills` workers are dead."""
     report = Report("kill -9 of the worker", subject, seed)
     return _campaign(subject, report, kills, _kill)
 
 
 def freeze_workers(subject: Customer, *, seed: int, freezes: int) -> Report:
-    """SIGSTOP of a worker that has work in hand, and SIGCONT later.
+    """Stop a busy worker with SIGSTOP, and continue it with SIGCONT later.
 
-    On PostgreSQL every fourth one sleeps until the others have taken over what it had in hand: what
-    it writes after that may not count.
+    On PostgreSQL every fourth one sleeps until other workers have recovered its runs: what it
+    writes afterwards must have no effect.
     """
     deployment = subject.deployment
     report = Report("freeze of the worker", subject, seed)
@@ -70,7 +70,7 @@ def _campaign(subject: Customer, report: Report, blows: int, strike: Blow) -> Re
 
 
 def aim(deployment: Deployment, dice: random.Random) -> str | None:
-    """A worker with something in hand, at a random moment. None once there is nothing to do."""
+    """Wait for a random moment and return a busy worker; None once there is no work."""
     while True:
         in_hand = deployment.runs_in_hand()
         if not in_hand and not deployment.is_queued():
@@ -79,7 +79,7 @@ def aim(deployment: Deployment, dice: random.Random) -> str | None:
             time.sleep(dice.uniform(0, _LONGEST_AIM_SECONDS))
             if busy := sorted(deployment.workers.keys() & deployment.runs_in_hand().keys()):
                 return dice.choice(busy)
-        # Else all of it is in dead hands, until another one takes it over.
+        # Otherwise all runs belong to dead workers, until another worker recovers them.
         time.sleep(0.05)
 
 
@@ -96,7 +96,7 @@ def _freeze(deployment: Deployment, victim: str, report: Report, dice: random.Ra
     report.moments.update(deployment.runs_in_hand().get(victim, []))
     if deployment.is_embedded or report.blows % 4:
         time.sleep(dice.uniform(0.5, _SHORT_FREEZE_SECONDS))
-        report.notes["woken before anybody took over"] += 1
+        report.notes["woken before another worker took over"] += 1
     else:
         wait_until(
             lambda: deployment.runs_in_hand().get(victim, []),

@@ -1,4 +1,4 @@
-"""What jobs leave in the staging tables is cleared away, a piece at a time."""
+"""Cleanup of the staging tables, in batches."""
 
 import asyncio
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ from partner_connector.db.models import (
 )
 from partner_connector.db.models.base import Json
 from partner_connector.worker.sync.stage.cleanup import (
-    ROWS_AT_A_TIME,
+    BATCH_SIZE,
     clear_ended_jobs,
     clear_staging,
 )
@@ -33,7 +33,7 @@ ONLY_POSTGRES = pytest.mark.parametrize("database_url", ["postgresql"], indirect
 
 
 async def job_with_rows(database: Database, integration: Integration, **values: Any) -> SyncJob:
-    """A job of a partner of its own, with a row in every table."""
+    """Store a job of its own partner, with a row in every table."""
     partner = rows.partner(integration)
     job = rows.sync_job(partner, **values)
     person: dict[str, Any] = {
@@ -66,7 +66,7 @@ async def job_with_rows(database: Database, integration: Integration, **values: 
 
 
 async def stage_grants(database: Database, job: SyncJob, number: int) -> None:
-    """That many more."""
+    """Stage this number of grants for the job."""
     step = select(literal(1).label("n")).cte("numbers", recursive=True)
     numbers = step.union_all(select(step.c.n + 1).where(step.c.n < number))
     values = select(
@@ -84,7 +84,7 @@ async def stage_grants(database: Database, job: SyncJob, number: int) -> None:
 
 
 async def rows_left(database: Database, job: SyncJob) -> list[int]:
-    """How many rows of the job there are in each table."""
+    """Return the number of the job's rows in each table."""
     async with database.reading() as session:
         counts = [
             await session.scalar(select(func.count()).where(table.job_id == job.id))
@@ -95,49 +95,49 @@ async def rows_left(database: Database, job: SyncJob) -> list[int]:
 
 @contextmanager
 def deletions(database: Database) -> Iterator[list[int]]:
-    """How many rows each transaction deletes."""
+    """Yield the number of rows that each transaction deletes."""
     in_transactions: list[int] = [0]
 
     def add(_connection: Connection, cursor: Any, statement: str, *_: object) -> None:
         if statement.startswith("DELETE"):
             in_transactions[-1] += cursor.rowcount
 
-    def begin_another(_connection: Connection) -> None:
+    def start_next(_connection: Connection) -> None:
         in_transactions.append(0)
 
     engine = database.engine.sync_engine
     event.listen(engine, "after_cursor_execute", add)
-    event.listen(engine, "commit", begin_another)
+    event.listen(engine, "commit", start_next)
     yield in_transactions
     event.remove(engine, "after_cursor_execute", add)
-    event.remove(engine, "commit", begin_another)
+    event.remove(engine, "commit", start_next)
 
 
-async def test_a_job_is_cleared_in_pieces(database: Database, workspace_id: UUID) -> None:
-    """However much it is: no transaction deletes more than its piece, and nothing of another."""
+async def test_job_is_cleared_in_batches(database: Database, workspace_id: UUID) -> None:
+    """Delete at most one batch in each transaction, and no rows of another job."""
     integration = rows.integration(workspace_id)
     await rows.store(database, integration)
     job = await job_with_rows(database, integration)
     other = await job_with_rows(database, integration)
-    await stage_grants(database, job, 2 * ROWS_AT_A_TIME + 10)
+    await stage_grants(database, job, 2 * BATCH_SIZE + 10)
     with deletions(database) as deleted:
         await clear_staging(database, job.id)
     assert await rows_left(database, job) == [0, 0, 0, 0, 0]
     assert await rows_left(database, other) == [1, 1, 1, 1, 1]
-    assert sum(deleted) == 2 * ROWS_AT_A_TIME + 10 + len(TABLES)
-    assert max(deleted) == ROWS_AT_A_TIME
+    assert sum(deleted) == 2 * BATCH_SIZE + 10 + len(TABLES)
+    assert max(deleted) == BATCH_SIZE
 
 
-async def test_clearing_that_was_cut_off_is_completed_by_the_next(
+async def test_interrupted_cleanup_is_completed_by_the_next(
     database: Database, workspace_id: UUID
 ) -> None:
-    """A worker that is stopped in the middle leaves a job that is found again."""
+    """Find the job again after a worker stops during the cleanup."""
     integration = rows.integration(workspace_id)
     await rows.store(database, integration)
     job = await job_with_rows(database, integration)
-    await stage_grants(database, job, 2 * ROWS_AT_A_TIME)
+    await stage_grants(database, job, 2 * BATCH_SIZE)
     clearing = asyncio.create_task(clear_staging(database, job.id))
-    while (await rows_left(database, job))[0] > 2 * ROWS_AT_A_TIME:
+    while (await rows_left(database, job))[0] > 2 * BATCH_SIZE:
         await asyncio.sleep(0)
     clearing.cancel()
     await asyncio.wait([clearing])
@@ -147,10 +147,8 @@ async def test_clearing_that_was_cut_off_is_completed_by_the_next(
     assert await rows_left(database, job) == [0, 0, 0, 0, 0]
 
 
-async def test_only_what_is_needed_no_more_is_cleared(
-    database: Database, workspace_id: UUID
-) -> None:
-    """A job that may go on keeps its rows: a halted one its plan, a waiting one what it read."""
+async def test_only_ended_jobs_are_cleared(database: Database, workspace_id: UUID) -> None:
+    """Keep the plan of a halted job and the reads of a waiting job."""
     integration = rows.integration(workspace_id)
     await rows.store(database, integration)
     kept = [
@@ -161,7 +159,7 @@ async def test_only_what_is_needed_no_more_is_cleared(
         await job_with_rows(database, integration, status=status)
         for status in ("completed", "failed", "cancelled")
     ]
-    # A check of all partners that only waits for its children has applied what it read.
+    # A parent job that only waits for its child jobs has applied its reads.
     cleared.append(
         await job_with_rows(
             database, integration, status="running", own_work_done=True, partner_id=None
@@ -174,8 +172,10 @@ async def test_only_what_is_needed_no_more_is_cleared(
     assert [await rows_left(database, job) for job in cleared] == [[0, 0, 0, 0, 0]] * 4
 
 
-async def test_a_row_in_one_table_is_enough(database: Database, workspace_id: UUID) -> None:
-    """Clearing may have been cut off between two tables."""
+async def test_job_with_rows_in_one_table_is_cleared(
+    database: Database, workspace_id: UUID
+) -> None:
+    """Complete a cleanup that stopped between two tables."""
     integration = rows.integration(workspace_id)
     await rows.store(database, integration)
     jobs = [await job_with_rows(database, integration) for _ in TABLES]
@@ -189,10 +189,10 @@ async def test_a_row_in_one_table_is_enough(database: Database, workspace_id: UU
 
 
 @ONLY_POSTGRES
-async def test_a_job_that_is_being_deleted_is_waited_for(
+async def test_cleanup_waits_for_deletion_of_the_job(
     database: Database, workspace_id: UUID
 ) -> None:
-    """Its rows go with it: holding some of them meanwhile would be a deadlock."""
+    """Avoid a deadlock: the deletion of the job deletes the same rows."""
     integration = rows.integration(workspace_id)
     await rows.store(database, integration)
     job = await job_with_rows(database, integration)

@@ -1,4 +1,4 @@
-"""What can keep a check for updates from seeing all of a partner, drawn by dice."""
+"""Random restrictions on what a check for updates can read of a partner."""
 
 import random
 from collections.abc import Callable
@@ -18,22 +18,22 @@ def _token_of(partner: Json) -> str:
 
 
 def refused_list(meta: Meta, partner: Json, dice: random.Random) -> None:
-    """One kind of shared assets is refused."""
+    """Refuse the list of one type of shared assets."""
     meta.fault({"edge": dice.choice(_LISTS), "owner": _token_of(partner)}, _REFUSED)
 
 
 def empty_list(meta: Meta, partner: Json, dice: random.Random) -> None:
-    """One kind of shared assets is not there, without a word."""
+    """Return an empty list of one type of shared assets, without an error."""
     meta.fault({"edge": dice.choice(_LISTS), "owner": _token_of(partner)}, _EMPTY)
 
 
 def refused_people(meta: Meta, partner: Json, dice: random.Random) -> None:
-    """The partner's people, system users, groups or Page tokens are refused."""
+    """Refuse one list of the partner's people, system users, groups or Page tokens."""
     meta.fault({"edge": dice.choice(_PEOPLE), "owner": _token_of(partner)}, _REFUSED)
 
 
 def refused_page(meta: Meta, partner: Json, dice: random.Random) -> None:
-    """Who is assigned to one Page is refused."""
+    """Refuse the list of users assigned to one Page."""
     pages = [one["id"] for one in partner["shared_assets"] if one["type"] == "page"]
     if pages:
         match = {"edge": "assigned_users", "path_prefix": dice.choice(pages)}
@@ -41,40 +41,40 @@ def refused_page(meta: Meta, partner: Json, dice: random.Random) -> None:
 
 
 def lost_scope(meta: Meta, partner: Json, dice: random.Random) -> None:
-    """The token may do less."""
+    """Remove one scope from the token."""
     meta.mutate("remove_scope", partner=partner["id"], scope=dice.choice(_SCOPES))
 
 
 def narrowed_scopes(meta: Meta, partner: Json, _dice: random.Random) -> None:
-    """The token may do as much, with fewer assets."""
+    """Keep the token's scopes, with fewer assets in them."""
     meta.mutate("narrow_scopes", partner=partner["id"])
 
 
 def lower_role(meta: Meta, partner: Json, _dice: random.Random) -> None:
-    """The token's system user is an employee."""
+    """Downgrade the token's system user to an employee."""
     meta.mutate("downgrade_system_user", partner=partner["id"])
 
 
 def lapsed_app(meta: Meta, _partner: Json, _dice: random.Random) -> None:
-    """Nobody is shown ad accounts that were shared to them."""
+    """Hide ad accounts that are shared with a business from it."""
     meta.switch(client_ad_accounts_lapsed=True)
 
 
 def refused_partners(meta: Meta, _partner: Json, dice: random.Random) -> None:
-    """One side of our own list of partners is refused."""
+    """Refuse one direction of our own list of partners."""
     edge = dice.choice(("agencies", "clients"))
     meta.fault({"edge": edge, "path_prefix": meta.host()["id"]}, _REFUSED)
 
 
 def hiccup(meta: Meta, partner: Json, _dice: random.Random) -> None:
-    """One bad answer, after which all is well: it blinds nobody."""
+    """Fail one request with an error that passes; no check loses data by it."""
     error = {"error": {"code": 2}}
     meta.fault({"edge": "system_users", "owner": _token_of(partner)}, error, times=1)
 
 
-Blindness = Callable[[Meta, Json, random.Random], None]
+Restriction = Callable[[Meta, Json, random.Random], None]
 
-_KINDS: tuple[Blindness, ...] = (
+_KINDS: tuple[Restriction, ...] = (
     refused_list,
     empty_list,
     refused_people,
@@ -87,12 +87,12 @@ _KINDS: tuple[Blindness, ...] = (
     hiccup,
 )
 
-# Without a word, and with the token as it was: what was shared only now is nowhere to be seen.
+# No error and an unchanged token: a check cannot know that new shared assets are hidden.
 SILENT = {empty_list.__name__, lapsed_app.__name__}
 
 
-class Blinder:
-    """Takes the sight of some partners from the next check, and gives it back."""
+class Restrictor:
+    """Restrictions on some partners for the next check, and their removal."""
 
     def __init__(self, meta: Meta, dice: random.Random) -> None:
         self._meta = meta
@@ -100,7 +100,7 @@ class Blinder:
         self._kinds = Deck(dice, _KINDS)
 
     def strike(self) -> list[str]:
-        """Blind the next check at some partners; the names of what was done."""
+        """Restrict the next check of some partners; return the names of the restrictions."""
         struck = []
         for partner in self._meta.partners().values():
             if self._dice.random() < 0.4:
@@ -110,7 +110,7 @@ class Blinder:
         return struck
 
     def heal(self) -> None:
-        """All is to be seen again."""
+        """Remove all restrictions."""
         self._meta.heal()
         self._meta.switch(client_ad_accounts_lapsed=False)
         for business_id in self._meta.partners():
