@@ -9,6 +9,7 @@ from partner_connector.db.engine import (
     enable_wal,
 )
 from partner_connector.db.revisions import alembic_config, is_at_head, sync_engine
+from partner_connector.durable.dbos_internals import allow_only_json
 from partner_connector.durable.engine import migrate_tables
 from partner_connector.settings import Settings
 
@@ -39,5 +40,6 @@ def upgrade(settings: Settings) -> None:
                 config = alembic_config()
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
+            allow_only_json(connection)
     finally:
         engine.dispose()

@@ -11,13 +11,14 @@ import asyncio
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import sqlalchemy as sa
-from dbos import DBOS
+from dbos import DBOS, DBOSPortableJSONSerializer
 from dbos import error as dbos_errors
 from dbos._context import current_owner_xid
 from dbos._migration import get_migration_versions, get_sqlite_migration_versions
+from dbos._serialization import DefaultSerializer
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from partner_connector.clock import now
@@ -34,6 +35,26 @@ _COLUMNS = (
     "delay_until_epoch_ms",
 )
 _NOT_ENDED = ("ENQUEUED", "DELAYED", "PENDING")
+# Tables whose rows name the format of their own values.
+_SERIALIZED_TABLES = (
+    "workflow_status",
+    "operation_outputs",
+    "notifications",
+    "workflow_events",
+    "workflow_events_history",
+    "streams",
+)
+_ONLY_JSON = "only_portable_json"
+
+
+def _refuse_pickle(*_: object) -> NoReturn:
+    raise TypeError("A row of the engine names pickle as its format: refused")
+
+
+# DBOS reads a value in the format that its row names, whatever serializer is configured, and one
+# format is pickle: a row would run code in the worker. Replaced when this module is imported, so
+# that no process can use DBOS without it.
+DefaultSerializer.deserialize = _refuse_pickle  # type: ignore[method-assign,assignment]  # see above
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +82,35 @@ def table_versions(engine: sa.Engine) -> tuple[int, int]:
     if engine.dialect.name == "sqlite":
         return get_sqlite_migration_versions(engine)
     return get_migration_versions(engine, SCHEMA, use_listen_notify=True)
+
+
+def allow_only_json(connection: sa.Connection) -> None:
+    """Have the database refuse rows of DBOS that name another format than JSON. Safe to repeat."""
+    condition = f"serialization IS NULL OR serialization = '{DBOSPortableJSONSerializer().name()}'"
+    on_sqlite = connection.dialect.name == "sqlite"
+    add = _add_triggers if on_sqlite else _add_check_constraint
+    for table in _SERIALIZED_TABLES:
+        add(connection, table, condition)
+
+
+def _add_check_constraint(connection: sa.Connection, table: str, condition: str) -> None:
+    constraints = sa.inspect(connection).get_check_constraints(table, SCHEMA)
+    if _ONLY_JSON not in {constraint["name"] for constraint in constraints}:
+        add = f"ALTER TABLE {SCHEMA}.{table} ADD CONSTRAINT {_ONLY_JSON} CHECK ({condition})"
+        connection.execute(sa.text(add))
+
+
+def _add_triggers(connection: sa.Connection, table: str, condition: str) -> None:
+    """Add triggers: SQLite cannot add a constraint to a table."""
+    for event in ("INSERT", "UPDATE"):
+        name = f"{table}_{_ONLY_JSON}_{event.lower()}"
+        checked = condition.replace("serialization", "NEW.serialization")
+        connection.execute(
+            sa.text(
+                f"CREATE TRIGGER IF NOT EXISTS {name} BEFORE {event} ON {table}"
+                f" WHEN NOT ({checked}) BEGIN SELECT RAISE(ABORT, '{_ONLY_JSON}'); END"
+            )
+        )
 
 
 def runs_of(executor: DBOS) -> set[str]:
