@@ -39,7 +39,7 @@ def fifty(caller: Caller, method: str, path: str, body: Json, *, keyed: bool) ->
 @contextmanager
 def slow_meta(caller: Caller) -> Iterator[None]:
     """Delay Meta so that the work of the first request is unfinished when the last one arrives."""
-    caller.meta.latency(0.5)
+    caller.meta.latency(1.5)
     try:
         yield
     finally:

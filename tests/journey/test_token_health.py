@@ -78,7 +78,7 @@ def test_token_is_validated_again_every_day(stack: Stack, caller: Caller) -> Non
     steps = caller.get(f"/v1/partners/{partner['id']}/onboarding")["steps"]
     to_do = {step["id"]: step for step in steps if step["status"] == "to_do"}
     assert set(to_do) == {"system_user_admin", "connected"}
-    assert "not Admin" in to_do["connected"]["evidence"]
+    assert "must have the Admin role" in to_do["connected"]["evidence"]
 
     meta.mutate("upgrade_system_user", partner=business)
     seen = day.token_after(
