@@ -71,7 +71,8 @@ def database_url(request: pytest.FixtureRequest) -> Iterator[str | None]:
 
 def version(running: Deployment) -> str:
     """Return the version of the API that answers."""
-    document = httpx.get(f"{running.api.url}/openapi.json", trust_env=False).json()
+    url = f"{running.api.url}/openapi.json"
+    document = httpx.get(url, trust_env=False, timeout=60).json()
     return str(document["info"]["version"])
 
 
