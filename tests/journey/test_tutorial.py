@@ -17,7 +17,7 @@ class Terminal(Shell):
 
     graph_url = ""
 
-    def _ask(self, command: str) -> str:
+    def _send(self, command: str) -> str:
         return self._run(command)
 
     def _run(self, command: str) -> str:

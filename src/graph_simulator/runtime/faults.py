@@ -36,7 +36,7 @@ class FaultError(ValueError):
 
 @dataclass(slots=True)
 class Call:
-    """Properties of a call that rules match: a single call or an operation of a batch."""
+    """Properties that rules match, of a single call or of one operation of a batch."""
 
     method: str
     path: str

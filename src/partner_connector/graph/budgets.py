@@ -119,8 +119,8 @@ def object_of(key: str) -> str | None:
 def reported(before: Budget | None, usage: Usage, of_object: Sequence[Usage], now: float) -> Budget:
     """Return the budget after a usage report; `of_object` are all reports on the same object.
 
-    A budget at 100 % is blocked before Meta refuses a call: calls above the limit make the wait
-    longer (#waiting).
+    A budget at 100 % is blocked at once, even if Meta has not refused a call, because calls above
+    the limit make the wait longer (#waiting).
     """
     budget = replace(before or Budget(), percent=usage.percent, seen_at=now)
     if usage.percent < FULL_PERCENT:

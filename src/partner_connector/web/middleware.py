@@ -126,7 +126,10 @@ class CrashMiddleware(_HttpMiddleware):
 
 
 class BodyLimitMiddleware(_HttpMiddleware):
-    """Middleware that refuses bodies over 64 KiB, announced or streamed, before they are parsed."""
+    """Middleware that refuses bodies over 64 KiB before they are parsed.
+
+    It reads the size from `content-length`, and also counts the bytes that arrive.
+    """
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         announced = Headers(scope=scope).get("content-length", "0")
