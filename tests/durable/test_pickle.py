@@ -26,6 +26,8 @@ from partner_connector.settings import Settings
 WORKFLOW = "pickled"
 VALUES = {
     "workflow_status": ("inputs", "output", "error"),
+    "workflow_input": ("inputs",),
+    "workflow_output": ("output", "error"),
     "operation_outputs": ("output", "error"),
     "notifications": ("message",),
     "workflow_events": ("value",),
@@ -39,6 +41,10 @@ REQUIRED: dict[str, dict[str, object]] = {
     "workflow_events_history": {"key": "key", "function_id": 7},
     "streams": {"key": "key", "offset": 0, "function_id": 7},
 }
+
+
+# Their rows are read in the format that the row of the run names.
+READ_AS_RUN_SAYS = ("workflow_input", "workflow_output")
 
 
 class Payload:
@@ -98,6 +104,7 @@ def schema_of(session: AsyncSession) -> str | None:
 
 async def lift_constraint(session: AsyncSession, table: str) -> None:
     """Allow every format again, as in a database in which the constraint is missing."""
+    table = "workflow_status" if table in READ_AS_RUN_SAYS else table
     if schema_of(session) is None:
         for event in ("insert", "update"):
             await session.execute(text(f"DROP TRIGGER {table}_only_portable_json_{event}"))
@@ -109,6 +116,14 @@ async def lift_constraint(session: AsyncSession, table: str) -> None:
 async def plant(session: AsyncSession, table: str, column: str, payload: str) -> None:
     """Write a pickle into one column: of the run itself, or of a new row."""
     values = {column: payload, "serialization": "py_pickle"}
+    if table in READ_AS_RUN_SAYS:
+        names = ("workflow_uuid", column, "retention_timestamp")
+        payloads = sa.table(table, *map(sa.column, names), schema=schema_of(session))
+        await session.execute(payloads.delete().where(payloads.c.workflow_uuid == "first"))
+        await session.execute(
+            payloads.insert().values(dict(zip(names, ("first", payload, 0), strict=True)))
+        )
+        table, values = "workflow_status", {"serialization": "py_pickle"}
     if table != "workflow_status":
         values |= {"workflow_uuid": "first"} if table != "notifications" else {}
         row = sa.table(table, *map(sa.column, REQUIRED[table] | values), schema=schema_of(session))
@@ -146,7 +161,7 @@ async def test_pickled_run_fails_and_other_work_goes_on(
         await queue.enqueue(session, work("first"))
         await lift_constraint(session, "workflow_status")
     async with database.writing() as session:
-        await plant(session, "workflow_status", "inputs", payload)
+        await plant(session, "workflow_input", "inputs", payload)
         await queue.enqueue(session, work("second"))
     queue.close()
     async with asyncio.timeout(60), executor_running(settings, "pickle", 2):
