@@ -42,6 +42,7 @@ def test_demo_walks_the_whole_journey_twice_at_once(tmp_path: Path) -> None:
         assert re.search(r" group +\S", done.stdout)
         assert "Not counted yet: pixels" in done.stdout
         assert "Running · queued" not in done.stdout
+        assert "Queued · " not in done.stdout
         assert "Traceback" not in done.stdout
         assert not [text for text in tokens if text in done.stdout]
     assert len(set(asset_names)) < len(asset_names)
