@@ -238,27 +238,23 @@ def verify_audit(
 
 
 def _write(settings: "Settings", work: "Work[Result]") -> Result:
-    """Prepare the database and run the work in one transaction, which commits at its end."""
-    from partner_connector.cli import provision
-
-    async def run() -> Result:
-        async with (
-            provision.database_open(settings) as database,
-            database.writing() as session,
-        ):
-            return await work(session)
-
-    return asyncio.run(run())
+    """Run the work in one transaction, which commits at its end."""
+    return _run(settings, work, can_write=True)
 
 
 def _read(settings: "Settings", work: "Work[Result]") -> Result:
-    """Prepare the database and run the work, which cannot write."""
+    """Run the work, which cannot write."""
+    return _run(settings, work, can_write=False)
+
+
+def _run(settings: "Settings", work: "Work[Result]", *, can_write: bool) -> Result:
+    """Prepare the database and run the work in a session."""
     from partner_connector.cli import provision
 
     async def run() -> Result:
         async with (
             provision.database_open(settings) as database,
-            database.reading() as session,
+            database.writing() if can_write else database.reading() as session,
         ):
             return await work(session)
 
