@@ -6,6 +6,7 @@ It is plain ASGI, so that streams and context variables pass through unchanged.
 import re
 import time
 import traceback
+from abc import ABC, abstractmethod
 
 import structlog
 from opentelemetry.trace import Span
@@ -30,7 +31,7 @@ _SECURITY_HEADERS = {
 log = structlog.get_logger()
 
 
-class _HttpMiddleware:
+class _HttpMiddleware(ABC):
     """Base of middleware for HTTP requests; other connections pass through it."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -41,8 +42,9 @@ class _HttpMiddleware:
         serve = self._serve if scope["type"] == "http" else self.app
         await serve(scope, receive, send)
 
+    @abstractmethod
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        raise NotImplementedError
+        """Handle one HTTP request."""
 
 
 class RequestContextMiddleware(_HttpMiddleware):
