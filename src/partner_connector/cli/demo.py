@@ -386,7 +386,7 @@ def _progress_line(job: Json) -> str:
     # A worker has taken the job, but its first step has not begun.
     if progress["phase"] == "queued":
         return "  Queued"
-    # A parent job is queued again while its child jobs wait for a worker: for a reader it has begun.
+    # A parent job is queued again while its child jobs wait for a worker, but it has begun.
     label = "Running" if job["status"] == "queued" else job["status_label"]
     line = f"  {label} · {progress['phase'].replace('_', ' ')}"
     return f"{line} {progress['done']}/{progress['total']}" if progress["total"] else line
